@@ -1,0 +1,142 @@
+// Package api is the wire between the page and the server: routes, header
+// names, JSON bodies and error codes. It imports nothing, so that both halves
+// can share it and the browser module pays for no more than these words.
+package api
+
+// Routes, below the configured base path.
+const (
+	DefaultBasePath = "/keepalive"
+
+	PathSession  = "/session"          // POST opens, GET tells, DELETE ends
+	PathToken    = "/session/token"    // POST returns a good token
+	PathActivity = "/session/activity" // POST: the user is there
+)
+
+// Files, below the configured base path, at names that never change. The
+// module itself has a name with its hash in it, which the manifest tells.
+const (
+	FileLoader   = "keepalive.js"
+	FileTypes    = "keepalive.d.ts"
+	FileRuntime  = "wasm_exec.js"
+	FileManifest = "manifest.json"
+)
+
+// HeaderKeepalive must be on every API call, with HeaderKeepaliveValue: a
+// page of another origin cannot send it without a CORS preflight.
+const (
+	HeaderKeepalive      = "X-Keepalive"
+	HeaderKeepaliveValue = "1"
+)
+
+// ContentTypeProblem is the media type of every error answer (RFC 9457).
+const ContentTypeProblem = "application/problem+json"
+
+// MaxBody is the largest request body the server reads, in bytes.
+const MaxBody = 4 << 10
+
+// Reason says why the page asks for a token.
+type Reason string
+
+// The closed list of reasons.
+const (
+	ReasonStart      Reason = "start"      // the page was loaded
+	ReasonDue        Reason = "due"        // the token is near its end
+	ReasonExpired    Reason = "expired"    // onCaptureExpiredToken
+	ReasonInvalid    Reason = "invalid"    // onCaptureInvalidToken
+	ReasonDenied     Reason = "denied"     // onCaptureAccessDenied
+	ReasonSaveFailed Reason = "savefailed" // a form save failed with invalidAccessToken
+	ReasonWake       Reason = "wake"       // the page came back from sleep, cache or background
+	ReasonRequest    Reason = "request"    // the page's own code asked
+)
+
+// Known reports whether r is on the list.
+func (r Reason) Known() bool {
+	switch r {
+	case ReasonStart, ReasonDue, ReasonWake, ReasonRequest:
+		return true
+	}
+	return r.Refusal()
+}
+
+// Refusal reports whether r says that Capture refused a token. Only such a
+// reason, together with the refused token, forces a renewal.
+func (r Reason) Refusal() bool {
+	switch r {
+	case ReasonExpired, ReasonInvalid, ReasonDenied, ReasonSaveFailed:
+		return true
+	}
+	return false
+}
+
+// OpenRequest is the body of POST /session: exactly one kind of credential.
+type OpenRequest struct {
+	// Client-side session (responseType: token).
+	AccessToken string `json:"accessToken,omitempty"`
+	// UUID is the page's claim; it is compared with Capture's word and never
+	// believed.
+	UUID string `json:"uuid,omitempty"`
+	// Expires, unix seconds, can only shorten what the server assumes.
+	Expires int64 `json:"expires,omitempty"`
+
+	// Server-side session (responseType: code).
+	AuthorizationCode string `json:"authorizationCode,omitempty"`
+	RedirectURI       string `json:"redirectUri,omitempty"`
+}
+
+// String keeps the credentials out of logs.
+func (OpenRequest) String() string { return "api.OpenRequest [redacted]" }
+
+// GoString keeps the credentials out of logs.
+func (r OpenRequest) GoString() string { return r.String() }
+
+// TokenRequest is the body of POST /session/token.
+type TokenRequest struct {
+	Reason Reason `json:"reason"`
+	// Have is the token the page has, when it has one.
+	Have string `json:"have,omitempty"`
+}
+
+// String keeps the token out of logs.
+func (TokenRequest) String() string { return "api.TokenRequest [redacted]" }
+
+// GoString keeps the token out of logs.
+func (r TokenRequest) GoString() string { return r.String() }
+
+// TokenAnswer is what POST /session and POST /session/token return.
+type TokenAnswer struct {
+	AccessToken string `json:"accessToken"`
+	ExpiresAt   int64  `json:"expiresAt"`  // unix seconds, server's clock
+	ExpiresIn   int64  `json:"expiresIn"`  // seconds from now
+	ServerTime  int64  `json:"serverTime"` // unix milliseconds
+	UUID        string `json:"uuid"`
+	// Seconds until the idle and the absolute limit end the session.
+	IdleExpiresIn     int64 `json:"idleExpiresIn"`
+	AbsoluteExpiresIn int64 `json:"absoluteExpiresIn"`
+}
+
+// String keeps the token out of logs.
+func (TokenAnswer) String() string { return "api.TokenAnswer [redacted]" }
+
+// GoString keeps the token out of logs.
+func (a TokenAnswer) GoString() string { return a.String() }
+
+// StatusAnswer is what GET /session returns: the session without its token.
+type StatusAnswer struct {
+	Active            bool   `json:"active"`
+	UUID              string `json:"uuid"`
+	Mode              string `json:"mode"` // "token" or "code"
+	ExpiresIn         int64  `json:"expiresIn"`
+	IdleExpiresIn     int64  `json:"idleExpiresIn"`
+	AbsoluteExpiresIn int64  `json:"absoluteExpiresIn"`
+}
+
+// Problem is the body of every error answer (RFC 9457), with our code.
+type Problem struct {
+	Type   string `json:"type"` // always "about:blank": the code says it all
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"` // names the field and the remedy
+	Code   Code   `json:"code"`
+	// RequestID finds the line in the server's log.
+	RequestID string `json:"requestId,omitempty"`
+}
