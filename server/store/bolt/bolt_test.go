@@ -1,0 +1,546 @@
+package bolt_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/capture-keepalive/capture-keepalive/server/keyring"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+	"github.com/capture-keepalive/capture-keepalive/server/store/bolt"
+	"github.com/capture-keepalive/capture-keepalive/server/store/storetest"
+)
+
+// childFile, in the environment, makes this binary the writer that
+// TestKilled kills.
+const childFile = "BOLT_TEST_CHILD_FILE"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childFile); path != "" {
+		if err := writeUntilKilled(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func TestContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Backend { return mustOpen(t, newPath(t)) })
+}
+
+func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "store.db") }
+
+func mustOpen(t *testing.T, path string) *bolt.Backend {
+	t.Helper()
+	b, err := bolt.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func mustClose(t *testing.T, b *bolt.Backend) {
+	t.Helper()
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func testRow(n uint32) store.Row {
+	row := store.Row{Version: 1, Expires: time.UnixMilli(1_800_000_000_000).UTC(), Value: fmt.Appendf(nil, "value %d", n)}
+	binary.BigEndian.PutUint32(row.Key[:], n)
+	binary.BigEndian.PutUint32(row.Owner[:], n%7)
+	return row
+}
+
+func TestReopen(t *testing.T) {
+	path := newPath(t)
+	b := mustOpen(t, path)
+	rows := []store.Row{testRow(1), testRow(2), testRow(3)}
+	rows[2].Expires = time.UnixMilli(-5).UTC()
+	for _, row := range rows {
+		if err := b.Insert(t.Context(), row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustClose(t, b)
+
+	b = mustOpen(t, path)
+	defer mustClose(t, b)
+	for _, want := range rows {
+		got, err := b.Lookup(t.Context(), want.Key)
+		if err != nil || got.Version != want.Version || got.Owner != want.Owner || !got.Expires.Equal(want.Expires) || !bytes.Equal(got.Value, want.Value) {
+			t.Errorf("Lookup() = %v, %v, want %v", got, err, want)
+		}
+	}
+	// Before 1970 sorts before after.
+	if n, err := b.Sweep(t.Context(), time.UnixMilli(0)); n != 1 || err != nil {
+		t.Errorf("Sweep(1970) = %d, %v, want 1", n, err)
+	}
+	if _, err := b.Lookup(t.Context(), rows[2].Key); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Lookup(swept) = %v, want ErrNotFound", err)
+	}
+}
+
+func TestFileMode(t *testing.T) {
+	path := newPath(t)
+	mustClose(t, mustOpen(t, path))
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("the file has mode %v, want 0600", info.Mode().Perm())
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	// edit returns a function that changes a good store file.
+	edit := func(fn func(tx *bbolt.Tx) error) func(t *testing.T, path string) {
+		return func(t *testing.T, path string) {
+			mustClose(t, mustOpen(t, path))
+			editFile(t, path, fn)
+		}
+	}
+	schema := func(v []byte) func(tx *bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("schema"), v) }
+	}
+	for name, tc := range map[string]struct {
+		prepare func(t *testing.T, path string)
+		want    error
+	}{
+		"open elsewhere": {func(t *testing.T, path string) {
+			b := mustOpen(t, path)
+			t.Cleanup(func() { mustClose(t, b) })
+		}, bolt.ErrLocked},
+		"a newer schema":  {edit(schema(binary.BigEndian.AppendUint64(nil, 2))), bolt.ErrNewer},
+		"a broken schema": {edit(schema([]byte("1"))), bolt.ErrForeign},
+		"no schema": {edit(func(tx *bbolt.Tx) error {
+			return tx.Bucket([]byte("meta")).Delete([]byte("schema"))
+		}), bolt.ErrForeign},
+		"another program's": {func(t *testing.T, path string) {
+			editFile(t, path, func(tx *bbolt.Tx) error {
+				_, err := tx.CreateBucket([]byte("raft"))
+				return err
+			})
+		}, bolt.ErrForeign},
+		"no bolt file": {func(t *testing.T, path string) {
+			if err := os.WriteFile(path, bytes.Repeat([]byte("SQLite format 3\x00"), 1024), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, bolt.ErrForeign},
+		"a short text": {func(t *testing.T, path string) {
+			if err := os.WriteFile(path, []byte("hello\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, bolt.ErrForeign},
+		"a directory": {func(t *testing.T, path string) {
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newPath(t)
+			tc.prepare(t, path)
+			b, err := bolt.Open(path)
+			if err == nil {
+				mustClose(t, b)
+				t.Fatal("Open() = nil, want an error")
+			}
+			if tc.want != nil && !errors.Is(err, tc.want) {
+				t.Errorf("Open() = %v, want %v", err, tc.want)
+			}
+			if !strings.Contains(err.Error(), path) {
+				t.Errorf("Open() = %v: does not name the file", err)
+			}
+		})
+	}
+	t.Run("no directory", func(t *testing.T) {
+		if _, err := bolt.Open(filepath.Join(t.TempDir(), "absent", "store.db")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Open() = %v, want fs.ErrNotExist", err)
+		}
+	})
+	t.Run("refusing leaves the file free", func(t *testing.T) {
+		path := newPath(t)
+		edit(schema(binary.BigEndian.AppendUint64(nil, 2)))(t, path)
+		if _, err := bolt.Open(path); !errors.Is(err, bolt.ErrNewer) {
+			t.Fatalf("Open() = %v, want ErrNewer", err)
+		}
+		editFile(t, path, schema(binary.BigEndian.AppendUint64(nil, 1)))
+		mustClose(t, mustOpen(t, path))
+	})
+}
+
+// editFile changes the file as someone with access to it could.
+func editFile(t *testing.T, path string, fn func(tx *bbolt.Tx) error) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(fn), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDamagedRows(t *testing.T) {
+	now := testRow(0).Expires.Add(time.Hour)
+	for _, raw := range [][]byte{{}, {1}, bytes.Repeat([]byte{1}, 47)} {
+		t.Run(fmt.Sprintf("%d bytes", len(raw)), func(t *testing.T) {
+			// damaged returns a store with a good row and one of these bytes,
+			// both indexed.
+			damaged := func(t *testing.T) *bolt.Backend {
+				path := newPath(t)
+				b := mustOpen(t, path)
+				if err := errors.Join(b.Insert(t.Context(), testRow(1)), b.Insert(t.Context(), testRow(2))); err != nil {
+					t.Fatal(err)
+				}
+				mustClose(t, b)
+				key := testRow(1).Key
+				editFile(t, path, func(tx *bbolt.Tx) error {
+					return errors.Join(
+						tx.Bucket([]byte("rows")).Put(key[:], raw),
+						tx.Bucket([]byte("owners")).Put([]byte{0, 0, 0, 1}, nil),
+						tx.Bucket([]byte("expiry")).Put([]byte{0}, nil),
+					)
+				})
+				b = mustOpen(t, path)
+				t.Cleanup(func() { mustClose(t, b) })
+				return b
+			}
+			gone := func(t *testing.T, b *bolt.Backend) {
+				t.Helper()
+				if _, err := b.Lookup(t.Context(), testRow(1).Key); !errors.Is(err, store.ErrNotFound) {
+					t.Errorf("Lookup(damaged and removed) = %v, want ErrNotFound", err)
+				}
+			}
+			t.Run("read and write", func(t *testing.T) {
+				b := damaged(t)
+				if _, err := b.Lookup(t.Context(), testRow(1).Key); !errors.Is(err, store.ErrTampered) {
+					t.Errorf("Lookup() = %v, want ErrTampered", err)
+				}
+				next := testRow(1)
+				next.Version = 2
+				if err := b.Replace(t.Context(), next); !errors.Is(err, store.ErrTampered) {
+					t.Errorf("Replace() = %v, want ErrTampered", err)
+				}
+				if err := b.Insert(t.Context(), testRow(1)); !errors.Is(err, store.ErrExists) {
+					t.Errorf("Insert() = %v, want ErrExists", err)
+				}
+				if _, err := b.Lookup(t.Context(), testRow(2).Key); err != nil {
+					t.Errorf("Lookup(the good row) = %v", err)
+				}
+			})
+			t.Run("remove", func(t *testing.T) {
+				b := damaged(t)
+				if err := b.Remove(t.Context(), testRow(1).Key); err != nil {
+					t.Errorf("Remove() = %v", err)
+				}
+				gone(t, b)
+				// The row is back: what the damaged one left in the indexes does
+				// not count it twice.
+				if err := b.Insert(t.Context(), testRow(1)); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := b.RemoveOwner(t.Context(), testRow(1).Owner); n != 1 || err != nil {
+					t.Errorf("RemoveOwner() = %d, %v, want 1", n, err)
+				}
+			})
+			t.Run("remove owner", func(t *testing.T) {
+				b := damaged(t)
+				if n, err := b.RemoveOwner(t.Context(), testRow(1).Owner); n != 1 || err != nil {
+					t.Errorf("RemoveOwner() = %d, %v, want 1", n, err)
+				}
+				gone(t, b)
+			})
+			t.Run("sweep", func(t *testing.T) {
+				b := damaged(t)
+				if n, err := b.Sweep(t.Context(), now); n != 2 || err != nil {
+					t.Errorf("Sweep() = %d, %v, want 2", n, err)
+				}
+				gone(t, b)
+			})
+		})
+	}
+}
+
+func TestDamagedPages(t *testing.T) {
+	// damage overwrites the head of every page with these bytes in it.
+	damage := func(t *testing.T, path string, with []byte) {
+		t.Helper()
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for page := 0; page < len(file); page += os.Getpagesize() {
+			if bytes.Contains(file[page:page+os.Getpagesize()], with) {
+				found = true
+				copy(file[page:], bytes.Repeat([]byte{0xaa}, 16))
+			}
+		}
+		if !found {
+			t.Fatalf("no page has %q in it", with)
+		}
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Rows large enough to have pages to themselves.
+	row := func(n uint32) store.Row {
+		row := testRow(n)
+		row.Value = bytes.Repeat(fmt.Appendf(nil, "row %d.", n), 400)
+		return row
+	}
+	path := newPath(t)
+	b := mustOpen(t, path)
+	for n := range uint32(40) {
+		if err := b.Insert(t.Context(), row(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustClose(t, b)
+
+	damage(t, path, []byte("row 20."))
+	b = mustOpen(t, path)
+	defer mustClose(t, b)
+	next := row(20)
+	next.Version = 2
+	for name, call := range map[string]func() error{
+		"Lookup":      func() error { _, err := b.Lookup(t.Context(), next.Key); return err },
+		"Replace":     func() error { return b.Replace(t.Context(), next) },
+		"Remove":      func() error { return b.Remove(t.Context(), next.Key) },
+		"RemoveOwner": func() error { _, err := b.RemoveOwner(t.Context(), next.Owner); return err },
+		"Sweep":       func() error { _, err := b.Sweep(t.Context(), next.Expires); return err },
+	} {
+		if err := call(); !errors.Is(err, bolt.ErrDamaged) || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrTampered) {
+			t.Errorf("%s() = %v, want ErrDamaged and nothing about the row", name, err)
+		}
+	}
+	if _, err := b.Lookup(t.Context(), row(1).Key); err != nil {
+		t.Errorf("Lookup(a row elsewhere) = %v", err)
+	}
+
+	t.Run("the root", func(t *testing.T) {
+		path := newPath(t)
+		mustClose(t, mustOpen(t, path))
+		damage(t, path, []byte("schema"))
+		for range 2 { // the second time: the first one has let go of the file
+			if _, err := bolt.Open(path); !errors.Is(err, bolt.ErrDamaged) {
+				t.Errorf("Open() = %v, want ErrDamaged", err)
+			}
+		}
+	})
+}
+
+// A row is not removed with another owner, or before its time, because an
+// index says so.
+func TestIndexIsNotBelieved(t *testing.T) {
+	path := newPath(t)
+	b := mustOpen(t, path)
+	row := testRow(1)
+	if err := b.Insert(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, b)
+	other := testRow(2).Owner
+	editFile(t, path, func(tx *bbolt.Tx) error {
+		return errors.Join(
+			tx.Bucket([]byte("owners")).Put(append(other[:], row.Key[:]...), nil),
+			tx.Bucket([]byte("expiry")).Put(append(make([]byte, 8), row.Key[:]...), nil),
+		)
+	})
+	b = mustOpen(t, path)
+	defer mustClose(t, b)
+	if n, err := b.RemoveOwner(t.Context(), other); n != 0 || err != nil {
+		t.Errorf("RemoveOwner() = %d, %v, want 0", n, err)
+	}
+	if n, err := b.Sweep(t.Context(), row.Expires.Add(-1)); n != 0 || err != nil {
+		t.Errorf("Sweep() = %d, %v, want 0", n, err)
+	}
+	if _, err := b.Lookup(t.Context(), row.Key); err != nil {
+		t.Errorf("Lookup() = %v, want the row", err)
+	}
+	if n, err := b.Sweep(t.Context(), row.Expires); n != 1 || err != nil {
+		t.Errorf("Sweep() = %d, %v, want 1", n, err)
+	}
+}
+
+func TestNothingReadableInTheFile(t *testing.T) {
+	path := newPath(t)
+	b := mustOpen(t, path)
+	ring, err := keyring.Parse(secret.New("k1:" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, id := store.New(b, ring, nil), store.NewID()
+	r := store.Record{
+		Mode: store.ModeCode, UUID: "c0ffee00-dead-4bee-8bad-0123456789ab",
+		AccessToken: secret.New("access-0123456789"), RefreshToken: secret.New("refresh-0123456789"),
+		RedirectURI: "https://www.example.com/back",
+		IdleExpires: time.Now().Add(time.Hour), AbsoluteExpires: time.Now().Add(time.Hour),
+	}
+	if err := errors.Join(st.Create(t.Context(), id, r), st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key := id.Key(); !bytes.Contains(file, key[:]) {
+		t.Error("the row is not in the file")
+	}
+	for _, plain := range []string{string(id[:]), r.UUID, r.AccessToken.Reveal(), r.RefreshToken.Reveal(), r.RedirectURI} {
+		if bytes.Contains(file, []byte(plain)) {
+			t.Errorf("the file contains %q", plain)
+		}
+	}
+}
+
+// writeUntilKilled writes rows of its own in four goroutines, and prints the
+// number of each one as soon as it has been inserted and replaced.
+func writeUntilKilled(path string) error {
+	b, err := bolt.Open(path)
+	if err != nil {
+		return err
+	}
+	seed, err := strconv.ParseUint(os.Getenv(childFile+"_FROM"), 10, 32)
+	if err != nil {
+		return err
+	}
+	var next atomic.Uint32
+	next.Store(uint32(seed))
+	errs := make(chan error)
+	for range 4 {
+		go func() {
+			for {
+				n := next.Add(1)
+				row := testRow(n)
+				if err := b.Insert(context.Background(), row); err != nil {
+					errs <- err
+					return
+				}
+				row.Version, row.Value = 2, append(row.Value, " again"...)
+				if err := b.Replace(context.Background(), row); err != nil {
+					errs <- err
+					return
+				}
+				// One write call for each line: a line is whole or absent.
+				if _, err := fmt.Fprintf(os.Stdout, "%d\n", n); err != nil {
+					errs <- err
+					return
+				}
+			}
+		}()
+	}
+	return <-errs
+}
+
+func TestKilled(t *testing.T) {
+	path := newPath(t)
+	var written []uint32
+	for round := range uint32(5) {
+		from := round * 1_000_000
+		child := exec.CommandContext(t.Context(), os.Args[0])
+		child.Env = append(os.Environ(), childFile+"="+path, fmt.Sprintf("%s_FROM=%d", childFile, from))
+		var stderr bytes.Buffer
+		child.Stderr = &stderr
+		out, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// Killed while it writes on; what it still printed counts too.
+		lines, inRound := bufio.NewScanner(out), 0
+		for lines.Scan() {
+			n, err := strconv.ParseUint(lines.Text(), 10, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			written = append(written, uint32(n))
+			if inRound++; inRound == 20+int(round) {
+				if err := child.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := child.Wait(); inRound < 20 {
+			t.Fatalf("the writer ended by itself: %v\n%s", err, &stderr)
+		}
+
+		b := mustOpen(t, path)
+		for _, n := range written {
+			got, err := b.Lookup(t.Context(), testRow(n).Key)
+			if err != nil || got.Version != 2 || !bytes.Equal(got.Value, append(testRow(n).Value, " again"...)) {
+				t.Errorf("round %d: row %d = %v, %v, want version 2 of it", round, n, got, err)
+			}
+		}
+		mustClose(t, b)
+	}
+}
+
+func BenchmarkReplace(b *testing.B) {
+	for _, writers := range []int{1, 200} {
+		b.Run(fmt.Sprintf("%d writers", writers), func(b *testing.B) {
+			backend, err := bolt.Open(filepath.Join(b.TempDir(), "store.db"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() {
+				if err := backend.Close(); err != nil {
+					b.Error(err)
+				}
+			}()
+			var next atomic.Uint32
+			b.SetParallelism((writers + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
+			if writers == 1 {
+				row := testRow(1)
+				row.Value = make([]byte, 600)
+				if err := backend.Insert(b.Context(), row); err != nil {
+					b.Fatal(err)
+				}
+				for b.Loop() {
+					row.Version++
+					if err := backend.Replace(b.Context(), row); err != nil {
+						b.Fatal(err)
+					}
+				}
+				return
+			}
+			b.RunParallel(func(pb *testing.PB) {
+				row := testRow(next.Add(1))
+				row.Value = make([]byte, 600)
+				if err := backend.Insert(b.Context(), row); err != nil {
+					b.Error(err)
+				}
+				for pb.Next() {
+					row.Version++
+					if err := backend.Replace(b.Context(), row); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,173 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/keyring"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
+)
+
+func testRing(t *testing.T) *keyring.Ring {
+	t.Helper()
+	ring, err := keyring.Parse(secret.New("k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+var errDisk = errors.New("disk on fire")
+
+// broken is a backend of which every call fails.
+type broken struct{}
+
+func (broken) Insert(context.Context, store.Row) error              { return errDisk }
+func (broken) Lookup(context.Context, store.Key) (store.Row, error) { return store.Row{}, errDisk }
+func (broken) Replace(context.Context, store.Row) error             { return errDisk }
+func (broken) Remove(context.Context, store.Key) error              { return errDisk }
+func (broken) RemoveOwner(context.Context, store.Owner) (int, error) {
+	return 2, errDisk
+}
+func (broken) Sweep(context.Context, time.Time) (int, error) { return 3, errDisk }
+func (broken) Ping(context.Context) error                    { return errDisk }
+func (broken) Close() error                                  { return errDisk }
+
+func TestSystemFailureIsNoVerdict(t *testing.T) {
+	st := store.New(broken{}, testRing(t), nil)
+	id, r := store.NewID(), store.Record{
+		Mode: store.ModeToken, UUID: "u",
+		IdleExpires: time.Now().Add(time.Hour), AbsoluteExpires: time.Now().Add(time.Hour),
+	}
+	for name, call := range map[string]func() error{
+		"Create":       func() error { return st.Create(t.Context(), id, r) },
+		"Get":          func() error { _, err := st.Get(t.Context(), id); return err },
+		"Update":       func() error { _, err := st.Update(t.Context(), id, r); return err },
+		"Delete":       func() error { return st.Delete(t.Context(), id) },
+		"DeleteByUUID": func() error { _, err := st.DeleteByUUID(t.Context(), "u"); return err },
+		"Sweep":        func() error { _, err := st.Sweep(t.Context()); return err },
+		"Ping":         func() error { return st.Ping(t.Context()) },
+		"Close":        st.Close,
+	} {
+		err := call()
+		if !errors.Is(err, errDisk) {
+			t.Errorf("%s() = %v, want the backend's error", name, err)
+		}
+		for _, v := range []error{store.ErrNotFound, store.ErrExpired, store.ErrTampered, store.ErrConflict, store.ErrExists} {
+			if errors.Is(err, v) {
+				t.Errorf("%s() = %v: a failing disk says nothing about a record", name, err)
+			}
+		}
+	}
+	if n, _ := st.Sweep(t.Context()); n != 3 {
+		t.Errorf("Sweep() = %d, want the 3 that were swept before it failed", n)
+	}
+}
+
+// Tampered with is the verdict; why is in the chain, for the log.
+func TestTamperedTellsWhy(t *testing.T) {
+	backend := memory.New()
+	st := store.New(backend, testRing(t), nil)
+	id := store.NewID()
+	for name, tc := range map[string]struct {
+		value []byte
+		want  error
+	}{
+		"nonsense":    {[]byte("nonsense"), keyring.ErrAuthentication},
+		"unknown key": {[]byte("\x01\x02k0..."), keyring.ErrUnknownKey},
+	} {
+		if err := backend.Remove(t.Context(), id.Key()); err != nil {
+			t.Fatal(err)
+		}
+		if err := backend.Insert(t.Context(), store.Row{Key: id.Key(), Version: 1, Expires: time.Now().Add(time.Hour), Value: tc.value}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := st.Get(t.Context(), id); !errors.Is(err, store.ErrTampered) || !errors.Is(err, tc.want) {
+			t.Errorf("%s: Get() = %v, want ErrTampered and %v", name, err, tc.want)
+		}
+	}
+}
+
+// crossed answers every question with the one row it has.
+type crossed struct {
+	broken
+	row store.Row
+}
+
+func (c crossed) Lookup(context.Context, store.Key) (store.Row, error) { return c.row, nil }
+
+func TestAnotherRowIsNoAnswer(t *testing.T) {
+	backend, ring := memory.New(), testRing(t)
+	id := store.NewID()
+	err := store.New(backend, ring, nil).Create(t.Context(), id, store.Record{
+		Mode: store.ModeToken, UUID: "u",
+		IdleExpires: time.Now().Add(time.Hour), AbsoluteExpires: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, err := backend.Lookup(t.Context(), id.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := store.New(crossed{row: row}, ring, nil)
+	if _, err := st.Get(t.Context(), id); err != nil {
+		t.Errorf("Get(its id) = %v", err)
+	}
+	if r, err := st.Get(t.Context(), store.NewID()); !errors.Is(err, store.ErrTampered) {
+		t.Errorf("Get(another id) = %v, %v, want ErrTampered", r, err)
+	}
+}
+
+func TestExpires(t *testing.T) {
+	early, late := time.Unix(1, 0), time.Unix(2, 0)
+	for _, tc := range []struct{ idle, absolute, want time.Time }{
+		{early, late, early}, {late, early, early}, {early, early, early},
+	} {
+		if got := (store.Record{IdleExpires: tc.idle, AbsoluteExpires: tc.absolute}).Expires(); !got.Equal(tc.want) {
+			t.Errorf("Expires() of %v and %v = %v", tc.idle, tc.absolute, got)
+		}
+	}
+}
+
+func TestIDNeverPrints(t *testing.T) {
+	id := store.NewID()
+	if id == store.NewID() || id == (store.ID{}) {
+		t.Fatal("NewID() is not random")
+	}
+	holder := struct {
+		ID  store.ID
+		Ptr *store.ID
+	}{id, &id}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		fmt.Fprintf(&out, verb+"\n"+verb+"\n", id, holder)
+	}
+	if err := json.NewEncoder(&out).Encode(holder); err != nil {
+		t.Fatal(err)
+	}
+	slog.New(slog.NewTextHandler(&out, nil)).Info("text", "id", id, "holder", holder)
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("json", "id", id, "holder", holder)
+
+	low := strings.ToLower(out.String())
+	for _, form := range []string{
+		fmt.Sprintf("%x", id[:4]), fmt.Sprintf("%d %d %d", id[0], id[1], id[2]),
+		fmt.Sprintf("%d,%d,%d", id[0], id[1], id[2]), fmt.Sprintf("0x%x, 0x%x", id[0], id[1]),
+	} {
+		if strings.Contains(low, form) {
+			t.Errorf("the id was printed, as %s:\n%s", form, low)
+		}
+	}
+	if strings.Count(low, "[redacted]") < 20 {
+		t.Errorf("not every form says [redacted]:\n%s", low)
+	}
+}

@@ -1,0 +1,420 @@
+package storetest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+// clock is a settable clock.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
+func (s suite) store(t *testing.T) (*store.Store, store.Backend, *clock) {
+	t.Helper()
+	b, c := s.open(t), &clock{now: s.base}
+	return store.New(b, ring(t, "k1"), c.Now), b, c
+}
+
+// record returns a record of which every field is set.
+func (s suite) record(uuid string) store.Record {
+	return store.Record{
+		Mode: store.ModeCode, UUID: uuid,
+		AccessToken:     secret.New("access-" + uuid),
+		AccessIssued:    s.base.Add(-time.Minute),
+		AccessExpires:   s.base.Add(59 * time.Minute),
+		RefreshToken:    secret.New("refresh-" + uuid + "-\xff\x00"),
+		RedirectURI:     "https://www.example.com/back?a=b",
+		Created:         s.base.Add(-2 * time.Minute),
+		IdleExpires:     s.base.Add(time.Hour),
+		AbsoluteExpires: s.base.Add(12 * time.Hour),
+		Version:         1,
+	}
+}
+
+func mustCreate(t *testing.T, st *store.Store, r store.Record) store.ID {
+	t.Helper()
+	id := store.NewID()
+	if err := st.Create(t.Context(), id, r); err != nil {
+		t.Fatalf("Create() = %v", err)
+	}
+	return id
+}
+
+func wantRecord(t *testing.T, st *store.Store, id store.ID, want store.Record) {
+	t.Helper()
+	got, err := st.Get(t.Context(), id)
+	if err != nil {
+		t.Errorf("Get() = %v, want a record", err)
+	} else if got != want {
+		t.Errorf("Get() = %+v, want %+v (or a token differs)", got, want)
+	}
+}
+
+// wantVerdict checks that Get fails with want and with no other verdict.
+func wantVerdict(t *testing.T, st *store.Store, id store.ID, want error) {
+	t.Helper()
+	r, err := st.Get(t.Context(), id)
+	if verdict(err) != want {
+		t.Errorf("Get() = %v, want %v", err, want)
+	}
+	if r != (store.Record{}) {
+		t.Errorf("Get() failed and returned a record all the same: %+v", r)
+	}
+}
+
+func (s suite) create(t *testing.T) {
+	st, _, _ := s.store(t)
+	wantVerdict(t, st, store.NewID(), store.ErrNotFound)
+
+	r := s.record("u1")
+	r.Version = 77
+	id := mustCreate(t, st, r)
+	r.Version = 1
+	wantRecord(t, st, id, r)
+	if err := st.Create(t.Context(), id, s.record("u2")); !errors.Is(err, store.ErrExists) {
+		t.Errorf("Create(taken) = %v, want ErrExists", err)
+	}
+	wantRecord(t, st, id, r)
+
+	sparse := store.Record{Mode: store.ModeToken, UUID: "u3", IdleExpires: r.IdleExpires, AbsoluteExpires: r.AbsoluteExpires, Version: 1}
+	wantRecord(t, st, mustCreate(t, st, sparse), sparse)
+	wantVerdict(t, st, store.NewID(), store.ErrNotFound)
+}
+
+func (s suite) update(t *testing.T) {
+	st, _, _ := s.store(t)
+	id, r := store.NewID(), s.record("u1")
+	if _, err := st.Update(t.Context(), id, r); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Update(absent) = %v, want ErrNotFound", err)
+	}
+	wantVerdict(t, st, id, store.ErrNotFound)
+
+	id = mustCreate(t, st, r)
+	changed := r
+	changed.AccessToken = secret.New("a newer token")
+	changed.IdleExpires = r.IdleExpires.Add(time.Hour + 123456*time.Nanosecond)
+	got, err := st.Update(t.Context(), id, changed)
+	if err != nil {
+		t.Fatalf("Update() = %v", err)
+	}
+	changed.Version, changed.IdleExpires = 2, r.IdleExpires.Add(time.Hour)
+	if got != changed {
+		t.Errorf("Update() = %+v, want %+v", got, changed)
+	}
+	wantRecord(t, st, id, changed)
+
+	if _, err := st.Update(t.Context(), id, r); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("Update(stale) = %v, want ErrConflict", err)
+	}
+	stolen := changed
+	stolen.UUID = "u2"
+	if _, err := st.Update(t.Context(), id, stolen); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("Update(another uuid) = %v, want ErrConflict", err)
+	}
+	wantRecord(t, st, id, changed)
+
+	if err := st.Delete(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Update(t.Context(), id, changed); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Update(deleted) = %v, want ErrNotFound", err)
+	}
+	wantVerdict(t, st, id, store.ErrNotFound)
+}
+
+func (s suite) updateLosesNothing(t *testing.T) {
+	st, _, _ := s.store(t)
+	id := mustCreate(t, st, s.record("u1"))
+	const writers, each = 8, 5
+	errs := together(writers, func(int) error {
+		for done := 0; done < each; {
+			r, err := st.Get(t.Context(), id)
+			if err != nil {
+				return err
+			}
+			r.AbsoluteExpires = r.AbsoluteExpires.Add(time.Second)
+			switch _, err := st.Update(t.Context(), id, r); {
+			case err == nil:
+				done++
+			case !errors.Is(err, store.ErrConflict):
+				return err
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	want := s.record("u1")
+	want.Version += writers * each
+	want.AbsoluteExpires = want.AbsoluteExpires.Add(writers * each * time.Second)
+	wantRecord(t, st, id, want)
+}
+
+func (s suite) expiry(t *testing.T) {
+	st, _, c := s.store(t)
+	idle, absolute := s.record("u1"), s.record("u2")
+	absolute.AbsoluteExpires = idle.IdleExpires
+	absolute.IdleExpires = absolute.AbsoluteExpires.Add(time.Hour)
+	for name, r := range map[string]store.Record{"idle": idle, "absolute": absolute} {
+		t.Run(name, func(t *testing.T) {
+			c.Set(s.base)
+			id, end := mustCreate(t, st, r), r.Expires()
+			c.Set(end.Add(-1))
+			wantRecord(t, st, id, r)
+			c.Set(end)
+			wantVerdict(t, st, id, store.ErrExpired)
+			c.Set(end.AddDate(1, 0, 0))
+			wantVerdict(t, st, id, store.ErrExpired)
+			wantVerdict(t, st, store.NewID(), store.ErrNotFound)
+			if err := st.Delete(t.Context(), id); err != nil {
+				t.Errorf("Delete(expired) = %v", err)
+			}
+			wantVerdict(t, st, id, store.ErrNotFound)
+		})
+	}
+}
+
+func (s suite) refuses(t *testing.T) {
+	st, _, _ := s.store(t)
+	id := mustCreate(t, st, s.record("u1"))
+	for name, tc := range map[string]struct {
+		change func(*store.Record)
+		want   error
+	}{
+		"no uuid":           {func(r *store.Record) { r.UUID = "" }, nil},
+		"unknown mode":      {func(r *store.Record) { r.Mode = "cookie" }, nil},
+		"past its idle":     {func(r *store.Record) { r.IdleExpires = s.base }, store.ErrExpired},
+		"past its absolute": {func(r *store.Record) { r.AbsoluteExpires = s.base }, store.ErrExpired},
+		"no expiry":         {func(r *store.Record) { r.IdleExpires = time.Time{} }, store.ErrExpired},
+	} {
+		r, fresh := s.record("u1"), store.NewID()
+		tc.change(&r)
+		if err := st.Create(t.Context(), fresh, r); err == nil || verdict(err) != tc.want {
+			t.Errorf("%s: Create() = %v, want an error, verdict %v", name, err, tc.want)
+		}
+		wantVerdict(t, st, fresh, store.ErrNotFound)
+		if _, err := st.Update(t.Context(), id, r); err == nil || verdict(err) != tc.want {
+			t.Errorf("%s: Update() = %v, want an error, verdict %v", name, err, tc.want)
+		}
+		wantRecord(t, st, id, s.record("u1"))
+	}
+}
+
+func (s suite) delete(t *testing.T) {
+	st, _, _ := s.store(t)
+	one, two := mustCreate(t, st, s.record("u1")), mustCreate(t, st, s.record("u1"))
+	for range 2 {
+		if err := st.Delete(t.Context(), one); err != nil {
+			t.Errorf("Delete() = %v", err)
+		}
+		wantVerdict(t, st, one, store.ErrNotFound)
+	}
+	wantRecord(t, st, two, s.record("u1"))
+	if err := st.Ping(t.Context()); err != nil {
+		t.Errorf("Ping() = %v", err)
+	}
+}
+
+func (s suite) deleteByUUID(t *testing.T) {
+	st, _, _ := s.store(t)
+	one, two, other := mustCreate(t, st, s.record("u1")), mustCreate(t, st, s.record("u1")), mustCreate(t, st, s.record("u2"))
+	if n, err := st.DeleteByUUID(t.Context(), "u1"); n != 2 || err != nil {
+		t.Errorf("DeleteByUUID() = %d, %v, want 2", n, err)
+	}
+	wantVerdict(t, st, one, store.ErrNotFound)
+	wantVerdict(t, st, two, store.ErrNotFound)
+	wantRecord(t, st, other, s.record("u2"))
+	if n, err := st.DeleteByUUID(t.Context(), "nobody"); n != 0 || err != nil {
+		t.Errorf("DeleteByUUID(nobody) = %d, %v, want 0", n, err)
+	}
+}
+
+func (s suite) storeSweep(t *testing.T) {
+	st, _, c := s.store(t)
+	short, long := s.record("u1"), s.record("u2")
+	long.IdleExpires = long.IdleExpires.Add(time.Hour)
+	gone, kept := mustCreate(t, st, short), mustCreate(t, st, long)
+	c.Set(short.IdleExpires)
+	wantVerdict(t, st, gone, store.ErrExpired)
+	n, err := st.Sweep(t.Context())
+	want, after := 1, store.ErrNotFound
+	if s.selfExpiring {
+		want, after = 0, store.ErrExpired
+	}
+	if n != want || err != nil {
+		t.Errorf("Sweep() = %d, %v, want %d", n, err, want)
+	}
+	wantVerdict(t, st, gone, after)
+	wantRecord(t, st, kept, long)
+}
+
+// put writes row as someone with access to the database would.
+func put(t *testing.T, b store.Backend, row store.Row) {
+	t.Helper()
+	if err := b.Remove(t.Context(), row.Key); err != nil {
+		t.Fatal(err)
+	}
+	mustInsert(t, b, row)
+}
+
+func (s suite) tampered(t *testing.T) {
+	st, b, c := s.store(t)
+	id := mustCreate(t, st, s.record("u1"))
+	row, err := b.Lookup(t.Context(), id.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := map[string]func(*store.Row){
+		"version up":     func(r *store.Row) { r.Version++ },
+		"version down":   func(r *store.Row) { r.Version-- },
+		"expires later":  func(r *store.Row) { r.Expires = r.Expires.Add(time.Millisecond) },
+		"expires sooner": func(r *store.Row) { r.Expires = r.Expires.Add(-time.Millisecond) },
+		"other owner":    func(r *store.Row) { r.Owner = store.OwnerOf("u2") },
+		"flipped owner":  func(r *store.Row) { r.Owner[31] ^= 1 },
+		"no value":       func(r *store.Row) { r.Value = nil },
+		"cut short":      func(r *store.Row) { r.Value = r.Value[:len(r.Value)-1] },
+		"cut in half":    func(r *store.Row) { r.Value = r.Value[:len(r.Value)/2] },
+		"made longer":    func(r *store.Row) { r.Value = append(r.Value, 0) },
+	}
+	// The envelope and the tag byte by byte, the rest in strides.
+	for i := 0; i < len(row.Value); i++ {
+		if i > 24 && i < len(row.Value)-16 {
+			i += 6
+		}
+		changes["byte "+hex.EncodeToString([]byte{byte(i >> 8), byte(i)})] = func(r *store.Row) { r.Value[min(i, len(r.Value)-1)] ^= 1 }
+	}
+	for name, change := range changes {
+		bad := row
+		bad.Value = bytes.Clone(row.Value)
+		change(&bad)
+		put(t, b, bad)
+		if _, err := st.Get(t.Context(), id); verdict(err) != store.ErrTampered {
+			t.Errorf("%s: Get() = %v, want ErrTampered", name, err)
+		}
+	}
+	put(t, b, row)
+	wantRecord(t, st, id, s.record("u1"))
+
+	bad := row
+	bad.Version++
+	put(t, b, bad)
+	c.Set(s.base.AddDate(1, 0, 0))
+	wantVerdict(t, st, id, store.ErrTampered) // not "expired": nothing in the row is to be believed
+}
+
+func (s suite) swapped(t *testing.T) {
+	for name, swap := range map[string]func(a, b *store.Row){
+		"values": func(a, b *store.Row) { a.Value, b.Value = b.Value, a.Value },
+		"rows":   func(a, b *store.Row) { a.Key, b.Key = b.Key, a.Key },
+		"owners": func(a, b *store.Row) { a.Owner, b.Owner = b.Owner, a.Owner },
+	} {
+		for _, uuids := range [][2]string{{"u1", "u2"}, {"u1", "u1"}} {
+			if name == "owners" && uuids[0] == uuids[1] {
+				continue // the same owner: nothing is swapped
+			}
+			st, backend, _ := s.store(t)
+			one, two := mustCreate(t, st, s.record(uuids[0])), mustCreate(t, st, s.record(uuids[1]))
+			a, errA := backend.Lookup(t.Context(), one.Key())
+			b, errB := backend.Lookup(t.Context(), two.Key())
+			if err := errors.Join(errA, errB); err != nil {
+				t.Fatal(err)
+			}
+			swap(&a, &b)
+			put(t, backend, a)
+			put(t, backend, b)
+			for _, id := range []store.ID{one, two} {
+				if r, err := st.Get(t.Context(), id); verdict(err) != store.ErrTampered {
+					t.Errorf("%s of %v swapped: Get() = %+v, %v, want ErrTampered", name, uuids, r, err)
+				}
+			}
+		}
+	}
+
+	// An older version's content under the newer version's number.
+	st, backend, _ := s.store(t)
+	id := mustCreate(t, st, s.record("u1"))
+	old, errOld := backend.Lookup(t.Context(), id.Key())
+	_, errUpdate := st.Update(t.Context(), id, s.record("u1"))
+	current, errCurrent := backend.Lookup(t.Context(), id.Key())
+	if err := errors.Join(errOld, errUpdate, errCurrent); err != nil {
+		t.Fatal(err)
+	}
+	current.Value = old.Value
+	put(t, backend, current)
+	wantVerdict(t, st, id, store.ErrTampered)
+}
+
+func (s suite) keyRotation(t *testing.T) {
+	b, c := s.open(t), &clock{now: s.base}
+	before := store.New(b, ring(t, "k1"), c.Now)
+	both := store.New(b, ring(t, "k2", "k1"), c.Now)
+	after := store.New(b, ring(t, "k2"), c.Now)
+
+	id := mustCreate(t, before, s.record("u1"))
+	wantRecord(t, both, id, s.record("u1"))
+	wantVerdict(t, after, id, store.ErrTampered)
+
+	want, err := both.Update(t.Context(), id, s.record("u1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRecord(t, both, id, want)
+	wantRecord(t, after, id, want)
+	wantVerdict(t, before, id, store.ErrTampered)
+}
+
+func (s suite) nothingReadable(t *testing.T) {
+	st, b, _ := s.store(t)
+	const uuid = "c0ffee00-dead-4bee-8bad-0123456789ab"
+	r := s.record(uuid)
+	id := mustCreate(t, st, r)
+	if _, err := st.Update(t.Context(), id, r); err != nil {
+		t.Fatal(err)
+	}
+	row, err := b.Lookup(t.Context(), id.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := slices.Concat(row.Key[:], row.Owner[:], row.Value)
+	for what, plain := range map[string][]byte{
+		"the id":            id[:],
+		"the uuid":          []byte(uuid),
+		"the access token":  []byte(r.AccessToken.Reveal()),
+		"the refresh token": []byte(r.RefreshToken.Reveal()),
+		"the redirect URI":  []byte(r.RedirectURI),
+	} {
+		for how, form := range map[string][]byte{
+			"as it is": plain,
+			"in hex":   []byte(hex.EncodeToString(plain)),
+			"base64":   []byte(base64.RawStdEncoding.EncodeToString(plain)),
+		} {
+			if bytes.Contains(stored, form) {
+				t.Errorf("%s is in the row, %s", what, how)
+			}
+		}
+	}
+}
