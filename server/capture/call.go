@@ -1,0 +1,140 @@
+package capture
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+)
+
+// maxAnswer bounds what is read of an answer, in bytes. Real ones have a few
+// hundred.
+const maxAnswer = 64 << 10
+
+// newHTTPClient follows no redirects: a credential is for the configured host
+// alone.
+func newHTTPClient(transport http.RoundTripper) *http.Client {
+	if transport == nil {
+		transport = &http.Transport{
+			// Operators' networks often reach the outside through a proxy only.
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:    5 * time.Second,
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+			ForceAttemptHTTP2:      true,
+			MaxConnsPerHost:        64,
+			MaxIdleConns:           16,
+			MaxIdleConnsPerHost:    16,
+			IdleConnTimeout:        90 * time.Second,
+			MaxResponseHeaderBytes: 32 << 10,
+			// Answers are small, and what is not compressed cannot inflate.
+			DisableCompression: true,
+		}
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// call posts form and returns the body of an answer that says ok. sent is what
+// must not come back in an error.
+func (c *Client) call(ctx context.Context, op operation, header http.Header, form url.Values, sent ...secret.String) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
+		c.base.JoinPath(op.endpoint).String(), strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, &Error{Op: op.endpoint, Kind: OperatorFault, Cause: err}
+	}
+	header.Set("Content-Type", "application/x-www-form-urlencoded")
+	header.Set("Accept", "application/json")
+	header.Set("User-Agent", "capture-keepalive")
+	request.Header = header
+
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, &Error{Op: op.endpoint, Cause: cause(err)}
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return nil, &Error{Op: op.endpoint, Status: response.StatusCode, Cause: cause(err)}
+	}
+	if failure := judge(op, response.StatusCode, response.Header, body, c.now(), sent); failure != nil {
+		return nil, failure
+	}
+	return body, nil
+}
+
+// judge reads an answer; nil means that it says ok. It decides by Capture's
+// number, except where the HTTP status says that somebody in between is
+// talking, or that the service is not itself.
+func judge(op operation, status int, header http.Header, body []byte, now time.Time, sent []secret.String) *Error {
+	failure := &Error{Op: op.endpoint, Status: status, RetryAfter: retryAfter(header, now)}
+	var answer struct {
+		Stat      string `json:"stat"`
+		Code      int    `json:"code"`
+		Name      string `json:"error"`
+		Argument  string `json:"argument_name"`
+		RequestID string `json:"request_id"`
+	}
+	readable := len(body) <= maxAnswer && json.Unmarshal(body, &answer) == nil
+	if readable && answer.Stat == "error" {
+		failure.Number = answer.Code
+		failure.Name = loggable(answer.Name, wordChars, sent)
+		failure.Argument = loggable(answer.Argument, wordChars, sent)
+		failure.RequestID = loggable(answer.RequestID, identifierChars, sent)
+	}
+	switch {
+	case status == http.StatusTooManyRequests:
+		failure.Kind = RateLimited
+	case status >= 500:
+		failure.Cause = errServer
+	case status >= 300 && status < 400:
+		failure.Cause = errRedirect
+	case len(body) > maxAnswer:
+		failure.Cause = errTooLong
+	case readable && answer.Stat == "error":
+		failure.Kind = verdict(op, answer.Code, answer.Argument)
+	case readable && answer.Stat == "ok" && status < 300:
+		return nil
+	default:
+		failure.Cause = errNotCapture
+	}
+	return failure
+}
+
+// cause reduces an error of the transport to what is known to hold no text of
+// the answer: net/http quotes a broken status line, and HTTP/2 passes on the
+// peer's debug data.
+func cause(err error) error {
+	for _, plain := range []error{context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, plain) {
+			return plain
+		}
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return dns
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op
+	}
+	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return certificate
+	}
+	if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {
+		return os.ErrDeadlineExceeded
+	}
+	return errProtocol
+}

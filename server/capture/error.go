@@ -1,0 +1,105 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Error is every error of [Client]'s calls. It holds no text of the answer but
+// what looks like an identifier and is none of the secrets that were sent.
+type Error struct {
+	// Op is the call that failed: "entity" or "access/getAccessToken".
+	Op string
+	// Kind says who the error is about; decide by this.
+	Kind Kind
+	// Number is Capture's error number (contract section 4); 0 if the answer
+	// had none.
+	Number int
+	// Name and Argument are Capture's error and argument_name, for the log.
+	Name, Argument string
+	// Status is the HTTP status; 0 if there was no answer.
+	Status int
+	// RequestID is what Capture's support asks for; empty if there was none.
+	RequestID string
+	// RetryAfter is how long Capture asked to wait; 0 if it did not say, one
+	// hour at most.
+	RetryAfter time.Duration
+	// Cause is what went wrong besides; nil where the number or the status says
+	// it all.
+	Cause error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "capture: %s: %s", e.Op, e.Kind)
+	sep := ": "
+	say := func(format string, args ...any) {
+		b.WriteString(sep)
+		fmt.Fprintf(&b, format, args...)
+		sep = ", "
+	}
+	if e.Number != 0 {
+		say("error %d", e.Number)
+	}
+	if e.Name != "" {
+		say("%s", e.Name)
+	}
+	if e.Argument != "" {
+		say("argument %s", e.Argument)
+	}
+	if e.Status != 0 {
+		say("HTTP %d", e.Status)
+	}
+	if e.RequestID != "" {
+		say("request %s", e.RequestID)
+	}
+	if e.RetryAfter != 0 {
+		say("retry after %s", e.RetryAfter)
+	}
+	if e.Cause != nil {
+		say("%s", e.Cause)
+	}
+	return b.String()
+}
+
+// Unwrap makes errors.Is(err, context.DeadlineExceeded) and the like work.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// What can be wrong with an answer that names no number.
+var (
+	errMalformedToken = errors.New("the token is not one Capture could have issued, so it was not sent")
+	errRedirect       = errors.New("the answer is a redirect, which is not followed; is the URL Capture's own?")
+	errServer         = errors.New("the service is in trouble")
+	errNotCapture     = errors.New("the answer is not JSON with stat")
+	errTooLong        = fmt.Errorf("the answer is longer than %d KiB", maxAnswer>>10)
+	errNoUUID         = errors.New("the answer says ok but names no usable uuid")
+	errNoToken        = errors.New("the answer says ok but has no usable access token")
+	errProtocol       = errors.New("the answer is broken HTTP")
+)
+
+// maxRetryAfter bounds what a confused service can ask for: nobody should be
+// locked out for a day by one header.
+const maxRetryAfter = time.Hour
+
+// retryAfter reads the header in both forms of RFC 9110 section 10.2.3; 0 if
+// it is absent, past or unreadable.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	value := header.Get("Retry-After")
+	seconds, err := strconv.ParseUint(value, 10, 32)
+	switch {
+	case err == nil:
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	case errors.Is(err, strconv.ErrRange):
+		return maxRetryAfter
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}

@@ -1,0 +1,111 @@
+package capture
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+)
+
+// The length of an access token, in bytes. Contract section 1 calls tokens
+// opaque; every recorded one has 16 or 17 characters.
+const (
+	minToken = 8
+	maxToken = 512
+)
+
+// WellFormed reports whether token could be an access token: 8 to 512
+// printable ASCII characters without space. Use it before any call: what fails
+// here must not reach a request header.
+func WellFormed(token secret.String) bool {
+	value := token.Reveal()
+	return len(value) >= minToken && len(value) <= maxToken && printable(value)
+}
+
+// maxUUID is far above the 36 characters of every recorded uuid.
+const maxUUID = 128
+
+// plausibleUUID keeps what is plainly no identifier out of sessions, logs and
+// the header X-Capture-Uuid.
+func plausibleUUID(uuid string) bool {
+	return uuid != "" && len(uuid) <= maxUUID && printable(uuid)
+}
+
+// printable reports whether s is ASCII without space and control characters.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// What a log may hold of an answer. Words have no digits, which all but
+// excludes tokens, also those that this client does not know of.
+const (
+	wordChars       = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+	identifierChars = wordChars + "0123456789-."
+	maxLoggable     = 64
+)
+
+// loggable returns s if it is short, made of chars alone and contains none of
+// the secrets; otherwise "".
+func loggable(s, chars string, secrets []secret.String) string {
+	if len(s) > maxLoggable || strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(chars, r) }) {
+		return ""
+	}
+	for _, hidden := range secrets {
+		if !hidden.Empty() && strings.Contains(s, hidden.Reveal()) {
+			return ""
+		}
+	}
+	return s
+}
+
+// ValidateURL reports why raw cannot be the base URL of a Capture application.
+// It must be absolute and https, or http to this machine, and hold nothing but
+// host, port and path. The error is a sentence about "it" with the remedy and
+// does not repeat raw, which may hold a password.
+func ValidateURL(raw string) error {
+	_, err := parseURL(raw)
+	return err
+}
+
+func parseURL(raw string) (*url.URL, error) {
+	if raw == "" {
+		return nil, errors.New("it is missing; set it to your application's address, such as https://app.us.janraincapture.com")
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		// The parse error quotes raw.
+		return nil, errors.New("it is not a URL; write it like https://app.us.janraincapture.com")
+	}
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
+		return nil, errors.New("it is not an absolute web address; write it like https://app.us.janraincapture.com")
+	case u.User != nil:
+		return nil, errors.New("it holds a user name or password; remove what stands before the @, credentials have their own settings")
+	case strings.ContainsAny(raw, "?#"):
+		return nil, errors.New("it holds a query or fragment; remove everything from the ? or # on")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return nil, errors.New("it is plain http to another machine, which would show tokens to the network; use https")
+	}
+	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, errors.New("its port is not a number from 1 to 65535; correct or remove it")
+		}
+	}
+	return u, nil
+}
+
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,131 @@
+// Package simulator is a stand-in for the Capture service, for the demo and
+// for tests. It has three faces:
+//
+//   - the Capture API of contract section 4, as far as client-side sessions
+//     need it: POST /entity and POST /access/getAccessToken;
+//   - what the stand-in Registration UI calls from a browser, our own
+//     invention, JSON, below /ui/: sign in, load a profile, save it;
+//   - control, JSON, below /control/: expire or invalidate a token, switch the
+//     service off, read the log of calls. Faults are Go only; see [Fault].
+//
+// Everything is in memory. It protects nothing: keep it on loopback.
+package simulator
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+)
+
+// Defaults of [Options].
+const (
+	DefaultTypeName      = "user"
+	DefaultTokenLifetime = time.Hour
+)
+
+// Client is an API client of the simulated application. The page's clientId is
+// one as well; without a secret it cannot prove itself.
+type Client struct {
+	ID     string
+	Secret secret.String
+	// AccessIssuer is the feature that lets a client mint a token for any user.
+	AccessIssuer bool
+}
+
+// Options describe the simulated application. The zero value has no clients:
+// people can sign in, and nobody can mint.
+type Options struct {
+	Clients []Client
+	// TypeName is the one entity type; empty means DefaultTypeName.
+	TypeName string
+	// TokenLifetime is how long a token lives; 0 means DefaultTokenLifetime.
+	TokenLifetime time.Duration
+	// MintKillsPrevious makes getAccessToken expire the user's earlier tokens.
+	// Whether the real service does is unknown (contract section 5).
+	MintKillsPrevious bool
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Wait waits out the latency of a fault, or returns the context's error;
+	// nil means a timer.
+	Wait func(ctx context.Context, d time.Duration) error
+}
+
+// Service is the simulated service. It is safe for concurrent use.
+type Service struct {
+	clients           map[string]Client
+	typeName          string
+	tokenLifetime     time.Duration
+	mintKillsPrevious bool
+	now               func() time.Time
+	wait              func(ctx context.Context, d time.Duration) error
+	mux               *http.ServeMux
+
+	mu       sync.Mutex // guards all below
+	accounts accounts
+	outage   bool
+	faults   []*Fault
+	log      callLog
+}
+
+// New returns a service without users.
+func New(options Options) *Service {
+	s := &Service{
+		clients:           make(map[string]Client, len(options.Clients)),
+		typeName:          cmp.Or(options.TypeName, DefaultTypeName),
+		tokenLifetime:     cmp.Or(options.TokenLifetime, DefaultTokenLifetime),
+		mintKillsPrevious: options.MintKillsPrevious,
+		now:               options.Now,
+		wait:              options.Wait,
+		mux:               http.NewServeMux(),
+	}
+	for _, client := range options.Clients {
+		s.clients[client.ID] = client
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.wait == nil {
+		s.wait = wait
+	}
+	s.accounts.init()
+
+	s.mux.Handle("POST /"+EndpointEntity, s.endpoint(EndpointEntity, s.entity))
+	s.mux.Handle("POST /"+EndpointIssue, s.endpoint(EndpointIssue, s.getAccessToken))
+	s.mux.Handle("POST /"+EndpointSignIn, s.endpoint(EndpointSignIn, s.signIn))
+	s.mux.Handle("POST /"+EndpointProfile, s.endpoint(EndpointProfile, s.profile))
+	s.mux.Handle("POST /"+EndpointSave, s.endpoint(EndpointSave, s.save))
+	s.mux.HandleFunc("POST /control/expire", s.controlToken(s.Expire))
+	s.mux.HandleFunc("POST /control/invalidate", s.controlToken(s.Invalidate))
+	s.mux.HandleFunc("POST /control/outage", s.controlOutage)
+	s.mux.HandleFunc("GET /control/calls", s.controlCalls)
+	return s
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	s.mux.ServeHTTP(w, r)
+}
+
+// SetOutage switches the service off and on. While it is off, the API and the
+// ui routes answer like a proxy in front of a dead service: 503 and HTML.
+func (s *Service) SetOutage(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outage = on
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
