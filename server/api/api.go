@@ -28,6 +28,10 @@ const (
 	HeaderKeepaliveValue = "1"
 )
 
+// CookieHint is a cookie that any script may read and that says nothing but
+// that there is a session: pages of anonymous visitors ask nobody.
+const CookieHint = "keepalive-here"
+
 // ContentTypeProblem is the media type of every error answer (RFC 9457).
 const ContentTypeProblem = "application/problem+json"
 

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
+)
+
+const (
+	testKeys   = "k1:c2V2ZW50ZWVuIGJ5dGVzIGFuZCBmaWZ0ZWVuIG1vcmU="
+	testSecret = "issuer-secret-0001"
+)
+
+// environment is a whole good one, with changes: NAME=value sets, NAME unsets.
+func environment(changes ...string) []string {
+	values := map[string]string{
+		"ORIGINS":              "https://www.example.com",
+		"CAPTURE_URL":          "https://app.us.janraincapture.com",
+		"CLIENT_ID":            "page",
+		"ISSUER_CLIENT_ID":     "issuer",
+		"ISSUER_CLIENT_SECRET": testSecret,
+		"KEYS":                 testKeys,
+	}
+	for _, change := range changes {
+		name, value, set := strings.Cut(change, "=")
+		if set {
+			values[name] = value
+		} else {
+			delete(values, name)
+		}
+	}
+	lines := []string{"PATH=/usr/bin", "HOME=/nowhere"}
+	for name, value := range values {
+		lines = append(lines, "KEEPALIVE_"+name+"="+value)
+	}
+	return lines
+}
+
+func TestDefaults(t *testing.T) {
+	config, err := ParseConfig(environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name      string
+		got, want any
+	}{
+		{"LISTEN", config.Listen, "127.0.0.1:8080"},
+		{"ADMIN_LISTEN", config.AdminListen, "127.0.0.1:9090"},
+		{"BASE_PATH", config.BasePath, "/keepalive"},
+		{"AUTH_SCHEME", config.AuthScheme, capture.SchemeBasic},
+		{"TYPE_NAME", config.TypeName, "user"},
+		{"STORE", config.backend, backend{path: "keepalive.db"}},
+		{"TOKEN_LIFETIME", config.TokenLifetime, time.Hour},
+		{"IDLE_TIMEOUT", config.IdleTimeout, 30 * time.Minute},
+		{"ABSOLUTE_TIMEOUT", config.AbsoluteTimeout, 12 * time.Hour},
+		{"UPSTREAM_TIMEOUT", config.UpstreamTimeout, 10 * time.Second},
+		{"RATE_LOGIN", config.RateLogin, limit.Rate{Events: 30, Per: time.Minute}},
+		{"RATE_FORCED", config.RateForced, limit.Rate{Events: 6, Per: time.Minute}},
+		{"RATE_UPSTREAM", config.RateUpstream, limit.Rate{Events: 100, Per: time.Second}},
+		{"TRUSTED_PROXIES", len(config.proxies), 0},
+		{"INSECURE_COOKIE", config.InsecureCookie, false},
+		{"LOG_LEVEL", config.level, slog.LevelInfo},
+		{"LOG_FORMAT", config.LogFormat, "json"},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("%s is %v, want %v", tc.name, tc.got, tc.want)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	config, err := ParseConfig(environment(
+		"ORIGINS= https://a.example , https://b.example:8443,http://localhost:3000", "TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.7,2001:db8::/32",
+		"RATE_LOGIN=off", "STORE=memory:", "LOG_LEVEL=debug", "AUTH_SCHEME=signature", "TOKEN_LIFETIME=40s", "CAPTURE_URL=http://127.0.0.1:1234",
+		"TYPE_NAME=", // set to nothing is not set
+	))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"https://a.example", "https://b.example:8443", "http://localhost:3000"}; !slices.Equal(config.Origins, want) {
+		t.Errorf("origins %q", config.Origins)
+	}
+	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}; !slices.Equal(config.proxies, want) {
+		t.Errorf("proxies %v", config.proxies)
+	}
+	if !config.RateLogin.Off() || config.backend.path != "" || config.level != slog.LevelDebug || config.AuthScheme != capture.SchemeSignature || config.TokenLifetime != 40*time.Second || config.TypeName != "user" {
+		t.Errorf("the rest: %v %v %v %v %v %q", config.RateLogin, config.backend, config.level, config.AuthScheme, config.TokenLifetime, config.TypeName)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	for _, tc := range []struct {
+		change   string
+		variable string // the one blamed; empty: the one changed
+		says     string // a word of the remedy
+	}{
+		{change: "ORIGINS", says: "https://www.example.com"},
+		{change: "ORIGINS=,", says: "https://www.example.com"},
+		{change: "ORIGINS=https://a.example,*", says: "entry 2 has a wildcard"},
+		{change: "ORIGINS=https://*.example.com", says: "wildcard"},
+		{change: "ORIGINS=null", says: "null"},
+		{change: "ORIGINS=https://a.example/", says: "slash at the end"},
+		{change: "ORIGINS=https://a.example/path", says: "path"},
+		{change: "ORIGINS=https://a.example?x", says: "query"},
+		{change: "ORIGINS=https://user@a.example", says: "more than scheme, host and port"},
+		{change: "ORIGINS=HTTPS://a.example", says: "capitals"},
+		{change: "ORIGINS=https://A.example", says: "lower case"},
+		{change: "ORIGINS=https://bücher.example", says: "xn--"},
+		{change: "ORIGINS=https://a.example:443", says: "leave it out"},
+		{change: "ORIGINS=http://localhost:80", says: "leave it out"},
+		{change: "ORIGINS=http://a.example", says: "https"},
+		{change: "ORIGINS=a.example", says: "https://"},
+		{change: "ORIGINS=ftp://a.example", says: "https://"},
+
+		{change: "CAPTURE_URL", says: "janraincapture"},
+		{change: "CAPTURE_URL=http://capture.example", says: "https"},
+		{change: "CAPTURE_URL=https://capture.example?x=1", says: "remove"},
+		{change: "CLIENT_ID", says: "clientId"},
+		{change: "CLIENT_ID=two words", says: "clientId"},
+		{change: "ISSUER_CLIENT_ID", says: "access_issuer"},
+		{change: "ISSUER_CLIENT_ID=a:b", says: "access_issuer"},
+		{change: "ISSUER_CLIENT_SECRET", says: "KEEPALIVE_ISSUER_CLIENT_SECRET_FILE"},
+		{change: "AUTH_SCHEME=digest", says: "basic or signature"},
+		{change: "TYPE_NAME=the user", says: "without spaces"},
+
+		{change: "KEYS", says: "openssl rand -base64 32"},
+		{change: "KEYS=k1:c2hvcnQ=", says: "openssl rand -base64 32"},
+		{change: "KEYS=" + testKeys + ",k2:c2hvcnQ=", says: "key 2"},
+		{change: "STORE=sqlite:x", says: "bolt:PATH"},
+		{change: "STORE=bolt:", says: "bolt:/"},
+		{change: "STORE=memory:x", says: "remove"},
+		{change: "STORE=redis://localhost", says: "no redis store"},
+		{change: "STORE=rediss://localhost", says: "no redis store"},
+		{change: "STORE=redis-cluster://localhost", says: "no redis store"},
+
+		{change: "TOKEN_LIFETIME=0s", says: "at most 24h"},
+		{change: "TOKEN_LIFETIME=25h", says: "at most 24h"},
+		{change: "TOKEN_LIFETIME=3600", says: "with a unit"},
+		{change: "IDLE_TIMEOUT=-1m", says: "more than 0s"},
+		{change: "IDLE_TIMEOUT=13h", says: "KEEPALIVE_ABSOLUTE_TIMEOUT"},
+		{change: "ABSOLUTE_TIMEOUT=9601h", says: "at most"},
+		{change: "ABSOLUTE_TIMEOUT=soon", says: "with a unit"},
+		{change: "UPSTREAM_TIMEOUT=1h", says: "at most 2m"},
+		{change: "RATE_LOGIN=30", says: "events/duration"},
+		{change: "RATE_FORCED=0/1m", says: "events/duration"},
+		{change: "RATE_UPSTREAM=none", says: "off"},
+
+		{change: "LISTEN=8080", says: "host:port"},
+		{change: "LISTEN=127.0.0.1:http", says: "host:port"},
+		{change: "LISTEN=127.0.0.1:99999", says: "host:port"},
+		{change: "ADMIN_LISTEN=127.0.0.1:8080", says: "address of its own"},
+		{change: "BASE_PATH=keepalive", says: "slash in front"},
+		{change: "BASE_PATH=/keepalive/", says: "none at the end"},
+		{change: "BASE_PATH=/:id", says: "plain letters"},
+		{change: "TRUSTED_PROXIES=10.0.0.0/8,proxy", says: "entry 2"},
+		{change: "INSECURE_COOKIE=yes", says: "true or false"},
+		{change: "INSECURE_COOKIE=true", says: "KEEPALIVE_ORIGINS"},
+		{change: "LOG_LEVEL=verbose", says: "debug, info, warn or error"},
+		{change: "LOG_FORMAT=xml", says: "json or text"},
+
+		{change: "LISTN=127.0.0.1:8080", says: "did you mean KEEPALIVE_LISTEN?"},
+		{change: "ISSUER_CLIENTSECRET=" + testSecret, says: "did you mean KEEPALIVE_ISSUER_CLIENT_SECRET?"},
+		{change: "ABSOLUTE_TIMOUT=1h", says: "did you mean KEEPALIVE_ABSOLUTE_TIMEOUT?"},
+		{change: "WHAT_IS_THIS=1", says: "no such setting"},
+		{change: "LISTEN_FILE=/x", says: "no such setting"},
+		{change: "LOGIN_CLIENT_ID=x", says: "no server-side sessions"},
+		{change: "LOGIN_CLIENT_SECRET=" + testSecret, says: "no server-side sessions"},
+		{change: "LOGIN_CLIENT_SECRET_FILE=/x", says: "no server-side sessions"},
+		{change: "REDIRECT_URI=https://x", says: "no server-side sessions"},
+		{change: "AUTH_TOKEN_HEADER=true", says: "no /auth"},
+		{change: "AUTH_IS_ACTIVITY=true", says: "no /auth"},
+	} {
+		t.Run(tc.change, func(t *testing.T) {
+			_, err := ParseConfig(environment(tc.change))
+			var problems Problems
+			if !errors.As(err, &problems) {
+				t.Fatalf("error %v, want Problems", err)
+			}
+			name, _, _ := strings.Cut(tc.change, "=")
+			if len(problems) != 1 || problems[0].Variable != "KEEPALIVE_"+name {
+				t.Fatalf("blamed: %v; want KEEPALIVE_%s alone", problems, name)
+			}
+			if !strings.Contains(problems[0].Text, tc.says) {
+				t.Errorf("%q does not say %q", problems[0].Text, tc.says)
+			}
+			if strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "c2hvcnQ") || strings.Contains(err.Error(), testKeys) {
+				t.Errorf("a secret is in %q", err)
+			}
+		})
+	}
+}
+
+func TestInsecureCookieNeedsLoopback(t *testing.T) {
+	for listen, ok := range map[string]bool{"127.0.0.1:8080": true, "localhost:8080": true, "[::1]:8080": true, ":8080": false, "0.0.0.0:8080": false, "192.0.2.1:8080": false} {
+		_, err := ParseConfig(environment("INSECURE_COOKIE=true", "ORIGINS=http://localhost:8080", "LISTEN="+listen))
+		if (err == nil) != ok {
+			t.Errorf("on %s: %v", listen, err)
+		}
+	}
+}
+
+func TestAllProblemsAtOnce(t *testing.T) {
+	_, err := ParseConfig([]string{"KEEPALIVE_IDLE_TIMEOUT=x", "KEEPALIVE_TYPO_HERE=1", "KEEPALIVE_RATE_LOGIN=x"})
+	var problems Problems
+	if !errors.As(err, &problems) {
+		t.Fatal(err)
+	}
+	var blamed []string
+	for _, problem := range problems {
+		blamed = append(blamed, strings.TrimPrefix(problem.Variable, "KEEPALIVE_"))
+	}
+	slices.Sort(blamed)
+	want := []string{"CAPTURE_URL", "CLIENT_ID", "IDLE_TIMEOUT", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SECRET", "KEYS", "ORIGINS", "RATE_LOGIN", "TYPO_HERE"}
+	if !slices.Equal(blamed, want) {
+		t.Errorf("blamed %q, want %q", blamed, want)
+	}
+	if lines := strings.Split(err.Error(), "\n"); len(lines) != len(want) {
+		t.Errorf("%d lines for %d problems", len(lines), len(want))
+	}
+}
+
+func TestSecretsFromFiles(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := file("secret", testSecret+"\r\n")
+	t.Run("read", func(t *testing.T) {
+		config, err := ParseConfig(environment("ISSUER_CLIENT_SECRET", "ISSUER_CLIENT_SECRET_FILE="+good, "KEYS", "KEYS_FILE="+file("keys", testKeys+"\n")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config.IssuerClientSecret.Reveal() != testSecret {
+			t.Error("the secret is not the file's content without its line break")
+		}
+		if kid, _ := config.ring.SigningKey(); kid != "k1" {
+			t.Errorf("signing key %q", kid)
+		}
+	})
+	for _, tc := range []struct {
+		name, path, blames, says string
+		keep                     string
+	}{
+		{"missing", filepath.Join(dir, "nothing"), "ISSUER_CLIENT_SECRET_FILE", "cannot be opened", "ISSUER_CLIENT_SECRET"},
+		{"a directory", dir, "ISSUER_CLIENT_SECRET_FILE", "plain file", "ISSUER_CLIENT_SECRET"},
+		{"empty", file("empty", "\n"), "ISSUER_CLIENT_SECRET_FILE", "empty", "ISSUER_CLIENT_SECRET"},
+		{"huge", file("huge", strings.Repeat("x", 65<<10)), "ISSUER_CLIENT_SECRET_FILE", "64 KiB", "ISSUER_CLIENT_SECRET"},
+		{"both", good, "ISSUER_CLIENT_SECRET", "both set", "TYPE_NAME=user"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := ParseConfig(environment(tc.keep, "ISSUER_CLIENT_SECRET_FILE="+tc.path))
+			var problems Problems
+			if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Variable != "KEEPALIVE_"+tc.blames || !strings.Contains(problems[0].Text, tc.says) {
+				t.Errorf("got %v, want %s alone, with %q", err, tc.blames, tc.says)
+			}
+		})
+	}
+}
+
+// Everything the environment can set is in the help, so that this list and the
+// struct cannot drift apart.
+func TestHelpListsEverySetting(t *testing.T) {
+	var help strings.Builder
+	printUsage(&help)
+	for _, name := range []string{
+		"LISTEN", "ADMIN_LISTEN", "BASE_PATH", "ORIGINS", "CAPTURE_URL", "CLIENT_ID", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SECRET",
+		"ISSUER_CLIENT_SECRET_FILE", "AUTH_SCHEME", "TYPE_NAME", "STORE", "KEYS", "KEYS_FILE", "TOKEN_LIFETIME", "IDLE_TIMEOUT",
+		"ABSOLUTE_TIMEOUT", "UPSTREAM_TIMEOUT", "RATE_LOGIN", "RATE_FORCED", "RATE_UPSTREAM", "TRUSTED_PROXIES", "INSECURE_COOKIE",
+		"LOG_LEVEL", "LOG_FORMAT",
+	} {
+		if !strings.Contains(help.String(), "\n  "+name+" ") {
+			t.Errorf("the help does not list %s", name)
+		}
+	}
+}

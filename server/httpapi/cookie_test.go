@@ -1,0 +1,181 @@
+package httpapi_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
+)
+
+// The hint is all that a script may read, and says nothing else.
+func TestHint(t *testing.T) {
+	s := newSite(t)
+	response := s.do(request("POST", "/session", `{"accessToken":"`+goodToken+`"}`))
+	session, hint := response.Cookies()[0], response.Cookies()[1]
+	if hint.Name != api.CookieHint || hint.Value != "1" || hint.HttpOnly || !hint.Secure || hint.MaxAge != session.MaxAge {
+		t.Errorf("%s", hint)
+	}
+	wantProblem(t, s.do(request("POST", "/session/token", `{"reason":"start"}`, cookie(hint))), api.SessionMissing)
+}
+
+func TestCookie(t *testing.T) {
+	for _, tc := range []struct {
+		insecure bool
+		name     string
+	}{{false, "__Host-Http-keepalive"}, {true, "keepalive"}} {
+		s := newSite(t, func(c *httpapi.Config) { c.InsecureCookie = tc.insecure })
+		got := s.login(t)
+		if got.Name != tc.name || got.Secure == tc.insecure || !got.HttpOnly || got.SameSite != http.SameSiteStrictMode || got.Path != "/" || got.Domain != "" {
+			t.Errorf("insecure %v: %s", tc.insecure, got.Raw)
+		}
+		if got.MaxAge != int((12 * time.Hour).Seconds()) {
+			t.Errorf("Max-Age %d, want the absolute limit", got.MaxAge)
+		}
+		var claims jwt.RegisteredClaims
+		token, _, err := jwt.NewParser().ParseUnverified(got.Value, &claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token.Header["kid"] != "k1" || token.Header["alg"] != "HS256" {
+			t.Errorf("header %v", token.Header)
+		}
+		if claims.ID != base64.RawURLEncoding.EncodeToString(someID[:]) || !claims.IssuedAt.Equal(s.clock) || !claims.ExpiresAt.Equal(s.clock.Add(12*time.Hour)) {
+			t.Errorf("claims %+v", claims)
+		}
+	}
+}
+
+// forge signs claims as a cookie.
+func forge(t *testing.T, method jwt.SigningMethod, key any, kid any, claims jwt.Claims) *http.Cookie {
+	t.Helper()
+	token := jwt.NewWithClaims(method, claims)
+	if kid != nil {
+		token.Header["kid"] = kid
+	}
+	signed, err := token.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Cookie{Name: "__Host-Http-keepalive", Value: signed}
+}
+
+func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
+	s := newSite(t)
+	_, key := ring(t, keyOne).SigningKey()
+	_, stranger := ring(t, keyTwo).SigningKey()
+	good := func(change ...func(*jwt.RegisteredClaims)) jwt.RegisteredClaims {
+		claims := jwt.RegisteredClaims{
+			ID:        base64.RawURLEncoding.EncodeToString(someID[:]),
+			IssuedAt:  jwt.NewNumericDate(s.clock),
+			ExpiresAt: jwt.NewNumericDate(s.clock.Add(time.Hour)),
+		}
+		for _, f := range change {
+			f(&claims)
+		}
+		return claims
+	}
+	expires := func(after time.Duration) func(*jwt.RegisteredClaims) {
+		return func(c *jwt.RegisteredClaims) { c.ExpiresAt = jwt.NewNumericDate(s.clock.Add(after)) }
+	}
+	issued := func(after time.Duration) func(*jwt.RegisteredClaims) {
+		return func(c *jwt.RegisteredClaims) { c.IssuedAt = jwt.NewNumericDate(s.clock.Add(after)) }
+	}
+	id := func(value string) func(*jwt.RegisteredClaims) {
+		return func(c *jwt.RegisteredClaims) { c.ID = value }
+	}
+	genuine := forge(t, jwt.SigningMethodHS256, key, "k1", good())
+	flipped := *genuine
+	flipped.Value = "f" + flipped.Value[1:]
+
+	for _, tc := range []struct {
+		name   string
+		cookie *http.Cookie
+		ok     bool
+	}{
+		{"genuine", genuine, true},
+		{"expired within the leeway", forge(t, jwt.SigningMethodHS256, key, "k1", good(expires(-29*time.Second))), true},
+		{"issued by a clock that is ahead", forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(29*time.Second))), true},
+		{"expired", forge(t, jwt.SigningMethodHS256, key, "k1", good(expires(-31*time.Second))), false},
+		{"issued in the future", forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(time.Hour))), false},
+		{"without an end", forge(t, jwt.SigningMethodHS256, key, "k1", good(func(c *jwt.RegisteredClaims) { c.ExpiresAt = nil })), false},
+		{"signed by a stranger", forge(t, jwt.SigningMethodHS256, stranger, "k1", good()), false},
+		{"signed by a key that is not in the ring", forge(t, jwt.SigningMethodHS256, stranger, "k2", good()), false},
+		{"signed with an empty key", forge(t, jwt.SigningMethodHS256, []byte{}, "nobody", good()), false},
+		{"no kid", forge(t, jwt.SigningMethodHS256, key, nil, good()), false},
+		{"kid of another type", forge(t, jwt.SigningMethodHS256, key, 1, good()), false},
+		{"not signed at all", forge(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "k1", good()), false},
+		{"another algorithm", forge(t, jwt.SigningMethodHS512, key, "k1", good()), false},
+		{"a short id", forge(t, jwt.SigningMethodHS256, key, "k1", good(id("AAAA"))), false},
+		{"no id", forge(t, jwt.SigningMethodHS256, key, "k1", good(id(""))), false},
+		{"an id in another alphabet", forge(t, jwt.SigningMethodHS256, key, "k1", good(id("++++++++++++++++++++++++++++++++++++++++++A"))), false},
+		{"a second spelling of an id", forge(t, jwt.SigningMethodHS256, key, "k1", good(id(base64.RawURLEncoding.EncodeToString(someID[:])[:42]+"B"))), false},
+		{"changed", &flipped, false},
+		{"empty", &http.Cookie{Name: genuine.Name}, false},
+		{"garbage", &http.Cookie{Name: genuine.Name, Value: "a.b.c"}, false},
+		{"under the name for plain http", &http.Cookie{Name: "keepalive", Value: genuine.Value}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s.sessions.calls = nil
+			response := s.do(request("POST", "/session/token", `{"reason":"start"}`, cookie(tc.cookie)))
+			if tc.ok {
+				if response.StatusCode != http.StatusOK || len(s.sessions.calls) != 1 {
+					t.Errorf("status %s, calls %q", response.Status, s.sessions.calls)
+				}
+				return
+			}
+			wantProblem(t, response, api.SessionMissing)
+			if len(s.sessions.calls) != 0 {
+				t.Errorf("a forged cookie costs %q", s.sessions.calls)
+			}
+		})
+	}
+	t.Run("planted beside the genuine one", func(t *testing.T) {
+		planted := &http.Cookie{Name: genuine.Name, Value: "a.b.c"}
+		if response := s.do(request("GET", "/session", "", cookie(planted), cookie(genuine))); response.StatusCode != http.StatusOK {
+			t.Errorf("status %s", response.Status)
+		}
+	})
+}
+
+func TestKeysRotate(t *testing.T) {
+	old := newSite(t).login(t)
+	for _, tc := range []struct {
+		name    string
+		keys    []string
+		ok      bool
+		renewed bool
+	}{
+		{"the old key still signs", []string{keyOne, keyTwo}, true, false},
+		{"a new key signs", []string{keyTwo, keyOne}, true, true},
+		{"the old key is gone", []string{keyTwo}, false, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newSite(t, func(c *httpapi.Config) { c.Keys = ring(t, tc.keys...) })
+			response := s.do(request("POST", "/session/token", `{"reason":"due"}`, cookie(old)))
+			if !tc.ok {
+				wantProblem(t, response, api.SessionMissing)
+				return
+			}
+			if response.StatusCode != http.StatusOK || (len(response.Cookies()) == 2) != tc.renewed {
+				t.Fatalf("status %s with %d cookies", response.Status, len(response.Cookies()))
+			}
+			if !tc.renewed {
+				return
+			}
+			fresh := response.Cookies()[0]
+			var claims jwt.RegisteredClaims
+			token, _, err := jwt.NewParser().ParseUnverified(fresh.Value, &claims)
+			if err != nil || token.Header["kid"] != "k2" || claims.ID != base64.RawURLEncoding.EncodeToString(someID[:]) {
+				t.Errorf("the new cookie: %v, %v, %v", token.Header, claims.ID, err)
+			}
+			if again := s.do(request("POST", "/session/token", `{"reason":"due"}`, cookie(fresh))); len(again.Cookies()) != 0 {
+				t.Error("the new cookie is renewed again")
+			}
+		})
+	}
+}

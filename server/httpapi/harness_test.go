@@ -1,0 +1,208 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
+	"github.com/capture-keepalive/capture-keepalive/server/keyring"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+const (
+	origin    = "https://www.example.com"
+	host      = "https://login.example.com"
+	goodToken = "z0t8k3vq5n1m7p2r"
+	uuid      = "6b1d9c2e-0f0a-4c57-9f63-1d5a0d2b7a11"
+
+	keyOne = "k1:c2V2ZW50ZWVuIGJ5dGVzIGFuZCBmaWZ0ZWVuIG1vcmU="
+	keyTwo = "k2:YW5vdGhlciBrZXksIG9mIHRoaXJ0eS10d28gYnl0ZXM="
+)
+
+// fakeSessions says yes to everything, or err, and counts.
+type fakeSessions struct {
+	mu    sync.Mutex // guards all below
+	calls []string
+	login session.Login
+	err   error
+	panic any
+	now   func() time.Time
+}
+
+func (f *fakeSessions) called(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, name)
+	if f.panic != nil {
+		panic(f.panic)
+	}
+	return f.err
+}
+
+func (f *fakeSessions) grant() session.Grant {
+	now := f.now()
+	return session.Grant{
+		UUID: uuid, Token: secret.New(goodToken), At: now,
+		TokenExpires: now.Add(time.Hour), IdleExpires: now.Add(30 * time.Minute), AbsoluteExpires: now.Add(12 * time.Hour),
+	}
+}
+
+func (f *fakeSessions) Open(_ context.Context, login session.Login) (session.Session, error) {
+	f.login = login
+	return session.Session{ID: someID, Grant: f.grant()}, f.called("Open")
+}
+
+func (f *fakeSessions) Token(_ context.Context, id store.ID, reason api.Reason, have secret.String) (session.Grant, error) {
+	return f.grant(), f.called("Token " + string(reason) + " " + have.Reveal())
+}
+
+func (f *fakeSessions) Status(context.Context, store.ID) (session.Status, error) {
+	grant := f.grant()
+	return session.Status{
+		UUID: uuid, Mode: store.ModeToken, At: grant.At,
+		TokenExpires: grant.TokenExpires, IdleExpires: grant.IdleExpires, AbsoluteExpires: grant.AbsoluteExpires,
+	}, f.called("Status")
+}
+
+func (f *fakeSessions) Touch(context.Context, store.ID) error { return f.called("Touch") }
+func (f *fakeSessions) End(context.Context, store.ID) error   { return f.called("End") }
+func (f *fakeSessions) Ping(context.Context) error            { return f.called("Ping") }
+
+// someID is the session of every fake login.
+var someID = store.ID{1, 2, 3}
+
+// site is a Server over fake sessions, with a clock of its own.
+type site struct {
+	*httpapi.Server
+	sessions *fakeSessions
+	log      *bytes.Buffer
+	clock    time.Time
+}
+
+func ring(t *testing.T, keys ...string) *keyring.Ring {
+	t.Helper()
+	parsed, err := keyring.Parse(secret.New(strings.Join(keys, ",")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+func newSite(t *testing.T, change ...func(*httpapi.Config)) *site {
+	t.Helper()
+	s := &site{log: new(bytes.Buffer), clock: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	now := func() time.Time { return s.clock }
+	s.sessions = &fakeSessions{now: now}
+	config := httpapi.Config{
+		Sessions: s.sessions,
+		Keys:     ring(t, keyOne),
+		Origins:  []string{origin},
+		Files:    files(),
+		Now:      now,
+		Log:      slog.New(slog.NewJSONHandler(s.log, nil)),
+	}
+	for _, f := range change {
+		f(&config)
+	}
+	server, err := httpapi.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Server = server
+	return s
+}
+
+// do sends a request to the public handler.
+func (s *site) do(r *http.Request) *http.Response {
+	recorder := httptest.NewRecorder()
+	s.Public().ServeHTTP(recorder, r)
+	return recorder.Result()
+}
+
+// request is one that passes every check that its headers can pass.
+func request(method, path, body string, change ...func(*http.Request)) *http.Request {
+	r := httptest.NewRequest(method, host+"/keepalive"+path, strings.NewReader(body))
+	r.Header.Set("Origin", origin)
+	r.Header.Set("X-Keepalive", "1")
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, f := range change {
+		f(r)
+	}
+	return r
+}
+
+func header(name string, values ...string) func(*http.Request) {
+	return func(r *http.Request) {
+		r.Header.Del(name)
+		for _, value := range values {
+			r.Header.Add(name, value)
+		}
+	}
+}
+
+func cookie(c *http.Cookie) func(*http.Request) {
+	return func(r *http.Request) { r.AddCookie(c) }
+}
+
+// login returns the cookie of a login.
+func (s *site) login(t *testing.T) *http.Cookie {
+	t.Helper()
+	response := s.do(request("POST", "/session", `{"accessToken":"`+goodToken+`"}`))
+	if response.StatusCode != http.StatusCreated || len(response.Cookies()) != 2 {
+		t.Fatalf("login: %s with %d cookies", response.Status, len(response.Cookies()))
+	}
+	s.sessions.calls = nil
+	return response.Cookies()[0]
+}
+
+// decodeJSON reads an answer.
+func decodeJSON[T any](t *testing.T, response *http.Response) T {
+	t.Helper()
+	var body T
+	decoder := json.NewDecoder(response.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&body); err != nil {
+		t.Fatalf("the body of %s: %v", response.Status, err)
+	}
+	return body
+}
+
+// wantProblem fails unless the answer is a proper problem with the code.
+func wantProblem(t *testing.T, response *http.Response, code api.Code) api.Problem {
+	t.Helper()
+	if got := response.Header.Get("Content-Type"); got != "application/problem+json" {
+		t.Fatalf("Content-Type of %s is %q", response.Status, got)
+	}
+	body := decodeJSON[api.Problem](t, response)
+	if body.Code != code {
+		t.Errorf("code %s (%s), want %s", body.Code, body.Detail, code)
+	}
+	if response.StatusCode != code.Status() || body.Status != code.Status() {
+		t.Errorf("status %d, in the body %d, want %d", response.StatusCode, body.Status, code.Status())
+	}
+	if body.Type != "about:blank" || body.Title == "" || body.Detail == "" {
+		t.Errorf("an incomplete problem: %+v", body)
+	}
+	if body.RequestID == "" || body.RequestID != response.Header.Get("X-Request-Id") {
+		t.Errorf("requestId %q, header %q", body.RequestID, response.Header.Get("X-Request-Id"))
+	}
+	for name, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} {
+		if got := response.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	return body
+}

@@ -1,0 +1,155 @@
+// Package httpapi is the server as the network sees it: routes, checks,
+// cookies, problem answers and the page's files. It is the only package that
+// knows echo.
+//
+// Checks run from cheap to dear, and all of them before the session store or
+// Capture is asked for anything.
+package httpapi
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+// rememberedClients is for how many client addresses logins are counted.
+const rememberedClients = 1 << 14
+
+// Sessions is what the routes do. Its errors are *session.Error.
+type Sessions interface {
+	Open(ctx context.Context, login session.Login) (session.Session, error)
+	Token(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (session.Grant, error)
+	Status(ctx context.Context, id store.ID) (session.Status, error)
+	Touch(ctx context.Context, id store.ID) error
+	End(ctx context.Context, id store.ID) error
+	Ping(ctx context.Context) error
+}
+
+// Keys sign and verify the cookie.
+type Keys interface {
+	// SigningKey is the key to sign with, and its name.
+	SigningKey() (kid string, key []byte)
+	// VerificationKey is the key of that name, if it is still accepted.
+	VerificationKey(kid string) (key []byte, ok bool)
+}
+
+// Config is what a Server needs. Sessions, Keys and Origins must be set.
+type Config struct {
+	Sessions Sessions
+	Keys     Keys
+
+	// BasePath is in front of every public route, with a leading slash and
+	// none at the end. Empty: api.DefaultBasePath.
+	BasePath string
+	// Origins are the pages that may ask, each exactly as a browser sends it.
+	Origins []string
+	// Files holds the built page files and their manifest. Nil, or without a
+	// manifest: the routes of the files say that they were not built.
+	Files fs.FS
+
+	// InsecureCookie is for plain http on this machine.
+	InsecureCookie bool
+	// TrustedProxies may name the client in X-Forwarded-For.
+	TrustedProxies []netip.Prefix
+	// RateLogin bounds the logins of one client address. Zero: no limit.
+	RateLogin limit.Rate
+
+	// Now is the clock. Nil: time.Now.
+	Now func() time.Time
+	// Log gets a line per request. Nil: slog.Default.
+	Log *slog.Logger
+}
+
+// Server is both listeners' handlers.
+type Server struct {
+	config   Config
+	cookies  cookies
+	origins  map[string]bool
+	logins   *limit.Table[netip.Prefix]
+	draining atomic.Bool
+
+	public, admin *echo.Echo
+}
+
+// New returns a Server. It fails if Files are not what their manifest says.
+func New(config Config) (*Server, error) {
+	if config.BasePath == "" {
+		config.BasePath = api.DefaultBasePath
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	s := &Server{
+		config:  config,
+		cookies: cookies{keys: config.Keys, insecure: config.InsecureCookie, now: config.Now},
+		origins: make(map[string]bool, len(config.Origins)),
+		logins:  limit.NewTable[netip.Prefix](config.RateLogin, rememberedClients),
+	}
+	for _, origin := range config.Origins {
+		s.origins[origin] = true
+	}
+
+	s.public = s.newEcho()
+	s.public.IPExtractor = clientAddress(config.TrustedProxies)
+	base := config.BasePath
+	s.public.POST(base+api.PathSession, s.open, s.pageOnly)
+	s.public.GET(base+api.PathSession, s.status, s.pageOnly)
+	s.public.DELETE(base+api.PathSession, s.end, s.pageOnly)
+	s.public.POST(base+api.PathToken, s.token, s.pageOnly)
+	s.public.POST(base+api.PathActivity, s.activity, s.pageOnly)
+	for _, path := range []string{api.PathSession, api.PathToken, api.PathActivity} {
+		s.public.OPTIONS(base+path, s.preflight)
+	}
+	if err := s.routeFiles(); err != nil {
+		return nil, err
+	}
+
+	s.admin = s.newEcho()
+	s.admin.GET("/healthz", s.healthy)
+	s.admin.GET("/readyz", s.ready)
+	return s, nil
+}
+
+// newEcho returns an echo whose every answer, its own errors included, is ours.
+func (s *Server) newEcho() *echo.Echo {
+	e := echo.New()
+	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
+	e.Use(s.observe)
+	return e
+}
+
+// Public is the handler for pages.
+func (s *Server) Public() http.Handler { return s.public }
+
+// Admin is the handler for the operator; keep it away from the internet.
+func (s *Server) Admin() http.Handler { return s.admin }
+
+// Drain makes /readyz say that no new work should come. Nothing else changes.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+func (s *Server) healthy(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
+
+func (s *Server) ready(c echo.Context) error {
+	if s.draining.Load() {
+		return c.String(http.StatusServiceUnavailable, "draining\n")
+	}
+	if err := s.config.Sessions.Ping(c.Request().Context()); err != nil {
+		return err
+	}
+	return c.String(http.StatusOK, "ok\n")
+}

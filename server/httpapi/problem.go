@@ -1,0 +1,76 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
+)
+
+// problem is a refusal by this package.
+type problem struct {
+	code       api.Code
+	detail     string
+	retryAfter time.Duration
+}
+
+func (p *problem) Error() string { return "httpapi: " + string(p.code) + ": " + p.detail }
+
+func badRequest(detail string) *problem { return &problem{code: api.BadRequest, detail: detail} }
+
+// problemOf finds the answer to any error: ours, the session's, echo's own, or
+// one that nobody foresaw, of which the page learns nothing.
+func problemOf(err error) *problem {
+	var own *problem
+	var failure *session.Error
+	var framework *echo.HTTPError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &failure):
+		return &problem{code: failure.Code, detail: failure.Detail, retryAfter: failure.RetryAfter}
+	case errors.As(err, &framework):
+		switch framework.Code {
+		case http.StatusNotFound:
+			return &problem{code: api.NotFound, detail: "no route has this path"}
+		case http.StatusMethodNotAllowed:
+			return &problem{code: api.MethodNotAllowed, detail: "the route has other methods; header Allow names them"}
+		}
+	}
+	return &problem{code: session.Internal, detail: "this is a fault of the server; its log has more under the requestId"}
+}
+
+// fail writes an error as application/problem+json (RFC 9457).
+func (s *Server) fail(c echo.Context, err error) {
+	response := c.Response()
+	if response.Committed {
+		return
+	}
+	found := problemOf(err)
+	c.Set(keyCode, found.code)
+	body, err := json.Marshal(api.Problem{
+		Type:      "about:blank",
+		Title:     found.code.Title(),
+		Status:    found.code.Status(),
+		Detail:    found.detail,
+		Code:      found.code,
+		RequestID: response.Header().Get(echo.HeaderXRequestID),
+	})
+	if err != nil {
+		panic(err) // a struct of strings and a number always marshals
+	}
+	if found.retryAfter > 0 {
+		// Whole seconds (RFC 9110 section 10.2.3), rounded up: a page that
+		// comes back too early is refused again.
+		response.Header().Set(echo.HeaderRetryAfter, strconv.FormatInt(int64((found.retryAfter+time.Second-1)/time.Second), 10))
+	}
+	response.Header().Set(echo.HeaderCacheControl, "no-store")
+	// A write that fails means that the client has gone.
+	_ = c.Blob(found.code.Status(), api.ContentTypeProblem, body)
+}

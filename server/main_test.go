@@ -1,0 +1,507 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/simulator"
+)
+
+// asProgram makes the test binary be the program, for the tests that need a
+// process of its own to signal and to kill.
+const asProgram = "TEST_AS_CAPTURE_KEEPALIVE"
+
+// patience bounds what a test waits for another process.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// upstream is a stand-in for Capture that takes the test environment's
+// credentials.
+func upstream(t *testing.T) (*simulator.Service, string) {
+	t.Helper()
+	service := simulator.New(simulator.Options{Clients: []simulator.Client{
+		{ID: "page"}, {ID: "issuer", Secret: secret.New(testSecret), AccessIssuer: true},
+	}})
+	server := httptest.NewServer(service)
+	t.Cleanup(server.Close)
+	return service, server.URL
+}
+
+// process is a running serve.
+type process struct {
+	command       *exec.Cmd
+	public, admin string // base URLs
+	log           func() string
+}
+
+// start runs the real program and waits until it serves.
+func start(t *testing.T, environment []string) *process {
+	t.Helper()
+	command := exec.Command(os.Args[0], "serve")
+	command.Env = append(environment, asProgram+"=1")
+	stderr, err := command.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{command: command}
+	t.Cleanup(func() {
+		_ = command.Process.Kill() // it may have gone
+		_ = command.Wait()         // so may this
+	})
+
+	var mu sync.Mutex
+	var seen strings.Builder
+	p.log = func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return seen.String()
+	}
+	serving := make(chan struct{})
+	go func() {
+		defer io.Copy(io.Discard, stderr)
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			mu.Lock()
+			seen.WriteString(lines.Text() + "\n")
+			mu.Unlock()
+			var line struct{ Msg, Public, Admin string }
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
+				p.public, p.admin = "http://"+line.Public, "http://"+line.Admin
+				close(serving)
+			}
+		}
+	}()
+	select {
+	case <-serving:
+	case <-time.After(patience):
+		t.Fatalf("it does not serve:\n%s", p.log())
+	}
+	return p
+}
+
+// page is a browser's page at the test environment's origin.
+type page struct {
+	base   string
+	client *http.Client
+}
+
+func newPage(t *testing.T, base string) *page {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar, Timeout: patience, Transport: new(http.Transport)}
+	t.Cleanup(client.CloseIdleConnections)
+	return &page{base: base, client: client}
+}
+
+// at is the same browser, the server having moved.
+func (p *page) at(base string) *page { return &page{base: base, client: p.client} }
+
+func (p *page) post(path string, body, answer any) (status int, err error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return 0, err
+	}
+	r, err := http.NewRequest(http.MethodPost, p.base+"/keepalive"+path, bytes.NewReader(raw))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Origin", testOrigin)
+	r.Header.Set("X-Keepalive", "1")
+	r.Header.Set("Content-Type", "application/json")
+	response, err := p.client.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	return response.StatusCode, json.NewDecoder(response.Body).Decode(answer)
+}
+
+func (p *page) login(t *testing.T, token string) api.TokenAnswer {
+	t.Helper()
+	var answer api.TokenAnswer
+	status, err := p.post(api.PathSession, api.OpenRequest{AccessToken: token}, &answer)
+	if err != nil || status != http.StatusCreated {
+		t.Fatalf("login: %d %v", status, err)
+	}
+	return answer
+}
+
+const testOrigin = "http://localhost:3000"
+
+// serving is an environment for start.
+func serving(captureURL, store string, changes ...string) []string {
+	return environment(append([]string{
+		"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "ORIGINS=" + testOrigin, "INSECURE_COOKIE=true",
+		"CAPTURE_URL=" + captureURL, "STORE=bolt:" + store,
+	}, changes...)...)
+}
+
+func TestSessionsSurviveKill(t *testing.T) {
+	service, url := upstream(t)
+	_, token := service.SignIn("ada@example.com", "Ada")
+	env := serving(url, filepath.Join(t.TempDir(), "keepalive.db"))
+	first := start(t, env)
+	browser := newPage(t, first.public)
+	browser.login(t, token)
+	for round := range 3 {
+		var before, after api.TokenAnswer
+		if status, err := browser.post(api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &before); err != nil || status != http.StatusOK {
+			t.Fatalf("round %d: %d %v", round, status, err)
+		}
+		if err := first.command.Process.Kill(); err != nil { // SIGKILL
+			t.Fatal(err)
+		}
+		_ = first.command.Wait() // the error is the signal
+		first = start(t, env)
+		browser = browser.at(first.public)
+		if status, err := browser.post(api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &after); err != nil || status != http.StatusOK {
+			t.Fatalf("round %d, after the kill: %d %v\n%s", round, status, err, first.log())
+		}
+		if before.AccessToken == token || after.AccessToken != before.AccessToken {
+			t.Fatalf("round %d: the token that was answered is not the one that was kept", round)
+		}
+		token = after.AccessToken
+	}
+}
+
+func TestTerminateDrains(t *testing.T) {
+	service, url := upstream(t)
+	_, token := service.SignIn("ada@example.com", "Ada")
+	path := filepath.Join(t.TempDir(), "keepalive.db")
+	server := start(t, serving(url, path))
+	browser := newPage(t, server.public)
+	browser.login(t, token)
+
+	// A renewal that does not end before the test says so.
+	reached, finish := make(chan struct{}), make(chan struct{})
+	service.Fail(simulator.Fault{Endpoint: simulator.EndpointIssue, Times: 1, Answer: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(reached)
+		<-finish
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"stat":"ok","accessToken":"mintedwhiledying1"}`)
+	})})
+	type outcome struct {
+		status int
+		answer api.TokenAnswer
+		err    error
+	}
+	inFlight := make(chan outcome, 1)
+	go func() {
+		var got outcome
+		got.status, got.err = browser.post(api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &got.answer)
+		inFlight <- got
+	}()
+	<-reached
+
+	if status := get(t, server.admin+"/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz before: %d", status)
+	}
+	if err := server.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(patience)
+	for get(t, server.admin+"/readyz") != http.StatusServiceUnavailable {
+		if time.Now().After(deadline) {
+			t.Fatal("/readyz does not turn 503")
+		}
+	}
+	close(finish)
+	got := <-inFlight
+	if got.err != nil || got.status != http.StatusOK || got.answer.AccessToken != "mintedwhiledying1" {
+		t.Errorf("the request in flight: %d %v", got.status, got.err)
+	}
+	if err := server.command.Wait(); err != nil {
+		t.Errorf("exit: %v, want 0\n%s", err, server.log())
+	}
+	again := start(t, serving(url, path))
+	var kept api.TokenAnswer
+	if status, err := browser.at(again.public).post(api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &kept); err != nil || status != http.StatusOK || kept.AccessToken != "mintedwhiledying1" {
+		t.Errorf("after the restart: %d %v", status, err)
+	}
+}
+
+func get(t *testing.T, url string) int {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	return response.StatusCode
+}
+
+// output collects what a command prints, from any goroutine.
+type output struct {
+	mu    sync.Mutex
+	text  strings.Builder
+	lines chan string // gets the first line
+	once  sync.Once
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	if o.lines != nil {
+		o.once.Do(func() { o.lines <- string(p) })
+	}
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func TestServeFailsClearly(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	missing := filepath.Join(t.TempDir(), "nowhere", "keepalive.db")
+	for _, tc := range []struct {
+		name string
+		env  []string
+		args []string
+		code int
+		says string
+	}{
+		{"a port that is taken", serving("http://127.0.0.1:1", "x.db", "LISTEN="+taken.Addr().String()), nil, exitError, "KEEPALIVE_LISTEN"},
+		{"an admin port that is taken", serving("http://127.0.0.1:1", "x.db", "ADMIN_LISTEN="+taken.Addr().String()), nil, exitError, "KEEPALIVE_ADMIN_LISTEN"},
+		{"a store that cannot be", serving("http://127.0.0.1:1", missing), nil, exitError, "KEEPALIVE_STORE"},
+		{"no configuration", nil, nil, exitError, "KEEPALIVE_ORIGINS"},
+		{"an argument", environment(), []string{"now"}, exitUsage, `"now"`},
+		{"a flag", environment(), []string{"-now"}, exitUsage, "-now"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var stdout, stderr output
+			code := run(t.Context(), append([]string{"serve"}, tc.args...), tc.env, &stdout, &stderr)
+			if code != tc.code || !strings.Contains(stderr.String(), tc.says) {
+				t.Errorf("exit %d, want %d; %q should say %q", code, tc.code, stderr.String(), tc.says)
+			}
+		})
+	}
+}
+
+func TestOtherCommands(t *testing.T) {
+	for _, tc := range []struct {
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		{[]string{"version"}, exitOK, "capture-keepalive dev go", ""},
+		{[]string{"help"}, exitOK, "Usage: capture-keepalive <command>", ""},
+		{[]string{"--help"}, exitOK, "Usage: capture-keepalive <command>", ""},
+		{nil, exitUsage, "", "Usage: capture-keepalive <command>"},
+		{[]string{"sevre"}, exitUsage, "", `no command "sevre"`},
+		{[]string{"demo", "-listen", "0.0.0.0:8080"}, exitUsage, "", "on this machine"},
+		{[]string{"demo", "-life", "-1s"}, exitUsage, "", "-life"},
+		{[]string{"demo", "-help"}, exitOK, "", "-store"},
+	} {
+		var stdout, stderr output
+		code := run(t.Context(), tc.args, nil, &stdout, &stderr)
+		if code != tc.code || !strings.Contains(stdout.String(), tc.stdout) || !strings.Contains(stderr.String(), tc.stderr) {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q", tc.args, code, stdout.String(), stderr.String())
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	_, url := upstream(t)
+	dir := t.TempDir()
+	for _, tc := range []struct {
+		name string
+		args []string
+		env  []string
+		code int
+		says []string
+	}{
+		{"fine", nil, serving(url, filepath.Join(dir, "new.db")), exitOK, []string{"is fine"}},
+		{"fine, and Capture agrees", []string{"-live"}, serving(url, filepath.Join(dir, "new.db")), exitOK, []string{"takes the credentials", "is fine"}},
+		{"fine, with signatures", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), "AUTH_SCHEME=signature"), exitOK, []string{"takes the credentials"}},
+		{"two problems", nil, environment("ORIGINS", "KEYS"), exitError, []string{"KEEPALIVE_ORIGINS: ", "KEEPALIVE_KEYS: "}},
+		{"no directory", nil, serving(url, filepath.Join(dir, "none", "x.db")), exitError, []string{"KEEPALIVE_STORE: ", "create the directory"}},
+		{"a directory for a file", nil, serving(url, dir), exitError, []string{"KEEPALIVE_STORE: "}},
+		{"wrong secret", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), "ISSUER_CLIENT_SECRET=another-secret-9"), exitError, []string{"KEEPALIVE_ISSUER_CLIENT_ID and its secret"}},
+		{"not an issuer", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), "ISSUER_CLIENT_ID=page"), exitError, []string{"KEEPALIVE_ISSUER_CLIENT_ID"}},
+		{"wrong page", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), "CLIENT_ID=other"), exitError, []string{"KEEPALIVE_CLIENT_ID"}},
+		{"wrong type", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), "TYPE_NAME=other"), exitError, []string{"KEEPALIVE_TYPE_NAME"}},
+		{"nobody there", []string{"-live"}, serving("http://127.0.0.1:1", filepath.Join(dir, "new.db")), exitError, []string{"KEEPALIVE_CAPTURE_URL"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var stdout, stderr output
+			code := run(t.Context(), append([]string{"check"}, tc.args...), tc.env, &stdout, &stderr)
+			if code != tc.code {
+				t.Errorf("exit %d, want %d", code, tc.code)
+			}
+			for _, want := range tc.says {
+				if !strings.Contains(stdout.String(), want) {
+					t.Errorf("%q does not say %q", stdout.String(), want)
+				}
+			}
+			if all := stdout.String() + stderr.String(); strings.Contains(all, testSecret) || strings.Contains(all, "another-secret-9") {
+				t.Errorf("a secret is in %q", all)
+			}
+			if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 0 {
+				t.Errorf("check left %q behind (%v)", left, err)
+			}
+		})
+	}
+}
+
+// demonstrate runs the demo until the test ends and returns its address.
+func demonstrate(t *testing.T, args ...string) (base string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	stdout, stderr := &output{lines: make(chan string, 1)}, new(output)
+	done := make(chan int, 1)
+	go func() {
+		done <- run(ctx, append([]string{"demo", "-listen", "localhost:0"}, args...), nil, stdout, stderr)
+	}()
+	t.Cleanup(func() {
+		stop()
+		if code := <-done; code != exitOK {
+			t.Errorf("the demo's exit: %d\n%s", code, stderr)
+		}
+	})
+	select {
+	case line := <-stdout.lines:
+		if _, err := fmt.Sscanf(line, "The demo is at %s Stop", &base); err != nil {
+			t.Fatalf("%q names no address", line)
+		}
+	case code := <-done:
+		done <- code
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	return strings.TrimSuffix(base, ".")
+}
+
+func TestDemo(t *testing.T) {
+	base := demonstrate(t, "-life", "1h")
+	client := &http.Client{Timeout: patience, Transport: new(http.Transport)}
+	defer client.CloseIdleConnections()
+
+	response, err := client.Get(base + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	if err != nil || response.StatusCode != http.StatusOK || !bytes.Contains(body, []byte("<html")) {
+		t.Errorf("the page: %s %v", response.Status, err)
+	}
+	for name, want := range map[string]string{
+		"Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:",
+		"Cache-Control":           "no-store",
+	} {
+		if got := response.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+
+	// Sign in at the stand-in service, report it, have it renewed.
+	response, err = client.Post(base+"/capture/ui/signin", "application/json", strings.NewReader(`{"email":"ada@example.com","displayName":"Ada"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var signedIn struct{ AccessToken string }
+	err = json.NewDecoder(response.Body).Decode(&signedIn)
+	response.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Jar = jar
+	call := func(path, body string, answer any) int {
+		r, err := http.NewRequest(http.MethodPost, base+"/keepalive"+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", base)
+		r.Header.Set("X-Keepalive", "1")
+		r.Header.Set("Content-Type", "application/json")
+		response, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode
+	}
+	var opened, renewed api.TokenAnswer
+	if status := call("/session", `{"accessToken":"`+signedIn.AccessToken+`"}`, &opened); status != http.StatusCreated {
+		t.Fatalf("login: %d", status)
+	}
+	if status := call("/session/token", `{"reason":"invalid","have":"`+signedIn.AccessToken+`"}`, &renewed); status != http.StatusOK || renewed.AccessToken == signedIn.AccessToken {
+		t.Errorf("renewal: %d", status)
+	}
+
+	r, err := http.NewRequest(http.MethodGet, base+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "rebound.example"
+	response, err = client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("under another host name: %s", response.Status)
+	}
+}
+
+func TestDemoKeepsItsStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "demo.db")
+	t.Run("first run", func(t *testing.T) { demonstrate(t, "-store", path) })
+	keys, err := os.ReadFile(path + ".keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path + ".keys"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key's file: %v, %v", info.Mode(), err)
+	}
+	t.Run("second run", func(t *testing.T) { demonstrate(t, "-store", path) })
+	again, err := os.ReadFile(path + ".keys")
+	if err != nil || !bytes.Equal(keys, again) {
+		t.Errorf("the key changed between runs (%v)", err)
+	}
+}

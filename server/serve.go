@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+	"github.com/capture-keepalive/capture-keepalive/server/store/bolt"
+	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
+	"github.com/capture-keepalive/capture-keepalive/web"
+)
+
+const (
+	// drainTimeout bounds how long a request in flight may hold up the end.
+	drainTimeout = 15 * time.Second
+	// sweepInterval is how often dead sessions are thrown out. They are dead
+	// without it: this only saves room.
+	sweepInterval = time.Minute
+
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	// writeTimeout lets a slow line fetch the module.
+	writeTimeout   = 2 * time.Minute
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+)
+
+func serveCommand(ctx context.Context, args, environment []string, stderr io.Writer) int {
+	if code, ok := parseFlags(flag.NewFlagSet("serve", flag.ContinueOnError), args, stderr); !ok {
+		return code
+	}
+	config, err := ParseConfig(environment)
+	if err != nil {
+		return say(stderr, fmt.Errorf("the configuration is wrong:\n%w", err))
+	}
+	log := newLog(config, stderr)
+	if err := serve(ctx, config, log); err != nil {
+		return say(stderr, err)
+	}
+	return exitOK
+}
+
+// serve runs both listeners until ctx is done, then lets requests in flight
+// finish.
+func serve(ctx context.Context, config *Config, log *slog.Logger) (err error) {
+	public, err := net.Listen("tcp", config.Listen)
+	if err != nil {
+		return fmt.Errorf("KEEPALIVE_LISTEN: %w", err)
+	}
+	defer public.Close()
+	admin, err := net.Listen("tcp", config.AdminListen)
+	if err != nil {
+		return fmt.Errorf("KEEPALIVE_ADMIN_LISTEN: %w", err)
+	}
+	defer admin.Close()
+
+	app, err := newApp(config, web.Dist(), log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, app.Close()) }()
+
+	log.Info("serving", "version", version, "public", public.Addr().String(), "admin", admin.Addr().String(), "origins", config.Origins)
+	return app.serve(ctx,
+		[]endpoint{{public, newHTTPServer(app.api.Public(), log)}},
+		[]endpoint{{admin, newHTTPServer(app.api.Admin(), log)}})
+}
+
+// app is the server without its listeners.
+type app struct {
+	api      *httpapi.Server
+	sessions *session.Service
+	store    *store.Store
+	log      *slog.Logger
+
+	stopSweep context.CancelFunc
+	swept     sync.WaitGroup
+}
+
+// newApp puts the parts together. The store is open until Close.
+func newApp(config *Config, files fs.FS, log *slog.Logger) (*app, error) {
+	client, err := newCapture(config)
+	if err != nil {
+		return nil, err
+	}
+	backend, err := openBackend(config)
+	if err != nil {
+		return nil, fmt.Errorf("KEEPALIVE_STORE: %w", err)
+	}
+	a := &app{store: store.New(backend, config.ring, nil), log: log}
+	a.sessions = session.New(session.Config{
+		Store:           a.store,
+		Capture:         client,
+		TokenLifetime:   config.TokenLifetime,
+		IdleTimeout:     config.IdleTimeout,
+		AbsoluteTimeout: config.AbsoluteTimeout,
+		UpstreamTimeout: config.UpstreamTimeout,
+		Forced:          config.RateForced,
+		Ceiling:         limit.NewBucket(config.RateUpstream),
+		Log:             log,
+	})
+	a.api, err = httpapi.New(httpapi.Config{
+		Sessions:       a.sessions,
+		Keys:           config.ring,
+		BasePath:       config.BasePath,
+		Origins:        config.Origins,
+		Files:          files,
+		InsecureCookie: config.InsecureCookie,
+		TrustedProxies: config.proxies,
+		RateLogin:      config.RateLogin,
+		Log:            log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stopSweep = cancel
+	a.swept.Go(func() { a.sweep(ctx) })
+	return a, nil
+}
+
+func newCapture(config *Config) (*capture.Client, error) {
+	return capture.New(capture.Config{
+		URL:           config.CaptureURL,
+		ClientID:      config.ClientID,
+		Issuer:        capture.Credentials{ID: config.IssuerClientID, Secret: config.IssuerClientSecret},
+		Scheme:        config.AuthScheme,
+		TypeName:      config.TypeName,
+		TokenLifetime: config.TokenLifetime,
+		Timeout:       config.UpstreamTimeout,
+	})
+}
+
+func openBackend(config *Config) (store.Backend, error) {
+	if config.backend.path == "" {
+		return memory.New(), nil
+	}
+	return bolt.Open(config.backend.path)
+}
+
+func (a *app) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		swept, err := a.store.Sweep(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			a.log.Error("dead sessions could not be thrown out; trying again in a minute", "error", err)
+		case swept > 0:
+			a.log.Info("dead sessions thrown out", "sessions", swept)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Close ends what runs in the background and closes the store.
+func (a *app) Close() error {
+	a.stopSweep()
+	a.swept.Wait()
+	return a.store.Close()
+}
+
+func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// endpoint is a server and where it listens.
+type endpoint struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+// serve serves front and back until ctx is done or a listener fails. Then the
+// front takes no new work and finishes what is in flight; the back is there
+// until that is done, so that /readyz can be asked all the while.
+func (a *app) serve(ctx context.Context, front, back []endpoint) error {
+	failed := make(chan error, 1)
+	for _, each := range append(front, back...) {
+		go func() {
+			if err := each.server.Serve(each.listener); !errors.Is(err, http.ErrServerClosed) {
+				select {
+				case failed <- fmt.Errorf("serving %s: %w", each.listener.Addr(), err):
+				default: // one reason to stop is enough
+				}
+			}
+		}()
+	}
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		a.log.Info("draining: no new work, requests in flight finish")
+	}
+
+	a.api.Drain()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	a.shut(drain, front)
+	if a.sessions.Drain(drain) != nil {
+		a.log.Warn("a renewal did not finish in time; its token is lost, the next one is asked for")
+	}
+	a.shut(drain, back)
+	return err
+}
+
+// shut lets requests finish, and cuts off those that do not.
+func (a *app) shut(drain context.Context, endpoints []endpoint) {
+	var group sync.WaitGroup
+	for _, each := range endpoints {
+		group.Go(func() {
+			if each.server.Shutdown(drain) != nil {
+				a.log.Warn("requests in flight did not finish in time and were cut off", "listener", each.listener.Addr().String())
+				_ = each.server.Close() // nothing is left to be told
+			}
+		})
+	}
+	group.Wait()
+}

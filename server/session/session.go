@@ -1,0 +1,379 @@
+// Package session is the server-side session: it knows whose session it is,
+// gets a new access token from Capture when one is needed, and decides who
+// may live and who dies.
+//
+// Only the user's own grant being gone, a limit of time, or a person's will
+// ends a session. Trouble of ours or of the operator's never does.
+package session
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+const (
+	// maxMargin is how long before its end a token counts as due: a hidden tab
+	// wakes once a minute, so less would let the token die between two wakes.
+	maxMargin = 2 * time.Minute
+	// marginShare of a token's life is the margin of a short-lived one.
+	marginShare = 5
+
+	// touchGrain is the least a Touch must move the idle limit to be worth a
+	// durable write.
+	touchGrain = time.Second
+
+	// storeTimeout bounds the store calls of one renewal.
+	storeTimeout = 5 * time.Second
+
+	// firstRefusals is how many refused tokens are remembered. One that was
+	// forgotten is renewed once more without being counted, no worse.
+	firstRefusals = 1 << 14
+	// forcedSessions is for how many sessions forced renewals are counted.
+	forcedSessions = 1 << 14
+)
+
+// Waits that are suggested when the one who failed did not name any.
+const (
+	retryTemporary = 5 * time.Second
+	retryOperator  = 30 * time.Second
+)
+
+// Store keeps the sessions. Its errors are those of package store.
+type Store interface {
+	Create(ctx context.Context, id store.ID, r store.Record) error
+	Get(ctx context.Context, id store.ID) (store.Record, error)
+	Update(ctx context.Context, id store.ID, r store.Record) (store.Record, error)
+	Delete(ctx context.Context, id store.ID) error
+	DeleteByUUID(ctx context.Context, uuid string) (int, error)
+	Ping(ctx context.Context) error
+}
+
+// Capture is the Capture API. Its errors are *capture.Error.
+type Capture interface {
+	// Identify returns the uuid whose token this is.
+	Identify(ctx context.Context, token secret.String) (string, error)
+	// Issue returns a new token for the uuid.
+	Issue(ctx context.Context, uuid string) (capture.Token, error)
+}
+
+// Ceiling bounds the calls to Capture of the whole server.
+type Ceiling interface {
+	// Take reports whether one more call may be made now, or after how long.
+	Take() (wait time.Duration, ok bool)
+}
+
+// Config is what a Service needs. Store, Capture and the four durations must
+// be set.
+type Config struct {
+	Store   Store
+	Capture Capture
+
+	// TokenLifetime is how long a token that Capture issued lives.
+	TokenLifetime time.Duration
+	// IdleTimeout ends a session that nobody touched for so long.
+	IdleTimeout time.Duration
+	// AbsoluteTimeout ends a session so long after its login.
+	AbsoluteTimeout time.Duration
+	// UpstreamTimeout bounds one call to Capture.
+	UpstreamTimeout time.Duration
+
+	// Forced bounds, for each session, the renewals a page forces by refusing
+	// the same token again. Zero: no limit.
+	Forced limit.Rate
+	// Ceiling is asked before every call to Capture. Nil: no ceiling.
+	Ceiling Ceiling
+
+	// Now is the clock. Nil: time.Now.
+	Now func() time.Time
+	// Log gets warnings, alarms and the audit trail. Nil: slog.Default.
+	Log *slog.Logger
+}
+
+// Service is the server-side session of every user. It is safe for concurrent
+// use. Every error it returns is an *Error, but for Drain's.
+type Service struct {
+	config  Config
+	flights singleflight.Group
+	waiting sync.WaitGroup // one for each Token that waits for a flight, or left one behind
+	forced  *limit.Table[store.Key]
+	refused *limit.First[refusal]
+}
+
+// New returns a Service.
+func New(config Config) *Service {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	return &Service{
+		config:  config,
+		forced:  limit.NewTable[store.Key](config.Forced, forcedSessions),
+		refused: limit.NewFirst[refusal](firstRefusals),
+	}
+}
+
+// Login is what a page reports after its user has signed in.
+type Login struct {
+	Token secret.String
+	// Claim is the uuid the page believes the token to be for; empty: it did
+	// not say. It is compared, never believed.
+	Claim string
+	// Expires is when the page believes the token to die; zero: it did not
+	// say. It can only shorten what TokenLifetime allows.
+	Expires time.Time
+	// Previous is the session of the cookie sent along; it ends. Zero: none.
+	Previous store.ID
+}
+
+// Grant is an access token and the limits of its session.
+type Grant struct {
+	UUID  string
+	Token secret.String
+	// TokenExpires is never after AbsoluteExpires: a page must not plan beyond
+	// the end of the session.
+	TokenExpires    time.Time
+	IdleExpires     time.Time
+	AbsoluteExpires time.Time
+	// At is the moment all this was true. Everyone who waited for one renewal
+	// has the same.
+	At time.Time
+}
+
+// Session is a session that was just opened.
+type Session struct {
+	ID store.ID
+	Grant
+}
+
+// Status is a session without its token.
+type Status struct {
+	UUID            string
+	Mode            store.Mode
+	TokenExpires    time.Time
+	IdleExpires     time.Time
+	AbsoluteExpires time.Time
+	At              time.Time
+}
+
+// Open makes a session for the user whose token is reported, under a new id.
+// It mints nothing: the token in the answer is the reported one.
+//
+// Codes: grant_refused, identity_mismatch, upstream_refused,
+// upstream_unavailable, store_unavailable.
+func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
+	// Whatever life the token has left is counted from before the call: a slow
+	// answer must not make it look younger.
+	began := s.now()
+	uuid, err := s.identify(ctx, login.Token)
+	if err != nil {
+		return Session{}, err
+	}
+	if login.Claim != "" && login.Claim != uuid {
+		s.config.Log.WarnContext(ctx, "audit: a login claimed somebody else's token",
+			"event", "identity_mismatch", "claimed", userTag(login.Claim), "actual", userTag(uuid))
+		return Session{}, &Error{Code: api.IdentityMismatch, Detail: "uuid is not the one Capture names for accessToken; report the uuid of the user who signed in, or none"}
+	}
+
+	// The old session goes first: if that fails nothing was opened, and the
+	// page, which still has the old cookie, can report the login again.
+	if login.Previous != (store.ID{}) {
+		if err := s.config.Store.Delete(ctx, login.Previous); err != nil {
+			return Session{}, s.storeFailed(err)
+		}
+	}
+
+	expires := began.Add(s.config.TokenLifetime)
+	if !login.Expires.IsZero() && login.Expires.Before(expires) {
+		expires = login.Expires
+		if expires.Before(began) {
+			expires = began
+		}
+	}
+	now := s.now()
+	record := store.Record{
+		Mode:            store.ModeToken,
+		UUID:            uuid,
+		AccessToken:     login.Token,
+		AccessIssued:    began,
+		AccessExpires:   expires,
+		Created:         now,
+		AbsoluteExpires: now.Add(s.config.AbsoluteTimeout),
+	}
+	record.IdleExpires = s.idleLimit(now, record)
+
+	id := store.NewID()
+	if err := s.config.Store.Create(ctx, id, record); err != nil {
+		return Session{}, s.storeFailed(err)
+	}
+	return Session{ID: id, Grant: grantOf(record, now)}, nil
+}
+
+// Status tells about a session. It is no activity.
+//
+// Codes: session_ended, store_unavailable.
+func (s *Service) Status(ctx context.Context, id store.ID) (Status, error) {
+	record, err := s.read(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	grant := grantOf(record, s.now())
+	return Status{
+		UUID:            grant.UUID,
+		Mode:            record.Mode,
+		TokenExpires:    grant.TokenExpires,
+		IdleExpires:     grant.IdleExpires,
+		AbsoluteExpires: grant.AbsoluteExpires,
+		At:              grant.At,
+	}, nil
+}
+
+// Touch says that the user is there: it alone moves the idle limit.
+//
+// Codes: session_ended, store_unavailable.
+func (s *Service) Touch(ctx context.Context, id store.ID) error {
+	for {
+		record, err := s.read(ctx, id)
+		if err != nil {
+			return err
+		}
+		idle := s.idleLimit(s.now(), record)
+		if idle.Sub(record.IdleExpires) < touchGrain {
+			return nil
+		}
+		record.IdleExpires = idle
+		_, err = s.config.Store.Update(ctx, id, record)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, store.ErrConflict):
+			// A renewal or another Touch came in between: take its record and
+			// move that one's limit.
+		default:
+			return s.storeFailed(err)
+		}
+	}
+}
+
+// End ends a session; it is no error if there is none. It waits for nothing:
+// a renewal under way finds no record and drops its token.
+//
+// Codes: store_unavailable.
+func (s *Service) End(ctx context.Context, id store.ID) error {
+	if err := s.config.Store.Delete(ctx, id); err != nil {
+		return s.storeFailed(err)
+	}
+	return nil
+}
+
+// Revoke ends all sessions of a user and returns how many there were.
+//
+// Codes: store_unavailable.
+func (s *Service) Revoke(ctx context.Context, uuid string) (int, error) {
+	ended, err := s.config.Store.DeleteByUUID(ctx, uuid)
+	if err != nil {
+		return ended, s.storeFailed(err)
+	}
+	return ended, nil
+}
+
+// Ping reports whether sessions can be read and written now.
+//
+// Codes: store_unavailable.
+func (s *Service) Ping(ctx context.Context) error {
+	if err := s.config.Store.Ping(ctx); err != nil {
+		return s.storeFailed(err)
+	}
+	return nil
+}
+
+// Drain waits until no renewal is under way: what Capture gives has to be
+// stored before the store closes. Call it when nobody calls Token any more. Its
+// error is that of ctx.
+func (s *Service) Drain(ctx context.Context) error {
+	idle := make(chan struct{})
+	go func() {
+		s.waiting.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Tag names a session in logs: 8 hex digits of a hash of its id.
+func Tag(id store.ID) string {
+	key := id.Key()
+	return hex.EncodeToString(key[:4])
+}
+
+// userTag names a user in logs.
+func userTag(uuid string) string {
+	owner := store.OwnerOf(uuid)
+	return hex.EncodeToString(owner[:4])
+}
+
+// now is the wall clock alone: monotonic time stops while a machine sleeps,
+// and then a dead token looks alive.
+func (s *Service) now() time.Time { return s.config.Now().Round(0) }
+
+func (s *Service) idleLimit(now time.Time, record store.Record) time.Time {
+	return earlier(now.Add(s.config.IdleTimeout), record.AbsoluteExpires)
+}
+
+// read returns a live record.
+func (s *Service) read(ctx context.Context, id store.ID) (store.Record, error) {
+	record, err := s.config.Store.Get(ctx, id)
+	if err != nil {
+		if errors.Is(err, store.ErrTampered) {
+			s.config.Log.WarnContext(ctx, "a stored session does not authenticate; was a key removed from KEEPALIVE_KEYS?", "session", Tag(id))
+		}
+		return store.Record{}, s.storeFailed(err)
+	}
+	return record, nil
+}
+
+// storeFailed tells the answers of a store about a session from its failures.
+func (s *Service) storeFailed(err error) *Error {
+	switch {
+	case errors.Is(err, store.ErrExpired):
+		return &Error{Code: api.SessionEnded, Detail: "the session's idle or absolute limit has passed; sign in again", Cause: err}
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrTampered):
+		return &Error{Code: api.SessionEnded, Detail: "the session is gone; sign in again", Cause: err}
+	}
+	return &Error{Code: api.StoreUnavailable, RetryAfter: retryTemporary, Detail: "the session store did not answer; the session is untouched", Cause: err}
+}
+
+func grantOf(record store.Record, now time.Time) Grant {
+	return Grant{
+		UUID:            record.UUID,
+		Token:           record.AccessToken,
+		TokenExpires:    earlier(record.AccessExpires, record.AbsoluteExpires),
+		IdleExpires:     record.IdleExpires,
+		AbsoluteExpires: record.AbsoluteExpires,
+		At:              now,
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,196 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+// flight names a renewal: the session and the token that is replaced. Whoever
+// asks with an older token in hand starts another flight, which finds the new
+// one in the store and ends without a call.
+type flight struct {
+	session store.Key
+	token   [sha256.Size]byte
+}
+
+func (f flight) String() string { return string(f.session[:]) + string(f.token[:]) }
+
+// refusal is a token that a page of a session refused.
+type refusal flight
+
+// Token returns a good token of the session: the stored one while it is good
+// and not the refused one, else a new one. have is the token the page has;
+// it forces a renewal only when it is the stored one and the reason says that
+// Capture refused it.
+//
+// However many ask at once, Capture is asked once, and that call outlives the
+// callers. The new token is stored before anyone is answered.
+//
+// Codes: session_ended, rate_limited, upstream_refused, upstream_unavailable,
+// store_unavailable, Internal.
+func (s *Service) Token(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (Grant, error) {
+	record, err := s.read(ctx, id)
+	if err != nil {
+		return Grant{}, err
+	}
+	now := s.now()
+	refused := reason.Refusal() && have.Equal(record.AccessToken)
+	if !refused && !due(record, now) {
+		return grantOf(record, now), nil
+	}
+
+	grant, err := s.renew(ctx, id, record, refused && !due(record, now))
+	var failure *Error
+	if refused || !errors.As(err, &failure) || !record.AccessExpires.After(s.now()) {
+		return grant, err
+	}
+	switch failure.Code {
+	case api.UpstreamRefused, api.UpstreamUnavailable, api.RateLimited:
+		// The renewal has said why in the log; the old token still works.
+		return grantOf(record, s.now()), nil
+	}
+	return Grant{}, err
+}
+
+// due reports whether a token is so near its end that it is time for another.
+func due(record store.Record, now time.Time) bool {
+	margin := min(maxMargin, record.AccessExpires.Sub(record.AccessIssued)/marginShare)
+	return !now.Before(record.AccessExpires.Add(-margin))
+}
+
+// renew replaces the token of record, once for all who ask for that.
+func (s *Service) renew(ctx context.Context, id store.ID, record store.Record, forced bool) (Grant, error) {
+	key := flight{id.Key(), record.AccessToken.Hash()}
+	s.waiting.Add(1)
+	answer := s.flights.DoChan(key.String(), func() (any, error) {
+		// The caller may leave, but a token that was minted must be stored, or
+		// it would be minted again for the next one.
+		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.UpstreamTimeout+storeTimeout)
+		defer cancel()
+		return s.fly(detached, id, key, forced)
+	})
+	select {
+	case result := <-answer:
+		s.waiting.Done()
+		grant, _ := result.Val.(Grant)
+		return grant, result.Err
+	case <-ctx.Done():
+		go func() {
+			<-answer
+			s.waiting.Done()
+		}()
+		return Grant{}, &Error{Code: api.UpstreamUnavailable, RetryAfter: retryTemporary, Detail: "the renewal goes on, but nobody waits for it", Cause: ctx.Err()}
+	}
+}
+
+// fly is one renewal. Its result goes to all who wait.
+func (s *Service) fly(ctx context.Context, id store.ID, key flight, forced bool) (grant Grant, err error) {
+	// singleflight would end the process on a panic, and with it everyone
+	// else's session.
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.config.Log.ErrorContext(ctx, "a renewal panicked", "session", Tag(id), "kind", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
+			grant, err = Grant{}, &Error{Code: Internal, Detail: "the renewal failed by a fault of the server"}
+		}
+	}()
+
+	record, err := s.read(ctx, id)
+	if err != nil {
+		return Grant{}, err
+	}
+	if record.AccessToken.Hash() != key.token {
+		return grantOf(record, s.now()), nil
+	}
+	if forced {
+		if err := s.admitForced(key); err != nil {
+			return Grant{}, err
+		}
+	}
+	token, err := s.issue(ctx, record.UUID)
+	if err != nil {
+		return Grant{}, s.issueFailed(ctx, id, record.UUID, err)
+	}
+	return s.keep(ctx, id, record, key, token)
+}
+
+// admitForced lets the first refusal of a token pass, and counts those that
+// insist: a token whose renewal fails, or comes back the same, must not let
+// one page hammer Capture.
+func (s *Service) admitForced(key flight) error {
+	wait, ok := s.forced.Take(key.session)
+	if s.refused.Is(refusal(key)) || ok {
+		return nil
+	}
+	return &Error{Code: api.RateLimited, RetryAfter: wait, Detail: "this session has forced too many renewals of the same token; wait, then ask again"}
+}
+
+// keep stores a new token over the one it replaces.
+func (s *Service) keep(ctx context.Context, id store.ID, record store.Record, key flight, token capture.Token) (Grant, error) {
+	// Capture may have used up the time of the flight; what it gave is stored
+	// all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	for {
+		record.AccessToken = token.Access
+		record.AccessIssued = token.Expires.Add(-s.config.TokenLifetime)
+		record.AccessExpires = token.Expires
+		kept, err := s.config.Store.Update(ctx, id, record)
+		switch {
+		case err == nil:
+			return grantOf(kept, s.now()), nil
+		case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExpired):
+			// Somebody wrote in between: the user was there, perhaps just in
+			// time, or another replica renewed.
+		default:
+			return Grant{}, s.storeFailed(err)
+		}
+		if record, err = s.read(ctx, id); err != nil {
+			return Grant{}, err
+		}
+		if record.AccessToken.Hash() != key.token {
+			return grantOf(record, s.now()), nil // another replica's token is as good
+		}
+	}
+}
+
+// ceiling is asked before every call to Capture.
+func (s *Service) ceiling() error {
+	if s.config.Ceiling == nil {
+		return nil
+	}
+	if wait, ok := s.config.Ceiling.Take(); !ok {
+		return &Error{Code: api.UpstreamUnavailable, RetryAfter: wait, Detail: "the server makes as many calls to Capture as it may; wait, then ask again"}
+	}
+	return nil
+}
+
+func (s *Service) identify(ctx context.Context, token secret.String) (string, error) {
+	if err := s.ceiling(); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.UpstreamTimeout)
+	defer cancel()
+	uuid, err := s.config.Capture.Identify(ctx, token)
+	if err == nil {
+		return uuid, nil
+	}
+	return "", s.identifyFailed(ctx, err)
+}
+
+func (s *Service) issue(ctx context.Context, uuid string) (capture.Token, error) {
+	if err := s.ceiling(); err != nil {
+		return capture.Token{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.UpstreamTimeout)
+	defer cancel()
+	return s.config.Capture.Issue(ctx, uuid)
+}
