@@ -11,7 +11,8 @@ const SERVICE = "/capture";
 const TOKEN_LIFE = 40; // seconds
 
 const $ = (id) => document.getElementById(id);
-const without = new URLSearchParams(location.search).has("without");
+const parameters = new URLSearchParams(location.search);
+const without = parameters.has("without");
 const keepalive = without ? undefined : window.captureKeepalive;
 
 // --- The site ---------------------------------------------------------------
@@ -53,7 +54,8 @@ window.janrainCaptureWidgetOnLoad = () => {
   ui.start();
 };
 
-keepalive?.start({ endpoint: "/keepalive" });
+// To try other options: /?options={"hold":true}
+keepalive?.start({ endpoint: "/keepalive", ...JSON.parse(parameters.get("options") ?? "{}") });
 keepalive?.on("renewed", () => show("editProfile"));
 keepalive?.on("identitychanged", () => janrain.capture?.ui.renderScreen("editProfile"));
 for (const ending of ["expired", "signedout"]) {

@@ -1,0 +1,180 @@
+//go:build js && wasm
+
+// Package browser is the page's side of package session: storage, fetch, the
+// page's life cycle, the Registration UI, its forms, and the API published to
+// the loader. It is the only package that imports safejs.
+//
+// Three rules hold throughout, each for a measured reason.
+//
+//   - Reading a property goes through Reflect.get by Call. A getter that
+//     throws (window.localStorage where storage is denied) passes straight
+//     through Go, is not caught by safejs, and leaves the runtime corrupt.
+//   - A handler only posts an event and returns. Blocking in one while a Go
+//     timer is pending hangs the tab.
+//   - What adds something returns its undo, which also releases the callback.
+package browser
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hack-pad/safejs"
+)
+
+// get reads a property of an object; undefined when it cannot be read.
+func get(object safejs.Value, name string) safejs.Value {
+	reflect, err := safejs.Global().Get("Reflect")
+	if err != nil {
+		return safejs.Undefined()
+	}
+	value, err := reflect.Call("get", object, name)
+	if err != nil {
+		return safejs.Undefined()
+	}
+	return value
+}
+
+// path reads a property of a property of … the window.
+func path(names ...string) safejs.Value {
+	value := safejs.Global()
+	for _, name := range names {
+		value = get(value, name)
+	}
+	return value
+}
+
+// text is the value of a string, "" for everything else: only a string is
+// converted, because converting an object runs its own code.
+func text(value safejs.Value) string {
+	if value.Type() != safejs.TypeString {
+		return ""
+	}
+	s, err := value.String()
+	if err != nil {
+		return ""
+	}
+	return s
+}
+
+// number is the value of a finite number.
+func number(value safejs.Value) (float64, bool) {
+	if value.Type() != safejs.TypeNumber || value.IsNaN() {
+		return 0, false
+	}
+	f, err := value.Float()
+	if err != nil || f-f != 0 {
+		return 0, false
+	}
+	return f, true
+}
+
+// isTrue reports whether value is the boolean true.
+func isTrue(value safejs.Value) bool {
+	if value.Type() != safejs.TypeBoolean {
+		return false
+	}
+	b, err := value.Bool()
+	return err == nil && b
+}
+
+// present reports whether value is an object or a function.
+func present(value safejs.Value) bool {
+	return value.Type() == safejs.TypeObject || value.Type() == safejs.TypeFunction
+}
+
+// callable reports whether object has a method of that name.
+func callable(object safejs.Value, name string) bool {
+	return present(object) && get(object, name).Type() == safejs.TypeFunction
+}
+
+// warn writes to the console what the page's developer should know.
+func warn(message string) {
+	if console := path("console"); callable(console, "warn") {
+		_, _ = console.Call("warn", "capture-keepalive: "+message)
+	}
+}
+
+// Handle makes a JavaScript function of fn, and the func that releases it. It
+// recovers: a panic in a handler would end the whole program, and the page
+// would only notice at its next call.
+func Handle(name string, fn func(args []safejs.Value) any) (safejs.Func, func(), error) {
+	f, err := safejs.FuncOf(func(_ safejs.Value, args []safejs.Value) (result any) {
+		defer func() {
+			if r := recover(); r != nil {
+				warn(fmt.Sprintf("%s failed: %v", name, r))
+				result = nil
+			}
+		}()
+		return fn(args)
+	})
+	if err != nil {
+		return safejs.Func{}, nil, fmt.Errorf("make a function for %s: %w", name, err)
+	}
+	return f, f.Release, nil
+}
+
+// listen adds an event listener and returns its undo.
+func listen(target safejs.Value, event string, fn func(event safejs.Value)) (func(), error) {
+	handler, release, err := Handle(event, func(args []safejs.Value) any {
+		if len(args) > 0 {
+			fn(args[0])
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	options := map[string]any{"capture": true, "passive": true}
+	if _, err := target.Call("addEventListener", event, handler, options); err != nil {
+		release()
+		return nil, fmt.Errorf("listen for %s: %w", event, err)
+	}
+	return func() {
+		_, _ = target.Call("removeEventListener", event, handler, options)
+		release()
+	}, nil
+}
+
+// errRejected is a promise's no. What it was rejected with stays in
+// JavaScript: it may quote an answer, and nothing is decided by it.
+var errRejected = errors.New("the promise was rejected")
+
+// await waits for a promise. Call it from a goroutine, never from a handler.
+func await(promise safejs.Value) (safejs.Value, error) {
+	type outcome struct {
+		value safejs.Value
+		err   error
+	}
+	done := make(chan outcome, 1)
+	settle := func(o outcome) {
+		select {
+		case done <- o:
+		default:
+		}
+	}
+	resolved, releaseResolved, err := Handle("promise", func(args []safejs.Value) any {
+		value := safejs.Undefined()
+		if len(args) > 0 {
+			value = args[0]
+		}
+		settle(outcome{value: value})
+		return nil
+	})
+	if err != nil {
+		return safejs.Undefined(), err
+	}
+	defer releaseResolved()
+	rejected, releaseRejected, err := Handle("promise", func([]safejs.Value) any {
+		settle(outcome{err: errRejected})
+		return nil
+	})
+	if err != nil {
+		return safejs.Undefined(), err
+	}
+	defer releaseRejected()
+	if _, err := promise.Call("then", resolved, rejected); err != nil {
+		return safejs.Undefined(), fmt.Errorf("await: %w", err)
+	}
+	o := <-done
+	return o.value, o.err
+}

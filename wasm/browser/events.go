@@ -1,0 +1,89 @@
+//go:build js && wasm
+
+package browser
+
+import (
+	"github.com/hack-pad/safejs"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
+)
+
+// invalidAccessToken is the statusMessage of a save that met a dead token
+// (contract, section 2).
+const invalidAccessToken = "invalidAccessToken"
+
+// event turns what the loader heard into an event of the session; nil for
+// what does not concern it. The info holds `held`, the id of handlers that
+// the guard keeps back; `gesture`, whether a person did something just before;
+// and `wanted`, the screen last asked for.
+func (p *page) event(name string, payload, info safejs.Value) session.Event {
+	screen := text(get(payload, "screen"))
+	switch name {
+	case "onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess",
+		"onCaptureFederateRefreshedToken":
+		return tokenSeen(payload, true)
+	case "onCaptureSessionCreated", "onCaptureSessionFound":
+		return tokenSeen(payload, false)
+	case "onCaptureSessionNotFound":
+		return session.NoTokenSeen{}
+	case "onCaptureExpiredToken":
+		return p.refused(session.WhyExpired, screen, info)
+	case "onCaptureInvalidToken":
+		return p.refused(session.WhyInvalid, screen, info)
+	case "onCaptureSaveFailed", "onCaptureProfileSaveFailed":
+		if text(get(payload, "statusMessage")) != invalidAccessToken {
+			p.forms.forget(screen) // it was answered: the token is good
+			return nil
+		}
+		return p.refused(session.WhySaveFailed, screen, info)
+	case "onCaptureSaveSuccess", "onCaptureProfileSaveSuccess":
+		p.forms.forget(screen)
+	case "onCaptureAccessDenied":
+		if wanted := text(get(info, "wanted")); wanted != "" {
+			screen = wanted
+		}
+		return session.Refused{
+			Why: session.WhyDenied, Token: p.Snapshot().Token, Action: p.forms.wanted(screen), Hold: held(info),
+		}
+	case "onCaptureSessionEnded":
+		return session.SignedOutSeen{Gesture: isTrue(get(info, "gesture"))}
+	case "onCaptureRenderComplete":
+		if err := p.forms.drawn(screen); err != nil {
+			warn("not repeated: " + err.Error())
+		}
+	case "submit":
+		p.forms.submitted(payload)
+	case "hooked":
+		p.flush()
+	}
+	return nil
+}
+
+// tokenSeen reads the token of a payload. One-time tokens are for one call of
+// the UI's own; they are nobody's session.
+func tokenSeen(payload safejs.Value, login bool) session.Event {
+	token := text(get(payload, "accessToken"))
+	if token == "" || isTrue(get(payload, "oneTime")) {
+		return nil
+	}
+	return session.TokenSeen{
+		Token: session.NewToken(token), UUID: text(get(get(payload, "userData"), "uuid")), Login: login,
+	}
+}
+
+func (p *page) refused(why session.Why, screen string, info safejs.Value) session.Event {
+	ev := session.Refused{Why: why, Token: p.Snapshot().Token, Hold: held(info)}
+	if sent := p.forms.failed(screen); sent != nil {
+		ev.Token = sent.token
+		ev.Action = session.Action{ID: sent.id, Screen: sent.screen, Again: sent.again}
+	}
+	return ev
+}
+
+func held(info safejs.Value) uint64 {
+	id, ok := number(get(info, "held"))
+	if !ok || id < 0 {
+		return 0
+	}
+	return uint64(id)
+}

@@ -1,0 +1,333 @@
+//go:build js && wasm
+
+package browser
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hack-pad/safejs"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
+)
+
+// How long a submission may be the one that a failure is about, how long a
+// redrawn form may take to appear, and how soon the same screen asked for
+// again counts as the same attempt.
+const (
+	submissionLife = time.Minute
+	redrawLife     = 10 * time.Second
+	showAgain      = 10 * time.Second
+)
+
+// submission is a form of the Registration UI as the user sent it. Its values
+// stay in the page's memory: they may be passwords.
+type submission struct {
+	id     uint64
+	screen string
+	token  session.Token // in force at the submit
+	at     session.Instant
+	again  bool // sent by us, for the user
+
+	form, submitter safejs.Value
+	data            safejs.Value // FormData
+	values          string       // the same, to compare
+	focus           string       // id of the field that had it
+}
+
+// forms knows what the user submitted, and can submit it again. Everything in
+// it happens on the page's one thread, and nothing blocks.
+type forms struct {
+	now    func() session.Instant
+	lastID uint64
+	// sent are the submissions whose outcome is unknown, oldest first.
+	sent []*submission
+	// shows are screens wanted without a session, by action id.
+	shows map[uint64]string
+	// shown is when we last showed a screen for the user.
+	shown map[string]session.Instant
+	// redraw waits for its screen to be drawn.
+	redraw  *submission
+	redrawn session.Instant
+	// resubmitting marks the submit events that are our own doing.
+	resubmitting bool
+}
+
+func newForms(now func() session.Instant) *forms {
+	return &forms{now: now, shows: map[uint64]string{}, shown: map[string]session.Instant{}}
+}
+
+// submitted notes a submit event, as the loader caught it: before the UI saw
+// it. Forms that are not the Registration UI's do not concern us.
+func (f *forms) submitted(payload safejs.Value) {
+	form := get(payload, "form")
+	screen := screenOf(form)
+	if screen == "" {
+		return
+	}
+	f.lastID++
+	f.forget(screen)
+	f.sent = append(f.sent, &submission{
+		id: f.lastID, screen: screen, token: session.NewToken(text(get(payload, "token"))), at: f.now(), again: f.resubmitting,
+		form: form, submitter: get(payload, "submitter"), data: get(payload, "data"), values: serialize(get(payload, "data")),
+		focus: text(get(path("document", "activeElement"), "id")),
+	})
+}
+
+// forget drops what was submitted on a screen: it was saved, or sent anew.
+func (f *forms) forget(screen string) {
+	var kept []*submission
+	for _, s := range f.sent {
+		if s.screen != screen && f.now().Sub(s.at) < submissionLife {
+			kept = append(kept, s)
+		}
+	}
+	f.sent = kept
+}
+
+// failed finds the submission that a failure is about: the screen's, or,
+// without a screen, the last one.
+func (f *forms) failed(screen string) *submission {
+	for i := len(f.sent) - 1; i >= 0; i-- {
+		if s := f.sent[i]; (screen == "" || s.screen == screen) && f.now().Sub(s.at) < submissionLife {
+			return s
+		}
+	}
+	return nil
+}
+
+// wanted makes an action of a screen that needed a session.
+func (f *forms) wanted(screen string) session.Action {
+	if screen == "" {
+		return session.Action{}
+	}
+	f.lastID++
+	f.shows[f.lastID] = screen
+	shown, ok := f.shown[screen]
+	return session.Action{ID: f.lastID, Screen: screen, Again: ok && f.now().Sub(shown) < showAgain}
+}
+
+// drop forgets an action that will not be repeated.
+func (f *forms) drop(a session.Action) { delete(f.shows, a.ID) }
+
+// resume repeats an action. What could not be repeated is left as it stands
+// on the screen, with a reason.
+func (f *forms) resume(a session.Action) error {
+	if screen, ok := f.shows[a.ID]; ok {
+		delete(f.shows, a.ID)
+		f.shown[screen] = f.now()
+		return renderScreen(screen)
+	}
+	for _, s := range f.sent {
+		if s.id == a.ID {
+			return f.resubmit(s)
+		}
+	}
+	return nil
+}
+
+func (f *forms) resubmit(s *submission) error {
+	if isTrue(get(s.form, "isConnected")) {
+		if now, err := formData(s.form); err != nil {
+			return err
+		} else if serialize(now) != s.values {
+			return fmt.Errorf("the form on %s was edited since it was sent", s.screen)
+		}
+		return f.submit(s, s.form, s.submitter)
+	}
+	if form, ok := formOn(s.screen); ok {
+		return f.refill(s, form)
+	}
+	f.redraw, f.redrawn = s, f.now()
+	return renderScreen(s.screen)
+}
+
+// drawn hears that a screen has been drawn.
+func (f *forms) drawn(screen string) error {
+	s := f.redraw
+	if s == nil || s.screen != screen {
+		return nil
+	}
+	form, ok := formOn(screen)
+	if !ok {
+		return nil
+	}
+	f.redraw = nil
+	if f.now().Sub(f.redrawn) > redrawLife {
+		return fmt.Errorf("the form on %s came back too late", screen)
+	}
+	return f.refill(s, form)
+}
+
+// refill puts the user's values into a form that was drawn anew, and submits
+// it. Hidden fields keep what the UI has put there, and files cannot be set.
+func (f *forms) refill(s *submission, form safejs.Value) error {
+	used := map[string]int{}
+	elements, err := path("Array").Call("from", get(form, "elements"))
+	if err != nil {
+		return fmt.Errorf("read the form on %s: %w", s.screen, err)
+	}
+	count, _ := number(get(elements, "length"))
+	for i := range int(count) {
+		element, err := elements.Index(i)
+		if err != nil {
+			return fmt.Errorf("read the form on %s: %w", s.screen, err)
+		}
+		name := text(get(element, "name"))
+		if name == "" {
+			continue
+		}
+		values, err := allValues(s.data, name)
+		if err != nil {
+			return fmt.Errorf("read the values for %s: %w", s.screen, err)
+		}
+		switch kind := text(get(element, "type")); kind {
+		case "hidden", "file", "submit", "button", "image", "reset", "fieldset":
+			continue
+		case "checkbox", "radio":
+			assign(element, "checked", slices.Contains(values, text(get(element, "value"))))
+		case "select-multiple":
+			options, err := path("Array").Call("from", get(element, "options"))
+			if err != nil {
+				return fmt.Errorf("read the form on %s: %w", s.screen, err)
+			}
+			n, _ := number(get(options, "length"))
+			for j := range int(n) {
+				if option, err := options.Index(j); err == nil {
+					assign(option, "selected", slices.Contains(values, text(get(option, "value"))))
+				}
+			}
+		default:
+			if used[name] < len(values) {
+				assign(element, "value", values[used[name]])
+				used[name]++
+			}
+		}
+		for _, event := range []string{"input", "change"} {
+			if e, err := path("Event").New(event, map[string]any{"bubbles": true}); err == nil {
+				_, _ = element.Call("dispatchEvent", e)
+			}
+		}
+	}
+	if field, err := path("document").Call("getElementById", s.focus); err == nil && s.focus != "" && callable(field, "focus") {
+		_, _ = field.Call("focus")
+	}
+	submitter := safejs.Undefined()
+	if name := text(get(s.submitter, "name")); name != "" {
+		submitter = get(get(form, "elements"), name)
+	}
+	return f.submit(s, form, submitter)
+}
+
+// submit sends a form as the user would: validation runs, and the UI hears of
+// it as always.
+func (f *forms) submit(s *submission, form, submitter safejs.Value) error {
+	f.resubmitting = true
+	defer func() { f.resubmitting = false }()
+	args := []any{}
+	if present(submitter) && get(submitter, "form").Equal(form) {
+		args = append(args, submitter)
+	}
+	if _, err := form.Call("requestSubmit", args...); err != nil {
+		return fmt.Errorf("submit the form on %s again: %w", s.screen, err)
+	}
+	return nil
+}
+
+// screenOf names the screen that a form belongs to: the element around it
+// whose id is in its fields' ids, capture_<screen>_<field> (contract,
+// section 3). Empty for every other form.
+func screenOf(form safejs.Value) string {
+	if !callable(form, "querySelector") {
+		return ""
+	}
+	field, err := form.Call("querySelector", `[id^="capture_"]`)
+	if err != nil || !present(field) {
+		return ""
+	}
+	id := text(get(field, "id"))
+	for element := form; present(element); element = get(element, "parentElement") {
+		if screen := text(get(element, "id")); screen != "" && strings.HasPrefix(id, "capture_"+screen+"_") {
+			return screen
+		}
+	}
+	return ""
+}
+
+// formOn finds the form of a screen.
+func formOn(screen string) (safejs.Value, bool) {
+	element, err := path("document").Call("getElementById", screen)
+	if err != nil || !present(element) {
+		return safejs.Undefined(), false
+	}
+	list, err := element.Call("querySelectorAll", "form")
+	if err != nil {
+		return safejs.Undefined(), false
+	}
+	n, _ := number(get(list, "length"))
+	for i := range int(n) {
+		if form, err := list.Index(i); err == nil && screenOf(form) == screen {
+			return form, true
+		}
+	}
+	if screenOf(element) == screen && callable(element, "requestSubmit") {
+		return element, true
+	}
+	return safejs.Undefined(), false
+}
+
+func renderScreen(screen string) error {
+	ui := path("janrain", "capture", "ui")
+	if !callable(ui, "renderScreen") {
+		return fmt.Errorf("the Registration UI cannot show %s", screen)
+	}
+	if _, err := ui.Call("renderScreen", screen); err != nil {
+		return fmt.Errorf("show %s: %w", screen, err)
+	}
+	return nil
+}
+
+func formData(form safejs.Value) (safejs.Value, error) {
+	data, err := path("FormData").New(form)
+	if err != nil {
+		return safejs.Undefined(), fmt.Errorf("read the form: %w", err)
+	}
+	return data, nil
+}
+
+// serialize spells the values of a form for comparison.
+func serialize(data safejs.Value) string {
+	entries, err := path("Array").Call("from", data)
+	if err != nil {
+		return ""
+	}
+	spelling, err := path("JSON").Call("stringify", entries)
+	if err != nil {
+		return ""
+	}
+	return text(spelling)
+}
+
+func allValues(data safejs.Value, name string) ([]string, error) {
+	list, err := data.Call("getAll", name)
+	if err != nil {
+		return nil, err
+	}
+	n, _ := number(get(list, "length"))
+	values := make([]string, 0, int(n))
+	for i := range int(n) {
+		value, err := list.Index(i)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, text(value))
+	}
+	return values, nil
+}
+
+// assign sets a property of an element through Reflect.set: setters can throw.
+func assign(element safejs.Value, name string, value any) {
+	_, _ = path("Reflect").Call("set", element, name, value)
+}

@@ -1,0 +1,109 @@
+//go:build js && wasm
+
+package browser
+
+import (
+	"time"
+
+	"github.com/hack-pad/safejs"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
+)
+
+// page implements session.Page: storage, the Registration UI, and, through
+// the loader, the page's own code.
+type page struct {
+	host    safejs.Value
+	now     func() session.Instant
+	storage storage
+	forms   *forms
+	// pending is a token that the UI could not be given yet: it is still to
+	// come, and will be given it before it looks for one.
+	pending session.Token
+}
+
+var _ session.Page = (*page)(nil)
+
+func registrationUI() safejs.Value { return path("janrain", "capture", "ui") }
+
+// Snapshot implements session.Page.
+func (p *page) Snapshot() session.Snapshot {
+	snap := p.storage.snapshot()
+	if snap.Token.Empty() && !p.pending.Empty() {
+		snap.Token, snap.Expires = p.pending, p.now().Add(time.Hour)
+	}
+	return snap
+}
+
+// SetMark implements session.Page.
+func (p *page) SetMark(mark session.Mark) { p.storage.setMark(mark) }
+
+// Adopt implements session.Page.
+func (p *page) Adopt(token session.Token) {
+	p.pending = token
+	p.flush()
+}
+
+// flush gives the UI what it has not been given yet.
+func (p *page) flush() {
+	ui := registrationUI()
+	if p.pending.Empty() || !callable(ui, "createCaptureSession") {
+		return
+	}
+	token := p.pending
+	p.pending = session.Token{}
+	if _, err := ui.Call("createCaptureSession", token.Reveal()); err != nil {
+		warn("createCaptureSession threw; the Registration UI may still use its old token")
+	}
+}
+
+// Drop implements session.Page.
+func (p *page) Drop() {
+	p.pending = session.Token{}
+	if ui := registrationUI(); callable(ui, "endCaptureSession") {
+		if _, err := ui.Call("endCaptureSession"); err != nil {
+			warn("endCaptureSession threw; the Registration UI may still show a session")
+		}
+	}
+}
+
+// Resume implements session.Page.
+func (p *page) Resume(a session.Action) {
+	if err := p.forms.resume(a); err != nil {
+		warn("not repeated: " + err.Error())
+	}
+}
+
+// Abandon implements session.Page.
+func (p *page) Abandon(a session.Action) { p.forms.drop(a) }
+
+// Release implements session.Page.
+func (p *page) Release(id uint64, deliver bool) {
+	_, _ = p.host.Call("release", float64(id), deliver)
+}
+
+// Tell implements session.Page.
+func (p *page) Tell(n session.Notice) {
+	detail := map[string]any{
+		"reason": string(n.Why), "message": n.Why.Sentence(), "at": float64(p.now().UnixMilli()),
+	}
+	if n.Limit != "" {
+		detail["kind"] = n.Limit
+	}
+	if n.ExpiresIn > 0 {
+		detail["expiresIn"] = wholeSeconds(n.ExpiresIn)
+	}
+	if n.RetryIn > 0 {
+		detail["retryIn"] = wholeSeconds(n.RetryIn)
+	}
+	_, _ = p.host.Call("emit", string(n.Name), detail)
+}
+
+// Settle implements session.Page.
+func (p *page) Settle(s session.Settle) {
+	for _, id := range s.IDs {
+		_, _ = p.host.Call("settle", float64(id), s.Token.Reveal(), string(s.Rejected))
+	}
+}
+
+func wholeSeconds(d time.Duration) float64 { return float64(d / time.Second) }

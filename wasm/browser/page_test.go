@@ -1,0 +1,228 @@
+//go:build js && wasm
+
+package browser
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hack-pad/safejs"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
+)
+
+// ui is the Registration UI as far as the module calls it.
+type ui struct {
+	value           safejs.Value
+	screens, tokens []string
+	ended           int
+}
+
+func (u *ui) shown() []string { return u.screens }
+
+// fakeUI puts a Registration UI on the page.
+func fakeUI(t *testing.T) *ui {
+	t.Helper()
+	u := &ui{}
+	u.value = object(t, map[string]any{
+		"renderScreen": function(t, func(args []safejs.Value) any {
+			u.screens = append(u.screens, text(argument(args, 0)))
+			return nil
+		}),
+		"createCaptureSession": function(t, func(args []safejs.Value) any {
+			if len(args) != 1 {
+				t.Errorf("createCaptureSession got %d arguments", len(args))
+			}
+			u.tokens = append(u.tokens, text(argument(args, 0)))
+			return nil
+		}),
+		"endCaptureSession": function(t, func([]safejs.Value) any { u.ended++; return nil }),
+	})
+	set(t, "janrain", map[string]any{"capture": map[string]any{"ui": u.value}})
+	return u
+}
+
+func TestAdopt(t *testing.T) {
+	p, _ := newPage(t, safejs.Undefined())
+	u := fakeUI(t)
+	p.Adopt(session.NewToken("token-1"))
+	if want := []string{"token-1"}; !slices.Equal(u.tokens, want) {
+		t.Errorf("createCaptureSession got %q, want %q", u.tokens, want)
+	}
+	if got := p.Snapshot().Token; !got.Empty() {
+		t.Error("a token that was given away is still taken for the storage's")
+	}
+	p.event("hooked", safejs.Undefined(), safejs.Undefined())
+	if len(u.tokens) != 1 {
+		t.Errorf("given %d times", len(u.tokens))
+	}
+}
+
+// A UI that is still to come is given the newest token before it looks for
+// one; until then the token counts as being in storage.
+func TestAdoptBeforeTheUI(t *testing.T) {
+	p, c := newPage(t, safejs.Undefined())
+	p.event("hooked", safejs.Undefined(), safejs.Undefined())
+	p.Adopt(session.NewToken("token-1"))
+	p.Adopt(session.NewToken("token-2"))
+	want := session.Snapshot{Readable: true, Token: session.NewToken("token-2"), Expires: c.now().Add(time.Hour)}
+	if got := p.Snapshot(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	store(t, keyToken, "stored-1")
+	if got := p.Snapshot().Token; got != session.NewToken("stored-1") {
+		t.Error("storage does not win")
+	}
+	u := fakeUI(t)
+	p.event("hooked", safejs.Undefined(), safejs.Undefined())
+	if want := []string{"token-2"}; !slices.Equal(u.tokens, want) {
+		t.Errorf("createCaptureSession got %q, want %q", u.tokens, want)
+	}
+}
+
+// A session that ended while the UI was still to come leaves it nothing.
+func TestDropBeforeTheUI(t *testing.T) {
+	p, _ := newPage(t, safejs.Undefined())
+	p.Adopt(session.NewToken("token-1"))
+	p.Drop()
+	u := fakeUI(t)
+	p.event("hooked", safejs.Undefined(), safejs.Undefined())
+	if len(u.tokens) > 0 || u.ended > 0 {
+		t.Errorf("createCaptureSession got %q, endCaptureSession was called %d times", u.tokens, u.ended)
+	}
+	if !p.Snapshot().Token.Empty() {
+		t.Error("the token is still taken for the storage's")
+	}
+}
+
+func TestDrop(t *testing.T) {
+	p, _ := newPage(t, safejs.Undefined())
+	u := fakeUI(t)
+	p.Drop()
+	if u.ended != 1 {
+		t.Errorf("endCaptureSession was called %d times", u.ended)
+	}
+}
+
+// What the page's own code throws is reported, without the token, and stops
+// nothing.
+func TestUIThrows(t *testing.T) {
+	tests := []struct {
+		method string
+		do     func(*page)
+	}{
+		{"createCaptureSession", func(p *page) { p.Adopt(session.NewToken("token-1")) }},
+		{"endCaptureSession", (*page).Drop},
+	}
+	for _, test := range tests {
+		t.Run(test.method, func(t *testing.T) {
+			p, _ := newPage(t, safejs.Undefined())
+			set(t, "janrain", map[string]any{"capture": map[string]any{"ui": map[string]any{test.method: thrower(t)}}})
+			warnings := hear(t, "warn")
+			test.do(p)
+			warnings.only(t, "capture-keepalive: "+test.method+" threw; the Registration UI may still")
+			alive(t)
+		})
+	}
+}
+
+// Half a UI, or one whose parts cannot be read, is as good as none.
+func TestUIOdd(t *testing.T) {
+	for name, janrain := range map[string]any{
+		"null":        nil,
+		"a string":    "janrain",
+		"a getter":    trap(t, "capture"),
+		"no method":   map[string]any{"capture": map[string]any{"ui": map[string]any{"createCaptureSession": 1}}},
+		"a trap":      map[string]any{"capture": map[string]any{"ui": trap(t, "createCaptureSession", "endCaptureSession")}},
+		"nothing yet": map[string]any{"settings": map[string]any{"capture": map[string]any{}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _ := newPage(t, safejs.Undefined())
+			set(t, "janrain", janrain)
+			p.Adopt(session.NewToken("token-1"))
+			if p.Snapshot().Token != session.NewToken("token-1") {
+				t.Error("the token is not kept for later")
+			}
+			p.Drop()
+			alive(t)
+		})
+	}
+}
+
+// recorder is a loader that writes down how it is called.
+func recorder(t *testing.T) (safejs.Value, *[]string) {
+	t.Helper()
+	calls := &[]string{}
+	methods := map[string]any{}
+	for _, name := range []string{"emit", "release", "settle"} {
+		methods[name] = function(t, func(args []safejs.Value) any {
+			all := []any{name}
+			for _, arg := range args {
+				all = append(all, arg)
+			}
+			*calls = append(*calls, spell(call(t, path("Array"), "of", all...)))
+			return nil
+		})
+	}
+	return object(t, methods), calls
+}
+
+func TestTellTheLoader(t *testing.T) {
+	token := session.NewToken("token-1")
+	tests := []struct {
+		name string
+		do   func(*page)
+		want []string
+	}{
+		{"renewed", func(p *page) {
+			p.Tell(session.Notice{Name: session.NoticeRenewed, Why: session.WhyDue, ExpiresIn: 90*time.Second + time.Millisecond})
+		}, []string{`["emit","renewed",{"at":1700000000000,"expiresIn":90,"message":"the token was near its end","reason":"due"}]`}},
+		{"an error with another try", func(p *page) {
+			p.Tell(session.Notice{Name: session.NoticeRenewError, Why: session.WhyOffline, RetryIn: 8 * time.Second})
+		}, []string{`["emit","renewerror",{"at":1700000000000,"message":"the keepalive server could not be reached","reason":"offline","retryIn":8}]`}},
+		{"an error without", func(p *page) {
+			p.Tell(session.Notice{Name: session.NoticeRenewError, Why: session.WhyRefusedAgain})
+		}, []string{`["emit","renewerror",{"at":1700000000000,"message":"a token just renewed was refused as well","reason":"refused_again"}]`}},
+		{"a warning", func(p *page) {
+			p.Tell(session.Notice{Name: session.NoticeWarning, Why: session.WhyIdleLimit, Limit: "idle", ExpiresIn: time.Minute})
+		}, []string{`["emit","warning",{"at":1700000000000,"expiresIn":60,"kind":"idle","message":"nobody was there for too long","reason":"idle_limit"}]`}},
+		{"a sign-out", func(p *page) {
+			p.Tell(session.Notice{Name: session.NoticeSignedOut, Why: session.WhySignedOut})
+		}, []string{`["emit","signedout",{"at":1700000000000,"message":"the person signed out","reason":"signed_out"}]`}},
+		{"delivered", func(p *page) { p.Release(7, true) }, []string{`["release",7,true]`}},
+		{"swallowed", func(p *page) { p.Release(8, false) }, []string{`["release",8,false]`}},
+		{"resolved", func(p *page) { p.Settle(session.Settle{IDs: []uint64{1, 2}, Token: token}) },
+			[]string{`["settle",1,"token-1",""]`, `["settle",2,"token-1",""]`}},
+		{"rejected", func(p *page) { p.Settle(session.Settle{IDs: []uint64{3}, Rejected: session.RejectSignedOut}) },
+			[]string{`["settle",3,"","signed_out"]`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			host, calls := recorder(t)
+			p, _ := newPage(t, host)
+			store(t, keyToken, "token-1")
+			test.do(p)
+			for i, line := range *calls {
+				(*calls)[i] = sorted(t, line)
+			}
+			if !slices.Equal(*calls, test.want) {
+				t.Errorf("%q, want %q", *calls, test.want)
+			}
+		})
+	}
+}
+
+// A listener of the page that throws, and a loader that is gone, stop nothing.
+func TestLoaderThrows(t *testing.T) {
+	for _, host := range []safejs.Value{
+		safejs.Undefined(),
+		object(t, map[string]any{"emit": thrower(t), "release": thrower(t), "settle": thrower(t)}),
+	} {
+		p, _ := newPage(t, host)
+		p.Tell(session.Notice{Name: session.NoticeRenewed, Why: session.WhyDue})
+		p.Release(1, true)
+		p.Settle(session.Settle{IDs: []uint64{1}})
+		alive(t)
+	}
+}

@@ -1,0 +1,142 @@
+//go:build js && wasm
+
+package browser
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hack-pad/safejs"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
+)
+
+// hostName is where the loader leaves what the module needs of it.
+const hostName = "__captureKeepalive"
+
+var errNoHost = errors.New("the loader is not here: include keepalive.js, which starts the module")
+
+// Run is the module: it reads the loader's options, publishes the API to the
+// loader, and works until the page stops it.
+func Run() error {
+	host := path(hostName)
+	if !callable(host, "attach") {
+		return errNoHost
+	}
+	options := get(host, "options")
+	begin := time.Now()
+	now := func() session.Instant {
+		t := time.Now()
+		return session.At(t.UnixMilli(), t.Sub(begin)+1)
+	}
+	p := &page{host: host, now: now, forms: newForms(now)}
+	s := &session.Session{
+		Server: server{endpoint: text(get(options, "endpoint"))},
+		Page:   p,
+		Now:    now,
+		Policy: session.Policy{
+			Margin:      seconds(get(options, "margin")),
+			IdleWarning: seconds(get(options, "idleWarning")),
+			Resubmit:    isTrue(get(options, "resubmit")),
+		},
+	}
+	if isTrue(get(options, "debug")) {
+		s.Trace = func(e session.Entry) {
+			if console := path("console"); callable(console, "debug") {
+				_, _ = console.Call("debug", "capture-keepalive", entry(e))
+			}
+		}
+	}
+	s.Post(session.Started{Seed: rand.Uint64()})
+	unwatch, err := watch(s.Post, s.Now)
+	if err != nil {
+		return err
+	}
+	defer unwatch()
+	detach, err := publish(host, p, s)
+	if err != nil {
+		return err
+	}
+	defer detach()
+	s.Run()
+	return nil
+}
+
+// publish gives the loader the module's API and returns its undo.
+func publish(host safejs.Value, p *page, s *session.Session) (func(), error) {
+	var releases []func()
+	release := func() {
+		for _, f := range releases {
+			f()
+		}
+	}
+	module := map[string]any{}
+	for name, fn := range map[string]func(args []safejs.Value) any{
+		"event": func(args []safejs.Value) any {
+			if ev := p.event(text(argument(args, 0)), argument(args, 1), argument(args, 2)); ev != nil {
+				s.Post(ev)
+			}
+			return nil
+		},
+		"want": func(args []safejs.Value) any {
+			if id, ok := number(argument(args, 0)); ok && id >= 0 {
+				s.Post(session.Wanted{ID: uint64(id), Fresh: isTrue(argument(args, 1))})
+			}
+			return nil
+		},
+		"stay":        func([]safejs.Value) any { s.Post(session.UserActive{Stay: true}); return nil },
+		"end":         func([]safejs.Value) any { s.Post(session.EndAsked{}); return nil },
+		"stop":        func([]safejs.Value) any { s.Post(session.Stopped{}); return nil },
+		"status":      func([]safejs.Value) any { return status(s.Status()) },
+		"diagnostics": func([]safejs.Value) any { return diary(s.Diary()) },
+	} {
+		f, undo, err := Handle(name, fn)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		releases = append(releases, undo)
+		module[name] = f
+	}
+	if _, err := host.Call("attach", module); err != nil {
+		release()
+		return nil, fmt.Errorf("attach to the loader: %w", err)
+	}
+	return release, nil
+}
+
+func argument(args []safejs.Value, i int) safejs.Value {
+	if i < len(args) {
+		return args[i]
+	}
+	return safejs.Undefined()
+}
+
+func status(st session.Status) map[string]any {
+	return map[string]any{
+		"phase":     st.Phase.String(),
+		"expiresIn": wholeSeconds(st.ExpiresIn), "dueIn": wholeSeconds(st.DueIn), "retryIn": wholeSeconds(st.RetryIn),
+		"idleExpiresIn": wholeSeconds(st.IdleExpiresIn), "absoluteExpiresIn": wholeSeconds(st.AbsoluteExpiresIn),
+	}
+}
+
+func diary(entries []session.Entry) []any {
+	lines := make([]any, len(entries))
+	for i, e := range entries {
+		lines[i] = entry(e)
+	}
+	return lines
+}
+
+func entry(e session.Entry) map[string]any {
+	effects := make([]any, len(e.Effects))
+	for i, effect := range e.Effects {
+		effects[i] = effect
+	}
+	return map[string]any{
+		"at": float64(e.At.UnixMilli()), "event": e.Event, "from": e.From.String(), "to": e.To.String(),
+		"reason": string(e.Why), "message": e.Why.Sentence(), "effects": effects,
+	}
+}

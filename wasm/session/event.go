@@ -1,0 +1,162 @@
+package session
+
+import "time"
+
+// Event is something that happened to the page. Those with a Snapshot carry
+// what storage held when they were handled.
+type Event interface{ event() }
+
+type (
+	// Started: the module runs. Seed spreads the waits of different pages.
+	Started struct {
+		Snapshot
+		Seed uint64
+	}
+	// TokenSeen: the UI told of a token: a login, a session found or created,
+	// a token replaced by single sign-on.
+	TokenSeen struct {
+		Snapshot
+		Token Token
+		UUID  string
+		// Login: a person signed in just now; without it the event may be late.
+		Login bool
+	}
+	// NoTokenSeen: the UI's start() found no token, or one that had expired.
+	NoTokenSeen struct{ Snapshot }
+	// Refused: an action of the user met a dead token, or none.
+	Refused struct {
+		Snapshot
+		Why Why
+		// Token is the one that was in force when the user acted; empty when
+		// unknown.
+		Token  Token
+		Action Action
+		// Hold is the id of the page's own handlers that wait for the outcome;
+		// 0 is none.
+		Hold uint64
+	}
+	// SignedOutSeen: the UI ended its session. Gesture: a person did something
+	// just before, so it is likely that they meant to.
+	SignedOutSeen struct{ Gesture bool }
+	// StorageChanged: another tab wrote to storage.
+	StorageChanged struct{ Snapshot }
+	// Woke: the page became visible, came back from a cache or from sleep, or
+	// the network returned.
+	Woke struct{ Snapshot }
+	// Ticked: State.WakeAt has come, or a minute has passed.
+	Ticked struct{ Snapshot }
+	// Answered: a call was answered, or has failed.
+	Answered struct {
+		Snapshot
+		Call   Call
+		Answer Answer
+	}
+	// Wanted: the page's own code asks for a token; Fresh asks the server even
+	// if the one at hand is good.
+	Wanted struct {
+		ID    uint64
+		Fresh bool
+	}
+	// UserActive: a person used the page. Stay: by saying so.
+	UserActive struct{ Stay bool }
+	// EndAsked: the page's own code ends the session.
+	EndAsked struct{}
+	// Stopped: the page no longer wants us.
+	Stopped struct{}
+)
+
+func (Started) event()        {}
+func (TokenSeen) event()      {}
+func (NoTokenSeen) event()    {}
+func (Refused) event()        {}
+func (SignedOutSeen) event()  {}
+func (StorageChanged) event() {}
+func (Woke) event()           {}
+func (Ticked) event()         {}
+func (Answered) event()       {}
+func (Wanted) event()         {}
+func (UserActive) event()     {}
+func (EndAsked) event()       {}
+func (Stopped) event()        {}
+
+// Effect is something to be done.
+type Effect interface{ effect() }
+
+type (
+	// Ask makes a call; its Answered comes back with the same Seq.
+	Ask struct{ Call }
+	// ReportActivity tells the server that the user is there. No answer.
+	ReportActivity struct{}
+	// Adopt gives a token to the UI (createCaptureSession).
+	Adopt struct{ Token Token }
+	// Drop ends the UI's own session (endCaptureSession).
+	Drop struct{}
+	// SetMark writes the mark; the zero Mark removes it.
+	SetMark struct{ Mark }
+	// Resume repeats an action of the user.
+	Resume struct{ Action }
+	// Abandon gives an action up: its values stay on screen.
+	Abandon struct{ Action }
+	// Release lets the page's own handlers go: with Deliver they are called,
+	// else what they were told of did not happen.
+	Release struct {
+		ID      uint64
+		Deliver bool
+	}
+	// Tell emits a public event.
+	Tell struct{ Notice }
+	// Settle answers the page's token() and renew(): with the token, or, when
+	// it is empty, with a rejection.
+	Settle struct {
+		IDs      []uint64
+		Token    Token
+		Rejected Rejection
+	}
+)
+
+func (Ask) effect()            {}
+func (ReportActivity) effect() {}
+func (Adopt) effect()          {}
+func (Drop) effect()           {}
+func (SetMark) effect()        {}
+func (Resume) effect()         {}
+func (Abandon) effect()        {}
+func (Release) effect()        {}
+func (Tell) effect()           {}
+func (Settle) effect()         {}
+
+// NoticeName is the name of a public event.
+type NoticeName string
+
+// The public events. Of the last three a page is told one, once, until a new
+// login.
+const (
+	NoticeRenewed         NoticeName = "renewed"
+	NoticeRenewError      NoticeName = "renewerror"
+	NoticeWarning         NoticeName = "warning"
+	NoticeStayed          NoticeName = "stayed"
+	NoticeExpired         NoticeName = "expired"
+	NoticeSignedOut       NoticeName = "signedout"
+	NoticeIdentityChanged NoticeName = "identitychanged"
+)
+
+// Notice is a public event. It never carries a token or a uuid.
+type Notice struct {
+	Name NoticeName
+	Why  Why
+	// Limit is "idle" or "absolute", with a warning.
+	Limit string
+	// ExpiresIn is with renewed and warning, RetryIn with renewerror (0: no
+	// further attempt is planned).
+	ExpiresIn, RetryIn time.Duration
+}
+
+// Rejection is the code that a promise of the page is rejected with.
+type Rejection string
+
+// The rejections.
+const (
+	RejectSignedOut   Rejection = "signed_out"
+	RejectUnavailable Rejection = "unavailable"
+	RejectStopped     Rejection = "stopped"
+)

@@ -1,0 +1,127 @@
+package session
+
+// Phase is where a page stands with its session.
+type Phase uint8
+
+// The phases.
+const (
+	// SignedOut: nobody is signed in as far as we know; a login or a living
+	// server session starts anew.
+	SignedOut Phase = iota
+	// Restoring: no token is here; the server has been asked whether it knows
+	// this browser.
+	Restoring
+	// Opening: a login is being reported to the server.
+	Opening
+	// Active: there is a server session and a good token.
+	Active
+	// Renewing: the server has been asked for a token.
+	Renewing
+	// Waiting: the last call failed for now and will be repeated. The token at
+	// hand may still be good.
+	Waiting
+	// Ended: the session is over for this page; only a new login goes on.
+	Ended
+)
+
+var phaseNames = [...]string{"signedout", "restoring", "opening", "active", "renewing", "waiting", "ended"}
+
+// String is the public name of the phase, as status() tells it.
+func (p Phase) String() string { return phaseNames[p] }
+
+// Why is the reason of a public event or of a diagnostic: a closed list,
+// published in keepalive.d.ts.
+type Why string
+
+// The reasons. The first eight are also what the server is told (api.Reason).
+const (
+	WhyStart      Why = "start"
+	WhyDue        Why = "due"
+	WhyExpired    Why = "expired"
+	WhyInvalid    Why = "invalid"
+	WhyDenied     Why = "denied"
+	WhySaveFailed Why = "savefailed"
+	WhyWake       Why = "wake"
+	WhyRequest    Why = "request"
+
+	WhyOffline        Why = "offline"        // the server could not be reached
+	WhyUnintelligible Why = "unintelligible" // something answered that is not our server
+	WhyServer         Why = "server"         // our server, Capture or the store cannot answer now
+	WhyRateLimited    Why = "rate_limited"   // too many requests
+	WhyRefused        Why = "refused"        // the server refuses the page: configuration
+	WhyRefusedAgain   Why = "refused_again"  // a token just renewed was refused as well
+
+	WhyIdleLimit     Why = "idle_limit"        // nobody was there for too long
+	WhyAbsoluteLimit Why = "absolute_limit"    // the session was long enough
+	WhySessionEnded  Why = "session_ended"     // the server has ended the session
+	WhyGrantRefused  Why = "grant_refused"     // Capture does not vouch for the token
+	WhyMismatch      Why = "identity_mismatch" // the token is not the claimed user's
+
+	WhySignedOut Why = "signed_out" // the person signed out on this page
+	WhyElsewhere Why = "elsewhere"  // the token was removed in another tab or by other code
+	WhyEnd       Why = "end"        // the page called end()
+	WhyOtherUser Why = "other_user" // somebody else is signed in now
+)
+
+// Refusal reports whether the reason says that Capture refused a token.
+func (w Why) Refusal() bool {
+	switch w {
+	case WhyExpired, WhyInvalid, WhyDenied, WhySaveFailed:
+		return true
+	}
+	return false
+}
+
+// Sentence says the reason to a person; empty for no reason. (Not a map: the
+// module would build it at every start.)
+func (w Why) Sentence() string {
+	switch w {
+	case WhyStart:
+		return "the page was loaded"
+	case WhyDue:
+		return "the token was near its end"
+	case WhyExpired:
+		return "the Registration UI met an expired token"
+	case WhyInvalid:
+		return "the Registration UI met an invalid token"
+	case WhyDenied:
+		return "a screen needed a session"
+	case WhySaveFailed:
+		return "a save failed for a dead token"
+	case WhyWake:
+		return "the page came back"
+	case WhyRequest:
+		return "the page asked"
+	case WhyOffline:
+		return "the keepalive server could not be reached"
+	case WhyUnintelligible:
+		return "something other than the keepalive server answered"
+	case WhyServer:
+		return "the service cannot answer now"
+	case WhyRateLimited:
+		return "there were too many requests"
+	case WhyRefused:
+		return "the keepalive server refuses this page; check its settings"
+	case WhyRefusedAgain:
+		return "a token just renewed was refused as well"
+	case WhyIdleLimit:
+		return "nobody was there for too long"
+	case WhyAbsoluteLimit:
+		return "the session reached its longest time"
+	case WhySessionEnded:
+		return "the server has ended the session"
+	case WhyGrantRefused:
+		return "the identity service does not vouch for this token"
+	case WhyMismatch:
+		return "the token belongs to someone else"
+	case WhySignedOut:
+		return "the person signed out"
+	case WhyElsewhere:
+		return "the session was ended in another tab or by other code"
+	case WhyEnd:
+		return "the page ended the session"
+	case WhyOtherUser:
+		return "somebody else is signed in now"
+	}
+	return ""
+}

@@ -1,0 +1,396 @@
+// capture-keepalive: the loader. It hears the Registration UI from the first
+// moment, keeps what happened, and starts the WebAssembly module when the page
+// is idle or when something needs it. Without the module the page works as if
+// we were not there. Types: keepalive.d.ts.
+(() => {
+  "use strict";
+  if (window.captureKeepalive) return; // included twice
+
+  const script = document.currentScript;
+  const TOKEN = "janrainCaptureToken";
+  const MARK = "captureKeepalive";
+  const HOST = "__captureKeepalive";
+  const HOLD_BOUND = 5000; // how long hold delays the UI's start()
+  const GUARD_BOUND = 15000; // last resort: the module's own bound is shorter
+
+  // What we hear of the UI: first the events whose handlers of the page the
+  // guard keeps back, then others that start the module at once, then the rest.
+  const EVENTS = (
+    "ExpiredToken InvalidToken AccessDenied " +
+    "SessionEnded SessionNotFound LoginSuccess RegistrationSuccess EmailVerificationSuccess SessionCreated " +
+    "FederateRefreshedToken SaveFailed ProfileSaveFailed " +
+    "SessionFound SaveSuccess ProfileSaveSuccess RenderComplete"
+  ).split(" ").map((name) => "onCapture" + name);
+  const GUARDED = EVENTS.slice(0, 3);
+  const ENDED = EVENTS[3];
+  const MISSING = EVENTS[4];
+  const NEEDED = EVENTS.slice(0, 12);
+  const NOTICES = "renewed renewerror warning stayed expired signedout identitychanged";
+
+  const flag = [(v) => v === !!v, "true or false"];
+  const seconds = [(v) => v === +v && v >= 0 && v <= 86400, "seconds, 0 to 86400"];
+  const OPTIONS = {
+    endpoint: ["/keepalive", (v) => v && typeof v === "string" && url(v), "an http(s) URL or path without query"],
+    margin: [0, ...seconds],
+    load: ["idle", (v) => ["idle", "due", "now"].includes(v), '"idle", "due" or "now"'],
+    hold: [false, ...flag],
+    guard: [true, ...flag],
+    resubmit: [true, ...flag],
+    idleWarning: [0, ...seconds],
+    debug: [false, ...flag],
+  };
+
+  let options = null; // null: not started
+  let module = null; // the running module's API
+  let loading = null;
+  let compiled = null;
+  let file = "";
+  let aside = ""; // why we stand aside
+  let restarts = 0;
+  let epoch = 0; // tells a module that was stopped from the one that runs
+  let lastId = 0;
+  let wantedScreen = "";
+  let lastInput = -Infinity;
+  let open = null; // the group of guarded calls of the event being dispatched
+  let queue = [];
+  let undos = [];
+  let hooked = new Set();
+  const guarded = new WeakSet(); // wrapped once and for all: harmless when stopped
+  const pending = new Map(); // promises of token() and renew(), by id
+  const held = new Map(); // groups of guarded calls, by id
+  const listeners = new Map(NOTICES.split(" ").map((name) => [name, new Set()]));
+  const notes = [];
+
+  // attempt runs what may throw: the page's own code stops nothing of ours.
+  const attempt = (fn, failed = console.error) => {
+    try {
+      return fn();
+    } catch (error) {
+      return failed(error);
+    }
+  };
+  const none = () => "";
+  const url = (path) =>
+    attempt(() => {
+      const u = new URL(path, location.href);
+      return /^https?:$/.test(u.protocol) && !u.search && !u.hash && u.href.replace(/\/$/, "");
+    }, none);
+  const read = (key) => attempt(() => localStorage.getItem(key), none) || "";
+  // anonymous: nothing says that this browser has a session. Then there is
+  // nothing to load for, and nobody to ask. The cookie is not the session's,
+  // which no script can read: it only says that there is one.
+  const traces = () => read(TOKEN) || read(MARK);
+  const anonymous = () =>
+    !traces() && !/keepalive-here=/.test(document.cookie) && options.endpoint.startsWith(location.origin);
+  const note = (message) => {
+    notes.push({ at: Date.now(), event: "loader", message });
+  };
+
+  // --- The Registration UI -------------------------------------------------
+
+  // group gathers the guarded calls of one event, whichever handler the UI
+  // runs first.
+  const group = (name) => {
+    if (!open || open.name !== name) {
+      const g = { id: ++lastId, name, calls: [] };
+      open = g;
+      held.set(g.id, g);
+      queueMicrotask(() => open === g && (open = null));
+      setTimeout(() => release(g.id, true), GUARD_BOUND);
+    }
+    return open;
+  };
+  const release = (id, deliver) => {
+    const g = held.get(id);
+    if (!g) return;
+    held.delete(id);
+    g.deliver = deliver;
+    if (deliver) g.calls.forEach((call) => attempt(call));
+  };
+  const guard = (name, event) => {
+    const { addHandler: add, removeHandler: remove } = event;
+    const wrappers = new Map();
+    guarded.add(event);
+    event.addHandler = function (fn, ...rest) {
+      if (typeof fn !== "function") return add.call(this, fn, ...rest);
+      const wrapped = function (...args) {
+        const call = () => fn.apply(this, args);
+        if (!options?.guard || aside) return call();
+        const g = group(name);
+        if (g.deliver) call();
+        else if (g.deliver === undefined) g.calls.push(call);
+      };
+      wrappers.set(fn, wrapped);
+      return add.call(this, wrapped, ...rest);
+    };
+    event.removeHandler = function (fn, ...rest) {
+      return remove?.call(this, wrappers.get(fn) || fn, ...rest);
+    };
+  };
+
+  const hear = (name, payload) => {
+    const info = { gesture: performance.now() - lastInput < 1000, wanted: wantedScreen };
+    if (options.guard && GUARDED.includes(name)) info.held = group(name).id;
+    // Before the module is there a sign-out cannot wait for it: most leave the
+    // page. After a token event without a gesture it may be the page's own
+    // reaction, which the module undoes.
+    if (name === ENDED && !module && (info.gesture || !queue.some((q) => GUARDED.includes(q[0])))) farewell();
+    feed(name, payload, info);
+  };
+  const feed = (...event) => {
+    if (aside) return;
+    if (module) attempt(() => module.event(...event), failed);
+    else {
+      queue.push(event);
+      if (NEEDED.includes(event[0]) && !(event[0] === MISSING && anonymous())) load();
+    }
+  };
+
+  const hook = () => {
+    if (!options) return;
+    const events = janrain.events || {};
+    for (const name of EVENTS) {
+      const event = events[name];
+      if (typeof event?.addHandler !== "function" || hooked.has(event)) continue;
+      hooked.add(event);
+      const handler = (payload) => options && hear(name, payload);
+      event.addHandler(handler);
+      undos.push(() => event.removeHandler?.(handler));
+      if (GUARDED.includes(name) && !guarded.has(event)) guard(name, event);
+    }
+    const ui = janrain.capture?.ui;
+    if (!ui || hooked.has(ui)) return;
+    hooked.add(ui);
+    wrap(ui, "renderScreen", (render, screen) => {
+      wantedScreen = screen;
+      return render();
+    });
+    if (options.hold) wrap(ui, "start", (start) => (stale() ? waitThen(start) : start()));
+    feed("hooked");
+  };
+  const wrap = (object, name, fn) => {
+    const original = object[name];
+    if (typeof original !== "function") return;
+    const wrapped = function (...args) {
+      const call = () => original.apply(this, args);
+      return options ? fn(call, ...args) : call();
+    };
+    object[name] = wrapped;
+    undos.push(() => object[name] === wrapped && (object[name] = original));
+  };
+  // stale: there was a session, and the UI would not find a good token.
+  const stale = () => !(Date.parse(read(TOKEN + "_Expires")) > Date.now()) && traces();
+  const waitThen = (start) => {
+    let waiting = true;
+    const proceed = () => {
+      if (waiting) start();
+      waiting = false;
+    };
+    setTimeout(proceed, HOLD_BOUND);
+    want(false).then(proceed, proceed);
+  };
+
+  // attach puts us first among what runs before the UI starts. The page may
+  // replace janrain.settings, so it is done again after every script.
+  const attach = () => {
+    const within = (object, name, empty) => (object[name] = object[name] || empty);
+    const capture = within(within(within(window, "janrain", {}), "settings", {}), "capture", {});
+    const before = within(capture, "beforeJanrainCaptureWidgetOnLoad", []);
+    if (!before.includes(hook)) before.unshift(hook);
+    hook();
+  };
+  const listen = (target, type, fn) => {
+    target.addEventListener(type, fn, true);
+    undos.push(() => target.removeEventListener(type, fn, true));
+  };
+
+  // --- The module ----------------------------------------------------------
+
+  const load = () => (loading = loading || boot(epoch).catch((error) => standAside("not loaded: " + error.message)));
+  const boot = async (mine) => {
+    const base = script ? script.src : options.endpoint + "/";
+    const get = async (name, init) => {
+      const response = await fetch(new URL(name, base), init);
+      if (!response.ok) throw new Error(name + " answered " + response.status);
+      return response;
+    };
+    if (!compiled) {
+      const manifest = await (await get("manifest.json", { cache: "no-cache" })).json();
+      await runtime(new URL("wasm_exec.js", base), manifest.files["wasm_exec.js"].integrity);
+      file = manifest.module.file;
+      compiled = await WebAssembly.compileStreaming(get(file, { integrity: manifest.module.integrity }));
+    }
+    if (mine === epoch) await run();
+  };
+  // runtime fetches wasm_exec.js, unless the page's own is still to run.
+  const runtime = async (src, integrity) => {
+    if (document.querySelector('script[src*="wasm_exec"]') && document.readyState !== "complete") {
+      await new Promise((resolve) => addEventListener("load", resolve));
+    }
+    if (window.Go) return;
+    await new Promise((onload, reject) => {
+      const onerror = () => reject(new Error("wasm_exec.js did not load"));
+      document.head.append(Object.assign(document.createElement("script"), { src, integrity, crossOrigin: "", onload, onerror }));
+    });
+  };
+  const run = async () => {
+    const mine = epoch;
+    const go = new Go();
+    const instance = await WebAssembly.instantiate(compiled, go.importObject);
+    if (mine !== epoch) return;
+    window[HOST] = {
+      options,
+      emit,
+      release,
+      settle,
+      attach: (api) => {
+        module = api;
+        for (const event of queue.splice(0)) api.event(...event);
+        for (const [id, { fresh }] of pending) api.want(id, fresh);
+      },
+    };
+    const exited = go.run(instance);
+    delete window[HOST];
+    exited.then(() => mine === epoch && crashed("the module exited"));
+  };
+  const crashed = (why) => {
+    module = null;
+    note(why);
+    epoch++;
+    if (restarts++) standAside(why + " twice");
+    else run().catch((error) => standAside(error.message));
+  };
+  const failed = (error) => crashed("the module failed: " + error.message);
+  const standAside = (why) => {
+    aside = why;
+    note(why);
+    console.warn("captureKeepalive is off: " + why);
+    letGo("unavailable");
+  };
+  // letGo hands back what waits for the module.
+  const letGo = (code) => {
+    module = null;
+    queue = [];
+    for (const id of [...held.keys()]) release(id, true);
+    for (const id of [...pending.keys()]) settle(id, "", code);
+  };
+
+  const emit = (type, detail) => {
+    for (const fn of [...listeners.get(type)]) attempt(() => fn(detail));
+  };
+  const settle = (id, token, code) => {
+    const promise = pending.get(id);
+    if (!promise) return;
+    pending.delete(id);
+    if (token) promise.resolve(token);
+    else promise.reject(Object.assign(new Error("captureKeepalive: " + code), { code }));
+  };
+  const want = (fresh) =>
+    new Promise((resolve, reject) => {
+      const id = ++lastId;
+      pending.set(id, { resolve, reject, fresh });
+      if (!options) settle(id, "", "stopped");
+      else if (aside) settle(id, "", "unavailable");
+      else if (module) attempt(() => module.want(id, fresh), failed);
+      else load();
+    });
+  // farewell ends the server's session without the module. The mark makes the
+  // next page see it through, should this one be gone too soon.
+  const farewell = () => {
+    attempt(() => localStorage.setItem(MARK, `1 - - ${Date.now()} - - - 0 true`));
+    fetch(options.endpoint + "/session", {
+      method: "DELETE",
+      headers: { "X-Keepalive": "1" },
+      credentials: "include",
+      keepalive: true,
+    }).catch(() => note("sign-out failed"));
+  };
+
+  // --- The page's API --------------------------------------------------------
+
+  const wrong = (name, what) => {
+    throw new TypeError(`captureKeepalive: "${name}" must be ${what}`);
+  };
+  const check = (given) => {
+    const result = {};
+    if (Object(given) !== given) wrong("options", "an object");
+    for (const key of Object.keys(given)) {
+      if (!Object.hasOwn(OPTIONS, key)) wrong(key, "one of " + Object.keys(OPTIONS));
+    }
+    for (const [key, [fallback, valid, what]] of Object.entries(OPTIONS)) {
+      result[key] = given[key] === undefined ? fallback : given[key];
+      if (!valid(result[key])) wrong(key, what);
+    }
+    result.endpoint = url(result.endpoint);
+    return result;
+  };
+
+  const whenIdle = () => {
+    const go = () => anonymous() || (window.requestIdleCallback || setTimeout)(load, { timeout: 5000 });
+    if (document.readyState === "complete") go();
+    else listen(window, "load", go);
+  };
+  // untilDue is when a known token needs us, in ms; NaN when it is not known.
+  const untilDue = () => {
+    const byMark = read(MARK).split(" ")[4];
+    return Math.min(Date.parse(read(TOKEN + "_Expires")), byMark) - 150000 - Date.now();
+  };
+
+  window.captureKeepalive = {
+    start(given = {}) {
+      const checked = check(given);
+      if (options) return; // running already
+      options = checked;
+      aside = "";
+      restarts = 0;
+      attach();
+      listen(document, "load", attach); // of scripts: they do not bubble
+      listen(document, "DOMContentLoaded", attach);
+      for (const type of ["pointerdown", "keydown"]) listen(document, type, () => (lastInput = performance.now()));
+      listen(document, "submit", ({ target, submitter }) => {
+        if (target.querySelector('[id^="capture_"]')) {
+          feed("submit", { form: target, submitter, data: new FormData(target), token: read(TOKEN) });
+        }
+      });
+      listen(window, "error", ({ error }) => {
+        // What a throwing getter leaves behind is a corrupt runtime.
+        if (module && file && String(error?.stack).includes(file)) crashed("an error passed through it");
+      });
+      const due = options.load === "due" ? untilDue() : NaN;
+      if (options.load === "now") load();
+      else if (due > 0) {
+        const timer = setTimeout(load, Math.min(due, 2 ** 31 - 1));
+        undos.push(() => clearTimeout(timer));
+      } else whenIdle();
+    },
+    stop() {
+      if (!options) return;
+      epoch++;
+      loading = options = null;
+      attempt(() => module?.stop());
+      for (const undo of undos.splice(0)) attempt(undo);
+      hooked = new Set();
+      letGo("stopped");
+    },
+    on(event, fn) {
+      const set = listeners.get(event);
+      if (!set) wrong(event, "one of " + NOTICES);
+      if (typeof fn !== "function") wrong("listener", "a function");
+      set.add(fn);
+      return () => void set.delete(fn);
+    },
+    token: () => want(false),
+    renew: () => want(true),
+    stay() {
+      if (module) attempt(() => module.stay(), failed);
+    },
+    end() {
+      if (!options) return;
+      if (module) return attempt(() => module.end(), failed);
+      farewell();
+      attempt(() => window.janrain?.capture?.ui?.endCaptureSession());
+    },
+    status: () => (module && attempt(() => module.status(), failed)) || { phase: options && !aside ? "loading" : "off", reason: aside },
+    diagnostics: () => notes.concat((module && attempt(() => module.diagnostics(), failed)) || []),
+  };
+})();
