@@ -1,0 +1,204 @@
+// Package journeys drives the demo in a real Chromium, as its visitors would:
+// the real page, module, server and store, and the stand-in for what is not
+// ours. It runs the binary that scripts/build made.
+package journeys
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+)
+
+const (
+	// life is long enough for the 8 s that the module keeps between attempts.
+	life = 10 * time.Second
+	soon = 8 * time.Second // what needs no waiting, on a busy machine
+)
+
+// demo is a running demo.
+type demo struct {
+	URL string
+	cmd *exec.Cmd
+}
+
+// startDemo runs the demo until the test ends.
+func startDemo(t *testing.T, args ...string) *demo {
+	t.Helper()
+	binary, err := filepath.Abs("../../bin/capture-keepalive")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(binary); err != nil {
+		t.Fatalf("%v: run `make build` first", err)
+	}
+	args = append([]string{"demo", "-listen", "localhost:0", "-life", life.String()}, args...)
+	cmd := exec.Command(binary, args...)
+	cmd.Stderr = t.Output()
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the demo said nothing: %v", err)
+	}
+	url := regexp.MustCompile(`http://localhost:\d+`).FindString(line)
+	if url == "" {
+		t.Fatalf("no address in %q", line)
+	}
+	return &demo{URL: url, cmd: cmd}
+}
+
+// port is what the demo listens on, for starting it again in the same place.
+func (d *demo) port() string { return d.URL[strings.LastIndexByte(d.URL, ':')+1:] }
+
+// kill ends the demo as kill -9 does.
+func (d *demo) kill(t *testing.T) {
+	t.Helper()
+	if err := d.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = d.cmd.Wait()
+}
+
+// call is a line of the stand-in service's log.
+type call struct {
+	Endpoint, Outcome string
+	Code, Status      int
+}
+
+// calls returns what the stand-in service was asked, with an outcome, of one
+// endpoint.
+func (d *demo) calls(t *testing.T, endpoint, outcome string) int {
+	t.Helper()
+	response, err := http.Get(d.URL + "/capture/control/calls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var log struct{ Calls []call }
+	if err := json.NewDecoder(response.Body).Decode(&log); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, c := range log.Calls {
+		if strings.Contains(c.Endpoint, endpoint) && (outcome == "" || c.Outcome == outcome) {
+			n++
+		}
+	}
+	return n
+}
+
+// issued is how many tokens were minted.
+func (d *demo) issued(t *testing.T) int { t.Helper(); return d.calls(t, "getAccessToken", "ok") }
+
+// saved is how many saves were accepted.
+func (d *demo) saved(t *testing.T) int { t.Helper(); return d.calls(t, "profile/save", "ok") }
+
+// outage switches the stand-in service off, or on again.
+func (d *demo) outage(t *testing.T, on bool) {
+	t.Helper()
+	body := strings.NewReader(fmt.Sprintf(`{"on":%t}`, on))
+	response, err := http.Post(d.URL+"/capture/control/outage", "application/json", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusNoContent {
+		answer, _ := io.ReadAll(response.Body)
+		t.Fatalf("outage: %s: %s", response.Status, answer)
+	}
+}
+
+// visit opens the demo page and keeps a list of the public events in
+// window.heard.
+func visit(t *testing.T, b *browsertest.Browser, url string) *browsertest.Page {
+	t.Helper()
+	p := b.Open(t, url)
+	listen(t, p)
+	return p
+}
+
+func listen(t *testing.T, p *browsertest.Page) {
+	t.Helper()
+	p.Eval(t, `window.heard = [], ["renewed","renewerror","warning","stayed","expired","signedout","identitychanged"]
+		.forEach(name => captureKeepalive.on(name, e => heard.push(name + ":" + e.reason))), 1`, nil)
+}
+
+func heard(t *testing.T, p *browsertest.Page) []string {
+	t.Helper()
+	var events []string
+	p.Eval(t, `window.heard`, &events)
+	return events
+}
+
+// signIn signs in through the form, as a visitor does.
+func signIn(t *testing.T, p *browsertest.Page) {
+	t.Helper()
+	p.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== ""`, soon)
+	p.Click(t, "#capture_signIn_submit")
+	waitSignedIn(t, p)
+}
+
+func waitSignedIn(t *testing.T, p *browsertest.Page) {
+	t.Helper()
+	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
+	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+}
+
+// expire makes the stand-in service let the page's token expire.
+func expire(t *testing.T, p *browsertest.Page) {
+	t.Helper()
+	var status int
+	p.Eval(t, `fetch("/capture/control/expire", {method: "POST", headers: {"Content-Type": "application/json"},
+		body: JSON.stringify({accessToken: localStorage.janrainCaptureToken})}).then(r => r.status)`, &status)
+	if status < 200 || status > 299 {
+		t.Fatalf("expire answered %d", status)
+	}
+}
+
+func phase(t *testing.T, p *browsertest.Page) string {
+	t.Helper()
+	var s struct{ Phase string }
+	p.Eval(t, `captureKeepalive.status()`, &s)
+	return s.Phase
+}
+
+// sessionStatus asks the server about the session, with the page's cookie.
+func sessionStatus(t *testing.T, p *browsertest.Page) int {
+	t.Helper()
+	var status int
+	p.Eval(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status)`, &status)
+	return status
+}
+
+func noErrors(t *testing.T, p *browsertest.Page) {
+	t.Helper()
+	if errs := p.Errors(t); len(errs) > 0 {
+		t.Errorf("on the console:\n%s", strings.Join(errs, "\n"))
+	}
+}
+
+func without(events []string, prefix string) []string {
+	return slices.DeleteFunc(slices.Clone(events), func(e string) bool { return strings.HasPrefix(e, prefix) })
+}

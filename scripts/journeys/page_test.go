@@ -1,0 +1,154 @@
+package journeys
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+)
+
+// A wrong option is a TypeError that names it.
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	p.Eval(t, `captureKeepalive.stop(), 1`, nil)
+	for options, names := range map[string]string{
+		`null`:                         `"options"`,
+		`5`:                            `"options"`,
+		`{endpoint: ""}`:               `"endpoint"`,
+		`{endpoint: 5}`:                `"endpoint"`,
+		`{endpoint: "ftp://x/"}`:       `"endpoint"`,
+		`{endpoint: "/keepalive?a=b"}`: `"endpoint"`,
+		`{endpoint: "http://["}`:       `"endpoint"`,
+		`{margin: "60"}`:               `"margin"`,
+		`{margin: -1}`:                 `"margin"`,
+		`{margin: NaN}`:                `"margin"`,
+		`{load: "later"}`:              `"load"`,
+		`{hold: 1}`:                    `"hold"`,
+		`{guard: "yes"}`:               `"guard"`,
+		`{resubmit: null}`:             `"resubmit"`,
+		`{idleWarning: Infinity}`:      `"idleWarning"`,
+		`{debug: 0}`:                   `"debug"`,
+		`{margins: 60}`:                `"margins"`,
+		`{toString: 1}`:                `"toString"`,
+	} {
+		var message string
+		p.Eval(t, `(() => { try { captureKeepalive.start(`+options+`); return "accepted" } catch (e) { return e.name + ": " + e.message } })()`, &message)
+		if !strings.HasPrefix(message, "TypeError: ") || !strings.Contains(message, names) {
+			t.Errorf("start(%s): %s, want a TypeError that names %s", options, message, names)
+		}
+	}
+	for call, names := range map[string]string{`on("renew", () => {})`: `"renew"`, `on("renewed", 5)`: `"listener"`} {
+		var message string
+		p.Eval(t, `(() => { try { captureKeepalive.`+call+`; return "accepted" } catch (e) { return e.name + ": " + e.message } })()`, &message)
+		if !strings.HasPrefix(message, "TypeError: ") || !strings.Contains(message, names) {
+			t.Errorf("%s: %s, want a TypeError that names %s", call, message, names)
+		}
+	}
+}
+
+// start() and stop() may be called in any order, any number of times, and
+// every promise settles.
+func TestStartAndStop(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "-life", "10m")
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	signIn(t, p)
+	var codes []string
+	p.Eval(t, `(async () => {
+		const codes = [];
+		const token = (expect) => captureKeepalive.token().then(t => typeof t, e => e.code).then(c => codes.push(c));
+		captureKeepalive.start(); // runs already
+		await token();
+		const open = captureKeepalive.renew().then(t => typeof t, e => e.code);
+		captureKeepalive.stop();
+		captureKeepalive.stop();
+		codes.push(await open);
+		await token();
+		codes.push(captureKeepalive.status().phase);
+		captureKeepalive.start({load: "due"});
+		codes.push(captureKeepalive.status().phase);
+		await token(); // loads it
+		codes.push(captureKeepalive.status().phase);
+		return codes;
+	})()`, &codes)
+	want := "string string stopped off loading string active"
+	if got := strings.Join(codes, " "); got != want {
+		t.Errorf("settled as %q, want %q", got, want)
+	}
+	signOutWorks(t, p)
+	noErrorsBut401(t, p)
+}
+
+func signOutWorks(t *testing.T, p *browsertest.Page) {
+	t.Helper()
+	p.Eval(t, `captureKeepalive.end(), 1`, nil)
+	p.WaitFor(t, `heard.includes("signedout:end")`, soon)
+	p.WaitFor(t, `!localStorage.janrainCaptureToken`, soon)
+	p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
+}
+
+func noErrorsBut401(t *testing.T, p *browsertest.Page) {
+	t.Helper()
+	for _, line := range p.Errors(t) {
+		if !strings.Contains(line, "401") {
+			t.Errorf("on the console: %s", line)
+		}
+	}
+}
+
+// Faulty code of the page stops nothing of ours: handlers that throw, events
+// without a payload, getters that throw.
+func TestFaultyPage(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	p.Eval(t, `captureKeepalive.on("renewed", () => { throw new Error("faulty listener") }),
+		["onCaptureLoginSuccess", "onCaptureSessionCreated", "onCaptureProfileSaveFailed"].forEach(name =>
+			janrain.events[name].addHandler(() => { throw new Error("faulty handler") })), 1`, nil)
+	signIn(t, p)
+	p.WaitFor(t, `heard.includes("renewed:due")`, 2*life)
+	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+}
+
+// The site's own handler of a dead token signs the user out. It runs only when
+// the session could not be saved.
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "-life", "10m")
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	p.Eval(t, `window.told = 0, janrain.events.onCaptureExpiredToken.addHandler((...args) => {
+		told++; janrain.capture.ui.endCaptureSession(); window.toldArgs = args.length }), 1`, nil)
+	signIn(t, p)
+	p.Eval(t, `janrain.settings.capture.standIn = {onDeadToken: "event"}, 1`, nil)
+	expire(t, p)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`, 2*life)
+	var told int
+	if p.Eval(t, `told`, &told); told != 0 {
+		t.Errorf("the handler was called %d times although the session was saved", told)
+	}
+	// Now the server's session is gone too.
+	p.Eval(t, `fetch("/keepalive/session", {method: "DELETE", headers: {"X-Keepalive": "1"}}).then(r => r.status)`, nil)
+	expire(t, p)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `told === 1 && toldArgs === 1 && heard.some(e => e.startsWith("expired:"))`, 2*life)
+}
+
+// hold makes the UI's start() wait for a token, so that no sign-in screen
+// flickers by.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"hold":true}`)
+	signIn(t, p)
+	p.Eval(t, `localStorage.setItem("janrainCaptureToken_Expires", new Date(0).toUTCString()), 1`, nil)
+	p.Reload(t)
+	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
+	var found string
+	p.Eval(t, `document.querySelector("#log").textContent`, &found)
+	if !strings.Contains(found, "A stored session was found") || strings.Contains(found, "No stored session was found") {
+		t.Errorf("the UI did not wait: %s", found)
+	}
+}

@@ -1,0 +1,167 @@
+package journeys
+
+import (
+	"testing"
+
+	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+)
+
+// A page without a token is signed in again by the server's session, and the
+// visitor sees no sign-in.
+func TestRestoredSilently(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, forget string }{
+		{"the UI's keys are gone", `["", "_Expires"].forEach(s => localStorage.removeItem("janrainCaptureToken" + s)), 1`},
+		{"all of localStorage is gone", `localStorage.clear(), 1`},
+		{"the UI believes that the token has expired", `localStorage.setItem("janrainCaptureToken_Expires", new Date(0).toUTCString()), 1`},
+	} {
+		d := startDemo(t)
+		p := visit(t, browsertest.Chromium(t), d.URL)
+		signIn(t, p)
+		p.Eval(t, tc.forget, nil)
+		p.Reload(t)
+		listen(t, p)
+		waitSignedIn(t, p)
+		if phase(t, p) != "active" {
+			t.Errorf("%s: phase %s", tc.name, phase(t, p))
+		}
+		for _, event := range without(heard(t, p), "renewed:") {
+			t.Errorf("%s: heard %s", tc.name, event)
+		}
+		if got := d.calls(t, "ui/signin", ""); got != 1 {
+			t.Errorf("%s: signed in %d times", tc.name, got)
+		}
+		noErrors(t, p)
+	}
+}
+
+// A page with a healthy token asks nobody anything.
+func TestReloadAsksNobody(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "-life", "10m")
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	signIn(t, p)
+	for range 3 {
+		p.Reload(t)
+		waitSignedIn(t, p)
+	}
+	var asked int
+	p.Eval(t, `performance.getEntriesByType("resource").filter(e => e.name.includes("/keepalive/session")).length`, &asked)
+	if asked != 0 {
+		t.Errorf("%d requests for a healthy token", asked)
+	}
+	if d.issued(t) != 0 || d.calls(t, "entity", "") != 1 {
+		t.Errorf("%d tokens minted, %d identified; want 0 and 1", d.issued(t), d.calls(t, "entity", ""))
+	}
+}
+
+// Nothing is loaded, and nobody asked, for a visitor who never signed in.
+func TestAnonymousVisitor(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	p.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
+	p.Eval(t, `new Promise(done => requestIdleCallback(() => setTimeout(done, 300), {timeout: 2000}))`, nil)
+	var ours []string
+	p.Eval(t, `performance.getEntriesByType("resource").map(e => new URL(e.name).pathname).filter(n => n.startsWith("/keepalive/"))
+		.filter(n => !/\/(keepalive|wasm_exec)\.js$/.test(n))`, &ours)
+	if len(ours) > 0 {
+		t.Errorf("loaded %v for nobody", ours)
+	}
+	if events := heard(t, p); len(events) > 0 {
+		t.Errorf("heard %v", events)
+	}
+	noErrors(t, p)
+}
+
+// One login is reported once, however the UI tells of it, and our own
+// createCaptureSession is not taken for another.
+func TestLoginIsReportedOnce(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"true", "false"} {
+		d := startDemo(t)
+		p := visit(t, browsertest.Chromium(t), d.URL)
+		p.Eval(t, `janrain.settings.capture.standIn = {sessionCreatedFirst: `+first+`}, 1`, nil)
+		// Pages do this in their own handlers.
+		p.Eval(t, `janrain.events.onCaptureLoginSuccess.addHandler(e => janrain.capture.ui.createCaptureSession(e.accessToken)), 1`, nil)
+		signIn(t, p)
+		p.WaitFor(t, `heard.includes("renewed:due")`, 2*life)
+		if got := d.calls(t, "entity", ""); got != 1 {
+			t.Errorf("sessionCreatedFirst %s: reported %d times", first, got)
+		}
+	}
+}
+
+// A sign-out reaches the server, and stays.
+func TestSignOut(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	signIn(t, p)
+	p.Click(t, "#btn-signout")
+	p.WaitFor(t, `heard.includes("signedout:signed_out")`, soon)
+	p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
+	p.Reload(t)
+	p.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
+	p.Eval(t, `captureKeepalive.token().then(() => { throw new Error("signed in again") }, e => e.code)`, nil)
+	if got := sessionStatus(t, p); got != 401 {
+		t.Errorf("GET session is %d after the sign-out, want 401", got)
+	}
+}
+
+// Most sign-outs leave the page in the same breath.
+func TestSignOutWhileLeaving(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, before string }{
+		{"with the module", ``},
+		// The module has not come yet: the loader alone must do it.
+		{"without the module", `captureKeepalive.stop(); captureKeepalive.start({load: "due"});`},
+	} {
+		d := startDemo(t, "-life", "10m")
+		p := visit(t, browsertest.Chromium(t), d.URL)
+		signIn(t, p)
+		p.Eval(t, tc.before+`document.querySelector("#btn-signout").addEventListener("click", () =>
+			janrain.events.onCaptureSessionEnded.addHandler(() => location.assign("/favicon.svg")));1`, nil)
+		p.Click(t, "#btn-signout")
+		p.WaitFor(t, `location.pathname === "/favicon.svg"`, soon)
+		p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
+		_ = tc.name
+	}
+}
+
+// A screen that needs a session is shown once the session is restored.
+func TestAccessDenied(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	signIn(t, p)
+	p.Eval(t, `["", "_Expires"].forEach(s => localStorage.removeItem("janrainCaptureToken" + s)),
+		janrain.capture.ui.renderScreen("signIn"), setTimeout(() => janrain.capture.ui.renderScreen("editProfile"), 100), 1`, nil)
+	p.WaitFor(t, `document.querySelector("#accessDenied")?.hidden === false || document.querySelector("#capture_editProfile_aboutMe")`, soon)
+	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe") && !document.querySelector("#editProfile").hidden`, soon)
+	for _, event := range without(heard(t, p), "renewed:") {
+		t.Errorf("heard %s", event)
+	}
+}
+
+// Two tabs are one session: a renewal in one is the other's, and a sign-out
+// too.
+func TestTwoTabs(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	b := browsertest.Chromium(t)
+	one := visit(t, b, d.URL)
+	signIn(t, one)
+	two := visit(t, b, d.URL)
+	waitSignedIn(t, two)
+	var token string
+	one.Eval(t, `localStorage.janrainCaptureToken`, &token)
+	for _, p := range []*browsertest.Page{one, two} {
+		p.WaitFor(t, `localStorage.janrainCaptureToken !== "`+token+`" && captureKeepalive.status().phase === "active"`, 2*life)
+	}
+	if got := d.issued(t); got != 1 {
+		t.Errorf("%d tokens were minted for one renewal of two tabs", got)
+	}
+	one.Click(t, "#btn-signout")
+	two.WaitFor(t, `heard.includes("signedout:elsewhere")`, soon)
+}
