@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -126,12 +127,12 @@ func newPage(t *testing.T, base string) *page {
 // at is the same browser, the server having moved.
 func (p *page) at(base string) *page { return &page{base: base, client: p.client} }
 
-func (p *page) post(path string, body, answer any) (status int, err error) {
+func (p *page) post(ctx context.Context, path string, body, answer any) (status int, err error) {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return 0, err
 	}
-	r, err := http.NewRequest(http.MethodPost, p.base+"/keepalive"+path, bytes.NewReader(raw))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.base+"/keepalive"+path, bytes.NewReader(raw))
 	if err != nil {
 		return 0, err
 	}
@@ -149,7 +150,7 @@ func (p *page) post(path string, body, answer any) (status int, err error) {
 func (p *page) login(t *testing.T, token string) api.TokenAnswer {
 	t.Helper()
 	var answer api.TokenAnswer
-	status, err := p.post(api.PathSession, api.OpenRequest{AccessToken: token}, &answer)
+	status, err := p.post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: token}, &answer)
 	if err != nil || status != http.StatusCreated {
 		t.Fatalf("login: %d %v", status, err)
 	}
@@ -175,7 +176,7 @@ func TestSessionsSurviveKill(t *testing.T) {
 	browser.login(t, token)
 	for round := range 3 {
 		var before, after api.TokenAnswer
-		if status, err := browser.post(api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &before); err != nil || status != http.StatusOK {
+		if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &before); err != nil || status != http.StatusOK {
 			t.Fatalf("round %d: %d %v", round, status, err)
 		}
 		if err := first.command.Process.Kill(); err != nil { // SIGKILL
@@ -184,7 +185,7 @@ func TestSessionsSurviveKill(t *testing.T) {
 		_ = first.command.Wait() // the error is the signal
 		first = start(t, env)
 		browser = browser.at(first.public)
-		if status, err := browser.post(api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &after); err != nil || status != http.StatusOK {
+		if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &after); err != nil || status != http.StatusOK {
 			t.Fatalf("round %d, after the kill: %d %v\n%s", round, status, err, first.log())
 		}
 		if before.AccessToken == token || after.AccessToken != before.AccessToken {
@@ -194,59 +195,77 @@ func TestSessionsSurviveKill(t *testing.T) {
 	}
 }
 
+// A renewal is under way when the server is told to stop: it is finished and
+// kept, whether or not its page waits for it.
 func TestTerminateDrains(t *testing.T) {
-	service, url := upstream(t)
-	_, token := service.SignIn("ada@example.com", "Ada")
-	path := filepath.Join(t.TempDir(), "keepalive.db")
-	server := start(t, serving(url, path))
-	browser := newPage(t, server.public)
-	browser.login(t, token)
+	for name, waits := range map[string]bool{"the page waits": true, "the page has left": false} {
+		t.Run(name, func(t *testing.T) {
+			const minted = "mintedwhiledying1"
+			service, url := upstream(t)
+			_, token := service.SignIn("ada@example.com", "Ada")
+			path := filepath.Join(t.TempDir(), "keepalive.db")
+			server := start(t, serving(url, path))
+			browser := newPage(t, server.public)
+			browser.login(t, token)
 
-	// A renewal that does not end before the test says so.
-	reached, finish := make(chan struct{}), make(chan struct{})
-	service.Fail(simulator.Fault{Endpoint: simulator.EndpointIssue, Times: 1, Answer: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		close(reached)
-		<-finish
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"stat":"ok","accessToken":"mintedwhiledying1"}`)
-	})})
-	type outcome struct {
-		status int
-		answer api.TokenAnswer
-		err    error
-	}
-	inFlight := make(chan outcome, 1)
-	go func() {
-		var got outcome
-		got.status, got.err = browser.post(api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &got.answer)
-		inFlight <- got
-	}()
-	<-reached
+			reached, finish := make(chan struct{}), make(chan struct{})
+			release := sync.OnceFunc(func() { close(finish) })
+			defer release()
+			service.Fail(simulator.Fault{Endpoint: simulator.EndpointIssue, Times: 1, Answer: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				close(reached)
+				<-finish
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{"stat":"ok","accessToken":"`+minted+`"}`)
+			})})
+			type outcome struct {
+				status int
+				answer api.TokenAnswer
+				err    error
+			}
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			inFlight := make(chan outcome, 1)
+			go func() {
+				var got outcome
+				got.status, got.err = browser.post(ctx, api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &got.answer)
+				inFlight <- got
+			}()
+			<-reached
+			if !waits {
+				leave()
+				if got := <-inFlight; !errors.Is(got.err, context.Canceled) {
+					t.Fatalf("the page did not leave: %d %v", got.status, got.err)
+				}
+			}
 
-	if status := get(t, server.admin+"/readyz"); status != http.StatusOK {
-		t.Errorf("/readyz before: %d", status)
-	}
-	if err := server.command.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	deadline := time.Now().Add(patience)
-	for get(t, server.admin+"/readyz") != http.StatusServiceUnavailable {
-		if time.Now().After(deadline) {
-			t.Fatal("/readyz does not turn 503")
-		}
-	}
-	close(finish)
-	got := <-inFlight
-	if got.err != nil || got.status != http.StatusOK || got.answer.AccessToken != "mintedwhiledying1" {
-		t.Errorf("the request in flight: %d %v", got.status, got.err)
-	}
-	if err := server.command.Wait(); err != nil {
-		t.Errorf("exit: %v, want 0\n%s", err, server.log())
-	}
-	again := start(t, serving(url, path))
-	var kept api.TokenAnswer
-	if status, err := browser.at(again.public).post(api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &kept); err != nil || status != http.StatusOK || kept.AccessToken != "mintedwhiledying1" {
-		t.Errorf("after the restart: %d %v", status, err)
+			if status := get(t, server.admin+"/readyz"); status != http.StatusOK {
+				t.Errorf("/readyz before: %d", status)
+			}
+			if err := server.command.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			deadline := time.Now().Add(patience / 3)
+			for get(t, server.admin+"/readyz") != http.StatusServiceUnavailable {
+				if time.Now().After(deadline) {
+					t.Fatal("/readyz does not turn 503")
+				}
+			}
+			release()
+			if waits {
+				if got := <-inFlight; got.err != nil || got.status != http.StatusOK || got.answer.AccessToken != minted {
+					t.Errorf("the request in flight: %d %v", got.status, got.err)
+				}
+			}
+			if err := server.command.Wait(); err != nil {
+				t.Errorf("exit: %v, want 0\n%s", err, server.log())
+			}
+
+			again := browser.at(start(t, serving(url, path)).public)
+			var kept api.TokenAnswer
+			if status, err := again.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &kept); err != nil || status != http.StatusOK || kept.AccessToken != minted {
+				t.Errorf("after the restart: %d %v, another token: %v", status, err, kept.AccessToken != minted)
+			}
+		})
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	UpstreamRefused     Code = "upstream_refused"     // Capture refuses the operator's client
 	UpstreamUnavailable Code = "upstream_unavailable" // Capture cannot answer now
 	StoreUnavailable    Code = "store_unavailable"    // the session store cannot answer now
+	Internal            Code = "internal"             // a fault of the server itself
 )
 
 type codeFacts struct {
@@ -48,6 +49,7 @@ var codes = [...]codeFacts{
 	{UpstreamRefused, 502, "Capture refuses the service's own credentials", false},
 	{UpstreamUnavailable, 503, "Capture cannot answer now", false},
 	{StoreUnavailable, 503, "The session store cannot answer now", false},
+	{Internal, 500, "The server has failed", false},
 }
 
 func (c Code) facts() (codeFacts, bool) {

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"encoding/base64"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +90,12 @@ func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
 		return func(c *jwt.RegisteredClaims) { c.ID = value }
 	}
 	genuine := forge(t, jwt.SigningMethodHS256, key, "k1", good())
+	// 43 characters hold 258 bits, of which a signature has 256: the last
+	// character has other spellings.
+	respelt := *genuine
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(respelt.Value) - 1
+	respelt.Value = respelt.Value[:last] + string(alphabet[strings.IndexByte(alphabet, respelt.Value[last])|1])
 	flipped := *genuine
 	flipped.Value = "f" + flipped.Value[1:]
 
@@ -115,6 +122,7 @@ func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
 		{"an id in another alphabet", forge(t, jwt.SigningMethodHS256, key, "k1", good(id("++++++++++++++++++++++++++++++++++++++++++A"))), false},
 		{"a second spelling of an id", forge(t, jwt.SigningMethodHS256, key, "k1", good(id(base64.RawURLEncoding.EncodeToString(someID[:])[:42]+"B"))), false},
 		{"changed", &flipped, false},
+		{"a second spelling of the signature", &respelt, false},
 		{"empty", &http.Cookie{Name: genuine.Name}, false},
 		{"garbage", &http.Cookie{Name: genuine.Name, Value: "a.b.c"}, false},
 		{"under the name for plain http", &http.Cookie{Name: "keepalive", Value: genuine.Value}, false},

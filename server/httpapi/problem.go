@@ -43,7 +43,7 @@ func problemOf(err error) *problem {
 			return &problem{code: api.MethodNotAllowed, detail: "the route has other methods; header Allow names them"}
 		}
 	}
-	return &problem{code: session.Internal, detail: "this is a fault of the server; its log has more under the requestId"}
+	return &problem{code: api.Internal, detail: "this is a fault of the server; its log has more under the requestId"}
 }
 
 // fail writes an error as application/problem+json (RFC 9457).

@@ -267,7 +267,7 @@ func TestPanicsAreAnswered(t *testing.T) {
 			s := newSite(t)
 			known := s.login(t)
 			s.sessions.panic = value
-			problem := wantProblem(t, s.do(request("POST", "/session/token", `{"reason":"due"}`, cookie(known))), session.Internal)
+			problem := wantProblem(t, s.do(request("POST", "/session/token", `{"reason":"due"}`, cookie(known))), api.Internal)
 			if strings.Contains(problem.Detail, goodToken) || strings.Contains(s.log.String(), goodToken) {
 				t.Error("the panic's value got out")
 			}
@@ -295,7 +295,7 @@ func TestLogSaysWhatButNoSecret(t *testing.T) {
 	s.log.Reset()
 	s.sessions.err = &session.Error{Code: api.UpstreamUnavailable, Detail: "later", Cause: errors.New("no route to host")}
 	response := s.do(request("POST", "/session/token?access_token="+goodToken, `{"reason":"invalid","have":"`+goodToken+`"}`,
-		cookie(known), header("X-Request-Id", "chosen by the client"), header("User-Agent", "agent-x")))
+		cookie(known), header("X-Request-Id", "chosen by the client"), header("User-Agent", "browser-x")))
 	line := s.log.String()
 	for _, want := range []string{
 		`"requestId":"` + response.Header.Get("X-Request-Id") + `"`, `"method":"POST"`, `"route":"/keepalive/session/token"`,
@@ -308,7 +308,7 @@ func TestLogSaysWhatButNoSecret(t *testing.T) {
 	if strings.Count(line, "\n") != 1 {
 		t.Errorf("more than one line:\n%s", line)
 	}
-	for _, hidden := range []string{goodToken, known.Value, "chosen by", "agent-x", uuid} {
+	for _, hidden := range []string{goodToken, known.Value, "chosen by", "browser-x", uuid} {
 		if strings.Contains(line, hidden) {
 			t.Errorf("the line shows %q:\n%s", hidden, line)
 		}

@@ -8,10 +8,6 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 )
 
-// Internal is the code of a failure that is a fault of this program. It is
-// not on the api's closed list: no page can do anything about it.
-const Internal api.Code = "internal"
-
 // Error is what every method of Service returns when it fails.
 type Error struct {
 	Code api.Code

@@ -36,7 +36,7 @@ type refusal flight
 // callers. The new token is stored before anyone is answered.
 //
 // Codes: session_ended, rate_limited, upstream_refused, upstream_unavailable,
-// store_unavailable, Internal.
+// store_unavailable, api.Internal.
 func (s *Service) Token(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (Grant, error) {
 	record, err := s.read(ctx, id)
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Service) fly(ctx context.Context, id store.ID, key flight, forced bool)
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.config.Log.ErrorContext(ctx, "a renewal panicked", "session", Tag(id), "kind", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
-			grant, err = Grant{}, &Error{Code: Internal, Detail: "the renewal failed by a fault of the server"}
+			grant, err = Grant{}, &Error{Code: api.Internal, Detail: "the renewal failed by a fault of the server"}
 		}
 	}()
 

@@ -474,6 +474,20 @@ func TestForcedRenewals(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a token that is due anyway needs no force", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t)
+			h.capture.set(func(f *fakeCapture) { f.issueErr = &capture.Error{Kind: capture.Temporary} })
+			opened, err := h.Open(t.Context(), session.Login{Token: secret.New(reported), Expires: time.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 10 {
+				_, err := h.Token(t.Context(), opened.ID, api.ReasonExpired, secret.New(reported))
+				wantCode(t, err, api.UpstreamUnavailable)
+			}
+		})
+	})
 	t.Run("sessions do not share a limit", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t)
@@ -508,7 +522,7 @@ func TestAPanicStaysInItsRenewal(t *testing.T) {
 	opened := h.login(t, reported)
 	h.capture.panics = true
 	_, err := h.Token(t.Context(), opened.ID, api.ReasonInvalid, secret.New(reported))
-	wantCode(t, err, session.Internal)
+	wantCode(t, err, api.Internal)
 	if log := h.log.String(); !strings.Contains(log, "a renewal panicked") || strings.Contains(log, "a secret value") {
 		t.Errorf("the log should tell of the panic but not its value:\n%s", log)
 	}
