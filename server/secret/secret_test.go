@@ -17,7 +17,8 @@ func TestStringNeverPrints(t *testing.T) {
 	holder := struct {
 		Token secret.String
 		Ptr   *secret.String
-	}{s, &s}
+		inner secret.String // fmt cannot call the methods of this one
+	}{s, &s, s}
 
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -142,7 +143,7 @@ func TestOneCallHoweverManyAsk(t *testing.T) {
 					if got.err != nil {
 						t.Fatalf("caller %d: %v", i, got.err)
 					}
-					if got.grant != outcomes[0].grant {
+					if !reflect.DeepEqual(got.grant, outcomes[0].grant) {
 						t.Fatalf("caller %d got another answer than caller 0", i)
 					}
 				}

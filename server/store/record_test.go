@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"reflect"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func TestDecodeRefuses(t *testing.T) {
 		if !errors.Is(err, tc.want) {
 			t.Errorf("%s: decode() = %v, want %v", name, err, tc.want)
 		}
-		if r != (Record{}) {
+		if !reflect.DeepEqual(r, Record{}) {
 			t.Errorf("%s: decode() failed and returned a record all the same", name)
 		}
 		for _, v := range []error{ErrNotFound, ErrExpired, ErrTampered} {
@@ -60,7 +61,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		again, err := decode(encode(r))
-		if err != nil || again != r {
+		if err != nil || !reflect.DeepEqual(again, r) {
 			t.Fatalf("decode(encode(r)) = %+v, %v, want %+v", again, err, r)
 		}
 	})
