@@ -39,7 +39,7 @@ type machine struct {
 }
 
 // standard is what make test takes.
-var standard = []need.Need{need.Compiler, need.Chromium}
+var standard = []need.Need{need.Compiler, need.Redis, need.Nginx, need.Chromium}
 
 func setup(ctx context.Context, args []string, m machine, stdout io.Writer) error {
 	wanted, err := choose(args)

@@ -51,8 +51,8 @@ func TestSetup(t *testing.T) {
 		{name: "nothing missing, not root", user: true},
 		{
 			name:    "the standard needs",
-			machine: fakeMachine{lacks: []string{"compiler", "chromium"}},
-			ran:     []string{"update", "install -y --no-install-recommends gcc libc6-dev chromium"},
+			machine: fakeMachine{lacks: []string{"compiler", "redis", "nginx", "chromium"}},
+			ran:     []string{"update", "install -y --no-install-recommends gcc libc6-dev redis-server redis-tools nginx chromium"},
 		},
 		{
 			name:    "only what is missing",
@@ -74,7 +74,7 @@ func TestSetup(t *testing.T) {
 		{
 			name:  "unknown",
 			args:  []string{"netscape"},
-			fails: []string{`"netscape"`, "compiler, chromium, firefox, webkit"},
+			fails: []string{`"netscape"`, "compiler, redis, nginx, chromium, firefox, webkit"},
 		},
 		{
 			name:    "apt-get fails",

@@ -56,6 +56,7 @@ func TestSystemFailureIsNoVerdict(t *testing.T) {
 		"DeleteByUUID": func() error { _, err := st.DeleteByUUID(t.Context(), "u"); return err },
 		"Sweep":        func() error { _, err := st.Sweep(t.Context()); return err },
 		"Ping":         func() error { return st.Ping(t.Context()) },
+		"Claim":        func() error { _, err := st.Claim(t.Context(), "n", time.Hour); return err },
 		"Close":        st.Close,
 	} {
 		err := call()
@@ -94,6 +95,23 @@ func TestTamperedTellsWhy(t *testing.T) {
 		if _, err := st.Get(t.Context(), id); !errors.Is(err, store.ErrTampered) || !errors.Is(err, tc.want) {
 			t.Errorf("%s: Get() = %v, want ErrTampered and %v", name, err, tc.want)
 		}
+	}
+}
+
+// unreadable is a backend with something in it that is no row.
+type unreadable struct{ broken }
+
+func (unreadable) Insert(context.Context, store.Row) error { return store.ErrExists }
+func (unreadable) Lookup(context.Context, store.Key) (store.Row, error) {
+	return store.Row{}, store.ErrTampered
+}
+
+// What a name was claimed for must not begin because its claim is damaged, and
+// the damage says nothing about a session.
+func TestUnreadableClaimIsTaken(t *testing.T) {
+	_, err := store.New(unreadable{}, testRing(t), nil).Claim(t.Context(), "n", time.Hour)
+	if !errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrTampered) {
+		t.Errorf("Claim() = %v, want ErrExists alone", err)
 	}
 }
 

@@ -31,6 +31,21 @@ var (
 		Programs: [][]string{{"gcc"}, {"/usr/include/stdlib.h"}},
 		Packages: []string{"gcc", "libc6-dev"},
 	}
+	// Redis: the tests start servers of their own, and leave alone the one that
+	// Debian's package starts.
+	Redis = Need{
+		Name:     "redis",
+		Reason:   "run the tests of the store for several servers",
+		Programs: [][]string{{"redis-server"}, {"redis-cli"}},
+		Packages: []string{"redis-server", "redis-tools"},
+	}
+	Nginx = Need{
+		Name:   "nginx",
+		Reason: "run the documented configuration of nginx",
+		// Debian puts it where only root's PATH leads.
+		Programs: [][]string{{"nginx", "/usr/sbin/nginx"}},
+		Packages: []string{"nginx"},
+	}
 	Chromium = Need{
 		Name:     "chromium",
 		Reason:   "run the wasm tests and the journeys in a real browser",
@@ -57,7 +72,7 @@ var (
 )
 
 // All lists every need.
-func All() []Need { return []Need{Compiler, Chromium, Firefox, WebKit} }
+func All() []Need { return []Need{Compiler, Redis, Nginx, Chromium, Firefox, WebKit} }
 
 // Find returns the path of each program, in the order of Programs. The error
 // is a [*MissingError].

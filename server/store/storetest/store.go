@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -68,7 +69,7 @@ func wantRecord(t *testing.T, st *store.Store, id store.ID, want store.Record) {
 	got, err := st.Get(t.Context(), id)
 	if err != nil {
 		t.Errorf("Get() = %v, want a record", err)
-	} else if got != want {
+	} else if !reflect.DeepEqual(got, want) {
 		t.Errorf("Get() = %+v, want %+v (or a token differs)", got, want)
 	}
 }
@@ -80,7 +81,7 @@ func wantVerdict(t *testing.T, st *store.Store, id store.ID, want error) {
 	if verdict(err) != want {
 		t.Errorf("Get() = %v, want %v", err, want)
 	}
-	if r != (store.Record{}) {
+	if !reflect.DeepEqual(r, store.Record{}) {
 		t.Errorf("Get() failed and returned a record all the same: %+v", r)
 	}
 }
@@ -121,7 +122,7 @@ func (s suite) update(t *testing.T) {
 		t.Fatalf("Update() = %v", err)
 	}
 	changed.Version, changed.IdleExpires = 2, r.IdleExpires.Add(time.Hour)
-	if got != changed {
+	if !reflect.DeepEqual(got, changed) {
 		t.Errorf("Update() = %+v, want %+v", got, changed)
 	}
 	wantRecord(t, st, id, changed)

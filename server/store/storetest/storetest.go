@@ -77,6 +77,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Backend, traits ...Trait) {
 		{"Store/Swapped", s.swapped},
 		{"Store/KeyRotation", s.keyRotation},
 		{"Store/NothingReadable", s.nothingReadable},
+		{"Store/Claim", s.claim},
+		{"Store/ClaimExpires", s.claimExpires},
+		{"Store/OneClaimWins", s.oneClaimWins},
 	} {
 		t.Run(c.name, c.run)
 	}

@@ -1,0 +1,199 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	// Timeout bounds a call of every method: a Redis that does not answer is an
+	// error after it, so that a request that takes one call, with all else it
+	// does, is refused within two seconds. RemoveOwner is bounded per round trip.
+	Timeout = time.Second
+	// topologyInterval is how old a cluster's map may grow. The library asks for
+	// a new one when a node says MOVED, and a dead node says nothing.
+	topologyInterval = 5 * time.Second
+	// retryPause separates the attempts within one call to a cluster.
+	retryPause = 20 * time.Millisecond
+)
+
+// The library writes lines of its own to standard error, in a form of its own.
+// All that they tell comes back as an error as well.
+func init() { logging.Disable() }
+
+// connect returns a client, which has not asked anyone yet.
+//
+// A single call is tried once: what is tried again may have been done the first
+// time. No identity and no notifications: an ACL user then needs no command
+// beyond ours. Protocol 2, because nothing here is gained by the other one.
+func connect(t target) (goredis.UniversalClient, error) {
+	config, err := t.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	common := &goredis.UniversalOptions{
+		Addrs: t.addresses, DB: t.db, Username: t.user, Password: t.password.Reveal(), TLSConfig: config,
+		MasterName: t.master, SentinelUsername: t.sentinelUser, SentinelPassword: t.sentinelPassword.Reveal(),
+		DialTimeout: Timeout, ReadTimeout: Timeout, WriteTimeout: Timeout, PoolTimeout: Timeout,
+		ContextTimeoutEnabled: true,
+		MaxRetries:            -1, DialerRetries: 1, MinRetryBackoff: retryPause, MaxRetryBackoff: retryPause,
+		PipelinePoolSize: -1, // RemoveOwner is rare and shares the connections of the rest
+		Protocol:         2, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	switch t.kind {
+	case cluster:
+		options := common.Cluster()
+		options.ClusterStateReloadInterval = topologyInterval
+		options.DisableRoutingPolicies = true // each of our commands has one key; no need to ask for COMMAND
+		return goredis.NewClusterClient(options), nil
+	case sentinel:
+		return goredis.NewFailoverClient(common.Failover()), nil
+	default:
+		return goredis.NewClient(common.Simple()), nil
+	}
+}
+
+var errNoCertificates = errors.New("the file of the parameter ca holds no certificate; name a PEM file")
+
+// tlsConfig is nil for a plain line. The name to check is left to the library,
+// which knows which server it dials.
+func (t target) tlsConfig() (*tls.Config, error) {
+	if !t.tls {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.ca != "" {
+		pem, err := os.ReadFile(t.ca)
+		if err != nil {
+			return nil, fmt.Errorf("the file of the parameter ca cannot be read: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errNoCertificates
+		}
+	}
+	if t.certificate != "" {
+		pair, err := tls.LoadX509KeyPair(t.certificate, t.key)
+		if err != nil {
+			return nil, fmt.Errorf("the files of the parameters cert and key will not do: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
+
+// ErrTimeout: Redis did not answer within Timeout. What was asked for may or
+// may not have been done.
+var ErrTimeout = fmt.Errorf("redis: no answer within %s", Timeout)
+
+// failure is what a method returns for an error of the client. If the caller's
+// context is done, that is the reason. A deadline of ours is not passed on as
+// one: the caller's has not passed.
+func failure(ctx context.Context, err error) error {
+	var network net.Error
+	deadline, limited := ctx.Deadline()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("redis: %w", ctx.Err())
+	case limited && !time.Now().Before(deadline):
+		// The line's deadline is the context's, and may be noticed first.
+		return fmt.Errorf("redis: %w", context.DeadlineExceeded)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return ErrTimeout
+	}
+	if what := diagnosis(err); what != "" {
+		return fmt.Errorf("redis: %s: %w", what, err)
+	}
+	return fmt.Errorf("redis: %w", err)
+}
+
+// diagnosis says what to do about an error, if that is more than Redis says.
+func diagnosis(err error) string {
+	_, moved := goredis.IsMovedError(err)
+	switch {
+	case moved:
+		return "it is a node of a cluster; use redis-cluster:// or rediss-cluster://"
+	case goredis.IsAuthError(err):
+		return "it does not take the user and password of the URL"
+	case goredis.IsPermissionError(err):
+		return "its ACL does not let the user do what is needed"
+	case goredis.IsReadOnlyError(err):
+		return "it is a replica, which cannot write; name the primary, or the sentinels, which know it"
+	case goredis.IsOOMError(err):
+		return "it is out of memory; raise its maxmemory"
+	}
+	return ""
+}
+
+// Advice returns a sentence for each setting of Redis with which sessions can
+// be lost. It is empty where all is well, and where Redis does not say: a
+// server may refuse CONFIG, and many do.
+func (b *Backend) Advice(ctx context.Context) []string {
+	var (
+		mu     sync.Mutex
+		advice []string
+	)
+	ask := func(ctx context.Context, node goredis.Cmdable) {
+		settings := make(map[string]string)
+		for _, name := range [...]string{"maxmemory-policy", "appendonly", "appendfsync", "save"} {
+			ctx, cancel := context.WithTimeout(ctx, Timeout)
+			values, err := node.ConfigGet(ctx, name).Result()
+			cancel()
+			if err != nil {
+				return
+			}
+			settings[name] = values[name]
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, sentence := range judge(settings) {
+			if !slices.Contains(advice, sentence) {
+				advice = append(advice, sentence)
+			}
+		}
+	}
+	if nodes, ok := b.client.(*goredis.ClusterClient); ok {
+		// Best effort: a node that cannot be reached gives no advice.
+		_ = nodes.ForEachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
+			ask(ctx, node)
+			return nil
+		})
+	} else {
+		ask(ctx, b.client)
+	}
+	return advice
+}
+
+// judge is what Advice makes of the settings of one server.
+func judge(settings map[string]string) []string {
+	var advice []string
+	if policy := settings["maxmemory-policy"]; policy != "noeviction" {
+		advice = append(advice, "Redis has maxmemory-policy "+policy+": when memory runs short it throws sessions out, and users are signed out; set noeviction.")
+	}
+	switch {
+	case settings["appendonly"] == "yes" && settings["appendfsync"] == "no":
+		advice = append(advice, "Redis has appendfsync no: when its machine fails, the last half a minute is lost; set everysec or always.")
+	case settings["appendonly"] == "yes":
+	case strings.TrimSpace(settings["save"]) == "":
+		advice = append(advice, "Redis keeps nothing on disk: when it restarts, everyone is signed out; set appendonly yes.")
+	default:
+		advice = append(advice, "Redis only writes snapshots: when it fails, sessions since the last one are lost, and ended ones come back; set appendonly yes.")
+	}
+	return advice
+}
