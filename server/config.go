@@ -23,6 +23,8 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/keyring"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+	"github.com/capture-keepalive/capture-keepalive/server/store/redis"
 )
 
 const (
@@ -50,10 +52,14 @@ type Config struct {
 	ClientID           string         `env:"CLIENT_ID"`
 	IssuerClientID     string         `env:"ISSUER_CLIENT_ID"`
 	IssuerClientSecret secret.String  `env:"ISSUER_CLIENT_SECRET"`
+	LoginClientID      string         `env:"LOGIN_CLIENT_ID"`
+	LoginClientSecret  secret.String  `env:"LOGIN_CLIENT_SECRET"`
+	RedirectURIs       []string       `env:"REDIRECT_URI"`
 	AuthScheme         capture.Scheme `env:"AUTH_SCHEME" envDefault:"basic"`
 	TypeName           string         `env:"TYPE_NAME" envDefault:"user"`
 
-	Store string        `env:"STORE" envDefault:"bolt:keepalive.db"`
+	// Store is a secret because a URL can hold a password.
+	Store secret.String `env:"STORE" envDefault:"bolt:keepalive.db"`
 	Keys  secret.String `env:"KEYS"`
 
 	TokenLifetime   time.Duration `env:"TOKEN_LIFETIME" envDefault:"1h"`
@@ -64,6 +70,9 @@ type Config struct {
 	RateLogin    limit.Rate `env:"RATE_LOGIN" envDefault:"30/1m"`
 	RateForced   limit.Rate `env:"RATE_FORCED" envDefault:"6/1m"`
 	RateUpstream limit.Rate `env:"RATE_UPSTREAM" envDefault:"100/1s"`
+
+	AuthTokenHeader bool `env:"AUTH_TOKEN_HEADER" envDefault:"false"`
+	AuthIsActivity  bool `env:"AUTH_IS_ACTIVITY" envDefault:"true"`
 
 	TrustedProxies []string `env:"TRUSTED_PROXIES"`
 	InsecureCookie bool     `env:"INSECURE_COOKIE" envDefault:"false"`
@@ -78,27 +87,16 @@ type Config struct {
 	backend backend
 }
 
-// backend is the database a STORE names: a bolt file, or memory if there is
-// no path.
-type backend struct{ path string }
-
-// secrets can also come from a file.
-var secrets = []string{"ISSUER_CLIENT_SECRET", "KEYS"}
-
-// absent are settings of what this version does not do. Ignoring one would
-// leave its operator believing in something that is not there.
-var absent = map[string]string{
-	"LOGIN_CLIENT_ID":     noServerSide,
-	"LOGIN_CLIENT_SECRET": noServerSide,
-	"REDIRECT_URI":        noServerSide,
-	"AUTH_TOKEN_HEADER":   noAuthRoute,
-	"AUTH_IS_ACTIVITY":    noAuthRoute,
+// backend is the database a STORE names: a Redis, a bolt file, or memory if it
+// is neither. The URL stays in Store, which is exported: fmt cannot see the methods
+// of what is in an unexported field, and would print it.
+type backend struct {
+	redis bool
+	path  string
 }
 
-const (
-	noServerSide = "this version has no server-side sessions (responseType code); remove the variable"
-	noAuthRoute  = "this version has no /auth for reverse proxies; remove the variable"
-)
+// secrets can also come from a file.
+var secrets = []string{"ISSUER_CLIENT_SECRET", "LOGIN_CLIENT_SECRET", "STORE", "KEYS"}
 
 // Problem is one thing wrong with the configuration.
 type Problem struct {
@@ -195,10 +193,6 @@ func (p *Problems) unknown(values map[string]string) {
 	for _, full := range slices.Sorted(maps.Keys(values)) {
 		name := strings.TrimPrefix(full, prefix)
 		if slices.Contains(known, name) {
-			continue
-		}
-		if why, planned := absent[strings.TrimSuffix(name, fileSuffix)]; planned {
-			p.add(name, why)
 			continue
 		}
 		if nearest, ok := nearest(name, known); ok {
@@ -307,11 +301,7 @@ func (c *Config) validate(p *Problems) {
 	}
 
 	check("CAPTURE_URL", capture.ValidateURL(c.CaptureURL))
-	check("CLIENT_ID", checkClientID(c.ClientID, "the clientId of the page's settings"))
-	check("ISSUER_CLIENT_ID", checkClientID(c.IssuerClientID, "the id of the API client that has the access_issuer feature"))
-	if c.IssuerClientSecret.Empty() {
-		check("ISSUER_CLIENT_SECRET", errors.New("it is missing; set it, or KEEPALIVE_ISSUER_CLIENT_SECRET_FILE, to the secret of the API client that has the access_issuer feature"))
-	}
+	c.validateClients(p, check)
 	if c.AuthScheme != capture.SchemeBasic && c.AuthScheme != capture.SchemeSignature {
 		check("AUTH_SCHEME", errors.New("it must be basic or signature"))
 	}
@@ -362,6 +352,79 @@ func (c *Config) validate(p *Problems) {
 	if c.LogFormat != "json" && c.LogFormat != "text" {
 		check("LOG_FORMAT", errors.New("it must be json or text"))
 	}
+}
+
+// clientSide reports whether anything of a client for client-side sessions is
+// there; when it is valid, all is.
+func (c *Config) clientSide() bool { return c.IssuerClientID != "" || !c.IssuerClientSecret.Empty() }
+
+// serverSide is clientSide for server-side sessions.
+func (c *Config) serverSide() bool {
+	return c.LoginClientID != "" || !c.LoginClientSecret.Empty() || len(c.RedirectURIs) > 0
+}
+
+// modes are the kinds of session that the configured clients can open.
+func (c *Config) modes() []store.Mode {
+	var modes []store.Mode
+	if c.clientSide() {
+		modes = append(modes, store.ModeToken)
+	}
+	if c.serverSide() {
+		modes = append(modes, store.ModeCode)
+	}
+	return modes
+}
+
+// validateClients wants at least one client, and each of them whole.
+func (c *Config) validateClients(p *Problems, check func(name string, err error)) {
+	c.RedirectURIs = trimmed(c.RedirectURIs)
+	issuing := c.clientSide() || p.has("ISSUER_CLIENT_SECRET")
+	logging := c.serverSide() || p.has("LOGIN_CLIENT_SECRET")
+	if !issuing && !logging {
+		check("ISSUER_CLIENT_ID", errors.New("neither it nor KEEPALIVE_LOGIN_CLIENT_ID is set; set the first, its secret and KEEPALIVE_CLIENT_ID for client-side sessions (responseType token), or the second, its secret and KEEPALIVE_REDIRECT_URI for server-side ones (responseType code)"))
+	}
+	if issuing {
+		const whose = "the API client that has the access_issuer feature"
+		check("CLIENT_ID", checkClientID(c.ClientID, "the clientId of the page's settings"))
+		check("ISSUER_CLIENT_ID", checkClientID(c.IssuerClientID, "the id of "+whose))
+		check("ISSUER_CLIENT_SECRET", checkClientSecret(c.IssuerClientSecret, "ISSUER_CLIENT_SECRET", whose))
+	}
+	if logging {
+		const whose = "the client of the pages with responseType code"
+		check("LOGIN_CLIENT_ID", checkClientID(c.LoginClientID, "the id of "+whose))
+		check("LOGIN_CLIENT_SECRET", checkClientSecret(c.LoginClientSecret, "LOGIN_CLIENT_SECRET", whose))
+		if len(c.RedirectURIs) == 0 {
+			check("REDIRECT_URI", errors.New("it is missing; set it to the redirectUri of the page's settings, several with commas between them"))
+		}
+		for i, uri := range c.RedirectURIs {
+			if err := checkRedirectURI(uri); err != nil {
+				p.add("REDIRECT_URI", fmt.Sprintf("entry %d %s", i+1, err))
+			}
+		}
+	}
+}
+
+func checkClientSecret(value secret.String, name, whose string) error {
+	if value.Empty() {
+		return errors.New("it is missing; set it, or " + prefix + name + fileSuffix + ", to the secret of " + whose)
+	}
+	return nil
+}
+
+// checkRedirectURI accepts what RFC 6749 section 3.1.2 does, over https.
+func checkRedirectURI(uri string) error {
+	parsed, err := url.Parse(uri)
+	switch {
+	case err != nil, parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Hostname() == "", strings.ContainsFunc(uri, unprintable):
+		return errors.New("is not a web address; write it like https://www.example.com/signed-in, exactly as the page's settings have it")
+	case strings.Contains(uri, "#"):
+		return errors.New("has a fragment, which no redirectUri may have; leave out everything from the # on")
+	case parsed.User != nil:
+		return errors.New("holds a user name or password; leave out what stands before the @")
+	case parsed.Scheme == "http" && !loopbackHost(parsed.Hostname()):
+		return errors.New("is plain http to another machine; use https")
+	}
+	return nil
 }
 
 // keys adds each problem of the key ring by itself.
@@ -435,8 +498,11 @@ func checkClientID(id, what string) error {
 
 func unprintable(r rune) bool { return r <= ' ' || r > '~' }
 
-func parseStore(store string) (backend, error) {
-	scheme, rest, _ := strings.Cut(store, ":")
+func parseStore(text secret.String) (backend, error) {
+	if redis.Handles(text) {
+		return backend{redis: true}, redis.Validate(text)
+	}
+	scheme, rest, _ := strings.Cut(text.Reveal(), ":")
 	switch scheme {
 	case "bolt":
 		if rest == "" {
@@ -448,10 +514,8 @@ func parseStore(store string) (backend, error) {
 			return backend{}, errors.New("memory: takes nothing after the colon; remove it")
 		}
 		return backend{}, nil
-	case "redis", "rediss", "redis-cluster":
-		return backend{}, errors.New("this version has no redis store; use bolt:PATH, or memory: to try things out")
 	}
-	return backend{}, errors.New("it must be bolt:PATH, or memory: to try things out")
+	return backend{}, errors.New("it must be bolt:PATH, redis://HOST (or rediss, redis-cluster, redis-sentinel), or memory: to try things out")
 }
 
 func within(d, most time.Duration) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
 const (
@@ -67,6 +69,10 @@ func TestDefaults(t *testing.T) {
 		{"RATE_LOGIN", config.RateLogin, limit.Rate{Events: 30, Per: time.Minute}},
 		{"RATE_FORCED", config.RateForced, limit.Rate{Events: 6, Per: time.Minute}},
 		{"RATE_UPSTREAM", config.RateUpstream, limit.Rate{Events: 100, Per: time.Second}},
+		{"LOGIN_CLIENT_ID", config.LoginClientID, ""},
+		{"REDIRECT_URI", len(config.RedirectURIs), 0},
+		{"AUTH_TOKEN_HEADER", config.AuthTokenHeader, false},
+		{"AUTH_IS_ACTIVITY", config.AuthIsActivity, true},
 		{"TRUSTED_PROXIES", len(config.proxies), 0},
 		{"INSECURE_COOKIE", config.InsecureCookie, false},
 		{"LOG_LEVEL", config.level, slog.LevelInfo},
@@ -139,9 +145,11 @@ func TestProblems(t *testing.T) {
 		{change: "STORE=sqlite:x", says: "bolt:PATH"},
 		{change: "STORE=bolt:", says: "bolt:/"},
 		{change: "STORE=memory:x", says: "remove"},
-		{change: "STORE=redis://localhost", says: "no redis store"},
-		{change: "STORE=rediss://localhost", says: "no redis store"},
-		{change: "STORE=redis-cluster://localhost", says: "no redis store"},
+		{change: "STORE=redis://" + testSecret + "@localhost", says: "user:password@"},
+		{change: "STORE=rediss://localhost/x", says: "like /0"},
+		{change: "STORE=redis-cluster://:" + testSecret + "@a,b:x", says: "host 2"},
+		{change: "STORE=redis-sentinel://localhost", says: "names no master"},
+		{change: "STORE_FILE=/nowhere/x", says: "cannot be opened"},
 
 		{change: "TOKEN_LIFETIME=0s", says: "at most 24h"},
 		{change: "TOKEN_LIFETIME=25h", says: "at most 24h"},
@@ -173,12 +181,8 @@ func TestProblems(t *testing.T) {
 		{change: "ABSOLUTE_TIMOUT=1h", says: "did you mean KEEPALIVE_ABSOLUTE_TIMEOUT?"},
 		{change: "WHAT_IS_THIS=1", says: "no such setting"},
 		{change: "LISTEN_FILE=/x", says: "no such setting"},
-		{change: "LOGIN_CLIENT_ID=x", says: "no server-side sessions"},
-		{change: "LOGIN_CLIENT_SECRET=" + testSecret, says: "no server-side sessions"},
-		{change: "LOGIN_CLIENT_SECRET_FILE=/x", says: "no server-side sessions"},
-		{change: "REDIRECT_URI=https://x", says: "no server-side sessions"},
-		{change: "AUTH_TOKEN_HEADER=true", says: "no /auth"},
-		{change: "AUTH_IS_ACTIVITY=true", says: "no /auth"},
+		{change: "AUTH_TOKEN_HEADER=yes", says: "true or false"},
+		{change: "AUTH_IS_ACTIVITY=1m", says: "true or false"},
 	} {
 		t.Run(tc.change, func(t *testing.T) {
 			_, err := ParseConfig(environment(tc.change))
@@ -194,6 +198,71 @@ func TestProblems(t *testing.T) {
 				t.Errorf("%q does not say %q", problems[0].Text, tc.says)
 			}
 			if strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "c2hvcnQ") || strings.Contains(err.Error(), testKeys) {
+				t.Errorf("a secret is in %q", err)
+			}
+		})
+	}
+}
+
+// Each client is whole or not there, and one of them is.
+func TestClients(t *testing.T) {
+	const redirect = "REDIRECT_URI=https://www.example.com/back"
+	both := []string{"LOGIN_CLIENT_ID=login", "LOGIN_CLIENT_SECRET=" + testSecret, redirect}
+	noIssuer := []string{"CLIENT_ID", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SECRET"}
+	for _, tc := range []struct {
+		name    string
+		changes []string
+		modes   []store.Mode
+		blamed  []string
+		says    string
+	}{
+		{name: "client-side alone", modes: []store.Mode{store.ModeToken}},
+		{name: "both", changes: both, modes: []store.Mode{store.ModeToken, store.ModeCode}},
+		{name: "server-side alone", changes: slices.Concat(noIssuer, both), modes: []store.Mode{store.ModeCode}},
+		{name: "server-side and the page's clientId", changes: slices.Concat(noIssuer[1:], both), modes: []store.Mode{store.ModeCode}},
+		{name: "none", changes: noIssuer, blamed: []string{"ISSUER_CLIENT_ID"}, says: "KEEPALIVE_LOGIN_CLIENT_ID"},
+
+		{name: "no login id", changes: both[1:], blamed: []string{"LOGIN_CLIENT_ID"}, says: "responseType code"},
+		{name: "no login secret", changes: []string{both[0], redirect}, blamed: []string{"LOGIN_CLIENT_SECRET"}, says: "KEEPALIVE_LOGIN_CLIENT_SECRET_FILE"},
+		{name: "no redirect URI", changes: both[:2], blamed: []string{"REDIRECT_URI"}, says: "redirectUri of the page's settings"},
+		{name: "a redirect URI alone", changes: []string{redirect}, blamed: []string{"LOGIN_CLIENT_ID", "LOGIN_CLIENT_SECRET"}, says: "it is missing"},
+		{name: "a login secret alone", changes: slices.Concat(noIssuer, both[1:2]), blamed: []string{"LOGIN_CLIENT_ID", "REDIRECT_URI"}, says: "it is missing"},
+		{name: "a file that is not there", changes: slices.Concat(noIssuer, []string{both[0], "LOGIN_CLIENT_SECRET_FILE=/nowhere/x", redirect}), blamed: []string{"LOGIN_CLIENT_SECRET_FILE"}, says: "cannot be opened"},
+		{name: "a login id with a colon", changes: append(both[1:3:3], "LOGIN_CLIENT_ID=a:b"), blamed: []string{"LOGIN_CLIENT_ID"}, says: "no client id has"},
+
+		{name: "no address", changes: append(both[:2:2], "REDIRECT_URI=www.example.com"), blamed: []string{"REDIRECT_URI"}, says: "https://"},
+		{name: "plain http", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/,http://a.example/"), blamed: []string{"REDIRECT_URI"}, says: "entry 2 is plain http"},
+		{name: "plain http on this machine", changes: append(both[:2:2], "REDIRECT_URI=http://localhost:3000/"), modes: []store.Mode{store.ModeToken, store.ModeCode}},
+		{name: "a fragment", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/#x"), blamed: []string{"REDIRECT_URI"}, says: "fragment"},
+		{name: "an empty fragment", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/#"), blamed: []string{"REDIRECT_URI"}, says: "fragment"},
+		{name: "a user", changes: append(both[:2:2], "REDIRECT_URI=https://u:p@a.example/"), blamed: []string{"REDIRECT_URI"}, says: "before the @"},
+		{name: "another scheme", changes: append(both[:2:2], "REDIRECT_URI=app://a.example/"), blamed: []string{"REDIRECT_URI"}, says: "https://"},
+		{name: "nothing but commas", changes: append(both[:2:2], "REDIRECT_URI= , "), blamed: []string{"REDIRECT_URI"}, says: "missing"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			config, err := ParseConfig(environment(tc.changes...))
+			if tc.blamed == nil {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := config.modes(); !slices.Equal(got, tc.modes) {
+					t.Errorf("modes %q, want %q", got, tc.modes)
+				}
+				return
+			}
+			var problems Problems
+			if !errors.As(err, &problems) {
+				t.Fatalf("error %v, want Problems", err)
+			}
+			var blamed []string
+			for _, problem := range problems {
+				blamed = append(blamed, strings.TrimPrefix(problem.Variable, prefix))
+			}
+			slices.Sort(blamed)
+			if !slices.Equal(blamed, tc.blamed) || !strings.Contains(problems[0].Text, tc.says) {
+				t.Errorf("blamed %q, want %q; %q should say %q", blamed, tc.blamed, problems[0].Text, tc.says)
+			}
+			if strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "u:p") {
 				t.Errorf("a secret is in %q", err)
 			}
 		})
@@ -220,7 +289,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 		blamed = append(blamed, strings.TrimPrefix(problem.Variable, "KEEPALIVE_"))
 	}
 	slices.Sort(blamed)
-	want := []string{"CAPTURE_URL", "CLIENT_ID", "IDLE_TIMEOUT", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SECRET", "KEYS", "ORIGINS", "RATE_LOGIN", "TYPO_HERE"}
+	want := []string{"CAPTURE_URL", "IDLE_TIMEOUT", "ISSUER_CLIENT_ID", "KEYS", "ORIGINS", "RATE_LOGIN", "TYPO_HERE"}
 	if !slices.Equal(blamed, want) {
 		t.Errorf("blamed %q, want %q", blamed, want)
 	}
@@ -271,6 +340,34 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 }
 
+// The URL of a Redis holds a password: it can come from a file, and prints
+// nowhere.
+func TestStoreOfRedis(t *testing.T) {
+	for _, scheme := range []string{"redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"} {
+		want := scheme + "://keepalive:" + testSecret + "@redis.example.com:6379/"
+		if strings.HasSuffix(scheme, "sentinel") {
+			want += "mymaster"
+		}
+		path := filepath.Join(t.TempDir(), "store")
+		if err := os.WriteFile(path, []byte(want+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, change := range []string{"STORE=" + want, "STORE_FILE=" + path} {
+			config, err := ParseConfig(environment(change))
+			if err != nil {
+				t.Errorf("%s: %v", scheme, err)
+				continue
+			}
+			if !config.backend.redis || config.Store.Reveal() != want || config.backend.path != "" {
+				t.Errorf("%s: store %q and %q", scheme, config.Store.Reveal(), config.backend.path)
+			}
+			if printed := fmt.Sprintf("%v %+v %#v", *config, *config, *config); strings.Contains(printed, testSecret) {
+				t.Errorf("%s: printing the configuration prints the password", scheme)
+			}
+		}
+	}
+}
+
 // Everything the environment can set is in the help, so that this list and the
 // struct cannot drift apart.
 func TestHelpListsEverySetting(t *testing.T) {
@@ -278,7 +375,7 @@ func TestHelpListsEverySetting(t *testing.T) {
 	printUsage(&help)
 	for _, name := range []string{
 		"LISTEN", "ADMIN_LISTEN", "BASE_PATH", "ORIGINS", "CAPTURE_URL", "CLIENT_ID", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SECRET",
-		"ISSUER_CLIENT_SECRET_FILE", "AUTH_SCHEME", "TYPE_NAME", "STORE", "KEYS", "KEYS_FILE", "TOKEN_LIFETIME", "IDLE_TIMEOUT",
+		"ISSUER_CLIENT_SECRET_FILE", "AUTH_SCHEME", "TYPE_NAME", "STORE", "STORE_FILE", "KEYS", "KEYS_FILE", "TOKEN_LIFETIME", "IDLE_TIMEOUT",
 		"ABSOLUTE_TIMEOUT", "UPSTREAM_TIMEOUT", "RATE_LOGIN", "RATE_FORCED", "RATE_UPSTREAM", "TRUSTED_PROXIES", "INSECURE_COOKIE",
 		"LOG_LEVEL", "LOG_FORMAT",
 	} {

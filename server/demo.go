@@ -32,6 +32,7 @@ const (
 
 	demoPage   = "demo-page"
 	demoIssuer = "demo-issuer"
+	demoLogin  = "demo-login"
 )
 
 // demoOptions are the flags of the demo.
@@ -97,7 +98,7 @@ func demo(ctx context.Context, options demoOptions, stdout, stderr io.Writer) (e
 		return err
 	}
 
-	issuerSecret := secret.New(rand.Text())
+	issuerSecret, loginSecret := secret.New(rand.Text()), secret.New(rand.Text())
 	port := front[0].Addr().(*net.TCPAddr).Port
 	config := &Config{
 		BasePath:           api.DefaultBasePath,
@@ -105,6 +106,8 @@ func demo(ctx context.Context, options demoOptions, stdout, stderr io.Writer) (e
 		ClientID:           demoPage,
 		IssuerClientID:     demoIssuer,
 		IssuerClientSecret: issuerSecret,
+		LoginClientID:      demoLogin,
+		LoginClientSecret:  loginSecret,
 		TokenLifetime:      options.life,
 		IdleTimeout:        30 * time.Minute,
 		AbsoluteTimeout:    12 * time.Hour,
@@ -123,12 +126,13 @@ func demo(ctx context.Context, options demoOptions, stdout, stderr io.Writer) (e
 	hosts[net.JoinHostPort("localhost", strconv.Itoa(port))] = true
 	for host := range hosts {
 		config.Origins = append(config.Origins, "http://"+host)
+		config.RedirectURIs = append(config.RedirectURIs, "http://"+host+"/")
 	}
 	if options.verbose {
 		config.level = slog.LevelInfo
 	}
 	log := newLog(config, stderr)
-	app, err := newApp(config, web.Dist(), log)
+	app, err := newApp(ctx, config, web.Dist(), log)
 	if err != nil {
 		return err
 	}
@@ -138,6 +142,7 @@ func demo(ctx context.Context, options demoOptions, stdout, stderr io.Writer) (e
 		Clients: []simulator.Client{
 			{ID: demoPage},
 			{ID: demoIssuer, Secret: issuerSecret, AccessIssuer: true},
+			{ID: demoLogin, Secret: loginSecret, Login: true},
 		},
 		TokenLifetime: options.life,
 	})

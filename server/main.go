@@ -30,7 +30,8 @@ const usage = `capture-keepalive keeps people signed in on sites that use the Re
 Usage: capture-keepalive <command> [flags]
 
   serve          serve pages and renew their tokens; configured by the environment
-  check [-live]  say what is wrong with the configuration; with -live, ask Capture as well
+  check [-live]  say what is wrong with the configuration; with -live, ask Capture and Redis as well
+  revoke -uuid U end all sessions of a user, at the server that runs here
   demo           show it all on this machine, against a stand-in for Capture
   version        print the version
   help           print this
@@ -61,6 +62,8 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 		return serveCommand(ctx, args, environment, stderr)
 	case "check":
 		return checkCommand(ctx, args, environment, stdout, stderr)
+	case "revoke":
+		return revokeCommand(ctx, args, environment, stdout, stderr)
 	case "demo":
 		return demoCommand(ctx, args, stdout, stderr)
 	case "version":

@@ -46,6 +46,7 @@ func upstream(t *testing.T) (*simulator.Service, string) {
 	t.Helper()
 	service := simulator.New(simulator.Options{Clients: []simulator.Client{
 		{ID: "page"}, {ID: "issuer", Secret: secret.New(testSecret), AccessIssuer: true},
+		{ID: "login", Secret: secret.New(loginSecret), Login: true},
 	}})
 	server := httptest.NewServer(service)
 	t.Cleanup(server.Close)
@@ -157,7 +158,19 @@ func (p *page) login(t *testing.T, token string) api.TokenAnswer {
 	return answer
 }
 
-const testOrigin = "http://localhost:3000"
+const (
+	testOrigin   = "http://localhost:3000"
+	testRedirect = testOrigin + "/back"
+	loginSecret  = "login-secret-00001"
+)
+
+// serverSide are the changes that add a login client to an environment.
+func serverSide(changes ...string) []string {
+	return append([]string{"LOGIN_CLIENT_ID=login", "LOGIN_CLIENT_SECRET=" + loginSecret, "REDIRECT_URI=" + testRedirect}, changes...)
+}
+
+// clientSideGone are the changes that take the issuer out of an environment.
+var clientSideGone = []string{"CLIENT_ID", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SECRET"}
 
 // serving is an environment for start.
 func serving(captureURL, store string, changes ...string) []string {
@@ -348,6 +361,8 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"sevre"}, exitUsage, "", `no command "sevre"`},
 		{[]string{"demo", "-listen", "0.0.0.0:8080"}, exitUsage, "", "on this machine"},
 		{[]string{"demo", "-life", "-1s"}, exitUsage, "", "-life"},
+		{[]string{"revoke"}, exitUsage, "", "-uuid is missing"},
+		{[]string{"revoke", "-uuid", "u", "now"}, exitUsage, "", `"now"`},
 		{[]string{"demo", "-help"}, exitOK, "", "-store"},
 	} {
 		var stdout, stderr output
@@ -371,6 +386,12 @@ func TestCheck(t *testing.T) {
 		{"fine", nil, serving(url, filepath.Join(dir, "new.db")), exitOK, []string{"is fine"}},
 		{"fine, and Capture agrees", []string{"-live"}, serving(url, filepath.Join(dir, "new.db")), exitOK, []string{"takes the credentials", "is fine"}},
 		{"fine, with signatures", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), "AUTH_SCHEME=signature"), exitOK, []string{"takes the credentials"}},
+		{"both clients, and Capture agrees", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), serverSide()...), exitOK, []string{"KEEPALIVE_ISSUER_CLIENT_ID: it", "KEEPALIVE_LOGIN_CLIENT_ID: it", "is fine"}},
+		{"the login client alone", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), serverSide(clientSideGone...)...), exitOK, []string{"KEEPALIVE_LOGIN_CLIENT_ID: it", "is fine"}},
+		{"the login client, with signatures", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), serverSide("AUTH_SCHEME=signature")...), exitOK, []string{"KEEPALIVE_LOGIN_CLIENT_ID: it"}},
+		{"wrong login secret", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), serverSide("LOGIN_CLIENT_SECRET=another-secret-9")...), exitError, []string{"KEEPALIVE_LOGIN_CLIENT_ID and its secret", "KEEPALIVE_ISSUER_CLIENT_ID: it"}},
+		{"not a login client", []string{"-live"}, serving(url, filepath.Join(dir, "new.db"), serverSide("LOGIN_CLIENT_ID=issuer", "LOGIN_CLIENT_SECRET="+testSecret)...), exitError, []string{"login_client feature"}},
+		{"half a login client", nil, serving(url, filepath.Join(dir, "new.db"), "LOGIN_CLIENT_ID=login"), exitError, []string{"KEEPALIVE_LOGIN_CLIENT_SECRET: ", "KEEPALIVE_REDIRECT_URI: "}},
 		{"two problems", nil, environment("ORIGINS", "KEYS"), exitError, []string{"KEEPALIVE_ORIGINS: ", "KEEPALIVE_KEYS: "}},
 		{"no directory", nil, serving(url, filepath.Join(dir, "none", "x.db")), exitError, []string{"KEEPALIVE_STORE: ", "create the directory"}},
 		{"a directory for a file", nil, serving(url, dir), exitError, []string{"KEEPALIVE_STORE: "}},
@@ -391,7 +412,7 @@ func TestCheck(t *testing.T) {
 					t.Errorf("%q does not say %q", stdout.String(), want)
 				}
 			}
-			if all := stdout.String() + stderr.String(); strings.Contains(all, testSecret) || strings.Contains(all, "another-secret-9") {
+			if all := stdout.String() + stderr.String(); strings.Contains(all, testSecret) || strings.Contains(all, loginSecret) || strings.Contains(all, "another-secret-9") {
 				t.Errorf("a secret is in %q", all)
 			}
 			if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 0 {

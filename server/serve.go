@@ -16,16 +16,19 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 	"github.com/capture-keepalive/capture-keepalive/server/store/bolt"
 	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
+	"github.com/capture-keepalive/capture-keepalive/server/store/redis"
 	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
 const (
-	// drainTimeout bounds how long a request in flight may hold up the end.
-	drainTimeout = 15 * time.Second
+	// drainTimeout bounds how long work in flight may hold up the end: a refresh
+	// that is cut off can cost its session. Supervisors kill after 30 s.
+	drainTimeout = 25 * time.Second
 	// sweepInterval is how often dead sessions are thrown out. They are dead
 	// without it: this only saves room.
 	sweepInterval = time.Minute
@@ -67,7 +70,7 @@ func serve(ctx context.Context, config *Config, log *slog.Logger) (err error) {
 	}
 	defer admin.Close()
 
-	app, err := newApp(config, web.Dist(), log)
+	app, err := newApp(ctx, config, web.Dist(), log)
 	if err != nil {
 		return err
 	}
@@ -90,13 +93,14 @@ type app struct {
 	swept     sync.WaitGroup
 }
 
-// newApp puts the parts together. The store is open until Close.
-func newApp(config *Config, files fs.FS, log *slog.Logger) (*app, error) {
+// newApp puts the parts together. The store is open until Close; ctx is for
+// opening it.
+func newApp(ctx context.Context, config *Config, files fs.FS, log *slog.Logger) (*app, error) {
 	client, err := newCapture(config)
 	if err != nil {
 		return nil, err
 	}
-	backend, err := openBackend(config)
+	backend, err := openBackend(ctx, config, log)
 	if err != nil {
 		return nil, fmt.Errorf("KEEPALIVE_STORE: %w", err)
 	}
@@ -104,6 +108,7 @@ func newApp(config *Config, files fs.FS, log *slog.Logger) (*app, error) {
 	a.sessions = session.New(session.Config{
 		Store:           a.store,
 		Capture:         client,
+		RedirectURIs:    config.RedirectURIs,
 		TokenLifetime:   config.TokenLifetime,
 		IdleTimeout:     config.IdleTimeout,
 		AbsoluteTimeout: config.AbsoluteTimeout,
@@ -113,23 +118,26 @@ func newApp(config *Config, files fs.FS, log *slog.Logger) (*app, error) {
 		Log:             log,
 	})
 	a.api, err = httpapi.New(httpapi.Config{
-		Sessions:       a.sessions,
-		Keys:           config.ring,
-		BasePath:       config.BasePath,
-		Origins:        config.Origins,
-		Files:          files,
-		InsecureCookie: config.InsecureCookie,
-		TrustedProxies: config.proxies,
-		RateLogin:      config.RateLogin,
-		Log:            log,
+		Sessions:        a.sessions,
+		Modes:           config.modes(),
+		Keys:            config.ring,
+		BasePath:        config.BasePath,
+		Origins:         config.Origins,
+		Files:           files,
+		InsecureCookie:  config.InsecureCookie,
+		TrustedProxies:  config.proxies,
+		RateLogin:       config.RateLogin,
+		AuthTokenHeader: config.AuthTokenHeader,
+		AuthIsActivity:  config.AuthIsActivity,
+		Log:             log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
 
-	ctx, cancel := context.WithCancel(context.Background())
+	sweeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopSweep = cancel
-	a.swept.Go(func() { a.sweep(ctx) })
+	a.swept.Go(func() { a.sweep(sweeping) })
 	return a, nil
 }
 
@@ -138,6 +146,7 @@ func newCapture(config *Config) (*capture.Client, error) {
 		URL:           config.CaptureURL,
 		ClientID:      config.ClientID,
 		Issuer:        capture.Credentials{ID: config.IssuerClientID, Secret: config.IssuerClientSecret},
+		Login:         capture.Credentials{ID: config.LoginClientID, Secret: config.LoginClientSecret},
 		Scheme:        config.AuthScheme,
 		TypeName:      config.TypeName,
 		TokenLifetime: config.TokenLifetime,
@@ -145,11 +154,26 @@ func newCapture(config *Config) (*capture.Client, error) {
 	})
 }
 
-func openBackend(config *Config) (store.Backend, error) {
-	if config.backend.path == "" {
+func openBackend(ctx context.Context, config *Config, log *slog.Logger) (store.Backend, error) {
+	switch {
+	case config.backend.redis:
+		return openRedis(ctx, config.Store, func(advice string) { log.Warn("the store can lose sessions", "advice", advice) })
+	case config.backend.path == "":
 		return memory.New(), nil
 	}
 	return bolt.Open(config.backend.path)
+}
+
+// openRedis tells what its settings put at risk.
+func openRedis(ctx context.Context, url secret.String, tell func(advice string)) (store.Backend, error) {
+	backend, err := redis.Open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	for _, advice := range backend.Advice(ctx) {
+		tell(advice)
+	}
+	return backend, nil
 }
 
 func (a *app) sweep(ctx context.Context) {
@@ -163,7 +187,7 @@ func (a *app) sweep(ctx context.Context) {
 		case err != nil:
 			a.log.Error("dead sessions could not be thrown out; trying again in a minute", "error", err)
 		case swept > 0:
-			a.log.Info("dead sessions thrown out", "sessions", swept)
+			a.log.Info("dead sessions and spent codes thrown out", "rows", swept)
 		}
 		select {
 		case <-ctx.Done():

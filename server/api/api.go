@@ -12,6 +12,18 @@ const (
 	PathActivity = "/session/activity" // POST: the user is there
 )
 
+// Routes of the operator's listener, which no browser reaches.
+const (
+	PathAuth   = "/auth"   // GET, for reverse proxies: whose session is this
+	PathRevoke = "/revoke" // POST ends all sessions of a user
+)
+
+// Headers of the answer to PathAuth.
+const (
+	HeaderUUID        = "X-Capture-Uuid"
+	HeaderAccessToken = "X-Capture-Access-Token" // when the operator has asked for it
+)
+
 // Files, below the configured base path, at names that never change. The
 // module itself has a name with its hash in it, which the manifest tells.
 const (
@@ -123,6 +135,11 @@ func (TokenAnswer) String() string { return "api.TokenAnswer [redacted]" }
 
 // GoString keeps the token out of logs.
 func (a TokenAnswer) GoString() string { return a.String() }
+
+// RevokeRequest is the body of POST /revoke.
+type RevokeRequest struct {
+	UUID string `json:"uuid"`
+}
 
 // StatusAnswer is what GET /session returns: the session without its token.
 type StatusAnswer struct {

@@ -8,9 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
@@ -20,11 +22,14 @@ import (
 // hundred.
 const maxAnswer = 64 << 10
 
-// newHTTPClient follows no redirects: a credential is for the configured host
-// alone.
-func newHTTPClient(transport http.RoundTripper) *http.Client {
+// newHTTPClients returns a client that keeps connections, and one that opens a
+// fresh one for each call: on a kept connection, which the other side may be
+// closing, a call that must be sent once can be lost before it is read. Neither
+// follows redirects: a credential is for the configured host alone.
+func newHTTPClients(transport http.RoundTripper) (kept, fresh *http.Client) {
+	once := transport
 	if transport == nil {
-		transport = &http.Transport{
+		own := &http.Transport{
 			// Operators' networks often reach the outside through a proxy only.
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -39,18 +44,24 @@ func newHTTPClient(transport http.RoundTripper) *http.Client {
 			// Answers are small, and what is not compressed cannot inflate.
 			DisableCompression: true,
 		}
+		alone := own.Clone()
+		alone.DisableKeepAlives = true
+		transport, once = own, alone
 	}
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: transport, CheckRedirect: stay}, &http.Client{Transport: once, CheckRedirect: stay}
 }
 
-// call posts form and returns the body of an answer that says ok. sent is what
-// must not come back in an error.
-func (c *Client) call(ctx context.Context, op operation, header http.Header, form url.Values, sent ...secret.String) ([]byte, error) {
+// call posts form and returns the body of an answer that says ok. hidden is
+// what must not come back in an error.
+func (c *Client) call(ctx context.Context, op operation, header http.Header, form url.Values, hidden ...secret.String) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	// Once there is a connection, the request may have gone out on it.
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
+	})
 
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
 		c.base.JoinPath(op.endpoint).String(), strings.NewReader(form.Encode()))
@@ -61,17 +72,24 @@ func (c *Client) call(ctx context.Context, op operation, header http.Header, for
 	header.Set("Accept", "application/json")
 	header.Set("User-Agent", "capture-keepalive")
 	request.Header = header
+	client := c.http
+	if op.once {
+		// Without it net/http cannot send the body a second time, which it does
+		// of itself when a server turns a call of HTTP/2 away.
+		request.GetBody = nil
+		client = c.fresh
+	}
 
-	response, err := c.http.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
-		return nil, &Error{Op: op.endpoint, Cause: cause(err)}
+		return nil, &Error{Op: op.endpoint, Lost: sent.Load(), Cause: cause(err)}
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return nil, &Error{Op: op.endpoint, Status: response.StatusCode, Cause: cause(err)}
+		return nil, &Error{Op: op.endpoint, Status: response.StatusCode, Lost: true, Cause: cause(err)}
 	}
-	if failure := judge(op, response.StatusCode, response.Header, body, c.now(), sent); failure != nil {
+	if failure := judge(op, response.StatusCode, response.Header, body, c.now(), hidden); failure != nil {
 		return nil, failure
 	}
 	return body, nil
@@ -80,7 +98,7 @@ func (c *Client) call(ctx context.Context, op operation, header http.Header, for
 // judge reads an answer; nil means that it says ok. It decides by Capture's
 // number, except where the HTTP status says that somebody in between is
 // talking, or that the service is not itself.
-func judge(op operation, status int, header http.Header, body []byte, now time.Time, sent []secret.String) *Error {
+func judge(op operation, status int, header http.Header, body []byte, now time.Time, hidden []secret.String) *Error {
 	failure := &Error{Op: op.endpoint, Status: status, RetryAfter: retryAfter(header, now)}
 	var answer struct {
 		Stat      string `json:"stat"`
@@ -92,9 +110,9 @@ func judge(op operation, status int, header http.Header, body []byte, now time.T
 	readable := len(body) <= maxAnswer && json.Unmarshal(body, &answer) == nil
 	if readable && answer.Stat == "error" {
 		failure.Number = answer.Code
-		failure.Name = loggable(answer.Name, wordChars, sent)
-		failure.Argument = loggable(answer.Argument, wordChars, sent)
-		failure.RequestID = loggable(answer.RequestID, identifierChars, sent)
+		failure.Name = loggable(answer.Name, wordChars, hidden)
+		failure.Argument = loggable(answer.Argument, wordChars, hidden)
+		failure.RequestID = loggable(answer.RequestID, identifierChars, hidden)
 	}
 	switch {
 	case status == http.StatusTooManyRequests:

@@ -12,7 +12,8 @@ import (
 // Error is every error of [Client]'s calls. It holds no text of the answer but
 // what looks like an identifier and is none of the secrets that were sent.
 type Error struct {
-	// Op is the call that failed: "entity" or "access/getAccessToken".
+	// Op is the call that failed: "entity", "access/getAccessToken" or
+	// "oauth/token".
 	Op string
 	// Kind says who the error is about; decide by this.
 	Kind Kind
@@ -28,6 +29,9 @@ type Error struct {
 	// RetryAfter is how long Capture asked to wait; 0 if it did not say, one
 	// hour at most.
 	RetryAfter time.Duration
+	// Lost is that no whole answer came to a request that may have been read:
+	// Capture may have done what it was asked for.
+	Lost bool
 	// Cause is what went wrong besides; nil where the number or the status says
 	// it all.
 	Cause error
@@ -77,6 +81,10 @@ var (
 	errServer         = errors.New("the service is in trouble")
 	errNotCapture     = errors.New("the answer is not JSON with stat")
 	errTooLong        = fmt.Errorf("the answer is longer than %d KiB", maxAnswer>>10)
+	errMalformedCode  = errors.New("the code is not one Capture could have given, so it was not sent")
+	errNoIssuer       = errors.New("there is no client with the access_issuer feature; a client-side session needs one")
+	errNoLogin        = errors.New("there is no login client; a server-side session needs one")
+	errNoRefreshToken = errors.New("the answer says ok but has no usable refresh token")
 	errNoUUID         = errors.New("the answer says ok but names no usable uuid")
 	errNoToken        = errors.New("the answer says ok but has no usable access token")
 	errProtocol       = errors.New("the answer is broken HTTP")

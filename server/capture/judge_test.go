@@ -32,7 +32,8 @@ func TestVerdict(t *testing.T) {
 		{[]int{414}, "", TokenExpired, Temporary},
 		{[]int{510}, "", RateLimited, RateLimited},
 		{[]int{500}, "", Temporary, Temporary},
-		// 415 speaks of a code, which neither call sends; the rest is unknown.
+		// 415 speaks of a code, which neither call sends; the rest is unknown. What
+		// oauth/token answers is in TestTokenNumbers.
 		{[]int{415, -1, 0, 1, 202, 225, 311, 412, 416, 501, 999, math.MaxInt}, "access_token", Temporary, Temporary},
 	} {
 		for _, number := range tc.numbers {
@@ -185,6 +186,8 @@ func FuzzAnswer(f *testing.F) {
 		`{"stat":"error","code":200,"error":"invalid_argument","argument_name":"access_token","request_id":"r1"}`,
 		`{"stat":"error","code":413,"error":"` + token + `","argument_name":"` + token + `","request_id":"` + token + `"}`,
 		`{"stat":"error","code":310}`,
+		`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`,
+		`{"stat":"error","code":415,"error":"invalid_request","sub_error":"authorization_code_expired"}`,
 		`{"stat":"ok","accessToken":7,"result":[]}`,
 		"<html>", "", "null", `{"stat":`,
 	} {
@@ -195,7 +198,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(502, []byte("<html>"), "")
 
 	f.Fuzz(func(t *testing.T, status int, body []byte, wait string) {
-		for _, op := range []operation{identify, issue} {
+		for _, op := range []operation{identify, issue, exchange, refresh} {
 			failure := judge(op, status, http.Header{"Retry-After": {wait}}, body, now, []secret.String{secret.New(token)})
 			if failure == nil {
 				if uuid, ok := readUUID(body); ok && (uuid == "" || len(uuid) > 128 || strings.ContainsAny(uuid, " \r\n\x00\x7f")) {
@@ -203,6 +206,9 @@ func FuzzAnswer(f *testing.F) {
 				}
 				if access, ok := readAccessToken(body); ok && !WellFormed(access) {
 					t.Errorf("usable token %q", access.Reveal())
+				}
+				if tokens, life, ok := readTokens(body); ok && (!WellFormed(tokens.Access) || life < 0 || life > maxLife) {
+					t.Errorf("usable token %q for %v", tokens.Access.Reveal(), life)
 				}
 				continue
 			}
@@ -226,6 +232,10 @@ func FuzzAnswer(f *testing.F) {
 			}
 			switch failure.Number {
 			case 310, 413:
+			case 415:
+				if op != exchange {
+					t.Errorf("%s: 415 ends a session", op.endpoint)
+				}
 			case 100, 200, 201:
 				if op.credential == "" || failure.Argument != op.credential {
 					t.Errorf("%s: %d about %q ends a session", op.endpoint, failure.Number, failure.Argument)

@@ -13,8 +13,8 @@ const (
 	RateLimited
 	// TokenExpired: the access token that was sent has expired.
 	TokenExpired
-	// GrantGone: Capture does not know the user's token any more, or the grant
-	// behind it was deleted. This session is over.
+	// GrantGone: Capture does not know the user's token or code, or no longer,
+	// or the grant behind it was deleted. This session is over.
 	GrantGone
 	// AccountGone: there is no such user. All sessions of that user are over.
 	AccountGone
@@ -56,6 +56,7 @@ var verdicts = map[int]Kind{
 	403: OperatorFault, // the client has no permission
 	413: GrantGone,     // access grant deleted
 	414: TokenExpired,  // access token expired
+	415: GrantGone,     // authorization code expired
 	420: OperatorFault, // redirect_uri
 	480: OperatorFault, // feature disabled
 	500: Temporary,     // unexpected error
@@ -72,7 +73,11 @@ func verdict(op operation, number int, argument string) Kind {
 			return GrantGone
 		}
 	case 414:
-		if op.credential == "" {
+		if op != identify {
+			return Temporary
+		}
+	case 415:
+		if op != exchange {
 			return Temporary
 		}
 	}

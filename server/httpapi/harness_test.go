@@ -35,7 +35,9 @@ type fakeSessions struct {
 	mu    sync.Mutex // guards all below
 	calls []string
 	login session.Login
+	code  session.CodeLogin
 	err   error
+	fail  map[string]error // by call
 	panic any
 	now   func() time.Time
 }
@@ -46,6 +48,9 @@ func (f *fakeSessions) called(name string) error {
 	f.calls = append(f.calls, name)
 	if f.panic != nil {
 		panic(f.panic)
+	}
+	if err := f.fail[name]; err != nil {
+		return err
 	}
 	return f.err
 }
@@ -61,6 +66,15 @@ func (f *fakeSessions) grant() session.Grant {
 func (f *fakeSessions) Open(_ context.Context, login session.Login) (session.Session, error) {
 	f.login = login
 	return session.Session{ID: someID, Grant: f.grant()}, f.called("Open")
+}
+
+func (f *fakeSessions) Exchange(_ context.Context, login session.CodeLogin) (session.Session, error) {
+	f.code = login
+	return session.Session{ID: someID, Grant: f.grant()}, f.called("Exchange")
+}
+
+func (f *fakeSessions) Revoke(_ context.Context, uuid string) (int, error) {
+	return 2, f.called("Revoke " + uuid)
 }
 
 func (f *fakeSessions) Token(_ context.Context, id store.ID, reason api.Reason, have secret.String) (session.Grant, error) {
@@ -107,6 +121,7 @@ func newSite(t *testing.T, change ...func(*httpapi.Config)) *site {
 	config := httpapi.Config{
 		Sessions: s.sessions,
 		Keys:     ring(t, keyOne),
+		Modes:    []store.Mode{store.ModeToken, store.ModeCode},
 		Origins:  []string{origin},
 		Files:    files(),
 		Now:      now,

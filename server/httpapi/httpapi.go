@@ -30,10 +30,12 @@ const rememberedClients = 1 << 14
 // Sessions is what the routes do. Its errors are *session.Error.
 type Sessions interface {
 	Open(ctx context.Context, login session.Login) (session.Session, error)
+	Exchange(ctx context.Context, login session.CodeLogin) (session.Session, error)
 	Token(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (session.Grant, error)
 	Status(ctx context.Context, id store.ID) (session.Status, error)
 	Touch(ctx context.Context, id store.ID) error
 	End(ctx context.Context, id store.ID) error
+	Revoke(ctx context.Context, uuid string) (int, error)
 	Ping(ctx context.Context) error
 }
 
@@ -45,10 +47,14 @@ type Keys interface {
 	VerificationKey(kid string) (key []byte, ok bool)
 }
 
-// Config is what a Server needs. Sessions, Keys and Origins must be set.
+// Config is what a Server needs. Sessions, Modes, Keys and Origins must be set.
 type Config struct {
 	Sessions Sessions
 	Keys     Keys
+
+	// Modes are the kinds of session that can be opened. A session that is
+	// there lives on, whatever its kind.
+	Modes []store.Mode
 
 	// BasePath is in front of every public route, with a leading slash and
 	// none at the end. Empty: api.DefaultBasePath.
@@ -65,6 +71,12 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// RateLogin bounds the logins of one client address. Zero: no limit.
 	RateLogin limit.Rate
+
+	// AuthTokenHeader has /auth tell the access token as well.
+	AuthTokenHeader bool
+	// AuthIsActivity has /auth move the idle limit: a page that was loaded is a
+	// user who is there.
+	AuthIsActivity bool
 
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
@@ -122,6 +134,8 @@ func New(config Config) (*Server, error) {
 	s.admin = s.newEcho()
 	s.admin.GET("/healthz", s.healthy)
 	s.admin.GET("/readyz", s.ready)
+	s.admin.GET(api.PathAuth, s.auth)
+	s.admin.POST(api.PathRevoke, s.revoke)
 	return s, nil
 }
 

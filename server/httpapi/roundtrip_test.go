@@ -27,8 +27,10 @@ import (
 // service behind it and a browser's cookie jar in front.
 type town struct {
 	capture *simulator.Service
+	admin   http.Handler
 	url     string
 	client  *http.Client
+	log     *lines
 
 	mu    sync.Mutex // guards ahead
 	ahead time.Duration
@@ -50,40 +52,70 @@ func (town *town) pass(d time.Duration) {
 func newTown(t *testing.T) *town {
 	t.Helper()
 	issuer := capture.Credentials{ID: "issuer", Secret: secret.New("issuer-secret-0001")}
+	login := capture.Credentials{ID: "login", Secret: secret.New("login-secret-00001")}
 	town := new(town)
 	town.capture = simulator.New(simulator.Options{
-		Clients: []simulator.Client{{ID: "page"}, {ID: issuer.ID, Secret: issuer.Secret, AccessIssuer: true}},
-		Now:     town.now,
+		Clients: []simulator.Client{
+			{ID: "page"},
+			{ID: issuer.ID, Secret: issuer.Secret, AccessIssuer: true},
+			{ID: login.ID, Secret: login.Secret, Login: true},
+		},
+		Now: town.now,
 	})
 	upstream := httptest.NewServer(town.capture)
 	t.Cleanup(upstream.Close)
-	client, err := capture.New(capture.Config{URL: upstream.URL, ClientID: "page", Issuer: issuer, Now: town.now})
+	client, err := capture.New(capture.Config{URL: upstream.URL, ClientID: "page", Issuer: issuer, Login: login, Now: town.now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	town.log = new(lines)
+	log := slog.New(slog.NewJSONHandler(town.log, nil))
 	keys := ring(t, keyOne)
 	sessions := session.New(session.Config{
-		Store: store.New(memory.New(), keys, town.now), Capture: client,
+		Store: store.New(memory.New(), keys, town.now), Capture: client, RedirectURIs: []string{origin + "/back"},
 		TokenLifetime: time.Hour, IdleTimeout: 3 * time.Hour, AbsoluteTimeout: 12 * time.Hour, UpstreamTimeout: 10 * time.Second,
 		Now: town.now, Log: log,
 	})
 	server, err := httpapi.New(httpapi.Config{
-		Sessions: sessions, Keys: keys, Origins: []string{origin}, Files: files(), InsecureCookie: true, Now: town.now, Log: log,
+		Sessions: sessions, Modes: []store.Mode{store.ModeToken, store.ModeCode}, Keys: keys, Origins: []string{origin}, Files: files(), InsecureCookie: true, AuthTokenHeader: true, AuthIsActivity: true, Now: town.now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	town.admin = server.Admin()
 	front := httptest.NewServer(server.Public())
 	t.Cleanup(front.Close)
 	town.url = front.URL + "/keepalive"
+	town.client = &http.Client{Jar: newJar(t), Transport: new(http.Transport)}
+	t.Cleanup(town.client.CloseIdleConnections)
+	return town
+}
+
+func newJar(t *testing.T) http.CookieJar {
+	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	town.client = &http.Client{Jar: jar, Transport: new(http.Transport)}
-	t.Cleanup(town.client.CloseIdleConnections)
-	return town
+	return jar
+}
+
+// lines is a log that can be read while the server writes.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // call is what a page does. The body is read to its end.
@@ -231,6 +263,7 @@ func TestOutageEndsNothing(t *testing.T) {
 		t.Errorf("code %s", problem.Code)
 	}
 	town.capture.SetOutage(false)
+	town.pass(6 * time.Second) // beyond the Retry-After
 	must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonDue, Have: token})
 }
 

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -10,6 +12,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
 const (
@@ -21,15 +24,15 @@ const (
 )
 
 func (s *Server) open(c echo.Context) error {
-	login, err := readLogin(c.Request())
+	begin, err := s.readLogin(c.Request())
 	if err != nil {
 		return err
 	}
 	if err := s.admitLogin(c); err != nil {
 		return err
 	}
-	login.Previous, _, _ = s.cookies.read(c.Request())
-	opened, err := s.config.Sessions.Open(c.Request().Context(), login)
+	previous, _, _ := s.cookies.read(c.Request())
+	opened, err := begin(c.Request().Context(), previous)
 	if err != nil {
 		return err
 	}
@@ -39,7 +42,11 @@ func (s *Server) open(c echo.Context) error {
 	return c.JSON(http.StatusCreated, answer(opened.Grant))
 }
 
-func readLogin(r *http.Request) (session.Login, error) {
+// login opens the session that a body asks for, in the place of previous.
+type login func(ctx context.Context, previous store.ID) (session.Session, error)
+
+// readLogin tells the two kinds of credential apart.
+func (s *Server) readLogin(r *http.Request) (login, error) {
 	var body api.OpenRequest
 	if err := decode(r, object{
 		"accessToken":       &body.AccessToken,
@@ -48,32 +55,58 @@ func readLogin(r *http.Request) (session.Login, error) {
 		"authorizationCode": &body.AuthorizationCode,
 		"redirectUri":       &body.RedirectURI,
 	}); err != nil {
-		return session.Login{}, err
+		return nil, err
 	}
 	switch {
 	case body.AccessToken != "" && body.AuthorizationCode != "":
-		return session.Login{}, badRequest("accessToken and authorizationCode exclude each other; send the one that the login gave")
+		return nil, badRequest("accessToken and authorizationCode exclude each other; send the one that the login gave")
 	case body.AuthorizationCode != "":
-		return session.Login{}, badRequest("authorizationCode is for server-side sessions, for which this server has no client; use responseType token and send accessToken")
-	case body.RedirectURI != "":
-		return session.Login{}, badRequest("redirectUri belongs to an authorizationCode; leave it out")
-	case body.AccessToken == "":
-		return session.Login{}, badRequest("accessToken is missing; send the one that the login gave")
+		return s.readCodeLogin(body)
 	}
-	login := session.Login{Token: secret.New(body.AccessToken), Claim: body.UUID}
-	if !capture.WellFormed(login.Token) {
-		return session.Login{}, badRequest("accessToken does not look like an access token; send it as the login gave it, without a prefix")
-	}
-	if len(body.UUID) > maxUUID {
-		return session.Login{}, badRequest("uuid is too long to be one; send the uuid that the login gave, or leave it out")
-	}
+	return s.readTokenLogin(body)
+}
+
+func (s *Server) readTokenLogin(body api.OpenRequest) (login, error) {
 	switch {
+	case body.AccessToken == "":
+		return nil, badRequest("accessToken or authorizationCode is missing; send the one that the login gave")
+	case !slices.Contains(s.config.Modes, store.ModeToken):
+		return nil, badRequest("accessToken is for client-side sessions, for which this server has no client; use responseType code and send authorizationCode")
+	case body.RedirectURI != "":
+		return nil, badRequest("redirectUri belongs to an authorizationCode; leave it out")
+	case !capture.WellFormed(secret.New(body.AccessToken)):
+		return nil, badRequest("accessToken does not look like an access token; send it as the login gave it, without a prefix")
+	case len(body.UUID) > maxUUID:
+		return nil, badRequest("uuid is too long to be one; send the uuid that the login gave, or leave it out")
 	case body.Expires < 0 || body.Expires > maxExpires:
-		return session.Login{}, badRequest("expires must be a time in unix seconds (not milliseconds); correct it or leave it out")
-	case body.Expires > 0:
-		login.Expires = time.Unix(body.Expires, 0)
+		return nil, badRequest("expires must be a time in unix seconds (not milliseconds); correct it or leave it out")
 	}
-	return login, nil
+	reported := session.Login{Token: secret.New(body.AccessToken), Claim: body.UUID}
+	if body.Expires > 0 {
+		reported.Expires = time.Unix(body.Expires, 0)
+	}
+	return func(ctx context.Context, previous store.ID) (session.Session, error) {
+		reported.Previous = previous
+		return s.config.Sessions.Open(ctx, reported)
+	}, nil
+}
+
+func (s *Server) readCodeLogin(body api.OpenRequest) (login, error) {
+	switch {
+	case !slices.Contains(s.config.Modes, store.ModeCode):
+		return nil, badRequest("authorizationCode is for server-side sessions, for which this server has no client; use responseType token and send accessToken")
+	case body.UUID != "":
+		return nil, badRequest("uuid belongs to an accessToken; leave it out")
+	case body.Expires != 0:
+		return nil, badRequest("expires belongs to an accessToken; leave it out")
+	case !capture.WellFormed(secret.New(body.AuthorizationCode)):
+		return nil, badRequest("authorizationCode does not look like a code; send it as the login gave it")
+	}
+	reported := session.CodeLogin{Code: secret.New(body.AuthorizationCode), RedirectURI: body.RedirectURI}
+	return func(ctx context.Context, previous store.ID) (session.Session, error) {
+		reported.Previous = previous
+		return s.config.Sessions.Exchange(ctx, reported)
+	}, nil
 }
 
 func (s *Server) token(c echo.Context) error {

@@ -59,6 +59,31 @@ func (f *First[K]) Is(key K) bool {
 	return true
 }
 
+// Memo remembers a value for each key, for the keys used last.
+type Memo[K comparable, V any] struct {
+	mu     sync.Mutex // guards values
+	values recent[K, V]
+}
+
+// NewMemo returns a Memo that remembers size keys.
+func NewMemo[K comparable, V any](size int) *Memo[K, V] {
+	return &Memo[K, V]{values: newRecent[K, V](size)}
+}
+
+// Get returns the value of key, if it is remembered.
+func (m *Memo[K, V]) Get(key K) (V, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.values.get(key)
+}
+
+// Put remembers value as that of key.
+func (m *Memo[K, V]) Put(key K, value V) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.values.put(key, value)
+}
+
 // recent is a map that keeps the entries used last.
 type recent[K comparable, V any] struct {
 	size    int
@@ -86,6 +111,11 @@ func (r *recent[K, V]) get(key K) (V, bool) {
 }
 
 func (r *recent[K, V]) put(key K, value V) {
+	if element, found := r.entries[key]; found {
+		element.Value = entry[K, V]{key, value}
+		r.order.MoveToFront(element)
+		return
+	}
 	if r.order.Len() >= r.size {
 		last := r.order.Back()
 		r.order.Remove(last)

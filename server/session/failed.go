@@ -18,15 +18,31 @@ func (s *Service) identifyFailed(ctx context.Context, cause error) *Error {
 	kind, retryAfter := about(cause)
 	switch kind {
 	case capture.GrantGone, capture.AccountGone, capture.TokenExpired:
-		return &Error{Code: api.GrantRefused, Detail: "Capture does not vouch for accessToken; sign in again", Cause: cause}
+		return &Error{Code: api.GrantRefused, Detail: "Capture does not vouch for this login; sign in again", Cause: cause}
 	case capture.OperatorFault:
 		return s.alarm(ctx, retryAfter, cause)
 	}
 	return unavailable(retryAfter, cause)
 }
 
-// issueFailed decides what a failed Issue means for the session.
-func (s *Service) issueFailed(ctx context.Context, id store.ID, uuid string, cause error) *Error {
+// exchangeFailed turns a failed Exchange into the answer to a login. The code is
+// spent: what can be tried again is signing in.
+func (s *Service) exchangeFailed(ctx context.Context, cause error) *Error {
+	failure := s.identifyFailed(ctx, cause)
+	if failure.Code == api.UpstreamUnavailable {
+		s.config.Log.WarnContext(ctx, "a code could not be exchanged; its user has to sign in again", "cause", cause)
+		return codeLost(cause)
+	}
+	return failure
+}
+
+// codeLost has no RetryAfter: the same code would be refused.
+func codeLost(cause error) *Error {
+	return &Error{Code: api.UpstreamUnavailable, Detail: "Capture cannot answer now, and a code works once; sign in again", Cause: cause}
+}
+
+// renewalFailed decides what a failed Issue or Refresh means for the session.
+func (s *Service) renewalFailed(ctx context.Context, id store.ID, uuid string, cause error) *Error {
 	var failure *Error
 	if errors.As(cause, &failure) {
 		// Our own ceiling: Capture was not asked.
@@ -52,10 +68,34 @@ func (s *Service) issueFailed(ctx context.Context, id store.ID, uuid string, cau
 		s.config.Log.InfoContext(ctx, "the grant is gone, its session has ended", "session", Tag(id), "cause", cause)
 		return &Error{Code: api.SessionEnded, Detail: "the grant is gone; sign in again", Cause: cause}
 	case capture.OperatorFault:
-		return s.alarm(ctx, retryAfter, cause)
+		return s.rest(id, s.alarm(ctx, retryAfter, cause))
 	}
 	s.config.Log.WarnContext(ctx, "a renewal failed for now", "session", Tag(id), "cause", cause)
-	return unavailable(retryAfter, cause)
+	return s.rest(id, unavailable(retryAfter, cause))
+}
+
+// pause is how a session's last renewal failed, and until when it is left
+// alone.
+type pause struct {
+	until   time.Time
+	failure *Error
+}
+
+// rest remembers that a renewal failed for now: the requests of one page must
+// not become as many calls of a service in trouble.
+func (s *Service) rest(id store.ID, failure *Error) *Error {
+	s.paused.Put(id.Key(), pause{s.now().Add(max(failure.RetryAfter, leastPause)), failure})
+	return failure
+}
+
+// rested is the failure of a renewal that was not long enough ago.
+func (s *Service) rested(session store.Key) error {
+	last, paused := s.paused.Get(session)
+	wait := last.until.Sub(s.now())
+	if !paused || wait <= 0 {
+		return nil
+	}
+	return &Error{Code: last.failure.Code, RetryAfter: wait, Detail: last.failure.Detail, Cause: last.failure.Cause}
 }
 
 // alarm is for what only the operator can put right. Users keep their sessions.

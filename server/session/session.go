@@ -36,18 +36,30 @@ const (
 
 	// storeTimeout bounds the store calls of one renewal.
 	storeTimeout = 5 * time.Second
+	// pairTimeout bounds the attempts to store what a refresh gave. That pair
+	// cannot be had again, so that it is worth more patience.
+	pairTimeout = 15 * time.Second
+
+	// codeMemory is how long a code counts as used: far longer than the seconds
+	// that Capture takes one for (contract section 4).
+	codeMemory = 24 * time.Hour
 
 	// firstRefusals is how many refused tokens are remembered. One that was
 	// forgotten is renewed once more without being counted, no worse.
 	firstRefusals = 1 << 14
 	// forcedSessions is for how many sessions forced renewals are counted.
 	forcedSessions = 1 << 14
+	// pausedSessions is for how many sessions a pause is remembered.
+	pausedSessions = 1 << 14
 )
 
 // Waits that are suggested when the one who failed did not name any.
 const (
 	retryTemporary = 5 * time.Second
 	retryOperator  = 30 * time.Second
+	// leastPause is how long a session's renewal is left alone after it failed
+	// for now, whatever shorter wait Capture named.
+	leastPause = 2 * time.Second
 )
 
 // Store keeps the sessions. Its errors are those of package store.
@@ -57,6 +69,7 @@ type Store interface {
 	Update(ctx context.Context, id store.ID, r store.Record) (store.Record, error)
 	Delete(ctx context.Context, id store.ID) error
 	DeleteByUUID(ctx context.Context, uuid string) (int, error)
+	Claim(ctx context.Context, name string, ttl time.Duration) (release func(context.Context) error, err error)
 	Ping(ctx context.Context) error
 }
 
@@ -66,6 +79,10 @@ type Capture interface {
 	Identify(ctx context.Context, token secret.String) (string, error)
 	// Issue returns a new token for the uuid.
 	Issue(ctx context.Context, uuid string) (capture.Token, error)
+	// Exchange returns the tokens for the code of a login, which works once.
+	Exchange(ctx context.Context, code secret.String, redirectURI string) (capture.Tokens, error)
+	// Refresh returns new tokens for a refresh token, which works once.
+	Refresh(ctx context.Context, token secret.String) (capture.Tokens, error)
 }
 
 // Ceiling bounds the calls to Capture of the whole server.
@@ -79,6 +96,11 @@ type Ceiling interface {
 type Config struct {
 	Store   Store
 	Capture Capture
+
+	// RedirectURIs are those that the pages of server-side sessions may sign in
+	// with; the first is meant where a page names none. Without any, Exchange
+	// refuses every code.
+	RedirectURIs []string
 
 	// TokenLifetime is how long a token that Capture issued lives.
 	TokenLifetime time.Duration
@@ -106,9 +128,10 @@ type Config struct {
 type Service struct {
 	config  Config
 	flights singleflight.Group
-	waiting sync.WaitGroup // one for each Token that waits for a flight, or left one behind
+	waiting sync.WaitGroup // one for each caller that waits for detached work, or left it behind
 	forced  *limit.Table[store.Key]
 	refused *limit.First[refusal]
+	paused  *limit.Memo[store.Key, pause]
 }
 
 // New returns a Service.
@@ -123,10 +146,11 @@ func New(config Config) *Service {
 		config:  config,
 		forced:  limit.NewTable[store.Key](config.Forced, forcedSessions),
 		refused: limit.NewFirst[refusal](firstRefusals),
+		paused:  limit.NewMemo[store.Key, pause](pausedSessions),
 	}
 }
 
-// Login is what a page reports after its user has signed in.
+// Login is what a page reports after its user has signed in, and got a token.
 type Login struct {
 	Token secret.String
 	// Claim is the uuid the page believes the token to be for; empty: it did
@@ -188,14 +212,6 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 		return Session{}, &Error{Code: api.IdentityMismatch, Detail: "uuid is not the one Capture names for accessToken; report the uuid of the user who signed in, or none"}
 	}
 
-	// The old session goes first: if that fails nothing was opened, and the
-	// page, which still has the old cookie, can report the login again.
-	if login.Previous != (store.ID{}) {
-		if err := s.config.Store.Delete(ctx, login.Previous); err != nil {
-			return Session{}, s.storeFailed(err)
-		}
-	}
-
 	expires := began.Add(s.config.TokenLifetime)
 	if !login.Expires.IsZero() && login.Expires.Before(expires) {
 		expires = login.Expires
@@ -203,16 +219,27 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 			expires = began
 		}
 	}
-	now := s.now()
-	record := store.Record{
-		Mode:            store.ModeToken,
-		UUID:            uuid,
-		AccessToken:     login.Token,
-		AccessIssued:    began,
-		AccessExpires:   expires,
-		Created:         now,
-		AbsoluteExpires: now.Add(s.config.AbsoluteTimeout),
+	return s.begin(ctx, login.Previous, store.Record{
+		Mode:          store.ModeToken,
+		UUID:          uuid,
+		AccessToken:   login.Token,
+		AccessIssued:  began,
+		AccessExpires: expires,
+	})
+}
+
+// begin stores a new session, under a new id, in the place of the previous one.
+func (s *Service) begin(ctx context.Context, previous store.ID, record store.Record) (Session, error) {
+	// The old session goes first: if that fails nothing was opened, and the
+	// page still has the old cookie.
+	if previous != (store.ID{}) {
+		if err := s.config.Store.Delete(ctx, previous); err != nil {
+			return Session{}, s.storeFailed(err)
+		}
 	}
+	now := s.now()
+	record.Created = now
+	record.AbsoluteExpires = now.Add(s.config.AbsoluteTimeout)
 	record.IdleExpires = s.idleLimit(now, record)
 
 	id := store.NewID()
@@ -279,7 +306,8 @@ func (s *Service) End(ctx context.Context, id store.ID) error {
 	return nil
 }
 
-// Revoke ends all sessions of a user and returns how many there were.
+// Revoke ends all sessions of a user and returns how many there were. The log
+// says so, with a tag of the user.
 //
 // Codes: store_unavailable.
 func (s *Service) Revoke(ctx context.Context, uuid string) (int, error) {
@@ -287,6 +315,7 @@ func (s *Service) Revoke(ctx context.Context, uuid string) (int, error) {
 	if err != nil {
 		return ended, s.storeFailed(err)
 	}
+	s.config.Log.InfoContext(ctx, "audit: all sessions of a user were revoked", "event", "revoked", "user", userTag(uuid), "sessions", ended)
 	return ended, nil
 }
 
@@ -300,9 +329,9 @@ func (s *Service) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Drain waits until no renewal is under way: what Capture gives has to be
-// stored before the store closes. Call it when nobody calls Token any more. Its
-// error is that of ctx.
+// Drain waits until no exchange and no renewal is under way: what Capture gives
+// has to be stored before the store closes. Call it when nobody calls Exchange
+// or Token any more. Its error is that of ctx.
 func (s *Service) Drain(ctx context.Context) error {
 	idle := make(chan struct{})
 	go func() {
@@ -345,6 +374,9 @@ func (s *Service) read(ctx context.Context, id store.ID) (store.Record, error) {
 			s.config.Log.WarnContext(ctx, "a stored session does not authenticate; was a key removed from KEEPALIVE_KEYS?", "session", Tag(id))
 		}
 		return store.Record{}, s.storeFailed(err)
+	}
+	if buried(record) {
+		return store.Record{}, &Error{Code: api.SessionEnded, Detail: "the grant is gone; sign in again"}
 	}
 	return record, nil
 }

@@ -3,10 +3,13 @@ package session_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,13 +28,15 @@ const (
 	alice = "6b1d9c2e-0f0a-4c57-9f63-1d5a0d2b7a11"
 	bob   = "f2c7a4d8-3b3e-4a0e-8a53-77c0a1f0be22"
 
+	redirectURI = "https://www.example.com/back?a=b"
+
 	lifetime = time.Hour
 	idle     = 30 * time.Minute
 	absolute = 12 * time.Hour
 )
 
 // fakeCapture is Capture with everything settable. What Issue does when
-// nothing is set: a new token for lifetime.
+// nothing is set: a new token for lifetime. Codes and refresh tokens work once.
 type fakeCapture struct {
 	mu         sync.Mutex // guards all below
 	owners     map[string]string
@@ -42,6 +47,79 @@ type fakeCapture struct {
 	panics     bool
 	issued     []string // uuids
 	identified int
+
+	codes       map[string]string // to the uuid
+	grants      map[string]string // refresh tokens, to the uuid
+	refreshErr  error
+	exchangeErr error
+	lose        int      // so many answers of oauth/token get lost, the work is done
+	exchanged   []string // redirect URIs
+	refreshed   int
+	rotations   int
+}
+
+func (f *fakeCapture) Exchange(ctx context.Context, code secret.String, redirectURI string) (capture.Tokens, error) {
+	f.mu.Lock()
+	f.exchanged = append(f.exchanged, redirectURI)
+	f.mu.Unlock()
+	return f.token(ctx, "code", f.codes, code, func() error { return f.exchangeErr })
+}
+
+func (f *fakeCapture) Refresh(ctx context.Context, token secret.String) (capture.Tokens, error) {
+	f.mu.Lock()
+	f.refreshed++
+	f.mu.Unlock()
+	return f.token(ctx, "refresh_token", f.grants, token, func() error { return f.refreshErr })
+}
+
+func (f *fakeCapture) token(ctx context.Context, argument string, kept map[string]string, value secret.String, ordered func() error) (capture.Tokens, error) {
+	began := time.Now()
+	f.mu.Lock()
+	latency := f.latency
+	f.mu.Unlock()
+	if failure := wait(ctx, latency); failure != nil {
+		return capture.Tokens{}, &capture.Error{Op: "oauth/token", Lost: true, Cause: failure}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.panics {
+		panic("a secret value")
+	}
+	if err := ordered(); err != nil {
+		return capture.Tokens{}, err
+	}
+	uuid, known := kept[value.Reveal()]
+	if !known {
+		return capture.Tokens{}, &capture.Error{Op: "oauth/token", Kind: capture.GrantGone, Number: 200, Argument: argument}
+	}
+	delete(kept, value.Reveal())
+	f.rotations++
+	tokens := capture.Tokens{
+		Access:  secret.New(fmt.Sprintf("access%06d", f.rotations)),
+		Refresh: secret.New(fmt.Sprintf("refresh%06d", f.rotations)),
+		Expires: began.Add(lifetime),
+	}
+	f.owners[tokens.Access.Reveal()] = uuid
+	f.grants[tokens.Refresh.Reveal()] = uuid
+	if f.lose > 0 {
+		f.lose--
+		return capture.Tokens{}, &capture.Error{Op: "oauth/token", Lost: true}
+	}
+	return tokens, nil
+}
+
+// refreshes is how often Refresh was called.
+func (f *fakeCapture) refreshes() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refreshed
+}
+
+// exchanges is how often Exchange was called.
+func (f *fakeCapture) exchanges() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.exchanged)
 }
 
 func (f *fakeCapture) Identify(ctx context.Context, token secret.String) (string, error) {
@@ -108,18 +186,37 @@ func (f *fakeCapture) mints() int {
 	return len(f.issued)
 }
 
+var errDisk = errors.New("disk on fire")
+
 // hookedStore is a store that can be made to fail, or to do something first.
 type hookedStore struct {
 	session.Store
 	beforeUpdate func()
 	fail         map[string]error
+	freeForAll   bool // claims keep nobody out
+	created      func(store.Record)
+	updates      atomic.Pointer[error]
+}
+
+func (h *hookedStore) Claim(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, error) {
+	if err := h.fail["claim"]; err != nil {
+		return nil, err
+	}
+	if h.freeForAll {
+		return func(context.Context) error { return nil }, nil
+	}
+	return h.Store.Claim(ctx, name, ttl)
 }
 
 func (h *hookedStore) Create(ctx context.Context, id store.ID, r store.Record) error {
 	if err := h.fail["create"]; err != nil {
 		return err
 	}
-	return h.Store.Create(ctx, id, r)
+	err := h.Store.Create(ctx, id, r)
+	if err == nil && h.created != nil {
+		h.created(r)
+	}
+	return err
 }
 
 func (h *hookedStore) Get(ctx context.Context, id store.ID) (store.Record, error) {
@@ -136,6 +233,9 @@ func (h *hookedStore) Update(ctx context.Context, id store.ID, r store.Record) (
 	}
 	if err := h.fail["update"]; err != nil {
 		return store.Record{}, err
+	}
+	if err := h.updates.Load(); err != nil && *err != nil {
+		return store.Record{}, *err
 	}
 	return h.Store.Update(ctx, id, r)
 }
@@ -177,15 +277,20 @@ func newHouse(t *testing.T, change ...func(*session.Config)) *house {
 		t.Fatal(err)
 	}
 	h := &house{
-		capture: &fakeCapture{owners: map[string]string{"alicestoken01": alice, "alicestoken02": alice, "bobstoken0001": bob}},
-		store:   &hookedStore{Store: store.New(memory.New(), ring, nil), fail: map[string]error{}},
-		log:     new(bytes.Buffer),
+		capture: &fakeCapture{
+			owners: map[string]string{"alicestoken01": alice, "alicestoken02": alice, "bobstoken0001": bob},
+			codes:  map[string]string{"alicescode001": alice, "alicescode002": alice, "bobscode00001": bob},
+			grants: map[string]string{},
+		},
+		store: &hookedStore{Store: store.New(memory.New(), ring, nil), fail: map[string]error{}},
+		log:   new(bytes.Buffer),
 	}
 	config := session.Config{
 		Store: h.store, Capture: h.capture,
 		TokenLifetime: lifetime, IdleTimeout: idle, AbsoluteTimeout: absolute, UpstreamTimeout: 10 * time.Second,
-		Forced: limit.Rate{Events: 2, Per: time.Minute},
-		Log:    slog.New(slog.NewJSONHandler(h.log, nil)),
+		RedirectURIs: []string{redirectURI, "https://www.example.com/other"},
+		Forced:       limit.Rate{Events: 2, Per: time.Minute},
+		Log:          slog.New(slog.NewJSONHandler(h.log, nil)),
 	}
 	for _, f := range change {
 		f(&config)
@@ -507,4 +612,13 @@ func TestErrorTellsTheLogButNoSecrets(t *testing.T) {
 	if !strings.Contains(h.log.String(), `"level":"ERROR"`) {
 		t.Errorf("no alarm for the operator:\n%s", h.log.String())
 	}
+}
+
+// failUpdates makes every Update fail with err from now on; nil: no longer.
+func (h *hookedStore) failUpdates(err error) { h.updates.Store(&err) }
+
+// keyOf is a session's key as the names of claims have it.
+func keyOf(id store.ID) string {
+	key := id.Key()
+	return hex.EncodeToString(key[:])
 }

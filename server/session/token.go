@@ -24,6 +24,9 @@ type flight struct {
 
 func (f flight) String() string { return string(f.session[:]) + string(f.token[:]) }
 
+// done reports that the record has another token already.
+func (f flight) done(record store.Record) bool { return record.AccessToken.Hash() != f.token }
+
 // refusal is a token that a page of a session refused.
 type refusal flight
 
@@ -74,7 +77,11 @@ func (s *Service) renew(ctx context.Context, id store.ID, record store.Record, f
 	answer := s.flights.DoChan(key.String(), func() (any, error) {
 		// The caller may leave, but a token that was minted must be stored, or
 		// it would be minted again for the next one.
-		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.UpstreamTimeout+storeTimeout)
+		bound := s.config.UpstreamTimeout + storeTimeout
+		if record.Mode == store.ModeCode {
+			bound = 2 * s.leaseTime() // another's turn, and one's own
+		}
+		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
 		defer cancel()
 		return s.fly(detached, id, key, forced)
 	})
@@ -94,32 +101,42 @@ func (s *Service) renew(ctx context.Context, id store.ID, record store.Record, f
 
 // fly is one renewal. Its result goes to all who wait.
 func (s *Service) fly(ctx context.Context, id store.ID, key flight, forced bool) (grant Grant, err error) {
-	// singleflight would end the process on a panic, and with it everyone
-	// else's session.
-	defer func() {
-		if cause := recover(); cause != nil {
-			s.config.Log.ErrorContext(ctx, "a renewal panicked", "session", Tag(id), "kind", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
-			grant, err = Grant{}, &Error{Code: api.Internal, Detail: "the renewal failed by a fault of the server"}
-		}
-	}()
+	defer s.catch(ctx, &err)
 
 	record, err := s.read(ctx, id)
 	if err != nil {
 		return Grant{}, err
 	}
-	if record.AccessToken.Hash() != key.token {
+	if key.done(record) {
 		return grantOf(record, s.now()), nil
+	}
+	if err := s.rested(key.session); err != nil {
+		return Grant{}, err
 	}
 	if forced {
 		if err := s.admitForced(key); err != nil {
 			return Grant{}, err
 		}
 	}
+	if record.Mode == store.ModeCode {
+		return s.refresh(ctx, id, key)
+	}
 	token, err := s.issue(ctx, record.UUID)
 	if err != nil {
-		return Grant{}, s.issueFailed(ctx, id, record.UUID, err)
+		return Grant{}, s.renewalFailed(ctx, id, record.UUID, err)
 	}
-	return s.keep(ctx, id, record, key, token)
+	return s.keep(ctx, id, record, key, pair{
+		access: token.Access, issued: token.Expires.Add(-s.config.TokenLifetime), expires: token.Expires,
+	})
+}
+
+// catch turns a panic of detached work into an error: in a goroutine of its own
+// it would end the process, and with it everyone else's session.
+func (s *Service) catch(ctx context.Context, err *error) {
+	if cause := recover(); cause != nil {
+		s.config.Log.ErrorContext(ctx, "an exchange or a renewal panicked", "kind", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
+		*err = &Error{Code: api.Internal, Detail: "the server failed by a fault of its own"}
+	}
 }
 
 // admitForced lets the first refusal of a token pass, and counts those that
@@ -133,16 +150,43 @@ func (s *Service) admitForced(key flight) error {
 	return &Error{Code: api.RateLimited, RetryAfter: wait, Detail: "this session has forced too many renewals of the same token; wait, then ask again"}
 }
 
-// keep stores a new token over the one it replaces.
-func (s *Service) keep(ctx context.Context, id store.ID, record store.Record, key flight, token capture.Token) (Grant, error) {
-	// Capture may have used up the time of the flight; what it gave is stored
-	// all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+// pair is what Capture gave: an access token, its life, and, in a server-side
+// session, the refresh token for the next one.
+type pair struct {
+	access, refresh secret.String
+	issued, expires time.Time
+}
+
+// keep stores a new pair over the one it replaces. Capture may have used up the
+// time of the flight; what it gave is stored all the same.
+func (s *Service) keep(ctx context.Context, id store.ID, record store.Record, key flight, got pair) (Grant, error) {
+	ctx = context.WithoutCancel(ctx)
+	if record.Mode == store.ModeToken {
+		return s.keepOnce(ctx, id, record, key, got)
+	}
+	// Trouble of the store must not cost the session: the pair that is being
+	// replaced is worth nothing any more.
+	ctx, cancel := context.WithTimeout(ctx, pairTimeout)
 	defer cancel()
 	for {
-		record.AccessToken = token.Access
-		record.AccessIssued = token.Expires.Add(-s.config.TokenLifetime)
-		record.AccessExpires = token.Expires
+		grant, err := s.keepOnce(ctx, id, record, key, got)
+		var failure *Error
+		if !errors.As(err, &failure) || failure.Code != api.StoreUnavailable {
+			return grant, err
+		}
+		if sleep(ctx, pollInterval) != nil {
+			s.config.Log.ErrorContext(ctx, "what a refresh gave could not be stored; the session ends with its present token", "session", Tag(id), "cause", err)
+			return Grant{}, err
+		}
+	}
+}
+
+func (s *Service) keepOnce(ctx context.Context, id store.ID, record store.Record, key flight, got pair) (Grant, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for {
+		record.AccessToken, record.RefreshToken = got.access, got.refresh
+		record.AccessIssued, record.AccessExpires = got.issued, got.expires
 		kept, err := s.config.Store.Update(ctx, id, record)
 		switch {
 		case err == nil:
@@ -156,7 +200,7 @@ func (s *Service) keep(ctx context.Context, id store.ID, record store.Record, ke
 		if record, err = s.read(ctx, id); err != nil {
 			return Grant{}, err
 		}
-		if record.AccessToken.Hash() != key.token {
+		if key.done(record) {
 			return grantOf(record, s.now()), nil // another replica's token is as good
 		}
 	}

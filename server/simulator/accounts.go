@@ -20,6 +20,7 @@ type account struct {
 	profile Profile
 	saves   []Profile
 	tokens  []string // oldest first
+	refresh []string // refresh tokens that were not used, oldest first
 }
 
 type token struct {
@@ -33,17 +34,34 @@ const (
 	maxSaves  = 100
 )
 
+// promise is the code of a login: tokens for whoever proves to be the page's
+// server.
+type promise struct {
+	uuid, redirectURI string
+	expires           time.Time
+}
+
+// grant is what a refresh token stands for.
+type grant struct {
+	uuid    string
+	deleted bool
+}
+
 // accounts are the users and their tokens; Service.mu guards them.
 type accounts struct {
 	byUUID  map[string]*account
 	byEmail map[string]string // to the uuid
 	tokens  map[string]token
+	codes   map[string]promise
+	refresh map[string]grant
 }
 
 func (a *accounts) init() {
 	a.byUUID = make(map[string]*account)
 	a.byEmail = make(map[string]string)
 	a.tokens = make(map[string]token)
+	a.codes = make(map[string]promise)
+	a.refresh = make(map[string]grant)
 }
 
 // open returns the uuid of the user with this address, new if need be. A
@@ -74,6 +92,69 @@ func (a *accounts) mint(uuid string, expires time.Time) string {
 		user.tokens = user.tokens[1:]
 	}
 	return minted
+}
+
+// promise gives a user that exists a code. Codes that died unused are forgotten
+// here, one login's worth of work at a time.
+func (a *accounts) promise(uuid, redirectURI string, now time.Time) string {
+	for code, kept := range a.codes {
+		// A while after its end: until then it answers that it has expired.
+		if now.Sub(kept.expires) > time.Hour {
+			delete(a.codes, code)
+		}
+	}
+	code := newToken()
+	a.codes[code] = promise{uuid, redirectURI, now.Add(CodeLifetime)}
+	return code
+}
+
+// grant gives a user that exists a refresh token; the oldest of too many is
+// forgotten.
+func (a *accounts) grant(uuid string) string {
+	user := a.byUUID[uuid]
+	granted := newToken()
+	a.refresh[granted] = grant{uuid: uuid}
+	user.refresh = append(user.refresh, granted)
+	if len(user.refresh) > maxTokens {
+		delete(a.refresh, user.refresh[0])
+		user.refresh = user.refresh[1:]
+	}
+	return granted
+}
+
+// spend says whose code this is, and ends it, unless it was not for this
+// redirectURI.
+func (a *accounts) spend(code, redirectURI string, now time.Time) (uuid string, refused *refusal) {
+	kept, ok := a.codes[code]
+	switch {
+	case !ok:
+		return "", &refusal{200, "code"}
+	case !now.Before(kept.expires):
+		return "", &refusal{number: 415}
+	case kept.redirectURI != redirectURI:
+		return "", &refusal{420, "redirect_uri"}
+	case a.byUUID[kept.uuid] == nil:
+		return "", &refusal{number: 310}
+	}
+	delete(a.codes, code)
+	return kept.uuid, nil
+}
+
+// rotate says whose refresh token this is, and ends it.
+func (a *accounts) rotate(refresh string) (uuid string, refused *refusal) {
+	kept, ok := a.refresh[refresh]
+	user := a.byUUID[kept.uuid]
+	switch {
+	case !ok:
+		return "", &refusal{200, "refresh_token"}
+	case user == nil:
+		return "", &refusal{number: 310}
+	case kept.deleted:
+		return "", &refusal{number: 413}
+	}
+	delete(a.refresh, refresh)
+	user.refresh = slices.DeleteFunc(user.refresh, func(v string) bool { return v == refresh })
+	return kept.uuid, nil
 }
 
 // expire ends tokens at or before now; dead ones stay as they are.
@@ -113,13 +194,57 @@ func (s *Service) SignIn(email, displayName string) (uuid, accessToken string) {
 	return data.UUID, accessToken
 }
 
+// SignInCode signs a user in as the Registration UI would with responseType
+// code, without a call in the log.
+func (s *Service) SignInCode(email, displayName, redirectURI string) (uuid, code string) {
+	data, code := s.openAndPromise(email, displayName, redirectURI)
+	return data.UUID, code
+}
+
+// RefreshToken is the newest refresh token of a user that was not used; empty
+// if there is none.
+func (s *Service) RefreshToken(uuid string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	user, ok := s.accounts.byUUID[uuid]
+	if !ok || len(user.refresh) == 0 {
+		return ""
+	}
+	return user.refresh[len(user.refresh)-1]
+}
+
+// DeleteGrants takes back what a user has granted: the refresh tokens answer
+// 413 from here on.
+func (s *Service) DeleteGrants(uuid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for value, kept := range s.accounts.refresh {
+		if kept.uuid == uuid {
+			kept.deleted = true
+			s.accounts.refresh[value] = kept
+		}
+	}
+}
+
+func (s *Service) openAndPromise(email, displayName, redirectURI string) (userData, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data := s.open(email, displayName)
+	return data, s.accounts.promise(data.UUID, redirectURI, s.now())
+}
+
 func (s *Service) openAndMint(email, displayName string) (userData, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	data := s.open(email, displayName)
+	return data, s.accounts.mint(data.UUID, s.now().Add(s.tokenLifetime))
+}
+
+// open needs s.mu.
+func (s *Service) open(email, displayName string) userData {
 	uuid := s.accounts.open(email, displayName)
 	profile := s.accounts.byUUID[uuid].profile
-	return userData{uuid, profile.DisplayName, profile.Email},
-		s.accounts.mint(uuid, s.now().Add(s.tokenLifetime))
+	return userData{uuid, profile.DisplayName, profile.Email}
 }
 
 // Expire ends a token's life now: it answers 414 from here on. It is false if

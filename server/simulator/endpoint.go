@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -14,6 +15,10 @@ const (
 	EndpointSignIn  = "ui/signin"
 	EndpointProfile = "ui/profile"
 	EndpointSave    = "ui/profile/save"
+
+	// The two grants of POST /oauth/token count as two endpoints.
+	EndpointExchange = "oauth/token " + grantCode
+	EndpointRefresh  = "oauth/token " + grantRefresh
 )
 
 // maxBody is the largest request body that is read, in bytes.
@@ -50,6 +55,15 @@ var errorNames = map[int]string{
 // endpoint wraps the work of one endpoint with what every call goes through:
 // the log, the outage and the faults.
 func (s *Service) endpoint(name string, work func(*http.Request) (any, *refusal)) http.Handler {
+	return s.wrap(func([]byte) string { return name }, ordinaryStatus, work)
+}
+
+// ordinaryStatus is the HTTP status of errors (contract section 4).
+func ordinaryStatus(int) int { return http.StatusOK }
+
+// wrap is endpoint for a route whose body names the endpoint, and whose errors
+// have the status that their number gives them.
+func (s *Service) wrap(named func(body []byte) string, status func(number int) int, work func(*http.Request) (any, *refusal)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The body is read before any fault: net/http notices that a client has
 		// gone only once it has the whole request.
@@ -60,6 +74,7 @@ func (s *Service) endpoint(name string, work func(*http.Request) (any, *refusal)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 
+		name := named(body)
 		answer := &recorder{ResponseWriter: w}
 		done := s.begin(name)
 		outcome := OutcomeFault
@@ -77,14 +92,17 @@ func (s *Service) endpoint(name string, work func(*http.Request) (any, *refusal)
 		}
 		switch {
 		case fault.Number != 0:
-			refuse(answer, refusal{fault.Number, fault.Argument}, fault.Status)
+			refuse(answer, refusal{fault.Number, fault.Argument}, cmp.Or(fault.Status, status(fault.Number)))
 		case fault.Answer != nil:
 			fault.Answer.ServeHTTP(answer, r)
+		case fault.Lost:
+			work(r)
+			Reset().ServeHTTP(answer, r)
 		default:
 			result, refused := work(r)
 			if refused != nil {
 				outcome = OutcomeError
-				refuse(answer, *refused, 0)
+				refuse(answer, *refused, status(refused.number))
 				return
 			}
 			outcome = OutcomeOK
@@ -113,10 +131,7 @@ func refuse(answer *recorder, r refusal, status int) {
 		Stat: "error", Code: r.number, Error: name, Argument: r.argument,
 		Description: "simulated", RequestID: newToken(),
 	}
-	switch status {
-	case 0:
-		status = http.StatusOK
-	case http.StatusBadRequest, http.StatusUnauthorized:
+	if status == http.StatusBadRequest || status == http.StatusUnauthorized {
 		body.Error, body.SubError = "invalid_request", name
 	}
 	writeJSON(answer, status, body)

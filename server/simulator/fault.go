@@ -8,7 +8,7 @@ import (
 )
 
 // Fault is trouble ordered for an endpoint: latency, and then an error number,
-// an answer of its own, or, with neither, the ordinary answer.
+// an answer of its own, a lost one, or, with none of these, the ordinary answer.
 type Fault struct {
 	// Endpoint is one of the Endpoint constants; empty means any of them.
 	Endpoint string
@@ -19,9 +19,12 @@ type Fault struct {
 	// Number is an error number of Capture, with its argument_name.
 	Number   int
 	Argument string
-	// Status is the HTTP status of Number; 0 means 200, as of ordinary errors.
-	// With 400 or 401 the error has the shape of those of oauth/*.
+	// Status is the HTTP status of Number; 0 means the one of the endpoint's own
+	// errors. With 400 or 401 the error has the shape of those of oauth/*.
 	Status int
+	// Lost has the endpoint do its work and then drop the connection: nobody
+	// hears the answer.
+	Lost bool
 	// Answer answers in the endpoint's place; see [HTML], [Body], [Reset] and
 	// [TooMany].
 	Answer http.Handler

@@ -1,8 +1,9 @@
 // Package simulator is a stand-in for the Capture service, for the demo and
 // for tests. It has three faces:
 //
-//   - the Capture API of contract section 4, as far as client-side sessions
-//     need it: POST /entity and POST /access/getAccessToken;
+//   - the Capture API of contract section 4, as far as sessions need it: POST
+//     /entity, POST /access/getAccessToken, and POST /oauth/token, with codes
+//     that work once and for [CodeLifetime], and refresh tokens that work once;
 //   - what the stand-in Registration UI calls from a browser, our own
 //     invention, JSON, below /ui/: sign in, load a profile, save it;
 //   - control, JSON, below /control/: expire or invalidate a token, switch the
@@ -27,6 +28,9 @@ const (
 	DefaultTokenLifetime = time.Hour
 )
 
+// CodeLifetime is how long the code of a login lives.
+const CodeLifetime = 30 * time.Second
+
 // Client is an API client of the simulated application. The page's clientId is
 // one as well; without a secret it cannot prove itself.
 type Client struct {
@@ -34,6 +38,8 @@ type Client struct {
 	Secret secret.String
 	// AccessIssuer is the feature that lets a client mint a token for any user.
 	AccessIssuer bool
+	// Login is the feature that lets a client call oauth/token.
+	Login bool
 }
 
 // Options describe the simulated application. The zero value has no clients:
@@ -95,6 +101,7 @@ func New(options Options) *Service {
 
 	s.mux.Handle("POST /"+EndpointEntity, s.endpoint(EndpointEntity, s.entity))
 	s.mux.Handle("POST /"+EndpointIssue, s.endpoint(EndpointIssue, s.getAccessToken))
+	s.mux.Handle("POST /oauth/token", s.wrap(grantEndpoint, oauthStatus, s.oauthToken))
 	s.mux.Handle("POST /"+EndpointSignIn, s.endpoint(EndpointSignIn, s.signIn))
 	s.mux.Handle("POST /"+EndpointProfile, s.endpoint(EndpointProfile, s.profile))
 	s.mux.Handle("POST /"+EndpointSave, s.endpoint(EndpointSave, s.save))

@@ -25,6 +25,8 @@ import (
 const (
 	issuerID     = "issuer-client"
 	issuerSecret = "issuersecretvalue"
+	loginID      = "login-client"
+	loginSecret  = "loginsecretvalue"
 )
 
 // clock is a settable clock.
@@ -38,6 +40,7 @@ func newService(change func(*simulator.Options)) (*simulator.Service, *clock) {
 		Clients: []simulator.Client{
 			{ID: "page-client"},
 			{ID: issuerID, Secret: secret.New(issuerSecret), AccessIssuer: true},
+			{ID: loginID, Secret: secret.New(loginSecret), Login: true},
 			{ID: "plain-client", Secret: secret.New("plainsecretvalue")},
 		},
 		TokenLifetime: 40 * time.Second,
@@ -708,7 +711,7 @@ func TestRoutes(t *testing.T) {
 	}{
 		{http.MethodGet, "/entity", 405},
 		{http.MethodPost, "/control/calls", 405},
-		{http.MethodPost, "/oauth/token", 404},
+		{http.MethodGet, "/oauth/token", 405},
 		{http.MethodGet, "/", 404},
 	} {
 		recorder := httptest.NewRecorder()

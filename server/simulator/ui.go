@@ -24,8 +24,10 @@ type userData struct {
 // signIn is POST /ui/signin.
 func (s *Service) signIn(r *http.Request) (any, *refusal) {
 	var body struct {
-		Email       string `json:"email"`
-		DisplayName string `json:"displayName"`
+		Email        string `json:"email"`
+		DisplayName  string `json:"displayName"`
+		ResponseType string `json:"responseType"` // token, the default, or code
+		RedirectURI  string `json:"redirectUri"`  // with code
 	}
 	if refused := readJSON(r, &body); refused != nil {
 		return nil, refused
@@ -39,12 +41,24 @@ func (s *Service) signIn(r *http.Request) (any, *refusal) {
 	case len(displayName) > maxSaved:
 		return nil, &refusal{200, "displayName"}
 	}
-	data, accessToken := s.openAndMint(email, displayName)
-	return struct {
+	answer := struct {
 		Stat        string   `json:"stat"`
-		AccessToken string   `json:"accessToken"`
+		AccessToken string   `json:"accessToken,omitempty"`
+		Code        string   `json:"authorizationCode,omitempty"`
 		UserData    userData `json:"userData"`
-	}{"ok", accessToken, data}, nil
+	}{Stat: "ok"}
+	switch body.ResponseType {
+	case "", "token":
+		answer.UserData, answer.AccessToken = s.openAndMint(email, displayName)
+	case "code":
+		if body.RedirectURI == "" {
+			return nil, &refusal{100, "redirectUri"}
+		}
+		answer.UserData, answer.Code = s.openAndPromise(email, displayName, body.RedirectURI)
+	default:
+		return nil, &refusal{200, "responseType"}
+	}
+	return answer, nil
 }
 
 // profile is POST /ui/profile.

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/simulator"
+)
+
+// exchange signs in with a code.
+func (p *page) exchange(t *testing.T, code string) api.TokenAnswer {
+	t.Helper()
+	var answer api.TokenAnswer
+	status, err := p.post(t.Context(), api.PathSession, api.OpenRequest{AuthorizationCode: code, RedirectURI: testRedirect}, &answer)
+	if err != nil || status != http.StatusCreated {
+		t.Fatalf("login: %d %v", status, err)
+	}
+	return answer
+}
+
+// The bar: SIGKILL right after an answered refresh, a hundred times, the real
+// program on its real store. Capture takes each refresh token once: if the
+// newest one were not in the store, the next refresh would end the session.
+func TestRefreshTokensSurviveKill(t *testing.T) {
+	service, url := upstream(t)
+	uuid, code := service.SignInCode("ada@example.com", "Ada", testRedirect)
+	env := serving(url, filepath.Join(t.TempDir(), "keepalive.db"), serverSide("RATE_FORCED=off")...)
+	server := start(t, env)
+	browser := newPage(t, server.public)
+	token := browser.exchange(t, code).AccessToken
+	for round := range 100 {
+		var answer api.TokenAnswer
+		if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &answer); err != nil || status != http.StatusOK {
+			t.Fatalf("round %d: %d %v\n%s", round, status, err, server.log())
+		}
+		if err := server.command.Process.Kill(); err != nil { // SIGKILL
+			t.Fatal(err)
+		}
+		if answer.AccessToken == token || service.TokenOwner(answer.AccessToken) != uuid {
+			t.Fatalf("round %d: the answer holds no new token of the user", round)
+		}
+		token = answer.AccessToken
+		_ = server.command.Wait() // the error is the signal
+		server = start(t, env)
+		browser = browser.at(server.public)
+	}
+	if got := service.Count(simulator.EndpointRefresh); got != 100 {
+		t.Errorf("%d refreshes, want 100", got)
+	}
+	// The hundredth pair is there as well.
+	var last api.TokenAnswer
+	if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &last); err != nil || status != http.StatusOK {
+		t.Errorf("after the last kill: %d %v", status, err)
+	}
+}
+
+// The real program, both clients, from login to revocation. Whatever is secret
+// is a sentinel, and no log has it.
+func TestRevokeCommand(t *testing.T) {
+	service, url := upstream(t)
+	uuid, code := service.SignInCode("ada@example.com", "Ada", testRedirect)
+	_, again := service.SignInCode("ada@example.com", "Ada", testRedirect)
+	_, bobs := service.SignIn("bob@example.com", "Bob")
+	env := serving(url, filepath.Join(t.TempDir(), "keepalive.db"), serverSide("AUTH_TOKEN_HEADER=true")...)
+	server := start(t, env)
+	phone, laptop, bob := newPage(t, server.public), newPage(t, server.public), newPage(t, server.public)
+	first := phone.exchange(t, code)
+	second := laptop.exchange(t, again)
+	bob.login(t, bobs)
+
+	// A proxy asks whose session it is.
+	response := authorize(t, server, laptop)
+	if response.StatusCode != http.StatusNoContent || response.Header.Get("X-Capture-Uuid") != uuid || response.Header.Get("X-Capture-Access-Token") != second.AccessToken {
+		t.Errorf("/auth: %s, X-Capture-Uuid %q", response.Status, response.Header.Get("X-Capture-Uuid"))
+	}
+	if got := get(t, server.public+"/auth"); got != http.StatusNotFound {
+		t.Errorf("/auth on the public listener: %d", got)
+	}
+
+	admin := "KEEPALIVE_ADMIN_LISTEN=" + strings.TrimPrefix(server.admin, "http://")
+	var stdout, stderr output
+	if code := run(t.Context(), []string{"revoke", "--uuid", uuid}, []string{admin}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "have ended") {
+		t.Errorf("revoke: exit %d, %s%s", code, stdout.String(), stderr.String())
+	}
+	for name, each := range map[string]*page{"phone": phone, "laptop": laptop} {
+		var problem api.Problem
+		if status, err := each.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &problem); err != nil || status != http.StatusUnauthorized || problem.Code != api.SessionEnded {
+			t.Errorf("%s after the revocation: %d %s %v", name, status, problem.Code, err)
+		}
+		if response := authorize(t, server, each); response.StatusCode != http.StatusUnauthorized {
+			t.Errorf("/auth for the %s after the revocation: %s", name, response.Status)
+		}
+	}
+	var kept api.TokenAnswer
+	if status, err := bob.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &kept); err != nil || status != http.StatusOK {
+		t.Errorf("bob: %d %v", status, err)
+	}
+
+	log := server.log()
+	if !strings.Contains(log, `"event":"revoked"`) {
+		t.Errorf("no audit line:\n%s", log)
+	}
+	for i, hidden := range []string{
+		code, again, first.AccessToken, second.AccessToken, service.RefreshToken(uuid), uuid, loginSecret, testSecret,
+		cookieOf(t, phone), cookieOf(t, laptop),
+	} {
+		if hidden == "" || strings.Contains(log, hidden) {
+			t.Errorf("secret %d, %q, is in the log, or was never there", i, hidden)
+		}
+	}
+}
+
+func cookieOf(t *testing.T, p *page) string {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodGet, p.base, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cookie := range p.client.Jar.Cookies(r.URL) {
+		if cookie.Name == "keepalive" {
+			return cookie.Value
+		}
+	}
+	t.Fatal("there is no cookie")
+	return ""
+}
+
+// authorize asks as a reverse proxy does, with the page's cookie.
+func authorize(t *testing.T, server *process, p *page) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.admin+"/auth", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Cookie", "theme=dark; keepalive="+cookieOf(t, p))
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	return response
+}
+
+func TestRevokeCommandFailsClearly(t *testing.T) {
+	nobody := httptest.NewServer(http.NotFoundHandler())
+	address := strings.TrimPrefix(nobody.URL, "http://")
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = json.NewEncoder(w).Encode(api.Problem{Code: api.StoreUnavailable, Detail: "the store is away"})
+	}))
+	defer refusing.Close()
+	for _, tc := range []struct {
+		name, admin, says string
+	}{
+		{"no address", "9090", "KEEPALIVE_ADMIN_LISTEN"},
+		{"another program", address, "no listener of this program"},
+		{"the store is down", strings.TrimPrefix(refusing.URL, "http://"), "the store is away (store_unavailable)"},
+	} {
+		var stdout, stderr output
+		code := run(t.Context(), []string{"revoke", "-uuid", "u"}, []string{"KEEPALIVE_ADMIN_LISTEN=" + tc.admin}, &stdout, &stderr)
+		if code != exitError || !strings.Contains(stderr.String(), tc.says) || stdout.String() != "" {
+			t.Errorf("%s: exit %d, %q, %q should say %q", tc.name, code, stdout.String(), stderr.String(), tc.says)
+		}
+	}
+	nobody.Close()
+	var stdout, stderr output
+	code := run(t.Context(), []string{"revoke", "-uuid", "u"}, []string{"KEEPALIVE_ADMIN_LISTEN=" + address}, &stdout, &stderr)
+	if code != exitError || !strings.Contains(stderr.String(), "cannot be reached") || !strings.Contains(stderr.String(), "nothing is known to have ended") {
+		t.Errorf("nobody there: exit %d, %q", code, stderr.String())
+	}
+}
+
+func TestAdminAddress(t *testing.T) {
+	for listen, want := range map[string]string{
+		"":               "127.0.0.1:9090",
+		"127.0.0.1:9191": "127.0.0.1:9191",
+		"10.1.2.3:9090":  "10.1.2.3:9090",
+		":9090":          "localhost:9090",
+		"0.0.0.0:9090":   "localhost:9090",
+		"[::]:9090":      "localhost:9090",
+		"[::1]:9090":     "[::1]:9090",
+	} {
+		if got, err := adminAddress([]string{"KEEPALIVE_ADMIN_LISTEN=" + listen}); err != nil || got != want {
+			t.Errorf("listening on %q: %q, %v; want %q", listen, got, err, want)
+		}
+	}
+}
+
+// The demo does both: the page chooses, and its own address is the redirectUri.
+func TestDemoWithACode(t *testing.T) {
+	base := demonstrate(t, "-life", "1h")
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Timeout: patience, Transport: new(http.Transport), Jar: jar}
+	defer client.CloseIdleConnections()
+	call := func(path, body string, answer any) int {
+		r, err := http.NewRequest(http.MethodPost, base+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", base)
+		r.Header.Set("X-Keepalive", "1")
+		r.Header.Set("Content-Type", "application/json")
+		response, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode
+	}
+	var signedIn struct{ AccessToken, AuthorizationCode string }
+	call("/capture/ui/signin", `{"email":"ada@example.com","responseType":"code","redirectUri":"`+base+`/"}`, &signedIn)
+	if signedIn.AuthorizationCode == "" || signedIn.AccessToken != "" {
+		t.Fatalf("the sign-in gave a code: %v, a token: %v", signedIn.AuthorizationCode != "", signedIn.AccessToken != "")
+	}
+	var opened, renewed api.TokenAnswer
+	if status := call("/keepalive/session", `{"authorizationCode":"`+signedIn.AuthorizationCode+`","redirectUri":"`+base+`/"}`, &opened); status != http.StatusCreated {
+		t.Fatalf("login: %d", status)
+	}
+	if status := call("/keepalive/session/token", `{"reason":"invalid","have":"`+opened.AccessToken+`"}`, &renewed); status != http.StatusOK || renewed.AccessToken == opened.AccessToken {
+		t.Errorf("refresh: %d", status)
+	}
+	response, err := client.Get(base + "/capture/control/calls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var log struct{ Calls []struct{ Endpoint string } }
+	if err := json.NewDecoder(response.Body).Decode(&log); err != nil {
+		t.Fatal(err)
+	}
+	var endpoints []string
+	for _, call := range log.Calls {
+		endpoints = append(endpoints, call.Endpoint)
+	}
+	if want := []string{simulator.EndpointSignIn, simulator.EndpointExchange, simulator.EndpointEntity, simulator.EndpointRefresh}; !slices.Equal(endpoints, want) {
+		t.Errorf("the calls were %q, want %q", endpoints, want)
+	}
+}

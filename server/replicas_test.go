@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/simulator"
+	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
+)
+
+// replicas are two real processes on one real Redis.
+func replicas(t *testing.T) (service *simulator.Service, servers [2]*process) {
+	t.Helper()
+	service, url := upstream(t)
+	env := serving(url, "", serverSide("STORE="+redistest.Start(t).URL(), "RATE_LOGIN=off")...)
+	return service, [2]*process{start(t, env), start(t, env)}
+}
+
+// got is what one of many callers heard.
+type got struct {
+	status int
+	answer struct {
+		api.TokenAnswer
+		Code api.Code
+	}
+	err error
+}
+
+// together makes n calls at once, by turns at each of the servers.
+func together(n int, browsers []*page, path string, body any) []got {
+	all := make([]got, n)
+	var group sync.WaitGroup
+	for i := range all {
+		group.Go(func() {
+			one := &all[i]
+			one.status, one.err = browsers[i%len(browsers)].post(context.Background(), path, body, &one.answer)
+		})
+	}
+	group.Wait()
+	return all
+}
+
+// The bars: a code that is posted fifty times to two processes is exchanged
+// once; fifty requests at both, with a Capture that takes 5 s and each refresh
+// token once, are one refresh, and the session lives.
+func TestTwoProcesses(t *testing.T) {
+	service, servers := replicas(t)
+	uuid, code := service.SignInCode("ada@example.com", "Ada", testRedirect)
+	first := newPage(t, servers[0].public)
+	both := []*page{first, first.at(servers[1].public)}
+
+	service.Fail(simulator.Fault{Endpoint: simulator.EndpointExchange, Times: 1, Delay: 300 * time.Millisecond})
+	var token string
+	used := 0
+	for _, one := range together(50, both, api.PathSession, api.OpenRequest{AuthorizationCode: code}) {
+		switch {
+		case one.err != nil:
+			t.Fatal(one.err)
+		case one.status == http.StatusCreated:
+			token = one.answer.AccessToken
+		case one.status == http.StatusConflict && one.answer.Code == api.CodeUsed:
+			used++
+		}
+	}
+	if token == "" || used != 49 || service.Count(simulator.EndpointExchange) != 1 {
+		t.Fatalf("a session: %v, told that the code was used: %d, exchanges: %d; want one, 49, 1", token != "", used, service.Count(simulator.EndpointExchange))
+	}
+
+	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Delay: 5 * time.Second})
+	answers := together(50, both, api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token})
+	for _, one := range answers {
+		if one.err != nil || one.status != http.StatusOK || one.answer.AccessToken == token || one.answer.AccessToken != answers[0].answer.AccessToken {
+			t.Fatalf("%d %s %v, the old token: %v, another than the first caller's: %v", one.status, one.answer.Code, one.err,
+				one.answer.AccessToken == token, one.answer.AccessToken != answers[0].answer.AccessToken)
+		}
+	}
+	if n := service.Count(simulator.EndpointRefresh); n != 1 {
+		t.Errorf("%d refreshes, want 1", n)
+	}
+
+	// The session lives at both, and the newest refresh token is in the store.
+	for i, browser := range both {
+		have := answers[0].answer.AccessToken
+		if i > 0 {
+			have = token
+		}
+		var next got
+		next.status, next.err = browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: have}, &next.answer)
+		if next.err != nil || next.status != http.StatusOK || service.TokenOwner(next.answer.AccessToken) != uuid {
+			t.Fatalf("the next refresh, at server %d: %d %s %v", i, next.status, next.answer.Code, next.err)
+		}
+		token = next.answer.AccessToken
+	}
+	if n := service.Count(simulator.EndpointRefresh); n != 3 {
+		t.Errorf("%d refreshes, want 3", n)
+	}
+}
+
+// The bar: logout at one process during a 2 s refresh at the other. It is
+// answered in less than half a second, and the session is over everywhere.
+func TestLogoutDuringARefreshElsewhere(t *testing.T) {
+	service, servers := replicas(t)
+	_, code := service.SignInCode("ada@example.com", "Ada", testRedirect)
+	here := newPage(t, servers[0].public)
+	there := here.at(servers[1].public)
+	token := here.exchange(t, code).AccessToken
+	cookie := cookieOf(t, here)
+
+	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Delay: 2 * time.Second})
+	waiting := make(chan got, 1)
+	go func() {
+		var one got
+		one.status, one.err = here.post(context.Background(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &one.answer)
+		waiting <- one
+	}()
+	ticks := time.NewTicker(5 * time.Millisecond)
+	defer ticks.Stop()
+	for deadline := time.Now().Add(patience); service.Count(simulator.EndpointRefresh) == 0; <-ticks.C {
+		if time.Now().After(deadline) {
+			t.Fatal("there is no refresh")
+		}
+	}
+
+	began := time.Now()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, there.base+"/keepalive"+api.PathSession, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Origin", testOrigin)
+	r.Header.Set("X-Keepalive", "1")
+	response, err := there.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if took := time.Since(began); response.StatusCode != http.StatusNoContent || took >= 500*time.Millisecond {
+		t.Errorf("logout: %s after %v", response.Status, took)
+	}
+	if one := <-waiting; one.err != nil || one.status != http.StatusUnauthorized || one.answer.Code != api.SessionEnded || one.answer.AccessToken != "" {
+		t.Errorf("the waiting caller: %d %s %v, a token: %v", one.status, one.answer.Code, one.err, one.answer.AccessToken != "")
+	}
+	// Whoever kept the cookie has nothing.
+	for _, server := range servers {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.public+"/keepalive"+api.PathToken, strings.NewReader(`{"reason":"start"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", testOrigin)
+		r.Header.Set("X-Keepalive", "1")
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Cookie", "keepalive="+cookie)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusUnauthorized {
+			t.Errorf("with the old cookie: %s, want 401", response.Status)
+		}
+	}
+}
