@@ -45,6 +45,12 @@ export interface Options {
    * is or an event needs it, "now" at once.
    */
   load?: "idle" | "due" | "now";
+  /**
+   * Where the token is kept in server-side sessions (responseType "code"). "always" (default): in
+   * localStorage, as the Registration UI has it. "onDemand": there only while a screen that needs it is
+   * shown; the session lives in the cookie alone.
+   */
+  clientSession?: "always" | "onDemand";
   /** Makes the UI's start() wait, at most 5 s, while a stale token is renewed. Default false. */
   hold?: boolean;
   /**
@@ -106,6 +112,7 @@ export type Reason =
   | "refused_again"
   | "grant_refused"
   | "identity_mismatch"
+  | "code_used"
   // why a session ended, or soon will
   | "idle_limit"
   | "absolute_limit"

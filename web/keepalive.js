@@ -14,25 +14,28 @@
   const GUARD_BOUND = 15000; // last resort: the module's own bound is shorter
 
   // What we hear of the UI: first the events whose handlers of the page the
-  // guard keeps back, then others that start the module at once, then the rest.
+  // guard keeps back, then others that mean nothing where nobody is signed in,
+  // then more that start the module at once, then the rest.
   const EVENTS = (
     "ExpiredToken InvalidToken AccessDenied " +
-    "SessionEnded SessionNotFound LoginSuccess RegistrationSuccess EmailVerificationSuccess SessionCreated " +
+    "SessionNotFound SessionEnded " +
+    "LoginSuccess RegistrationSuccess EmailVerificationSuccess SessionCreated " +
     "FederateRefreshedToken SaveFailed ProfileSaveFailed " +
-    "SessionFound SaveSuccess ProfileSaveSuccess RenderComplete"
+    "SessionFound SaveSuccess ProfileSaveSuccess ScreenShow RenderComplete"
   ).split(" ").map((name) => "onCapture" + name);
   const GUARDED = EVENTS.slice(0, 3);
-  const ENDED = EVENTS[3];
-  const MISSING = EVENTS[4];
+  const ENDED = EVENTS[4];
   const NEEDED = EVENTS.slice(0, 12);
   const NOTICES = "renewed renewerror warning stayed expired signedout identitychanged";
 
   const flag = [(v) => v === !!v, "true or false"];
   const seconds = [(v) => v === +v && v >= 0 && v <= 86400, "seconds, 0 to 86400"];
+  const only = (...list) => [(v) => list.includes(v), "one of " + list];
   const OPTIONS = {
     endpoint: ["/keepalive", (v) => v && typeof v === "string" && url(v), "an http(s) URL or path without query"],
     margin: [0, ...seconds],
-    load: ["idle", (v) => ["idle", "due", "now"].includes(v), '"idle", "due" or "now"'],
+    load: ["idle", ...only("idle", "due", "now")],
+    clientSession: ["always", ...only("always", "onDemand")],
     hold: [false, ...flag],
     guard: [true, ...flag],
     resubmit: [true, ...flag],
@@ -49,7 +52,6 @@
   let restarts = 0;
   let epoch = 0; // tells a module that was stopped from the one that runs
   let lastId = 0;
-  let wantedScreen = "";
   let lastInput = -Infinity;
   let open = null; // the group of guarded calls of the event being dispatched
   let queue = [];
@@ -79,8 +81,11 @@
   // anonymous: nothing says that this browser has a session. Then there is
   // nothing to load for, and nobody to ask. The cookie is not the session's,
   // which no script can read: it only says that there is one.
-  const traces = () => read(TOKEN) || read(MARK);
+  // The mark counts when it names a token or a sign-out still to be seen
+  // through; what a sign-out leaves does not.
+  const traces = () => read(TOKEN) || /^1 \w|true$/.test(read(MARK));
   const anonymous = () =>
+    !loading &&
     !traces() && !/keepalive-here=/.test(document.cookie) && options.endpoint.startsWith(location.origin);
   const note = (message) => {
     notes.push({ at: Date.now(), event: "loader", message });
@@ -95,7 +100,7 @@
       const g = { id: ++lastId, name, calls: [] };
       open = g;
       held.set(g.id, g);
-      queueMicrotask(() => open === g && (open = null));
+      queueMicrotask(() => (open = null));
       setTimeout(() => release(g.id, true), GUARD_BOUND);
     }
     return open;
@@ -105,7 +110,7 @@
     if (!g) return;
     held.delete(id);
     g.deliver = deliver;
-    if (deliver) g.calls.forEach((call) => attempt(call));
+    for (const call of deliver ? g.calls : []) attempt(call);
   };
   const guard = (name, event) => {
     const { addHandler: add, removeHandler: remove } = event;
@@ -115,7 +120,7 @@
       if (typeof fn !== "function") return add.call(this, fn, ...rest);
       const wrapped = function (...args) {
         const call = () => fn.apply(this, args);
-        if (!options?.guard || aside) return call();
+        if (!options?.guard || aside || anonymous()) return call();
         const g = group(name);
         if (g.deliver) call();
         else if (g.deliver === undefined) g.calls.push(call);
@@ -129,7 +134,8 @@
   };
 
   const hear = (name, payload) => {
-    const info = { gesture: performance.now() - lastInput < 1000, wanted: wantedScreen };
+    if (EVENTS.indexOf(name) < 5 && anonymous()) return;
+    const info = { gesture: performance.now() - lastInput < 1000 };
     if (options.guard && GUARDED.includes(name)) info.held = group(name).id;
     // Before the module is there a sign-out cannot wait for it: most leave the
     // page. After a token event without a gesture it may be the page's own
@@ -142,7 +148,7 @@
     if (module) attempt(() => module.event(...event), failed);
     else {
       queue.push(event);
-      if (NEEDED.includes(event[0]) && !(event[0] === MISSING && anonymous())) load();
+      if (NEEDED.includes(event[0])) load();
     }
   };
 
@@ -162,7 +168,7 @@
     if (!ui || hooked.has(ui)) return;
     hooked.add(ui);
     wrap(ui, "renderScreen", (render, screen) => {
-      wantedScreen = screen;
+      feed("render", { screen });
       return render();
     });
     if (options.hold) wrap(ui, "start", (start) => (stale() ? waitThen(start) : start()));
@@ -303,7 +309,7 @@
       headers: { "X-Keepalive": "1" },
       credentials: "include",
       keepalive: true,
-    }).catch(() => note("sign-out failed"));
+    }).catch(none);
   };
 
   // --- The page's API --------------------------------------------------------
@@ -330,11 +336,8 @@
     if (document.readyState === "complete") go();
     else listen(window, "load", go);
   };
-  // untilDue is when a known token needs us, in ms; NaN when it is not known.
-  const untilDue = () => {
-    const byMark = read(MARK).split(" ")[4];
-    return Math.min(Date.parse(read(TOKEN + "_Expires")), byMark) - 150000 - Date.now();
-  };
+  // untilDue is when the token that we manage needs us, in ms; NaN for none.
+  const untilDue = () => read(MARK).split(" ")[4] - 150000 - Date.now();
 
   window.captureKeepalive = {
     start(given = {}) {

@@ -112,20 +112,20 @@ func TestSignOut(t *testing.T) {
 // Most sign-outs leave the page in the same breath.
 func TestSignOutWhileLeaving(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct{ name, before string }{
-		{"with the module", ``},
-		// The module has not come yet: the loader alone must do it.
-		{"without the module", `captureKeepalive.stop(); captureKeepalive.start({load: "due"});`},
+	for _, block := range [][]string{
+		nil,
+		{"*://*:*/keepalive/*.wasm"}, // the loader alone must do it
 	} {
 		d := startDemo(t, "-life", "10m")
-		p := visit(t, browsertest.Chromium(t), d.URL)
+		p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"load":"due"}`)
 		signIn(t, p)
-		p.Eval(t, tc.before+`document.querySelector("#btn-signout").addEventListener("click", () =>
-			janrain.events.onCaptureSessionEnded.addHandler(() => location.assign("/favicon.svg")));1`, nil)
+		p.Block(t, block...)
+		p.Reload(t)
+		p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
+		p.Eval(t, `janrain.events.onCaptureSessionEnded.addHandler(() => location.assign("/favicon.svg")), 1`, nil)
 		p.Click(t, "#btn-signout")
 		p.WaitFor(t, `location.pathname === "/favicon.svg"`, soon)
 		p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
-		_ = tc.name
 	}
 }
 

@@ -6,9 +6,10 @@
 //
 // Three rules hold throughout, each for a measured reason.
 //
-//   - Reading a property goes through Reflect.get by Call. A getter that
-//     throws (window.localStorage where storage is denied) passes straight
-//     through Go, is not caught by safejs, and leaves the runtime corrupt.
+//   - Reading, setting and calling go through Reflect: get, assign, invoke. A
+//     getter that throws (window.localStorage where storage is denied) passes
+//     straight through Go, is not caught by safejs, and leaves the runtime
+//     corrupt. So does that of a method: a Call that fails reads it once more.
 //   - A handler only posts an event and returns. Blocking in one while a Go
 //     timer is pending hangs the tab.
 //   - What adds something returns its undo, which also releases the callback.
@@ -17,21 +18,53 @@ package browser
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/hack-pad/safejs"
 )
 
+// reflect calls a method of Reflect.
+func reflect(method string, args ...any) (safejs.Value, error) {
+	object, err := safejs.Global().Get("Reflect")
+	if err != nil {
+		return safejs.Undefined(), err
+	}
+	return object.Call(method, args...)
+}
+
 // get reads a property of an object; undefined when it cannot be read.
 func get(object safejs.Value, name string) safejs.Value {
-	reflect, err := safejs.Global().Get("Reflect")
-	if err != nil {
-		return safejs.Undefined()
-	}
-	value, err := reflect.Call("get", object, name)
+	value, err := reflect("get", object, name)
 	if err != nil {
 		return safejs.Undefined()
 	}
 	return value
+}
+
+// assign sets a property of an object, if it can be set.
+func assign(object safejs.Value, name string, value any) {
+	_, _ = reflect("set", object, name, value)
+}
+
+// invoke calls a method of an object. It fails when there is none, and when it
+// throws.
+func invoke(object safejs.Value, method string, args ...any) (safejs.Value, error) {
+	return reflect("apply", get(object, method), object, args)
+}
+
+// items lists what an array, or what can be made one, holds; nothing when it
+// cannot be read.
+func items(list safejs.Value) []safejs.Value {
+	array, err := invoke(path("Array"), "from", list)
+	if err != nil {
+		return nil
+	}
+	n, _ := number(get(array, "length"))
+	values := make([]safejs.Value, int(n))
+	for i := range values {
+		values[i] = get(array, strconv.Itoa(i))
+	}
+	return values
 }
 
 // path reads a property of a property of … the window.
@@ -89,9 +122,7 @@ func callable(object safejs.Value, name string) bool {
 
 // warn writes to the console what the page's developer should know.
 func warn(message string) {
-	if console := path("console"); callable(console, "warn") {
-		_, _ = console.Call("warn", "capture-keepalive: "+message)
-	}
+	_, _ = invoke(path("console"), "warn", "capture-keepalive: "+message)
 }
 
 // Handle makes a JavaScript function of fn, and the func that releases it. It
@@ -125,12 +156,12 @@ func listen(target safejs.Value, event string, fn func(event safejs.Value)) (fun
 		return nil, err
 	}
 	options := map[string]any{"capture": true, "passive": true}
-	if _, err := target.Call("addEventListener", event, handler, options); err != nil {
+	if _, err := invoke(target, "addEventListener", event, handler, options); err != nil {
 		release()
 		return nil, fmt.Errorf("listen for %s: %w", event, err)
 	}
 	return func() {
-		_, _ = target.Call("removeEventListener", event, handler, options)
+		_, _ = invoke(target, "removeEventListener", event, handler, options)
 		release()
 	}, nil
 }
@@ -141,40 +172,29 @@ var errRejected = errors.New("the promise was rejected")
 
 // await waits for a promise. Call it from a goroutine, never from a handler.
 func await(promise safejs.Value) (safejs.Value, error) {
-	type outcome struct {
-		value safejs.Value
-		err   error
-	}
-	done := make(chan outcome, 1)
-	settle := func(o outcome) {
+	settled := make(chan safejs.Value, 1)
+	handler, release, err := Handle("promise", func(args []safejs.Value) any {
 		select {
-		case done <- o:
-		default:
+		case settled <- get(argument(args, 0), "0"):
+		default: // a promise of the page's own making, which settles twice
 		}
-	}
-	resolved, releaseResolved, err := Handle("promise", func(args []safejs.Value) any {
-		value := safejs.Undefined()
-		if len(args) > 0 {
-			value = args[0]
-		}
-		settle(outcome{value: value})
 		return nil
 	})
 	if err != nil {
 		return safejs.Undefined(), err
 	}
-	defer releaseResolved()
-	rejected, releaseRejected, err := Handle("promise", func([]safejs.Value) any {
-		settle(outcome{err: errRejected})
-		return nil
-	})
-	if err != nil {
-		return safejs.Undefined(), err
+	defer release()
+	// One function for both outcomes, so that there is one to release.
+	outcomes, err := invoke(path("Promise"), "allSettled", []any{promise})
+	if err == nil {
+		_, err = invoke(outcomes, "then", handler)
 	}
-	defer releaseRejected()
-	if _, err := promise.Call("then", resolved, rejected); err != nil {
+	if err != nil {
 		return safejs.Undefined(), fmt.Errorf("await: %w", err)
 	}
-	o := <-done
-	return o.value, o.err
+	outcome := <-settled
+	if text(get(outcome, "status")) != "fulfilled" {
+		return safejs.Undefined(), errRejected
+	}
+	return get(outcome, "value"), nil
 }

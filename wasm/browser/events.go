@@ -14,16 +14,16 @@ const invalidAccessToken = "invalidAccessToken"
 
 // event turns what the loader heard into an event of the session; nil for
 // what does not concern it. The info holds `held`, the id of handlers that
-// the guard keeps back; `gesture`, whether a person did something just before;
-// and `wanted`, the screen last asked for.
+// the guard keeps back, and `gesture`, whether a person did something just
+// before.
 func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	screen := text(get(payload, "screen"))
 	switch name {
 	case "onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess",
 		"onCaptureFederateRefreshedToken":
-		return tokenSeen(payload, true)
+		return signedIn(payload, true)
 	case "onCaptureSessionCreated", "onCaptureSessionFound":
-		return tokenSeen(payload, false)
+		return signedIn(payload, false)
 	case "onCaptureSessionNotFound":
 		return session.NoTokenSeen{}
 	case "onCaptureExpiredToken":
@@ -39,14 +39,19 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	case "onCaptureSaveSuccess", "onCaptureProfileSaveSuccess":
 		p.forms.forget(screen)
 	case "onCaptureAccessDenied":
-		if wanted := text(get(info, "wanted")); wanted != "" {
-			screen = wanted
+		if p.wanted != "" {
+			screen = p.wanted
 		}
 		return session.Refused{
 			Why: session.WhyDenied, Token: p.Snapshot().Token, Action: p.forms.wanted(screen), Hold: held(info),
 		}
 	case "onCaptureSessionEnded":
 		return session.SignedOutSeen{Gesture: isTrue(get(info, "gesture"))}
+	case "onCaptureScreenShow":
+		return session.ScreenShown{Screen: screen}
+	case "render":
+		p.wanted = screen
+		return session.ScreenWanted{Screen: screen}
 	case "onCaptureRenderComplete":
 		if err := p.forms.drawn(screen); err != nil {
 			warn("not repeated: " + err.Error())
@@ -59,9 +64,14 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	return nil
 }
 
-// tokenSeen reads the token of a payload. One-time tokens are for one call of
-// the UI's own; they are nobody's session.
-func tokenSeen(payload safejs.Value, login bool) session.Event {
+// signedIn reads the token or the code of a payload. One-time tokens are for
+// one call of the UI's own; they are nobody's session.
+func signedIn(payload safejs.Value, login bool) session.Event {
+	if code := text(get(payload, "authorizationCode")); code != "" {
+		return session.CodeSeen{
+			Code: session.NewToken(code), RedirectURI: text(path("janrain", "settings", "capture", "redirectUri")),
+		}
+	}
 	token := text(get(payload, "accessToken"))
 	if token == "" || isTrue(get(payload, "oneTime")) {
 		return nil

@@ -19,6 +19,7 @@ var eventNames = []string{
 	"onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess", "onCaptureSessionCreated",
 	"onCaptureFederateRefreshedToken", "onCaptureSaveFailed", "onCaptureProfileSaveFailed",
 	"onCaptureSessionFound", "onCaptureSaveSuccess", "onCaptureProfileSaveSuccess", "onCaptureRenderComplete",
+	"onCaptureScreenShow", "submit", "hooked", "render",
 }
 
 // newPage makes a page whose loader is host and whose storage is clean.
@@ -51,10 +52,8 @@ func TestEvents(t *testing.T) {
 		{"onCaptureSessionFound", `{"accessToken":"token-1"}`, "", session.TokenSeen{Token: token}},
 
 		// A code is not a token, and neither event has to sign anyone in.
-		{"onCaptureLoginSuccess", `{"authorizationCode":"code-1","userData":{"uuid":"uuid-1"}}`, "", nil},
 		{"onCaptureRegistrationSuccess", `{"statusMessage":"verificationSent"}`, "", nil},
 		{"onCaptureEmailVerificationSuccess", `{}`, "", nil},
-		{"onCaptureSessionCreated", `{"authorizationCode":"code-1"}`, "", nil},
 
 		// One-time tokens are nobody's session.
 		{"onCaptureLoginSuccess", `{"accessToken":"token-1","oneTime":true}`, "", nil},
@@ -81,12 +80,16 @@ func TestEvents(t *testing.T) {
 		{"onCaptureProfileSaveFailed", `{"status":"error","statusMessage":"invalidAccessToken "}`, "", nil},
 
 		{"onCaptureAccessDenied", "", "", session.Refused{Why: session.WhyDenied, Token: stored}},
-		{"onCaptureAccessDenied", `{"screen":"accessDenied"}`, `{"held":7,"wanted":"editProfile"}`, session.Refused{
+		{"onCaptureAccessDenied", `{"screen":"editProfile"}`, `{"held":7}`, session.Refused{
 			Why: session.WhyDenied, Token: stored, Hold: 7, Action: session.Action{ID: 1, Screen: "editProfile"},
 		}},
-		{"onCaptureAccessDenied", `{"screen":"editProfile"}`, `{"wanted":""}`, session.Refused{
-			Why: session.WhyDenied, Token: stored, Action: session.Action{ID: 1, Screen: "editProfile"},
-		}},
+
+		{"onCaptureScreenShow", `{"screen":"editProfile","flow":"standard"}`, "", session.ScreenShown{Screen: "editProfile"}},
+		{"render", `{"screen":"editProfile"}`, "", session.ScreenWanted{Screen: "editProfile"}},
+
+		{"onCaptureLoginSuccess", `{"authorizationCode":"code-1","userData":{"uuid":"uuid-1"}}`, "", session.CodeSeen{Code: session.NewToken("code-1")}},
+		{"onCaptureRegistrationSuccess", `{"authorizationCode":"code-1"}`, "", session.CodeSeen{Code: session.NewToken("code-1")}},
+		{"onCaptureSessionCreated", `{"authorizationCode":"code-1","accessToken":null}`, "", session.CodeSeen{Code: session.NewToken("code-1")}},
 
 		{"onCaptureSessionEnded", "", `{"gesture":true}`, session.SignedOutSeen{Gesture: true}},
 		{"onCaptureSessionEnded", "", `{"gesture":false}`, session.SignedOutSeen{}},
@@ -102,7 +105,6 @@ func TestEvents(t *testing.T) {
 		{"onCaptureTransactionTimeout", recorded, "", nil},
 		{"onCaptureError", dead, "", nil},
 		{"onCaptureLoginFailed", dead, "", nil},
-		{"onCaptureScreenShow", recorded, "", nil},
 		{"", recorded, "", nil},
 	}
 	tested := map[string]bool{}
@@ -139,9 +141,9 @@ func TestEventsOfOddPayloads(t *testing.T) {
 		"a string":  parse(t, `"invalidAccessToken"`),
 		"a number":  parse(t, `7`),
 		"an array":  parse(t, `[{"accessToken":"token-1"}]`),
-		"wrong types": parse(t, `{"accessToken":{"toString":1},"oneTime":"no","userData":"uuid-1","screen":7,"statusMessage":["invalidAccessToken"],
-			"held":"7","gesture":1,"wanted":{},"form":{},"data":"text","token":7,"submitter":7}`),
-		"getters that throw": trap(t, "accessToken", "oneTime", "userData", "screen", "statusMessage", "held", "gesture", "wanted", "form", "data", "token", "submitter"),
+		"wrong types": parse(t, `{"accessToken":{"toString":1},"authorizationCode":["code-1"],"oneTime":"no","userData":"uuid-1","screen":7,"statusMessage":["invalidAccessToken"],
+			"held":"7","gesture":1,"form":{},"data":"text","token":7,"submitter":7}`),
+		"getters that throw": trap(t, "accessToken", "authorizationCode", "oneTime", "userData", "screen", "statusMessage", "held", "gesture", "form", "data", "token", "submitter"),
 		"a revoked proxy":    get(proxy, "proxy"),
 		"a symbol":           call(t, path("Symbol"), "for", "accessToken"),
 		"absurd numbers":     parse(t, `{"held":-1,"screen":1e308}`),
@@ -157,12 +159,14 @@ func TestEventsOfOddPayloads(t *testing.T) {
 		"onCaptureAccessDenied":    session.Refused{Why: session.WhyDenied, Token: stored},
 		"onCaptureSessionEnded":    session.SignedOutSeen{},
 		"onCaptureSessionNotFound": session.NoTokenSeen{},
+		"onCaptureScreenShow":      session.ScreenShown{},
+		"render":                   session.ScreenWanted{},
 	}
 	for kind, value := range odd {
 		t.Run(kind, func(t *testing.T) {
 			p, _ := newPage(t, safejs.Undefined())
 			store(t, keyToken, "stored-1")
-			for _, name := range append(eventNames, "submit", "hooked") {
+			for _, name := range eventNames {
 				if got := p.event(name, value, value); got != want[name] {
 					t.Errorf("%s: %#v, want %#v", name, got, want[name])
 				}
@@ -211,11 +215,11 @@ func TestRefusedWithoutToken(t *testing.T) {
 // The same screen wanted again soon after it was shown is the same attempt.
 func TestDeniedAgain(t *testing.T) {
 	p, c := newPage(t, safejs.Undefined())
-	shown := fakeUI(t).shown
+	u := fakeUI(t)
 	denied := func(screen string) session.Action {
 		t.Helper()
-		info := object(t, map[string]any{"wanted": screen})
-		ev, ok := p.event("onCaptureAccessDenied", safejs.Undefined(), info).(session.Refused)
+		p.event("render", object(t, map[string]any{"screen": screen}), safejs.Undefined())
+		ev, ok := p.event("onCaptureAccessDenied", safejs.Undefined(), safejs.Undefined()).(session.Refused)
 		if !ok {
 			t.Fatal("not a refusal")
 		}
@@ -226,7 +230,7 @@ func TestDeniedAgain(t *testing.T) {
 		t.Error("the first time is called a repetition")
 	}
 	p.Resume(first)
-	if got := shown(); len(got) != 1 || got[0] != "editProfile" {
+	if got := u.screens; len(got) != 1 || got[0] != "editProfile" {
 		t.Fatalf("shown: %q", got)
 	}
 	c.forward(9 * time.Second)
@@ -244,11 +248,11 @@ func TestDeniedAgain(t *testing.T) {
 
 func TestScreenAbandoned(t *testing.T) {
 	p, _ := newPage(t, safejs.Undefined())
-	shown := fakeUI(t).shown
-	ev := p.event("onCaptureAccessDenied", safejs.Undefined(), parse(t, `{"wanted":"editProfile"}`)).(session.Refused)
+	u := fakeUI(t)
+	ev := p.event("onCaptureAccessDenied", parse(t, `{"screen":"editProfile"}`), safejs.Undefined()).(session.Refused)
 	p.Abandon(ev.Action)
 	p.Resume(ev.Action)
-	if got := shown(); len(got) > 0 {
+	if got := u.screens; len(got) > 0 {
 		t.Errorf("shown: %q", got)
 	}
 }
@@ -268,7 +272,7 @@ func TestScreenCannotBeShown(t *testing.T) {
 			p, _ := newPage(t, safejs.Undefined())
 			set(t, "janrain", test.janrain)
 			warnings := hear(t, "warn")
-			ev := p.event("onCaptureAccessDenied", safejs.Undefined(), parse(t, `{"wanted":"editProfile"}`)).(session.Refused)
+			ev := p.event("onCaptureAccessDenied", parse(t, `{"screen":"editProfile"}`), safejs.Undefined()).(session.Refused)
 			p.Resume(ev.Action)
 			warnings.only(t, test.part)
 			alive(t)

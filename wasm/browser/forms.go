@@ -71,7 +71,7 @@ func (f *forms) submitted(payload safejs.Value) {
 	f.forget(screen)
 	f.sent = append(f.sent, &submission{
 		id: f.lastID, screen: screen, token: session.NewToken(text(get(payload, "token"))), at: f.now(), again: f.resubmitting,
-		form: form, submitter: get(payload, "submitter"), data: get(payload, "data"), values: serialize(get(payload, "data")),
+		form: form, submitter: get(payload, "submitter"), data: get(payload, "data"), values: typed(form, get(payload, "data")),
 		focus: text(get(path("document", "activeElement"), "id")),
 	})
 }
@@ -132,9 +132,10 @@ func (f *forms) resubmit(s *submission) error {
 	if isTrue(get(s.form, "isConnected")) {
 		if now, err := formData(s.form); err != nil {
 			return err
-		} else if serialize(now) != s.values {
+		} else if typed(s.form, now) != s.values {
 			return fmt.Errorf("the form on %s was edited since it was sent", s.screen)
 		}
+		f.refillPasswords(s)
 		return f.submit(s, s.form, s.submitter)
 	}
 	if form, ok := formOn(s.screen); ok {
@@ -165,39 +166,25 @@ func (f *forms) drawn(screen string) error {
 // it. Hidden fields keep what the UI has put there, and files cannot be set.
 func (f *forms) refill(s *submission, form safejs.Value) error {
 	used := map[string]int{}
-	elements, err := path("Array").Call("from", get(form, "elements"))
-	if err != nil {
-		return fmt.Errorf("read the form on %s: %w", s.screen, err)
+	elements := items(get(form, "elements"))
+	if len(elements) == 0 {
+		// A field of that very name hides them.
+		return fmt.Errorf("the form on %s cannot be read", s.screen)
 	}
-	count, _ := number(get(elements, "length"))
-	for i := range int(count) {
-		element, err := elements.Index(i)
-		if err != nil {
-			return fmt.Errorf("read the form on %s: %w", s.screen, err)
-		}
+	for _, element := range elements {
 		name := text(get(element, "name"))
 		if name == "" {
 			continue
 		}
-		values, err := allValues(s.data, name)
-		if err != nil {
-			return fmt.Errorf("read the values for %s: %w", s.screen, err)
-		}
-		switch kind := text(get(element, "type")); kind {
+		values := sentAs(s.data, name)
+		switch text(get(element, "type")) {
 		case "hidden", "file", "submit", "button", "image", "reset", "fieldset":
 			continue
 		case "checkbox", "radio":
 			assign(element, "checked", slices.Contains(values, text(get(element, "value"))))
 		case "select-multiple":
-			options, err := path("Array").Call("from", get(element, "options"))
-			if err != nil {
-				return fmt.Errorf("read the form on %s: %w", s.screen, err)
-			}
-			n, _ := number(get(options, "length"))
-			for j := range int(n) {
-				if option, err := options.Index(j); err == nil {
-					assign(option, "selected", slices.Contains(values, text(get(option, "value"))))
-				}
+			for _, option := range items(get(element, "options")) {
+				assign(option, "selected", slices.Contains(values, text(get(option, "value"))))
 			}
 		default:
 			if used[name] < len(values) {
@@ -207,18 +194,28 @@ func (f *forms) refill(s *submission, form safejs.Value) error {
 		}
 		for _, event := range []string{"input", "change"} {
 			if e, err := path("Event").New(event, map[string]any{"bubbles": true}); err == nil {
-				_, _ = element.Call("dispatchEvent", e)
+				_, _ = invoke(element, "dispatchEvent", e)
 			}
 		}
 	}
-	if field, err := path("document").Call("getElementById", s.focus); err == nil && s.focus != "" && callable(field, "focus") {
-		_, _ = field.Call("focus")
+	if field, err := invoke(path("document"), "getElementById", s.focus); err == nil {
+		_, _ = invoke(field, "focus")
 	}
 	submitter := safejs.Undefined()
 	if name := text(get(s.submitter, "name")); name != "" {
 		submitter = get(get(form, "elements"), name)
 	}
 	return f.submit(s, form, submitter)
+}
+
+// refillPasswords gives back what a UI blanks after a failed save.
+func (f *forms) refillPasswords(s *submission) {
+	for _, element := range items(get(s.form, "elements")) {
+		values := sentAs(s.data, text(get(element, "name")))
+		if text(get(element, "type")) == "password" && text(get(element, "value")) == "" && len(values) == 1 {
+			assign(element, "value", values[0])
+		}
+	}
 }
 
 // submit sends a form as the user would: validation runs, and the UI hears of
@@ -230,7 +227,7 @@ func (f *forms) submit(s *submission, form, submitter safejs.Value) error {
 	if present(submitter) && get(submitter, "form").Equal(form) {
 		args = append(args, submitter)
 	}
-	if _, err := form.Call("requestSubmit", args...); err != nil {
+	if _, err := invoke(form, "requestSubmit", args...); err != nil {
 		return fmt.Errorf("submit the form on %s again: %w", s.screen, err)
 	}
 	return nil
@@ -240,11 +237,8 @@ func (f *forms) submit(s *submission, form, submitter safejs.Value) error {
 // whose id is in its fields' ids, capture_<screen>_<field> (contract,
 // section 3). Empty for every other form.
 func screenOf(form safejs.Value) string {
-	if !callable(form, "querySelector") {
-		return ""
-	}
-	field, err := form.Call("querySelector", `[id^="capture_"]`)
-	if err != nil || !present(field) {
+	field, err := invoke(form, "querySelector", `[id^="capture_"]`)
+	if err != nil {
 		return ""
 	}
 	id := text(get(field, "id"))
@@ -258,22 +252,18 @@ func screenOf(form safejs.Value) string {
 
 // formOn finds the form of a screen.
 func formOn(screen string) (safejs.Value, bool) {
-	element, err := path("document").Call("getElementById", screen)
-	if err != nil || !present(element) {
-		return safejs.Undefined(), false
-	}
-	list, err := element.Call("querySelectorAll", "form")
+	element, err := invoke(path("document"), "getElementById", screen)
 	if err != nil {
 		return safejs.Undefined(), false
 	}
-	n, _ := number(get(list, "length"))
-	for i := range int(n) {
-		if form, err := list.Index(i); err == nil && screenOf(form) == screen {
+	list, err := invoke(element, "querySelectorAll", "form")
+	if err != nil {
+		return safejs.Undefined(), false
+	}
+	for _, form := range append(items(list), element) {
+		if screenOf(form) == screen && callable(form, "requestSubmit") {
 			return form, true
 		}
-	}
-	if screenOf(element) == screen && callable(element, "requestSubmit") {
-		return element, true
 	}
 	return safejs.Undefined(), false
 }
@@ -283,7 +273,7 @@ func renderScreen(screen string) error {
 	if !callable(ui, "renderScreen") {
 		return fmt.Errorf("the Registration UI cannot show %s", screen)
 	}
-	if _, err := ui.Call("renderScreen", screen); err != nil {
+	if _, err := invoke(ui, "renderScreen", screen); err != nil {
 		return fmt.Errorf("show %s: %w", screen, err)
 	}
 	return nil
@@ -297,37 +287,34 @@ func formData(form safejs.Value) (safejs.Value, error) {
 	return data, nil
 }
 
-// serialize spells the values of a form for comparison.
-func serialize(data safejs.Value) string {
-	entries, err := path("Array").Call("from", data)
-	if err != nil {
-		return ""
+// typed spells what a person typed or chose in a form, for comparison: not
+// its hidden fields, which the UI changes as it likes, nor passwords, which it
+// may blank.
+func typed(form, data safejs.Value) string {
+	skip := map[string]bool{}
+	for _, element := range items(get(form, "elements")) {
+		if kind := text(get(element, "type")); kind == "hidden" || kind == "password" {
+			skip[text(get(element, "name"))] = true
+		}
 	}
-	spelling, err := path("JSON").Call("stringify", entries)
-	if err != nil {
-		return ""
+	var spelling strings.Builder
+	for _, entry := range items(data) {
+		if name := text(get(entry, "0")); !skip[name] {
+			spelling.WriteString(name + "\x00" + text(get(entry, "1")) + "\x00")
+		}
 	}
-	return text(spelling)
+	return spelling.String()
 }
 
-func allValues(data safejs.Value, name string) ([]string, error) {
-	list, err := data.Call("getAll", name)
+// sentAs lists what was sent under a name.
+func sentAs(data safejs.Value, name string) []string {
+	list, err := invoke(data, "getAll", name)
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	n, _ := number(get(list, "length"))
-	values := make([]string, 0, int(n))
-	for i := range int(n) {
-		value, err := list.Index(i)
-		if err != nil {
-			return nil, err
-		}
+	var values []string
+	for _, value := range items(list) {
 		values = append(values, text(value))
 	}
-	return values, nil
-}
-
-// assign sets a property of an element through Reflect.set: setters can throw.
-func assign(element safejs.Value, name string, value any) {
-	_, _ = path("Reflect").Call("set", element, name, value)
+	return values
 }

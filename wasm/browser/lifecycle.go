@@ -48,6 +48,7 @@ func watch(post func(session.Event), now func() session.Instant) (func(), error)
 				post(session.Woke{})
 			}
 		}},
+		{window, "pagehide", func(safejs.Value) { post(session.Left{}) }},
 		{document, "resume", woke},
 		{window, "online", woke},
 		{window, "storage", func(event safejs.Value) {

@@ -17,6 +17,8 @@ type page struct {
 	now     func() session.Instant
 	storage storage
 	forms   *forms
+	// wanted is the screen that the page last asked the UI for.
+	wanted string
 	// pending is a token that the UI could not be given yet: it is still to
 	// come, and will be given it before it looks for one.
 	pending session.Token
@@ -52,7 +54,7 @@ func (p *page) flush() {
 	}
 	token := p.pending
 	p.pending = session.Token{}
-	if _, err := ui.Call("createCaptureSession", token.Reveal()); err != nil {
+	if _, err := invoke(ui, "createCaptureSession", token.Reveal()); err != nil {
 		warn("createCaptureSession threw; the Registration UI may still use its old token")
 	}
 }
@@ -61,10 +63,17 @@ func (p *page) flush() {
 func (p *page) Drop() {
 	p.pending = session.Token{}
 	if ui := registrationUI(); callable(ui, "endCaptureSession") {
-		if _, err := ui.Call("endCaptureSession"); err != nil {
+		if _, err := invoke(ui, "endCaptureSession"); err != nil {
 			warn("endCaptureSession threw; the Registration UI may still show a session")
 		}
 	}
+}
+
+// Withdraw implements session.Page: the keys go, and the cookies that the UI
+// may have written beside them (contract, section 1).
+func (p *page) Withdraw() {
+	p.pending = session.Token{}
+	p.storage.withdraw()
 }
 
 // Resume implements session.Page.
@@ -79,14 +88,12 @@ func (p *page) Abandon(a session.Action) { p.forms.drop(a) }
 
 // Release implements session.Page.
 func (p *page) Release(id uint64, deliver bool) {
-	_, _ = p.host.Call("release", float64(id), deliver)
+	_, _ = invoke(p.host, "release", float64(id), deliver)
 }
 
 // Tell implements session.Page.
 func (p *page) Tell(n session.Notice) {
-	detail := map[string]any{
-		"reason": string(n.Why), "message": n.Why.Sentence(), "at": float64(p.now().UnixMilli()),
-	}
+	detail := map[string]any{"reason": string(n.Why), "message": n.Why.Sentence(), "at": float64(p.now().UnixMilli())}
 	if n.Limit != "" {
 		detail["kind"] = n.Limit
 	}
@@ -96,13 +103,13 @@ func (p *page) Tell(n session.Notice) {
 	if n.RetryIn > 0 {
 		detail["retryIn"] = wholeSeconds(n.RetryIn)
 	}
-	_, _ = p.host.Call("emit", string(n.Name), detail)
+	_, _ = invoke(p.host, "emit", string(n.Name), detail)
 }
 
 // Settle implements session.Page.
 func (p *page) Settle(s session.Settle) {
 	for _, id := range s.IDs {
-		_, _ = p.host.Call("settle", float64(id), s.Token.Reveal(), string(s.Rejected))
+		_, _ = invoke(p.host, "settle", float64(id), s.Token.Reveal(), string(s.Rejected))
 	}
 }
 

@@ -14,20 +14,23 @@ import (
 
 // ui is the Registration UI as far as the module calls it.
 type ui struct {
-	value           safejs.Value
 	screens, tokens []string
 	ended           int
+	// draw, if set, is what renderScreen does.
+	draw func(screen string)
 }
-
-func (u *ui) shown() []string { return u.screens }
 
 // fakeUI puts a Registration UI on the page.
 func fakeUI(t *testing.T) *ui {
 	t.Helper()
 	u := &ui{}
-	u.value = object(t, map[string]any{
+	methods := map[string]any{
 		"renderScreen": function(t, func(args []safejs.Value) any {
-			u.screens = append(u.screens, text(argument(args, 0)))
+			screen := text(argument(args, 0))
+			u.screens = append(u.screens, screen)
+			if u.draw != nil {
+				u.draw(screen)
+			}
 			return nil
 		}),
 		"createCaptureSession": function(t, func(args []safejs.Value) any {
@@ -38,8 +41,8 @@ func fakeUI(t *testing.T) *ui {
 			return nil
 		}),
 		"endCaptureSession": function(t, func([]safejs.Value) any { u.ended++; return nil }),
-	})
-	set(t, "janrain", map[string]any{"capture": map[string]any{"ui": u.value}})
+	}
+	set(t, "janrain", map[string]any{"capture": map[string]any{"ui": methods}})
 	return u
 }
 

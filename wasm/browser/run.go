@@ -33,20 +33,19 @@ func Run() error {
 	}
 	p := &page{host: host, now: now, forms: newForms(now)}
 	s := &session.Session{
-		Server: server{endpoint: text(get(options, "endpoint"))},
+		Server: &server{endpoint: text(get(options, "endpoint")), timeout: callTimeout},
 		Page:   p,
 		Now:    now,
 		Policy: session.Policy{
 			Margin:      seconds(get(options, "margin")),
 			IdleWarning: seconds(get(options, "idleWarning")),
 			Resubmit:    isTrue(get(options, "resubmit")),
+			OnDemand:    text(get(options, "clientSession")) == "onDemand",
 		},
 	}
 	if isTrue(get(options, "debug")) {
 		s.Trace = func(e session.Entry) {
-			if console := path("console"); callable(console, "debug") {
-				_, _ = console.Call("debug", "capture-keepalive", entry(e))
-			}
+			_, _ = invoke(path("console"), "debug", "capture-keepalive", entry(e))
 		}
 	}
 	s.Post(session.Started{Seed: rand.Uint64()})
@@ -73,34 +72,37 @@ func publish(host safejs.Value, p *page, s *session.Session) (func(), error) {
 		}
 	}
 	module := map[string]any{}
-	for name, fn := range map[string]func(args []safejs.Value) any{
-		"event": func(args []safejs.Value) any {
+	for _, export := range []struct {
+		name string
+		fn   func(args []safejs.Value) any
+	}{
+		{"event", func(args []safejs.Value) any {
 			if ev := p.event(text(argument(args, 0)), argument(args, 1), argument(args, 2)); ev != nil {
 				s.Post(ev)
 			}
 			return nil
-		},
-		"want": func(args []safejs.Value) any {
+		}},
+		{"want", func(args []safejs.Value) any {
 			if id, ok := number(argument(args, 0)); ok && id >= 0 {
 				s.Post(session.Wanted{ID: uint64(id), Fresh: isTrue(argument(args, 1))})
 			}
 			return nil
-		},
-		"stay":        func([]safejs.Value) any { s.Post(session.UserActive{Stay: true}); return nil },
-		"end":         func([]safejs.Value) any { s.Post(session.EndAsked{}); return nil },
-		"stop":        func([]safejs.Value) any { s.Post(session.Stopped{}); return nil },
-		"status":      func([]safejs.Value) any { return status(s.Status()) },
-		"diagnostics": func([]safejs.Value) any { return diary(s.Diary()) },
+		}},
+		{"stay", func([]safejs.Value) any { s.Post(session.UserActive{Stay: true}); return nil }},
+		{"end", func([]safejs.Value) any { s.Post(session.EndAsked{}); return nil }},
+		{"stop", func([]safejs.Value) any { s.Post(session.Stopped{}); return nil }},
+		{"status", func([]safejs.Value) any { return status(s.Status()) }},
+		{"diagnostics", func([]safejs.Value) any { return diary(s.Diary()) }},
 	} {
-		f, undo, err := Handle(name, fn)
+		f, undo, err := Handle(export.name, export.fn)
 		if err != nil {
 			release()
 			return nil, err
 		}
 		releases = append(releases, undo)
-		module[name] = f
+		module[export.name] = f
 	}
-	if _, err := host.Call("attach", module); err != nil {
+	if _, err := invoke(host, "attach", module); err != nil {
 		release()
 		return nil, fmt.Errorf("attach to the loader: %w", err)
 	}

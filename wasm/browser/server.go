@@ -3,8 +3,10 @@
 package browser
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hack-pad/safejs"
@@ -25,13 +27,20 @@ const maxLife = 400 * 24 * time.Hour
 type server struct {
 	// endpoint is the server's base path or URL, without a slash at its end.
 	endpoint string
+	// timeout ends a call, head and body.
+	timeout time.Duration
+
+	mu sync.Mutex
+	// calls counts those made, underway has those to abort when stopped.
+	calls    uint64
+	underway map[uint64]func()
 }
 
-var _ session.Server = server{}
+var _ session.Server = (*server)(nil)
 
 // Do implements session.Server.
-func (s server) Do(stop <-chan struct{}, call session.Call) session.Answer {
-	signal, release, err := abortSignal(stop)
+func (s *server) Do(stop <-chan struct{}, call session.Call) session.Answer {
+	signal, release, err := s.abortSignal(stop)
 	if err != nil {
 		return session.Answer{Why: session.WhyOffline}
 	}
@@ -39,10 +48,16 @@ func (s server) Do(stop <-chan struct{}, call session.Call) session.Answer {
 	var response safejs.Value
 	switch call.Kind {
 	case session.CallOpen:
-		body := map[string]any{"accessToken": call.Token.Reveal()}
-		if call.UUID != "" {
-			body["uuid"] = call.UUID
+		body := map[string]any{}
+		add := func(name, value string) {
+			if value != "" {
+				body[name] = value
+			}
 		}
+		add("accessToken", call.Token.Reveal())
+		add("uuid", call.UUID)
+		add("authorizationCode", call.Code.Reveal())
+		add("redirectUri", call.RedirectURI)
 		response, err = s.fetch(signal, "POST", api.PathSession, body)
 	case session.CallToken:
 		body := map[string]any{"reason": string(call.Why)}
@@ -60,8 +75,8 @@ func (s server) Do(stop <-chan struct{}, call session.Call) session.Answer {
 }
 
 // Activity implements session.Server.
-func (s server) Activity(stop <-chan struct{}) {
-	signal, release, err := abortSignal(stop)
+func (s *server) Activity(stop <-chan struct{}) {
+	signal, release, err := s.abortSignal(stop)
 	if err != nil {
 		return
 	}
@@ -69,28 +84,48 @@ func (s server) Activity(stop <-chan struct{}) {
 	_, _ = s.fetch(signal, "POST", api.PathActivity, map[string]any{})
 }
 
-// abortSignal ends a request, head and body, after callTimeout or when
-// stopped. The func lets go of it.
-func abortSignal(stop <-chan struct{}) (safejs.Value, func(), error) {
+// abortSignal ends a request when its time is up or when stopped. The func
+// lets go of it.
+func (s *server) abortSignal(stop <-chan struct{}) (safejs.Value, func(), error) {
 	controller, err := path("AbortController").New()
 	if err != nil {
 		return safejs.Undefined(), nil, fmt.Errorf("abort controller: %w", err)
 	}
-	abort := func() { _, _ = controller.Call("abort") }
-	timeout := time.AfterFunc(callTimeout, abort)
-	answered := make(chan struct{})
-	go func() {
-		select {
-		case <-answered:
-		case <-stop:
-			abort()
-		}
-	}()
-	return get(controller, "signal"), func() { timeout.Stop(); close(answered) }, nil
+	abort := func() { _, _ = invoke(controller, "abort") }
+	timer := time.AfterFunc(s.timeout, abort)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.underway == nil {
+		s.underway = map[uint64]func(){}
+		go s.abortAll(stop)
+	}
+	s.calls++
+	id := s.calls
+	s.underway[id] = abort
+	return get(controller, "signal"), func() {
+		timer.Stop()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.underway, id)
+	}, nil
+}
+
+// abortAll ends all calls once stopped. (One goroutine for all of them: one
+// for each would wait for its own end as well, and the module would pay 3 KB
+// for its only select.)
+func (s *server) abortAll(stop <-chan struct{}) {
+	<-stop
+	s.mu.Lock()
+	underway := s.underway
+	s.underway = nil
+	s.mu.Unlock()
+	for _, abort := range underway {
+		abort()
+	}
 }
 
 // fetch makes a request and returns the response as soon as its head is here.
-func (s server) fetch(signal safejs.Value, method, route string, body map[string]any) (safejs.Value, error) {
+func (s *server) fetch(signal safejs.Value, method, route string, body map[string]any) (safejs.Value, error) {
 	headers := map[string]any{api.HeaderKeepalive: api.HeaderKeepaliveValue, "Accept": "application/json"}
 	init := map[string]any{
 		"method": method,
@@ -106,14 +141,14 @@ func (s server) fetch(signal safejs.Value, method, route string, body map[string
 		"keepalive": route != api.PathToken,
 	}
 	if body != nil {
-		encoded, err := path("JSON").Call("stringify", body)
+		encoded, err := invoke(path("JSON"), "stringify", body)
 		if err != nil {
 			return safejs.Undefined(), fmt.Errorf("encode the body: %w", err)
 		}
 		headers["Content-Type"] = "application/json"
 		init["body"] = encoded
 	}
-	promise, err := safejs.Global().Call("fetch", s.endpoint+route, init)
+	promise, err := invoke(safejs.Global(), "fetch", s.endpoint+route, init)
 	if err != nil {
 		return safejs.Undefined(), fmt.Errorf("fetch: %w", err)
 	}
@@ -127,7 +162,7 @@ func decode(response safejs.Value, kind session.CallKind) session.Answer {
 	if status == 204 && kind == session.CallEnd {
 		return session.Answer{OK: true}
 	}
-	promise, err := response.Call("json")
+	promise, err := invoke(response, "json")
 	if err != nil {
 		return session.Answer{Why: session.WhyUnintelligible}
 	}
@@ -178,13 +213,15 @@ func decodeProblem(code api.Code) session.Answer {
 		return session.Answer{Why: session.WhySessionEnded, Final: true, Missing: true}
 	case api.SessionEnded:
 		return session.Answer{Why: session.WhySessionEnded, Final: true}
-	case api.GrantRefused, api.CodeUsed:
+	case api.CodeUsed:
+		return session.Answer{Why: session.WhyCodeUsed, Final: true}
+	case api.GrantRefused:
 		return session.Answer{Why: session.WhyGrantRefused, Final: true}
 	case api.IdentityMismatch:
 		return session.Answer{Why: session.WhyMismatch, Final: true}
 	case api.RateLimited:
 		return session.Answer{Why: session.WhyRateLimited}
-	case api.UpstreamRefused, api.UpstreamUnavailable, api.StoreUnavailable:
+	case api.UpstreamRefused, api.UpstreamUnavailable, api.StoreUnavailable, api.Internal:
 		return session.Answer{Why: session.WhyServer}
 	case api.OriginRefused, api.BadRequest, api.NotFound, api.MethodNotAllowed, api.TooLarge, api.UnsupportedMedia:
 		return session.Answer{Why: session.WhyRefused}
@@ -195,12 +232,12 @@ func decodeProblem(code api.Code) session.Answer {
 // retryAfter reads the header in both its forms (RFC 9110, section 10.2.3);
 // zero when absent or garbage. package session caps it.
 func retryAfter(response safejs.Value) time.Duration {
-	value, err := get(response, "headers").Call("get", "Retry-After")
+	value, err := invoke(get(response, "headers"), "get", "Retry-After")
 	if err != nil {
 		return 0
 	}
 	spelling := text(value)
-	if n, err := strconv.ParseInt(spelling, 10, 64); err == nil {
+	if n, err := strconv.ParseInt(spelling, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(min(max(n, 0), int64(maxLife/time.Second))) * time.Second
 	}
 	at := parseDate(spelling)

@@ -31,7 +31,7 @@ func (storage) area() (safejs.Value, bool) {
 }
 
 func item(area safejs.Value, key string) string {
-	value, err := area.Call("getItem", key)
+	value, err := invoke(area, "getItem", key)
 	if err != nil {
 		return ""
 	}
@@ -52,6 +52,20 @@ func (s storage) snapshot() session.Snapshot {
 	}
 }
 
+// withdraw removes the token and its date, wherever the UI keeps them.
+func (s storage) withdraw() {
+	area, readable := s.area()
+	domain := text(path("janrain", "settings", "capture", "cookieDomain"))
+	for _, key := range []string{keyToken, keyExpires} {
+		if readable {
+			_, _ = area.Call("removeItem", key)
+		}
+		if domain != "" {
+			assign(path("document"), "cookie", key+"=; Max-Age=0; Path=/; Domain="+domain)
+		}
+	}
+}
+
 // setMark writes the mark, or removes it when it is zero. Where storage is
 // full or denied the page goes on without one.
 func (s storage) setMark(mark session.Mark) {
@@ -60,10 +74,10 @@ func (s storage) setMark(mark session.Mark) {
 		return
 	}
 	if mark == (session.Mark{}) {
-		_, _ = area.Call("removeItem", keyMark)
+		_, _ = invoke(area, "removeItem", keyMark)
 		return
 	}
-	_, _ = area.Call("setItem", keyMark, encodeMark(mark))
+	_, _ = invoke(area, "setItem", keyMark, encodeMark(mark))
 }
 
 // latest is the last moment, in unix ms, whose distance from now a Go duration
@@ -77,7 +91,7 @@ func parseDate(spelling string) session.Instant {
 	if spelling == "" {
 		return session.Instant{}
 	}
-	value, err := path("Date").Call("parse", spelling)
+	value, err := invoke(path("Date"), "parse", spelling)
 	if err != nil {
 		return session.Instant{}
 	}

@@ -169,6 +169,7 @@ func TestMarkRoundTrip(t *testing.T) {
 	for _, mark := range []session.Mark{
 		fullMark(), noLimits, ending,
 		{Written: session.AtWall(1), Ending: true},
+		{Written: session.AtWall(1)},
 		{Fingerprint: "f"}, {Who: "w"}, {Life: time.Millisecond},
 	} {
 		if got := decodeMark(encodeMark(mark)); got != mark {

@@ -13,6 +13,14 @@ func describe(ev Event, from, to Phase, effects []Effect, now Instant) (Entry, b
 		if ev.Login {
 			e.Event = "login_seen"
 		}
+	case CodeSeen:
+		e.Event = "code_seen"
+	case ScreenWanted:
+		e.Event, worth = "screen_wanted", false
+	case ScreenShown:
+		e.Event, worth = "screen_shown", false
+	case Left:
+		e.Event, worth = "left", false
 	case NoTokenSeen:
 		e.Event = "no_token_seen"
 	case Refused:
@@ -61,6 +69,8 @@ func effectName(effect Effect) string {
 		return "adopt"
 	case Drop:
 		return "drop"
+	case Withdraw:
+		return "withdraw"
 	case SetMark:
 		return "mark"
 	case Resume:

@@ -21,6 +21,17 @@ type (
 		// Login: a person signed in just now; without it the event may be late.
 		Login bool
 	}
+	// CodeSeen: a person signed in just now with responseType code.
+	CodeSeen struct {
+		Snapshot
+		Code        Token
+		RedirectURI string
+	}
+	// ScreenWanted: the page asks the UI for a screen. ScreenShown: it is there.
+	ScreenWanted struct{ Screen string }
+	ScreenShown  struct{ Screen string }
+	// Left: the page is being left, perhaps for the back/forward cache.
+	Left struct{}
 	// NoTokenSeen: the UI's start() found no token, or one that had expired.
 	NoTokenSeen struct{ Snapshot }
 	// Refused: an action of the user met a dead token, or none.
@@ -37,7 +48,10 @@ type (
 	}
 	// SignedOutSeen: the UI ended its session. Gesture: a person did something
 	// just before, so it is likely that they meant to.
-	SignedOutSeen struct{ Gesture bool }
+	SignedOutSeen struct {
+		Snapshot
+		Gesture bool
+	}
 	// StorageChanged: another tab wrote to storage.
 	StorageChanged struct{ Snapshot }
 	// Woke: the page became visible, came back from a cache or from sleep, or
@@ -67,6 +81,10 @@ type (
 
 func (Started) event()        {}
 func (TokenSeen) event()      {}
+func (CodeSeen) event()       {}
+func (ScreenWanted) event()   {}
+func (ScreenShown) event()    {}
+func (Left) event()           {}
 func (NoTokenSeen) event()    {}
 func (Refused) event()        {}
 func (SignedOutSeen) event()  {}
@@ -91,6 +109,8 @@ type (
 	Adopt struct{ Token Token }
 	// Drop ends the UI's own session (endCaptureSession).
 	Drop struct{}
+	// Withdraw takes the token out of the UI's storage and ends nothing.
+	Withdraw struct{}
 	// SetMark writes the mark; the zero Mark removes it.
 	SetMark struct{ Mark }
 	// Resume repeats an action of the user.
@@ -118,6 +138,7 @@ func (Ask) effect()            {}
 func (ReportActivity) effect() {}
 func (Adopt) effect()          {}
 func (Drop) effect()           {}
+func (Withdraw) effect()       {}
 func (SetMark) effect()        {}
 func (Resume) effect()         {}
 func (Abandon) effect()        {}

@@ -24,6 +24,7 @@ type Page interface {
 	SetMark(Mark)
 	Adopt(Token)
 	Drop()
+	Withdraw()
 	Resume(Action)
 	Abandon(Action)
 	Release(id uint64, deliver bool)
@@ -166,10 +167,16 @@ func withSnapshot(ev Event, page Page) Event {
 	case TokenSeen:
 		ev.Snapshot = page.Snapshot()
 		return ev
+	case CodeSeen:
+		ev.Snapshot = page.Snapshot()
+		return ev
 	case NoTokenSeen:
 		ev.Snapshot = page.Snapshot()
 		return ev
 	case Refused:
+		ev.Snapshot = page.Snapshot()
+		return ev
+	case SignedOutSeen:
 		ev.Snapshot = page.Snapshot()
 		return ev
 	case StorageChanged:
@@ -198,6 +205,8 @@ func (s *Session) run(effect Effect) {
 		s.Page.Adopt(e.Token)
 	case Drop:
 		s.Page.Drop()
+	case Withdraw:
+		s.Page.Withdraw()
 	case SetMark:
 		s.Page.SetMark(e.Mark)
 	case Resume:

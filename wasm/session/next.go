@@ -14,6 +14,14 @@ func Next(s State, ev Event, now Instant, p Policy) (State, []Effect) {
 		x.started(ev)
 	case TokenSeen:
 		x.tokenSeen(ev)
+	case CodeSeen:
+		x.codeSeen(ev)
+	case ScreenWanted:
+		x.screenWanted(ev.Screen)
+	case ScreenShown:
+		x.screenShown(ev.Screen)
+	case Left:
+		x.withdraw()
 	case NoTokenSeen:
 		x.noTokenSeen(ev)
 	case Refused:
@@ -24,6 +32,7 @@ func Next(s State, ev Event, now Instant, p Policy) (State, []Effect) {
 		x.reconcile(ev.Snapshot)
 	case Woke:
 		x.reconcile(ev.Snapshot)
+		x.cameBack()
 		x.hurry()
 		x.tick(WhyWake)
 	case Ticked:
@@ -69,8 +78,9 @@ func (x *step) started(ev Started) {
 		x.restore(WhyStart)
 	case ev.Mark.Of(ev.Token) && !ev.Mark.Ending:
 		x.takeOver(ev.Snapshot, WhyStart)
+		x.withdraw() // what a page that crashed has left there
 	default:
-		x.report(ev.Token, "")
+		x.report(ev.Token, "", ev.Snapshot)
 	}
 }
 
@@ -95,10 +105,12 @@ func (x *step) takeOver(snap Snapshot, why Why) {
 	}
 	x.abandonCall()
 	x.Token, x.Absent, x.LocalExpires, x.HadSession = snap.Token, false, snap.Expires, true
+	x.AdoptedAt = Instant{}
 	x.Who, x.Life = mark.Who, mark.Life
-	x.Idle, x.Absolute = mark.Idle, mark.Absolute
+	x.Idle, x.Absolute = x.onBothClocks(mark.Idle), x.onBothClocks(mark.Absolute)
 	x.IdleLife = max(x.IdleLife, mark.Idle.Sub(mark.Written))
-	x.Expires, x.Due = mark.Expires, mark.Expires.Add(x.askSlack()-x.margin())
+	x.Expires = x.onBothClocks(mark.Expires)
+	x.Due = x.Expires.Add(x.askSlack() - x.margin())
 	x.Phase, x.Failures = Active, 0
 	wall := x.now.Wall()
 	if believable := !mark.Written.After(wall) && mark.Expires.Sub(wall) <= mark.Life; !believable {
@@ -116,15 +128,82 @@ func (x *step) takeOver(snap Snapshot, why Why) {
 	x.succeed()
 }
 
+// codeSeen reports a login by its one-time code, once: a second post could
+// only be refused, and the two events of one login carry the same code.
+func (x *step) codeSeen(ev CodeSeen) {
+	if ev.Code.Empty() || ev.Code == x.Code {
+		return
+	}
+	if x.Phase == Active || x.Phase == Ended {
+		x.giveUp(false) // what was done before was perhaps another user's
+	}
+	// What storage holds is the last session's. It is neither used nor wiped.
+	x.Token, x.Absent = ev.Snapshot.Token, ev.Snapshot.Token.Empty()
+	x.Expires, x.Due, x.Life = Instant{}, Instant{}, 0
+	x.UUID, x.Who, x.Refused, x.Failures, x.NotBefore = "", "", Token{}, 0, Instant{}
+	x.Code = ev.Code
+	x.send(Call{Kind: CallOpen, Why: WhyStart, Code: ev.Code, RedirectURI: ev.RedirectURI})
+}
+
+// --- Policy.OnDemand -------------------------------------------------------
+
+// screenWanted gives the UI the token before it looks for one.
+func (x *step) screenWanted(screen string) {
+	if x.policy.OnDemand && slices.Contains(x.Needs, screen) {
+		x.InUse, x.Shown = true, false
+		if x.Absent && x.Alive(x.now) {
+			x.adopt()
+		}
+	}
+}
+
+// screenShown takes the token back when another screen is shown after the one
+// that needed it.
+func (x *step) screenShown(screen string) {
+	if slices.Contains(x.Needs, screen) {
+		x.Shown = true
+	} else if x.Shown {
+		x.withdraw()
+		x.InUse, x.Shown = false, false
+	}
+}
+
+// withdraw takes the token out of storage, but not what somebody else wrote.
+func (x *step) withdraw() {
+	if x.policy.OnDemand && x.holds() && x.Phase != Opening && !x.Absent {
+		x.Absent, x.AdoptedAt = true, Instant{}
+		x.do(Withdraw{})
+	}
+}
+
+// cameBack gives the token back to a page that was only put aside.
+func (x *step) cameBack() {
+	if x.policy.OnDemand && x.InUse && x.Absent && x.Phase == Active && x.Alive(x.now) {
+		x.adopt()
+	}
+}
+
+// onBothClocks ties a moment read from storage to the monotonic clock, so
+// that a wall clock set back later does not put it off.
+func (x *step) onBothClocks(at Instant) Instant {
+	if at.IsZero() {
+		return at
+	}
+	return x.now.Add(at.Sub(x.now))
+}
+
 // report tells the server of a token that is not ours, so that Capture can
 // say whose it is.
-func (x *step) report(token Token, uuid string) {
+func (x *step) report(token Token, uuid string, snap Snapshot) {
+	if snap.Token == token && snap.Mark.SignedOut() {
+		x.do(SetMark{}) // that was before
+	}
 	if token != x.Token {
 		// Whatever the user did before was done with another token, perhaps as
 		// another user.
 		x.giveUp(false)
 	}
-	x.Token, x.Absent = token, false
+	x.Token, x.Absent, x.AdoptedAt = token, false, Instant{}
 	x.Expires, x.Due, x.Life = Instant{}, Instant{}, 0
 	x.Refused, x.Failures, x.NotBefore = Token{}, 0, Instant{}
 	x.send(Call{Kind: CallOpen, Why: WhyStart, Token: token, UUID: uuid})
@@ -133,16 +212,21 @@ func (x *step) report(token Token, uuid string) {
 // --- What the UI tells --------------------------------------------------
 
 func (x *step) tokenSeen(ev TokenSeen) {
+	if ev.Login && ev.Token == x.Token && (x.Call.Kind == CallOpen || x.Retry.Kind == CallOpen) {
+		// We knew the token before we knew that a person signed in with it, so
+		// it is no matter whose the session was until now.
+		x.UUID, x.Who = "", ""
+	}
 	switch {
 	case ev.Token.Empty():
 	case ev.Token == x.Token && ev.Login && x.Retry.Kind == CallOpen && x.Failures == 0:
 		// We saw it in storage a moment before the UI told us.
-		x.report(ev.Token, ev.UUID)
+		x.report(ev.Token, ev.UUID, ev.Snapshot)
 	case ev.Token == x.Token && x.holds():
 		// Our own createCaptureSession, or the second event of one login.
 	case !ev.Login && ev.Token == x.Refused:
-	case !ev.Login && ev.Readable && !ev.Snapshot.Token.Empty() && ev.Snapshot.Token != ev.Token:
-		// A late event: storage has moved on since.
+	case !ev.Login && ev.Readable && ev.Snapshot.Token != ev.Token:
+		// A late event: storage has moved on since, to a sign-out perhaps.
 	case !ev.Login && ev.Mark.Of(ev.Token):
 		x.takeOver(ev.Snapshot, WhyStart)
 	default:
@@ -150,7 +234,7 @@ func (x *step) tokenSeen(ev TokenSeen) {
 			x.UUID, x.Who = "", ""
 		}
 		x.LocalExpires = ev.Expires
-		x.report(ev.Token, ev.UUID)
+		x.report(ev.Token, ev.UUID, ev.Snapshot)
 	}
 }
 
@@ -164,10 +248,12 @@ func (x *step) noTokenSeen(ev NoTokenSeen) {
 	switch {
 	case x.Phase == Ended || ev.Readable && !ev.Token.Empty():
 		// The person signed out, or a token has come since.
-	case x.Phase == Active && x.Alive(x.now):
+	case x.signedOutElsewhere(ev.Snapshot):
+		x.finish(NoticeSignedOut, WhyElsewhere)
+	case x.Phase == Active && x.Alive(x.now) && x.latest(ev.Snapshot):
 		// The UI went by its own idea of the token's end.
 		x.adopt()
-	case x.Call.Kind != NoCall:
+	case x.Call.Kind != NoCall || x.Retry.Kind == CallOpen:
 		x.Absent = true
 	case x.Phase == Active || x.Phase == Waiting:
 		x.Absent = true
@@ -178,6 +264,21 @@ func (x *step) noTokenSeen(ev NoTokenSeen) {
 }
 
 func (x *step) refused(ev Refused) {
+	x.RefusedAt = x.now
+	failed := ev.Token
+	if failed.Empty() {
+		failed = x.Token
+	}
+	first := failed != x.Refused
+	unseen := ev.Why == WhyDenied && x.uiBlind(ev.Snapshot)
+	if ev.Readable && ev.Snapshot.Token.Empty() && !x.signedOutElsewhere(ev.Snapshot) {
+		x.Absent = true // the UI may have removed the dead token itself
+	} else {
+		if ev.Mark.Of(failed) && failed == ev.Snapshot.Token && !unseen {
+			x.refuse(failed, ev.Why) // it may be another tab's, that we are about to take over
+		}
+		x.reconcile(ev.Snapshot)
+	}
 	if ev.Hold != 0 {
 		x.Held = append(slices.Clip(x.Held), Held{ID: ev.Hold, Since: x.now})
 	}
@@ -195,6 +296,18 @@ func (x *step) refused(ev Refused) {
 	case !known:
 		x.Actions = append(slices.Clip(x.Actions), ev.Action)
 	}
+	if screen := ev.Action.Screen; x.policy.OnDemand && screen != "" {
+		x.InUse, x.Shown = true, ev.Why != WhyDenied
+		if !slices.Contains(x.Needs, screen) {
+			x.Needs = append(slices.Clip(x.Needs), screen)
+		}
+	}
+	if unseen && x.Alive(x.now) && x.latest(ev.Snapshot) && (x.Phase == Active || x.Phase == Renewing || x.Phase == Waiting) {
+		// Nobody refused the token: the UI did not see it.
+		x.adopt()
+		x.succeed()
+		return
+	}
 	switch x.Phase {
 	case Ended:
 		x.giveUp(true)
@@ -205,27 +318,22 @@ func (x *step) refused(ev Refused) {
 			x.giveUp(true)
 		}
 	case Restoring, Opening:
-		if ev.Token == x.Token {
-			x.refuse(ev.Why)
+		if failed == x.Token {
+			x.refuse(failed, ev.Why)
 		}
 	case Active:
-		if !ev.Token.Empty() && ev.Token != x.Token && x.Alive(x.now) {
+		if failed != x.Token && x.Alive(x.now) {
 			// It failed with a token that has been replaced since.
 			x.succeed()
 			return
 		}
-		if ev.Why == WhyDenied && x.Alive(x.now) && x.uiBlind(ev.Snapshot) {
-			// Nobody refused the token: the UI did not see it.
-			x.adopt()
-			x.succeed()
-			return
-		}
-		x.ask(ev.Why, x.refuse(ev.Why))
+		x.refuse(x.Token, ev.Why)
+		x.ask(ev.Why, first)
 	case Renewing, Waiting:
-		if !ev.Token.Empty() && ev.Token != x.Token {
+		if failed != x.Token {
 			return
 		}
-		first := x.refuse(ev.Why)
+		x.refuse(failed, ev.Why)
 		switch {
 		case x.Phase == Renewing: // the answer will show whether it knew
 		case x.Retry.Kind == CallOpen:
@@ -236,77 +344,115 @@ func (x *step) refused(ev Refused) {
 	}
 }
 
-// refuse notes that the token is dead, and reports whether that is news that
-// may skip the floor: not when the last renewal was forced just now as well.
-func (x *step) refuse(why Why) (first bool) {
-	first = x.Refused != x.Token && (x.ForcedAt.IsZero() || x.now.Sub(x.ForcedAt) >= floor)
-	x.Refused, x.RefusedWhy, x.RefusedAt = x.Token, why, x.now
-	return first
-}
+// refuse notes that a token is dead.
+func (x *step) refuse(token Token, why Why) { x.Refused, x.RefusedWhy = token, why }
 
 // uiBlind reports whether the UI believes that there is no token.
 func (x *step) uiBlind(snap Snapshot) bool {
 	return snap.Readable && (snap.Token.Empty() || snap.Expires.IsZero() || snap.Expires.Reached(x.now))
 }
 
+// latest reports whether our token is the last that was written, so that it
+// may be given to the UI again.
+func (x *step) latest(snap Snapshot) bool { return !snap.Readable || snap.Mark.Of(x.Token) }
+
 func (x *step) signedOutSeen(ev SignedOutSeen) {
-	if x.Phase == Ended {
-		return // our own endCaptureSession, or a handler's second one
+	if !ev.Gesture && !x.DroppedAt.IsZero() && x.now.Sub(x.DroppedAt) < logoutBound {
+		return // our own endCaptureSession
 	}
-	if !ev.Gesture && !x.RefusedAt.IsZero() && x.now.Sub(x.RefusedAt) < logoutBound {
-		// A page that logs out on a token event: the user did not. The answer
-		// under way restores them; one that has come is given again.
-		x.Absent = true
-		if x.Phase == Active && x.Alive(x.now) {
-			x.adopt()
+	if x.Phase == Ended {
+		// Most likely a handler's second one. But we may have seen this very
+		// sign-out in storage before the UI told of it.
+		if x.Unheard && (ev.Gesture || ev.Snapshot.Token.Empty()) {
+			x.end(WhySignedOut, ev.Snapshot, true)
 		}
 		return
 	}
-	x.signOut(WhySignedOut)
+	if !ev.Gesture && !x.RefusedAt.IsZero() && x.now.Sub(x.RefusedAt) < logoutBound && !x.signedOutElsewhere(ev.Snapshot) {
+		// A page that logs out on a token event: the user did not. The answer
+		// under way restores them; one that has come is given again.
+		x.Absent = true
+		switch {
+		case x.Phase != Active || !x.Alive(x.now):
+		case x.latest(ev.Snapshot):
+			x.adopt()
+		default:
+			x.ask(WhyStart, false)
+		}
+		return
+	}
+	x.signOut(WhySignedOut, ev.Snapshot, x.mine(ev.Snapshot) || ev.Gesture)
 }
 
 func (x *step) endAsked() {
 	if x.Phase == Ended {
 		return
 	}
-	held := !x.Token.Empty()
-	x.signOut(WhyEnd)
-	if held {
-		x.do(Drop{})
-	}
+	x.signOut(WhyEnd, Snapshot{Token: x.Token}, true)
 }
 
 // signOut is a person's own doing: it beats any answer still under way, and
 // is not over until the server knows.
-func (x *step) signOut(why Why) {
+func (x *step) signOut(why Why, snap Snapshot, mine bool) {
 	if x.Phase == SignedOut && x.Token.Empty() {
 		x.Phase = Ended // nobody was here, but a cookie may be
 	} else {
 		x.finish(NoticeSignedOut, why)
 	}
-	x.do(SetMark{Mark{Ending: true, Written: x.now.Wall()}})
+	x.end(why, snap, mine)
+}
+
+// mine reports whether storage holds nothing that is somebody else's than the
+// person's whose session this page has.
+func (x *step) mine(snap Snapshot) bool {
+	return snap.Token.Empty() || snap.Token == x.Token || snap.Mark.Of(snap.Token) && (x.Who == "" || snap.Mark.Who == x.Who)
+}
+
+// end tells the server of a sign-out, and, where storage is ours to write,
+// the other tabs and the next page. A token that is still there was written
+// by another tab that did not know yet.
+func (x *step) end(why Why, snap Snapshot, mine bool) {
+	x.Unheard = false
+	if mine {
+		x.do(SetMark{Mark{Ending: true, Written: x.now.Wall()}})
+	}
 	x.send(Call{Kind: CallEnd, Why: why})
+	if mine && !snap.Token.Empty() {
+		x.drop()
+	}
 }
 
 // --- Storage -------------------------------------------------------------
 
 // reconcile compares what storage holds with what we believe.
 func (x *step) reconcile(snap Snapshot) {
+	if x.Phase == Ended && (!snap.Token.Empty() || snap.Mark.Fingerprint != "") {
+		// Somebody has signed in since. What was told of a sign-out does not
+		// cover the next session, and what is still to be told would end it: the
+		// login ends the one before.
+		x.Unheard, x.Retry, x.RetryAt = true, Call{}, Instant{}
+	}
 	if !snap.Readable || x.Phase == Ended {
 		return
 	}
 	switch {
+	case x.signedOutElsewhere(snap):
+		x.finish(NoticeSignedOut, WhyElsewhere)
+	case snap.Token == x.Token && snap.Mark.Of(x.Token) && x.Who != "" && snap.Mark.Who != x.Who:
+		x.finish(NoticeIdentityChanged, WhyOtherUser) // as another tab has found out
 	case snap.Token == x.Token:
 		x.LocalExpires = snap.Expires
 		if !snap.Token.Empty() {
-			x.Absent = false
+			x.Absent, x.AdoptedAt = false, Instant{} // the UI has it
 		}
 		if x.Phase == Waiting && x.Retry.Kind == CallOpen && snap.Mark.Of(snap.Token) {
 			x.takeOver(snap, WhyWake) // another tab has reported it
 		}
 	case x.adopting() && (snap.Token.Empty() || snap.Token == x.Former):
 		// The UI has been given the token and has not written it yet.
-	case snap.Token.Empty() && x.Absent:
+	case snap.Token.Empty() && (x.Absent || x.policy.OnDemand):
+		// With OnDemand a token comes and goes; a sign-out is told by the mark.
+		x.Absent = true
 	case snap.Token.Empty() && !x.LocalExpires.IsZero() && x.LocalExpires.Reached(x.now):
 		x.Absent = true // the UI clears a token that it believes has expired
 	case snap.Token.Empty() && x.holds():
@@ -320,10 +466,19 @@ func (x *step) reconcile(snap Snapshot) {
 		// first; only if none does it is ours to report.
 		x.giveUp(false)
 		x.abandonCall()
-		x.Token, x.Absent, x.LocalExpires = snap.Token, false, snap.Expires
-		x.Expires, x.Due, x.Life = Instant{}, Instant{}, 0
+		x.Token, x.Absent, x.LocalExpires, x.AdoptedAt = snap.Token, false, snap.Expires, Instant{}
+		x.Expires, x.Due, x.Life, x.Failures = Instant{}, Instant{}, 0, 0
 		x.wait(Call{Kind: CallOpen, Why: WhyWake, Token: snap.Token}, x.spread(foreignGrace))
 	}
+}
+
+// signedOutElsewhere reports whether the mark says that a person signed out,
+// or that somebody else has been here since. A token that is merely gone may
+// have been cleared by the UI, or by a page's own handlers, and excuses of
+// that kind must not hide a sign-out.
+func (x *step) signedOutElsewhere(snap Snapshot) bool {
+	left := snap.Mark.SignedOut() || x.Who != "" && snap.Mark.Who != "" && snap.Mark.Who != x.Who
+	return snap.Readable && snap.Token.Empty() && left && (x.holds() || x.Phase == Restoring)
 }
 
 // --- Time ----------------------------------------------------------------
@@ -334,9 +489,7 @@ func (x *step) tick(why Why) {
 	switch {
 	case x.Call.Kind != NoCall:
 	case x.Retry.Kind != NoCall:
-		if x.RetryAt.Reached(x.now) {
-			x.repeat()
-		}
+		x.repeat()
 	case x.Phase != Active:
 	case x.Due.Reached(x.now):
 		x.ask(why, false)
@@ -352,21 +505,46 @@ func (x *step) hurry() {
 	if x.Retry.Kind == NoCall {
 		return
 	}
-	soonest := x.LastCall.Add(floor)
-	if x.NotBefore.After(soonest) {
-		soonest = x.NotBefore
-	}
-	if soonest.Before(x.RetryAt) {
+	if soonest := x.soonest(); soonest.Before(x.RetryAt) {
 		x.RetryAt = soonest
 	}
 }
 
-func (x *step) repeat() {
+// repeat makes the planned call, and reports whether it did. Its moment may
+// have come by either clock, so that a laptop that slept does not go on
+// waiting; but a clock that is set must not undercut the floor.
+func (x *step) repeat() bool {
+	if !x.RetryAt.Reached(x.now) {
+		return false
+	}
 	call := x.Retry
+	report := call.Kind == CallOpen && x.Failures == 0 // not an attempt again
+	if soonest := x.soonest(); !report && soonest.After(x.now) {
+		x.RetryAt = soonest
+		return false
+	}
 	if call.Kind == CallToken {
 		call = x.tokenCall(call.Why)
 	}
 	x.send(call)
+	return true
+}
+
+// soonest is when the floor and the server's wishes allow another attempt.
+func (x *step) soonest() Instant {
+	at := x.now
+	if next := x.LastCall.Add(floor); !x.LastCall.IsZero() && next.After(at) {
+		at = next
+	}
+	return x.asked(at)
+}
+
+// asked puts a moment off as long as the server asked for.
+func (x *step) asked(at Instant) Instant {
+	if !x.NotBefore.Reached(x.now) && x.NotBefore.After(at) {
+		return x.NotBefore
+	}
+	return at
 }
 
 // limitAsks reports whether a limit has passed or a warning is due.
@@ -439,19 +617,17 @@ func (x *step) schedule() {
 
 // --- Calls ---------------------------------------------------------------
 
-// ask asks for a token: at once, or, unless it is the first time for this
-// one, when the floor allows.
+// ask asks for a token: when the floor allows, or at once if it is the first
+// time for this one and no other was refused just now as well.
 func (x *step) ask(why Why, first bool) {
 	call := x.tokenCall(why)
-	soonest := x.now
-	if !first && !x.LastCall.IsZero() && x.LastCall.Add(floor).After(soonest) {
-		soonest = x.LastCall.Add(floor)
-	}
-	if x.NotBefore.After(soonest) {
-		soonest = x.NotBefore
+	soonest := x.soonest()
+	if first && (x.ForcedAt.IsZero() || x.now.Sub(x.ForcedAt) >= floor) {
+		soonest = x.asked(x.now)
 	}
 	if soonest.After(x.now) {
 		x.wait(call, soonest.Sub(x.now))
+		x.settleHeld() // who asked for a token is not kept as long as that
 		return
 	}
 	x.send(call)
@@ -474,6 +650,9 @@ func (x *step) send(call Call) {
 	call.Seq = x.Seq
 	x.Call, x.LastCall = call, x.now
 	x.Retry, x.RetryAt = Call{}, Instant{}
+	if call.Why.Refusal() {
+		x.ForcedAt = x.now
+	}
 	switch {
 	case call.Kind == CallOpen:
 		x.Phase = Opening
@@ -493,40 +672,53 @@ func (x *step) abandonCall() {
 
 func (x *step) answered(ev Answered) {
 	if ev.Call.Seq != x.Call.Seq || x.Call.Kind == NoCall {
-		if x.Phase == Ended && ev.Call.Kind == CallOpen && ev.Answer.OK {
-			// A session came to be after the person had signed out.
-			x.send(Call{Kind: CallEnd, Why: WhySignedOut})
-		}
+		x.unopen(ev)
 		return
 	}
 	call := x.Call
 	x.Call = Call{}
 	if call.Kind == CallEnd {
-		x.endAnswered(call, ev.Answer)
+		x.endAnswered(call, ev)
 		return
 	}
 	if !ev.Answer.OK || ev.Snapshot.Token != ev.Answer.Grant.Token {
 		before := x.Token
 		x.reconcile(ev.Snapshot)
 		if x.Phase == Ended || x.Token != before || x.Call.Kind != NoCall {
+			x.unopen(ev)
 			return // storage has moved on: this answer is for another time
 		}
 	}
 	if ev.Answer.OK {
 		x.granted(call, ev.Answer.Grant, ev.Snapshot)
 	} else {
-		x.denied(call, ev.Answer)
+		x.denied(call, ev.Answer, ev.Snapshot)
 	}
 }
 
-func (x *step) endAnswered(call Call, answer Answer) {
-	if answer.OK || answer.Final {
+// unopen ends a session that came to be after the page had ended; but not
+// when a token was merely removed, which says nothing of the session, nor when
+// it is of the person who is signed in now.
+func (x *step) unopen(ev Answered) {
+	removed := x.Unheard && x.EndedBy == NoticeSignedOut && !ev.Mark.SignedOut()
+	theirs := ev.Mark.Fingerprint != "" && ev.Mark.Who == NewToken(ev.Answer.Grant.UUID).Fingerprint()
+	if x.Phase == Ended && ev.Call.Kind == CallOpen && ev.Answer.OK && !removed && !theirs {
+		x.end(WhySignedOut, ev.Snapshot, ev.Snapshot.Token.Empty() && ev.Mark.Fingerprint == "")
+	}
+}
+
+func (x *step) endAnswered(call Call, ev Answered) {
+	if ev.Answer.OK || ev.Answer.Final {
 		x.Failures = 0
-		x.do(SetMark{})
+		if ev.Mark.Ending {
+			// Not over the mark of somebody who has signed in since. What stays
+			// tells tabs that look late.
+			x.do(SetMark{Mark{Written: x.now.Wall()}})
+		}
 		return
 	}
 	x.Failures++
-	x.Retry, x.RetryAt = call, x.now.Add(x.retryWait(answer))
+	x.Retry, x.RetryAt = call, x.now.Add(x.retryWait(ev.Answer))
 }
 
 func (x *step) granted(call Call, g Grant, snap Snapshot) {
@@ -538,15 +730,22 @@ func (x *step) granted(call Call, g Grant, snap Snapshot) {
 	if g.Token == x.Refused {
 		if call.Why.Refusal() && call.Token == g.Token {
 			// It was told, and still gives the same: it does not know better now.
-			x.denied(call, Answer{Why: WhyServer})
+			x.denied(call, Answer{Why: WhyServer}, snap)
 			return
 		}
-		x.Token = g.Token
+		// Dead as it is, it is known now whose it is and that a session stands
+		// behind it. The next page needs to know, should this one be left.
+		if g.Token != x.Token {
+			x.Life = 0
+		}
+		x.Token, x.UUID, x.Who, x.HadSession = g.Token, g.UUID, who, true
+		x.plan(g, false)
+		x.do(SetMark{x.mark()})
 		x.ask(x.RefusedWhy, true)
 		return
 	}
 	held := x.Token
-	if snap.Readable {
+	if snap.Readable && (x.InUse || !x.policy.OnDemand) {
 		held = snap.Token
 	}
 	fresh := g.Token != held
@@ -556,9 +755,6 @@ func (x *step) granted(call Call, g Grant, snap Snapshot) {
 	}
 	x.Token, x.UUID, x.Who, x.HadSession = g.Token, g.UUID, who, true
 	x.Phase, x.Failures, x.NotBefore = Active, 0, Instant{}
-	if call.Why.Refusal() {
-		x.ForcedAt = x.now
-	}
 	x.Refused, x.RefusedWhy = Token{}, ""
 	x.plan(g, fresh)
 	// The mark goes first: a tab that sees the token must find it vouched for.
@@ -566,7 +762,6 @@ func (x *step) granted(call Call, g Grant, snap Snapshot) {
 	if fresh || snap.Readable && (snap.Expires.IsZero() || snap.Expires.Reached(x.now)) {
 		x.adopt()
 	}
-	x.Absent = false
 	if fresh {
 		x.tell(Notice{Name: NoticeRenewed, Why: call.Why, ExpiresIn: g.ExpiresIn})
 	}
@@ -620,8 +815,14 @@ func (x *step) margin() time.Duration {
 // just before the server finds the token due.
 func (x *step) askSlack() time.Duration { return min(time.Second, x.margin()/2) }
 
-func (x *step) denied(call Call, answer Answer) {
+func (x *step) denied(call Call, answer Answer, snap Snapshot) {
 	switch {
+	case !call.Code.Empty() && (!answer.Final || answer.Why == WhyCodeUsed):
+		// It cannot be posted again, but a session may have come of it: of a
+		// post whose answer was lost, or of the one before.
+		x.tell(Notice{Name: NoticeRenewError, Why: answer.Why})
+		x.Phase, x.Restored = SignedOut, false
+		x.restore(WhyStart)
 	case !answer.Final && x.Phase == Restoring && !x.HadSession:
 		// Most likely an anonymous visitor: not worth a second question.
 		x.Phase = SignedOut
@@ -633,9 +834,9 @@ func (x *step) denied(call Call, answer Answer) {
 		x.wait(call, d)
 		x.tell(Notice{Name: NoticeRenewError, Why: answer.Why, RetryIn: d})
 		x.settleHeld()
-	case call.Kind == CallOpen && x.Who == "":
+	case call.Kind == CallOpen && (x.Who == "" || x.Expires.IsZero()):
 		// Nobody vouches for a token that was never ours: leave it to the UI.
-		x.Phase, x.Refused = SignedOut, x.Token
+		x.Phase, x.Refused, x.RefusedWhy = SignedOut, x.Token, WhyInvalid
 		x.tell(Notice{Name: NoticeRenewError, Why: answer.Why})
 		x.giveUp(true)
 		x.settle(RejectSignedOut)
@@ -647,15 +848,16 @@ func (x *step) denied(call Call, answer Answer) {
 		}
 		x.giveUp(true)
 		x.settle(RejectSignedOut)
-	case call.Kind == CallToken && answer.Missing && !x.Token.Empty() && x.Token != x.Refused:
-		// The cookie is gone, the person is not.
+	case call.Kind == CallToken && answer.Missing && !x.Token.Empty() && x.Token != x.Refused &&
+		(!snap.Readable || snap.Token == x.Token):
+		// The cookie is gone, the person is not: the UI still has their token.
 		x.send(Call{Kind: CallOpen, Why: call.Why, Token: x.Token})
 	default:
 		drop := !x.Token.Empty()
 		x.finish(NoticeExpired, x.endReason(answer.Why))
 		if drop {
 			// Or the next page finds the remains and takes them for a session.
-			x.do(Drop{})
+			x.drop()
 		}
 	}
 }
@@ -677,9 +879,8 @@ func (x *step) retryWait(answer Answer) time.Duration {
 	d := x.spread(backoff[min(x.Failures, len(backoff))-1])
 	if after := min(answer.RetryAfter, maxRetryAfter); after > 0 {
 		x.NotBefore = x.now.Add(after)
-		d = max(d, after)
 	}
-	return max(d, floor)
+	return max(d, floor, x.asked(x.now).Sub(x.now))
 }
 
 // spread moves d by up to ±20 %, so that pages do not act in step.
@@ -700,7 +901,8 @@ func (x *step) wanted(ev Wanted) {
 	case Ended:
 		x.settle(RejectSignedOut)
 	case SignedOut:
-		if !x.restore(WhyRequest) {
+		// As in refused: nothing is restored over a token that is not ours.
+		if !x.Token.Empty() || !x.restore(WhyRequest) {
 			x.settle(RejectSignedOut)
 		}
 	case Active:
@@ -709,16 +911,11 @@ func (x *step) wanted(ev Wanted) {
 			return
 		}
 		x.ask(WhyRequest, false)
-		if x.Phase == Waiting {
-			x.settleHeld()
-		}
 	case Waiting:
 		x.hurry()
-		if x.RetryAt.Reached(x.now) {
-			x.repeat()
-			return
+		if !x.repeat() {
+			x.settleHeld()
 		}
-		x.settleHeld()
 	}
 }
 
@@ -783,8 +980,18 @@ func (x *step) warn() {
 // --- Ends -----------------------------------------------------------------
 
 func (x *step) adopt() {
+	if x.policy.OnDemand && !x.InUse {
+		x.Absent = true
+		return
+	}
 	x.Absent, x.AdoptedAt = false, x.now
 	x.do(Adopt{x.Token})
+}
+
+// drop ends the UI's own session.
+func (x *step) drop() {
+	x.DroppedAt = x.now
+	x.do(Drop{})
 }
 
 // adopting reports whether the UI may still be busy writing a token.
@@ -848,6 +1055,7 @@ func (x *step) finish(name NoticeName, why Why) {
 	x.Life, x.IdleLife, x.Failures, x.NotBefore = 0, 0, 0, Instant{}
 	x.LastActivity, x.RefusedAt, x.WarnedIdle, x.WarnedAbs = Instant{}, Instant{}, false, false
 	x.HadSession, x.Absent = false, true
+	x.Unheard, x.EndedBy = true, name
 }
 
 func (x *step) stopped() {

@@ -25,6 +25,9 @@ type Policy struct {
 	IdleWarning time.Duration
 	// Resubmit finishes the user's form after a renewal.
 	Resubmit bool
+	// OnDemand keeps the token out of the UI's storage but for the screens
+	// that need it.
+	OnDemand bool
 }
 
 // Margin, floor and waits. They are part of the published behaviour.
@@ -64,9 +67,10 @@ var backoff = [...]time.Duration{
 }
 
 // Mark is what we leave in storage beside the UI's token: proof that the
-// token is one we manage and what the server said of it. It holds no secret.
+// token is one we manage and what the server said of it; or, without a
+// fingerprint, that a person signed out at Written. It holds no secret.
 type Mark struct {
-	// Fingerprint of the token; empty when there is no mark.
+	// Fingerprint of the token; empty when there is none.
 	Fingerprint string
 	// Who is the fingerprint of the uuid.
 	Who string
@@ -85,6 +89,9 @@ type Mark struct {
 func (m Mark) Of(token Token) bool {
 	return !token.Empty() && m.Fingerprint == token.Fingerprint()
 }
+
+// SignedOut reports whether the last we did in this browser was a sign-out.
+func (m Mark) SignedOut() bool { return m.Fingerprint == "" && !m.Written.IsZero() }
 
 // Snapshot is what storage holds at one moment.
 type Snapshot struct {
@@ -116,6 +123,10 @@ type Call struct {
 	Token Token
 	// UUID is the page's claim, with CallOpen.
 	UUID string
+	// Code and RedirectURI are of a login with responseType code, instead of
+	// Token. Such a call is made once.
+	Code        Token
+	RedirectURI string
 }
 
 // Grant is the server's yes.
@@ -171,11 +182,12 @@ type State struct {
 	IdleLife       time.Duration
 	// LocalExpires is the UI's own idea of the token's end.
 	LocalExpires Instant
-	// Refused is a token known to be dead, and why we know.
+	// Refused is a token known to be dead, and why we know. RefusedAt is when
+	// the UI last met a dead token, whichever.
 	Refused    Token
 	RefusedWhy Why
 	RefusedAt  Instant
-	// ForcedAt is when a refused token was last replaced.
+	// ForcedAt is when the server was last told of a refusal.
 	ForcedAt Instant
 	// Former is the token that was replaced at AdoptedAt.
 	Former    Token
@@ -197,10 +209,23 @@ type State struct {
 	Failures  int
 	// Restored: the one question of a page without a token has been asked.
 	Restored bool
+	// EndedBy is how the page's last session ended. Unheard: not by a sign-out
+	// that the server has been told of. DroppedAt is when we ended the UI's
+	// session ourselves.
+	EndedBy   NoticeName
+	Unheard   bool
+	DroppedAt Instant
 
 	LastActivity Instant
 	WarnedIdle   bool
 	WarnedAbs    bool
+
+	// Code is the one-time code that was posted last.
+	Code Token
+	// InUse: a screen that needs the token is wanted, and Shown once it is
+	// there. Needs are the screens known to need it. For Policy.OnDemand.
+	InUse, Shown bool
+	Needs        []string
 
 	Actions []Action
 	Resumed []uint64 // the last few ids of actions already repeated

@@ -56,6 +56,7 @@ const (
 	WhySessionEnded  Why = "session_ended"     // the server has ended the session
 	WhyGrantRefused  Why = "grant_refused"     // Capture does not vouch for the token
 	WhyMismatch      Why = "identity_mismatch" // the token is not the claimed user's
+	WhyCodeUsed      Why = "code_used"         // the code was posted before
 
 	WhySignedOut Why = "signed_out" // the person signed out on this page
 	WhyElsewhere Why = "elsewhere"  // the token was removed in another tab or by other code
@@ -112,6 +113,8 @@ func (w Why) Sentence() string {
 		return "the server has ended the session"
 	case WhyGrantRefused:
 		return "the identity service does not vouch for this token"
+	case WhyCodeUsed:
+		return "the login was reported before"
 	case WhyMismatch:
 		return "the token belongs to someone else"
 	case WhySignedOut:

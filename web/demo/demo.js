@@ -5,7 +5,7 @@ import { span } from "./format.js";
 import { writeLog } from "./log.js";
 import { watchCalls } from "./calls.js";
 import { Timeline } from "./timeline.js";
-import { TokenWatch, storedToken } from "./token.js";
+import { SIGNED_IN, TokenWatch, storedToken } from "./token.js";
 
 const SERVICE = "/capture";
 const TOKEN_LIFE = 40; // seconds
@@ -13,6 +13,8 @@ const TOKEN_LIFE = 40; // seconds
 const $ = (id) => document.getElementById(id);
 const parameters = new URLSearchParams(location.search);
 const without = parameters.has("without");
+const byCode = !without && parameters.get("mode") === "code";
+const onDemand = byCode && parameters.get("clientSession") === "onDemand";
 const keepalive = without ? undefined : window.captureKeepalive;
 
 // --- The site ---------------------------------------------------------------
@@ -22,10 +24,13 @@ janrain.settings = {
   capture: {
     captureServer: SERVICE,
     clientId: "demo-page",
-    responseType: "token",
+    responseType: byCode ? "code" : "token",
+    redirectUri: `${location.origin}/`,
     accessTokenLifeHours: TOKEN_LIFE / 3600,
   },
 };
+
+const INSIDE = ["editProfile", "publicProfile"];
 
 let shown = "";
 
@@ -38,14 +43,21 @@ function show(screen) {
   ui.renderScreen(screen);
 }
 
+// Whoever is looking at a screen of theirs stays there. With a code there is
+// no token yet right after the login: capture-keepalive brings it, because the
+// screen is asked for.
+function letIn() {
+  if (!INSIDE.includes(shown)) show("editProfile");
+}
+
 window.janrainCaptureWidgetOnLoad = () => {
   const { capture: { ui }, events } = janrain;
   const on = (name, handler) => events[name].addHandler(handler);
 
   on("onCaptureScreenShow", ({ screen }) => (shown = screen));
-  on("onCaptureSessionFound", () => show("editProfile"));
-  on("onCaptureSessionCreated", () => show("editProfile"));
-  on("onCaptureLoginSuccess", () => show("editProfile"));
+  on("onCaptureSessionFound", letIn);
+  on("onCaptureSessionCreated", letIn);
+  on("onCaptureLoginSuccess", letIn);
   on("onCaptureSessionNotFound", () => show("signIn"));
   on("onCaptureSessionEnded", () => show("signIn"));
   on("onCaptureRenderComplete", ({ screen }) => screen === "signIn" && suggestVisitor());
@@ -55,8 +67,12 @@ window.janrainCaptureWidgetOnLoad = () => {
 };
 
 // To try other options: /?options={"hold":true}
-keepalive?.start({ endpoint: "/keepalive", ...JSON.parse(parameters.get("options") ?? "{}") });
-keepalive?.on("renewed", () => show("editProfile"));
+keepalive?.start({
+  endpoint: "/keepalive",
+  ...(byCode && { clientSession: onDemand ? "onDemand" : "always" }),
+  ...JSON.parse(parameters.get("options") ?? "{}"),
+});
+keepalive?.on("renewed", letIn);
 keepalive?.on("identitychanged", () => janrain.capture?.ui.renderScreen("editProfile"));
 for (const ending of ["expired", "signedout"]) {
   keepalive?.on(ending, () => {
@@ -65,6 +81,9 @@ for (const ending of ["expired", "signedout"]) {
     else show("signIn");
   });
 }
+
+$("btn-edit").addEventListener("click", () => show("editProfile"));
+$("btn-view").addEventListener("click", () => show("publicProfile"));
 
 const registrationUI = document.createElement("script");
 registrationUI.src = "registration-ui.js";
@@ -99,12 +118,13 @@ function observe(on) {
   tell("onCaptureSessionFound", "plain", "A stored session was found.");
   tell("onCaptureSessionNotFound", "plain", "No stored session was found.");
   tell("onCaptureLoginSuccess", "plain", "Somebody signed in.");
-  tell("onCaptureSessionCreated", "plain", "The Registration UI took a token.");
+  on("onCaptureSessionCreated", ({ accessToken }) =>
+    note("UI", "plain", accessToken ? "The Registration UI took a token." : "The Registration UI got a one-time code."));
   tell("onCaptureSessionEnded", "plain", "The session was ended.");
   tell("onCaptureProfileSaveFailed", "bad", "The save was refused.");
   tell("onCaptureExpiredToken", "bad", "The Registration UI met an expired token.");
   tell("onCaptureInvalidToken", "bad", "The Registration UI met an invalid token.");
-  tell("onCaptureAccessDenied", "bad", "The profile was asked for without a session.");
+  tell("onCaptureAccessDenied", byCode ? "plain" : "bad", "The profile was asked for without a token.");
   tell("onCaptureLoginFailed", "bad", "The sign-in failed.");
   tell("onCaptureTransactionTimeout", "bad", "The service took too long to answer.");
   tell("onCaptureError", "bad", "The profile could not be loaded.");
@@ -176,8 +196,9 @@ $("btn-outage").addEventListener("click", () => {
   });
 });
 
-function hint(life, now) {
+function hint(now, life, signedIn) {
   if (serviceIsOff) return "Capture is off. Let a renewal come due, then switch it on and watch it catch up.";
+  if (onDemand && signedIn && !watch.stored) return "No token is in the page, so none can be stolen from it. Press Edit, and one is put there.";
   if (life?.killed) return "The service refuses this token now, and nothing on this page knows it yet. Press Save.";
   if (life && life.dies <= now) return "The token has died of old age. Press Save and see.";
   if (life) return "Change something in the form, expire the token, then press Save.";
@@ -192,17 +213,12 @@ function put(node, text) {
 function tick() {
   const now = Date.now();
   const status = keepalive?.status() ?? { phase: "off" };
-  if (watch.look(now, status)) {
-    if (watch.current) {
-      stats.tokens += 1;
-      signedInSince ??= watch.current.born;
-    } else {
-      signedInSince = undefined;
-    }
-  }
+  if (watch.look(now, status)) stats.tokens += 1;
   const life = watch.current;
+  const signedIn = life !== undefined || SIGNED_IN.has(status.phase);
+  signedInSince = signedIn ? (signedInSince ?? life?.born ?? now) : undefined;
   drawToken(now, life);
-  timeline.draw(now, watch.lives);
+  timeline.draw(now, watch);
   $("timeline").setAttribute("aria-label", `${stats.tokens} tokens used on this page, ${stats.renewals} renewals, ${stats.saves} saves`);
 
   put($("status-phase"), status.phase === "signedout" ? "signed out" : status.phase);
@@ -212,11 +228,14 @@ function tick() {
   put($("stat-renewals"), String(stats.renewals));
   put($("stat-saves"), String(stats.saves));
 
-  $("btn-expire").disabled = $("btn-invalid").disabled = !life || life.killed !== undefined;
-  $("btn-signout").hidden = !life;
+  $("btn-expire").disabled = $("btn-invalid").disabled = !watch.stored || life?.killed !== undefined;
+  $("btn-signout").hidden = $("screens").hidden = !signedIn;
+  $("btn-edit").setAttribute("aria-pressed", String(shown === "editProfile"));
+  $("btn-view").setAttribute("aria-pressed", String(shown === "publicProfile"));
+  for (const id of ["mode-token", "mode-code"]) $(id).classList.toggle("capture_end_session", signedIn && !current($(id)));
   $("btn-outage").setAttribute("aria-pressed", String(serviceIsOff));
   put($("btn-outage"), serviceIsOff ? "Switch the service on" : "Switch the service off");
-  put($("hint"), hint(life, now));
+  put($("hint"), hint(now, life, signedIn));
 }
 
 function drawToken(now, life) {
@@ -242,6 +261,8 @@ function drawToken(now, life) {
     refused: "Refused by the service",
   }[state]);
   put($("token-name"), life?.name ?? "");
+  $("token-stored").dataset.stored = String(watch.stored);
+  put($("token-stored"), watch.stored ? "in localStorage" : "not in localStorage");
 }
 
 // Five times a second moves the picture by a pixel or less. Once is enough to
@@ -256,6 +277,38 @@ function pace() {
 calm.addEventListener("change", pace);
 document.addEventListener("visibilitychange", pace);
 
+// --- The modes --------------------------------------------------------------
+
+function current(link) {
+  return link.getAttribute("aria-current") === "true";
+}
+
+// Each mode is an address, so that it outlives a reload. What else the address
+// says, goes along.
+function offer(id, chosen, changes) {
+  const address = new URL(location.href);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === "") address.searchParams.delete(name);
+    else address.searchParams.set(name, value);
+  }
+  $(id).href = address.href;
+  $(id).setAttribute("aria-current", String(chosen));
+}
+
+offer("mode-token", !byCode, { mode: "", clientSession: "" });
+offer("mode-code", byCode, { mode: "code" });
+offer("client-always", !onDemand, { clientSession: "" });
+offer("client-ondemand", onDemand, { clientSession: "onDemand" });
+
+const SAYS = {
+  token: "The sign-in gives the page an access token. The server learns whose it is, and has Capture issue the next ones.",
+  always: "The sign-in gives the page a one-time code. The server exchanges it, and the refresh token never leaves the server.",
+  onDemand: "The refresh token never leaves the server, and the page has an access token only while a screen needs it. Press View, then Edit.",
+};
+put($("mode-says"), SAYS[onDemand ? "onDemand" : byCode ? "always" : "token"]);
+
+$("modes").hidden = without;
+$("client-session").hidden = !byCode;
 $("with").hidden = without;
 $("without").hidden = !without;
 pace();

@@ -15,6 +15,9 @@
 //   createFiresSessionCreated  createCaptureSession() fires
 //                              onCaptureSessionCreated (default true)
 //
+// With responseType "code" a sign-in yields a one-time code and no token: from
+// then on nobody has a session here until createCaptureSession() brings one.
+//
 // Settings are read when they are needed, never remembered.
 (() => {
   "use strict";
@@ -169,6 +172,7 @@
   function endCaptureSession() {
     forget(TOKEN);
     forget(PROFILE);
+    loaded.clear();
     fire("onCaptureSessionEnded");
   }
 
@@ -260,6 +264,16 @@
       load: () => call("/ui/profile", { accessToken: read(TOKEN) ?? "" }),
       send: saveProfile,
     },
+    publicProfile: {
+      title: "Your profile",
+      fields: [
+        { name: "displayName", label: "Display name" },
+        { name: "email", label: "Email" },
+        { name: "aboutMe", label: "About me" },
+        { name: "city", label: "City" },
+      ],
+      load: async () => ({ stat: "ok", profile: { ...readJSON(PROFILE), ...loaded.get("editProfile") } }),
+    },
   };
 
   const DENIED = "accessDenied";
@@ -303,6 +317,7 @@
   // With the values at hand: loading them again would meet the same dead
   // token.
   function redraw(name) {
+    if (!loaded.has(name)) return; // the session has been ended meanwhile
     turn += 1;
     fire("onCaptureScreenShow", { screen: name, flow: flow() });
     draw(name, loaded.get(name), hasFocus());
@@ -310,6 +325,11 @@
 
   function draw(name, values, focused) {
     loaded.set(name, values);
+    fill(name, focused, screens[name].send ? drawForm(name, values) : drawFacts(name, values));
+    fire("onCaptureRenderComplete", { screen: name, flow: flow() });
+  }
+
+  function drawForm(name, values) {
     const { fields, submit, send } = screens[name];
     const form = element("form", { id: `capture_${name}_form`, className: "capture_form" }, [
       ...fields.map((field) => drawField(name, field, values[field.name] ?? "")),
@@ -320,8 +340,16 @@
       event.preventDefault();
       void submitForm(form, name, send);
     });
-    fill(name, focused, form);
-    fire("onCaptureRenderComplete", { screen: name, flow: flow() });
+    return form;
+  }
+
+  function drawFacts(name, values) {
+    const known = screens[name].fields.filter((field) => values[field.name]);
+    return element("dl", { className: "capture_facts" }, known.map((field) =>
+      element("div", {}, [
+        element("dt", { textContent: field.label }),
+        element("dd", { textContent: values[field.name] }),
+      ])));
   }
 
   // Without the profile there is nothing to edit: an empty form would only
@@ -367,15 +395,18 @@
   }
 
   async function signIn({ email, displayName }) {
-    const answer = await call("/ui/signin", { email, displayName });
+    const { responseType = "token", redirectUri } = settings();
+    const byCode = responseType === "code";
+    const answer = await call("/ui/signin", { email, displayName, ...(byCode && { responseType, redirectUri }) });
     return () => {
       if (answer.stat !== "ok") {
         reportFailure(answer, "signIn", "onCaptureLoginFailed");
         return;
       }
-      const { accessToken, userData } = answer;
-      const grant = { accessToken };
-      write(TOKEN, accessToken, tokenLife());
+      const { accessToken, authorizationCode, userData } = answer;
+      const grant = byCode ? { authorizationCode } : { accessToken };
+      if (!byCode) write(TOKEN, accessToken, tokenLife());
+      loaded.clear();
       write(PROFILE, JSON.stringify(userData), tokenLife());
       write(RETURNING, JSON.stringify({ displayName: userData.displayName, email: userData.email }), RETURNING_LIFE);
       const login = [

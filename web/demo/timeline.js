@@ -9,9 +9,10 @@ const MIN_SCALE = 1.7; // px per second; a narrow picture shows less time
 const GUTTER = 74;
 const BAR = 22;
 const ROWS = [30, 58]; // two, so that a handover is seen as a step
-const LANES = { keepalive: 104, UI: 134, you: 164, Capture: 194 };
-const AXIS = 222;
-const HEIGHT = 242;
+const PAGE = 94; // a line while a token is in the page
+const LANES = { keepalive: 122, UI: 150, you: 178, Capture: 206 };
+const AXIS = 234;
+const HEIGHT = 254;
 
 // Marks closer than this, in px, would hide each other.
 const GAPS = { good: 12, bad: 13, you: 12, plain: 9, call: 6 };
@@ -27,6 +28,7 @@ export class Timeline {
   #front;
   #lives = new Map();
   #nextRow = 0;
+  #stays = new Map();
   #marks = [];
   #outages = [];
 
@@ -68,11 +70,12 @@ export class Timeline {
     }
   }
 
-  draw(now, lives) {
+  draw(now, { lives, stays }) {
     if (this.#width <= GUTTER) return;
     this.#now = now;
-    this.#forget(now, lives);
+    this.#forget(now, lives, stays);
     for (const life of lives) this.#drawLife(life);
+    for (const stay of stays) this.#drawStay(stay);
     this.#placeMarks();
     for (const { from, to, band } of this.#outages) stretch(band, this.#x(from), this.#x(Math.min(to, now)));
   }
@@ -92,11 +95,15 @@ export class Timeline {
     }
   }
 
-  #forget(now, lives) {
+  #forget(now, lives, stays) {
     const old = now - KEEP;
     while (lives.length > 0 && (lives[0].ended ?? Infinity) < old && lives[0].dies < old) {
       this.#lives.get(lives[0])?.group.remove();
       this.#lives.delete(lives.shift());
+    }
+    while (stays.length > 0 && stays[0].to < old) {
+      this.#stays.get(stays[0])?.remove();
+      this.#stays.delete(stays.shift());
     }
     for (const each of this.#marks) if (each.at < old) each.shape.remove();
     this.#marks = this.#marks.filter(({ at }) => at >= old);
@@ -113,6 +120,7 @@ export class Timeline {
     stretch(parts.used, this.#x(life.born), this.#x(used));
     stretch(parts.rest, this.#x(used), this.#x(Math.max(used, death)));
     stretch(parts.dead, this.#x(Math.min(death, inUse)), this.#x(inUse));
+    parts.name.textContent = life.name;
     parts.name.setAttribute("x", this.#x(life.born) + 7);
     parts.name.toggleAttribute("hidden", (used - life.born) / 1000 * this.#scale < 52);
     const showDue = life.ended === undefined && life.killed === undefined && life.due !== undefined;
@@ -132,11 +140,19 @@ export class Timeline {
       due: make("path", { class: "due", d: `M0 ${y - 4}v${BAR + 8}` }),
       name: make("text", { class: "name", y: y + 15 }),
     };
-    parts.name.textContent = life.name;
     parts.group.append(parts.rest, parts.used, parts.dead, parts.due, parts.name);
     this.#plot.append(parts.group);
     this.#lives.set(life, parts);
     return parts;
+  }
+
+  #drawStay(stay) {
+    if (!this.#stays.has(stay)) {
+      const line = make("rect", { class: "stay", y: PAGE - 2.5, height: 5, rx: 2.5 });
+      this.#plot.append(line);
+      this.#stays.set(stay, line);
+    }
+    stretch(this.#stays.get(stay), this.#x(stay.from), this.#x(Math.min(stay.to, this.#now)));
   }
 
   #layOut(clipRect) {
@@ -149,8 +165,8 @@ export class Timeline {
     clipRect.setAttribute("width", plot);
 
     const grid = [];
-    for (const [lane, y] of Object.entries({ tokens: 55, ...LANES })) grid.push(label(lane, 0, y + 4, "start"));
-    for (const y of Object.values(LANES)) grid.push(make("path", { class: "rule", d: `M${GUTTER} ${y}H${this.#width}` }));
+    for (const [lane, y] of Object.entries({ tokens: 55, "in page": PAGE, ...LANES })) grid.push(label(lane, 0, y + 4, "start"));
+    for (const y of [PAGE, ...Object.values(LANES)]) grid.push(make("path", { class: "rule", d: `M${GUTTER} ${y}H${this.#width}` }));
     for (let ago = 30; this.#nowX - ago * this.#scale > GUTTER; ago += 30) {
       const x = round(this.#nowX - ago * this.#scale);
       grid.push(make("path", { class: "tick", d: `M${x} 12V${AXIS - 8}` }));

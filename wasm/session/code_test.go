@@ -1,0 +1,203 @@
+package session_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
+)
+
+// signsInByCode is a person signing in where responseType is code.
+func (p *page) signsInByCode(code string, want ...string) {
+	p.t.Helper()
+	p.on(session.CodeSeen{Code: tok(code), RedirectURI: "https://site/"}, want...)
+}
+
+// activeByCode is a page whose person signed in by a code. In storage is what
+// the policy wants there.
+func (p *page) activeByCode(token string) {
+	p.t.Helper()
+	p.start("ask:start()")
+	p.no(noCookie)
+	p.signsInByCode("code-1", "exchange(code-1,https://site/)")
+	if p.policy.OnDemand {
+		p.yes(token, "mark", "renewed:start")
+	} else {
+		p.yes(token, "mark", "adopt("+token+")", "renewed:start")
+	}
+	p.phase(session.Active)
+	p.pass(time.Minute)
+}
+
+// denied is the UI refusing a screen that needs a session.
+func (p *page) denied(id uint64, screen string, want ...string) {
+	p.t.Helper()
+	p.on(session.Refused{Why: session.WhyDenied, Action: session.Action{ID: id, Screen: screen}}, want...)
+}
+
+func TestCode(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		play func(p *page)
+	}{
+		{"a code is posted once, however many events tell of it", func(p *page) {
+			p.start("ask:start()")
+			p.no(noCookie)
+			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
+			p.signsInByCode("code-1")
+			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start")
+			p.signsInByCode("code-1")
+			p.phase(session.Active)
+		}},
+		{"a late 401 to the first question is ignored when a code came in between", func(p *page) {
+			p.start("ask:start()")
+			early := p.state.Call
+			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
+			p.answer(early, noCookie)
+			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start")
+		}},
+		{"a lost exchange is not repeated; what came of it is asked for once", func(p *page) {
+			p.start("ask:start()")
+			p.no(noCookie)
+			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
+			p.no(unreachable, "renewerror:offline", "ask:start()")
+			p.no(noCookie)
+			p.phase(session.SignedOut)
+			p.pass(time.Hour)
+			p.on(session.Ticked{})
+			p.on(session.Woke{})
+			p.signsInByCode("code-1")
+		}},
+		{"a lost exchange that made a session all the same is found", func(p *page) {
+			p.start("ask:start()")
+			p.no(noCookie)
+			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
+			p.no(portal, "renewerror:unintelligible", "ask:start()")
+			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start")
+		}},
+		{"a code that was used has perhaps made a session before", func(p *page) {
+			p.start("ask:start()")
+			p.no(noCookie)
+			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
+			p.no(session.Answer{Why: session.WhyCodeUsed, Final: true}, "renewerror:code_used", "ask:start()")
+			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start")
+		}},
+		{"a refused code leaves the page signed out", func(p *page) {
+			p.start("ask:start()")
+			p.no(noCookie)
+			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
+			p.no(notVouched, "renewerror:grant_refused")
+			p.phase(session.SignedOut)
+		}},
+		{"a screen that was denied before the exchange was answered is shown after it", func(p *page) {
+			p.start("ask:start()")
+			p.no(noCookie)
+			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
+			p.denied(1, "editProfile")
+			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start", "resume(1)")
+		}},
+		{"a sign-out beats an exchange under way, and ends what comes of it", func(p *page) {
+			p.start("ask:start()")
+			p.no(noCookie)
+			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
+			exchange := p.state.Call
+			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.answer(exchange, p.grant("alice-1"), "mark:ending", "end:signed_out")
+			p.phase(session.Ended)
+			p.yes("", "mark:ended")
+		}},
+		{"what the last session left in storage is not taken for the new one's", func(p *page) {
+			p.activeByCode("alice-1")
+			p.signsInByCode("code-2", "exchange(code-2,https://site/)")
+			p.on(session.StorageChanged{})
+			p.phase(session.Opening)
+			p.yes("bob-1", "mark", "adopt(bob-1)", "renewed:start")
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) { tc.play(newPage(t)) })
+	}
+}
+
+func TestOnDemand(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		play func(p *page)
+	}{
+		{"a login puts no token into storage, and a renewal none", func(p *page) {
+			p.activeByCode("alice-1")
+			p.due(firstDue-time.Minute, "ask:due(alice-1)")
+			p.yes("alice-2", "mark", "renewed:due")
+			if !p.store.Token.Empty() {
+				t.Error("a token is in storage")
+			}
+		}},
+		{"the same token again is no event", func(p *page) {
+			p.activeByCode("alice-1")
+			p.due(firstDue-time.Minute, "ask:due(alice-1)")
+			p.yes("alice-1", "mark")
+		}},
+		{"it is there while a screen needs it", func(p *page) {
+			p.activeByCode("alice-1")
+			p.denied(1, "editProfile", "adopt(alice-1)", "resume(1)")
+			p.on(session.ScreenShown{Screen: "accessDenied"}) // told late
+			p.on(session.ScreenShown{Screen: "editProfile"})
+			p.on(session.ScreenShown{Screen: "publicProfile"}, "withdraw")
+			p.on(session.ScreenShown{Screen: "publicProfile"})
+			// Now it is known to need one: the UI finds it there.
+			p.on(session.ScreenWanted{Screen: "editProfile"}, "adopt(alice-1)")
+			p.on(session.ScreenShown{Screen: "editProfile"})
+			p.on(session.ScreenWanted{Screen: "publicProfile"})
+			p.on(session.ScreenShown{Screen: "publicProfile"}, "withdraw")
+		}},
+		{"a renewal while it is needed reaches the UI", func(p *page) {
+			p.activeByCode("alice-1")
+			p.denied(1, "editProfile", "adopt(alice-1)", "resume(1)")
+			p.on(session.ScreenShown{Screen: "editProfile"})
+			p.due(5 * time.Second) // looks once more at what the UI wrote
+			p.due(firstDue-time.Minute-5*time.Second, "ask:due(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due")
+			p.on(session.ScreenShown{Screen: "publicProfile"}, "withdraw")
+		}},
+		{"a page that is left leaves none behind, and has it when it comes back", func(p *page) {
+			p.activeByCode("alice-1")
+			p.denied(1, "editProfile", "adopt(alice-1)", "resume(1)")
+			p.on(session.ScreenShown{Screen: "editProfile"})
+			p.on(session.Left{}, "withdraw")
+			p.pass(time.Minute)
+			p.on(session.Woke{}, "adopt(alice-1)")
+			p.on(session.Woke{})
+		}},
+		{"what a page that crashed left behind is taken away", func(p *page) {
+			p.activeByCode("alice-1")
+			p.denied(1, "editProfile", "adopt(alice-1)", "resume(1)")
+			p.start("withdraw")
+			p.phase(session.Active)
+		}},
+		{"the token of another tab comes and goes, and is no sign-out", func(p *page) {
+			p.activeByCode("alice-1")
+			p.writes("alice-1")
+			p.on(session.StorageChanged{})
+			p.writes("")
+			p.on(session.StorageChanged{})
+			p.phase(session.Active)
+		}},
+		{"a sign-out in another tab is told by the mark", func(p *page) {
+			p.activeByCode("alice-1")
+			p.store.Mark = session.Mark{Ending: true, Written: p.now.Wall()}
+			p.on(session.StorageChanged{}, "signedout:elsewhere")
+		}},
+		{"a token that is none of ours is never taken away", func(p *page) {
+			p.writes("bob-1")
+			p.start("open(bob-1,)")
+			p.on(session.Left{})
+			p.no(notVouched, "renewerror:grant_refused")
+			p.on(session.Left{})
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := newPage(t)
+			p.policy.OnDemand = true
+			tc.play(p)
+		})
+	}
+}

@@ -1,0 +1,470 @@
+package session_test
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
+)
+
+// browser is a session.Page: storage, a UI that writes what it is given and
+// tells of it, and a record of what was asked of it.
+type browser struct {
+	now  func() session.Instant
+	post func(session.Event)
+
+	mu    sync.Mutex
+	store session.Snapshot
+	looks []time.Time
+	did   []string
+	told  []session.Notice
+}
+
+var _ session.Page = (*browser)(nil)
+
+func (b *browser) note(effect session.Effect) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.did = append(b.did, name(effect))
+}
+
+func (b *browser) Snapshot() session.Snapshot {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.looks = append(b.looks, time.Now())
+	return b.store
+}
+
+func (b *browser) SetMark(m session.Mark) {
+	b.note(session.SetMark{Mark: m})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.store.Mark = m
+}
+
+func (b *browser) Adopt(token session.Token) {
+	b.note(session.Adopt{Token: token})
+	b.write(token)
+	b.post(session.TokenSeen{Token: token}) // as createCaptureSession may
+}
+
+func (b *browser) Drop() {
+	b.note(session.Drop{})
+	b.write(session.Token{})
+	b.post(session.SignedOutSeen{}) // as endCaptureSession does
+}
+
+func (b *browser) Withdraw() {
+	b.note(session.Withdraw{})
+	b.write(session.Token{})
+}
+
+func (b *browser) Resume(a session.Action)  { b.note(session.Resume{Action: a}) }
+func (b *browser) Abandon(a session.Action) { b.note(session.Abandon{Action: a}) }
+func (b *browser) Settle(s session.Settle)  { b.note(s) }
+func (b *browser) Release(id uint64, deliver bool) {
+	b.note(session.Release{ID: id, Deliver: deliver})
+}
+
+func (b *browser) Tell(n session.Notice) {
+	b.note(session.Tell{Notice: n})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.told = append(b.told, n)
+}
+
+func (b *browser) write(token session.Token) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.store.Token, b.store.Expires = token, session.Instant{}
+	if !token.Empty() {
+		b.store.Expires = b.now().Wall().Add(life)
+	}
+}
+
+func (b *browser) done() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.did)
+}
+
+// service is a session.Server that answers after a while, by a function.
+type service struct {
+	takes  time.Duration
+	answer func(session.Call) session.Answer
+
+	mu     sync.Mutex
+	calls  []session.Call
+	times  []time.Time
+	active int
+}
+
+var _ session.Server = (*service)(nil)
+
+func (s *service) Do(_ <-chan struct{}, call session.Call) session.Answer {
+	s.mu.Lock()
+	s.calls, s.times = append(s.calls, call), append(s.times, time.Now())
+	s.mu.Unlock()
+	<-time.After(s.takes) // fake time
+	return s.answer(call)
+}
+
+func (s *service) Activity(<-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active++
+}
+
+// mints answers every question with the next token of alice, and a report with
+// the token reported.
+func mints() func(session.Call) session.Answer {
+	n := 1
+	return func(call session.Call) session.Answer {
+		token := call.Token
+		switch call.Kind {
+		case session.CallEnd:
+			return session.Answer{OK: true}
+		case session.CallToken:
+			n++
+			token = tok(fmt.Sprintf("alice-%d", n))
+		}
+		return session.Answer{OK: true, Grant: session.Grant{Token: token, UUID: uuidOf("alice"), ExpiresIn: life}}
+	}
+}
+
+// run starts a session in a page that holds a token, and returns when it is
+// active. What it returns waits until Run has.
+func run(t *testing.T, token string, s *service) (*session.Session, *browser, func()) {
+	t.Helper()
+	begun := time.Now()
+	now := func() session.Instant {
+		at := time.Now()
+		return session.At(at.UnixMilli(), at.Sub(begun)+1)
+	}
+	b := &browser{now: now, store: session.Snapshot{Readable: true}}
+	b.write(tok(token))
+	loop := &session.Session{Server: s, Page: b, Now: now, Policy: session.Policy{Resubmit: true}}
+	b.post = loop.Post
+	loop.Post(session.Started{Seed: 1})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		loop.Run()
+	}()
+	synctest.Wait()
+	<-time.After(s.takes)
+	synctest.Wait()
+	if phase := loop.Status().Phase; phase != session.Active {
+		t.Fatalf("phase is %v; want active", phase)
+	}
+	return loop, b, func() { <-ended }
+}
+
+func TestLoopRenewsWhenDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &service{answer: mints()}
+		begun := time.Now()
+		loop, page, wait := run(t, "alice-1", server)
+		if st := loop.Status(); st.DueIn != firstDue || st.ExpiresIn != life || st.RetryIn != 0 {
+			t.Errorf("status is %+v", st)
+		}
+		<-time.After(3*firstDue + time.Second)
+		loop.Post(session.Stopped{})
+		wait()
+		var asked []time.Duration
+		for i, call := range server.calls {
+			if call.Kind == session.CallToken {
+				asked = append(asked, server.times[i].Sub(begun))
+			}
+		}
+		if want := []time.Duration{firstDue, 2 * firstDue, 3 * firstDue}; !slices.Equal(asked, want) {
+			t.Errorf("asked at %v; want %v", asked, want)
+		}
+		if held := page.store.Token; held != tok("alice-4") {
+			t.Errorf("the UI has %s", held.Reveal())
+		}
+	})
+}
+
+// Timers stop while a laptop sleeps, so the loop looks at least once a minute.
+func TestLoopLooksOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loop, page, wait := run(t, "alice-1", &service{answer: mints()})
+		<-time.After(30 * time.Minute)
+		loop.Post(session.Stopped{})
+		wait()
+		if n := len(page.looks); n < 30 || n > 40 {
+			t.Errorf("looked %d times in 30 minutes", n)
+		}
+		for i := 1; i < len(page.looks); i++ {
+			if gap := page.looks[i].Sub(page.looks[i-1]); gap > time.Minute {
+				t.Errorf("did not look for %v", gap)
+			}
+		}
+	})
+}
+
+func TestLoopRetriesWhenPlanned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &service{answer: mints()}
+		loop, _, wait := run(t, "alice-1", server)
+		server.answer = func(session.Call) session.Answer { return tooMany(20 * time.Second) }
+		<-time.After(firstDue)
+		synctest.Wait()
+		if st := loop.Status(); st.Phase != session.Waiting || st.RetryIn != 20*time.Second {
+			t.Errorf("status is %+v", st)
+		}
+		<-time.After(20 * time.Second)
+		synctest.Wait()
+		loop.Post(session.Stopped{})
+		wait()
+		if n := len(server.times); n != 3 || server.times[2].Sub(server.times[1]) != 20*time.Second {
+			t.Errorf("asked at %v", server.times)
+		}
+	})
+}
+
+// An effect may cause events, at once and on the same goroutine.
+func TestLoopTakesEventsFromWithinEffects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loop, page, wait := run(t, "alice-1", &service{answer: mints()})
+		loop.Post(refusal(1, "alice-1"))
+		synctest.Wait()
+		loop.Post(session.EndAsked{})
+		synctest.Wait()
+		loop.Post(session.Stopped{})
+		wait()
+		want := []string{
+			"mark",
+			"mark", "adopt(alice-2)", "renewed:savefailed", "resume(1)",
+			"signedout:end", "mark:ending", "drop", "mark:ended",
+		}
+		if got := page.done(); !slices.Equal(got, want) {
+			t.Errorf("did %v; want %v", got, want)
+		}
+		var heard []string
+		for _, e := range loop.Diary() {
+			heard = append(heard, e.Event)
+		}
+		if !slices.Contains(heard, "token_seen") || !slices.Contains(heard, "sign_out_seen") {
+			t.Errorf("heard %v: not what its own effects caused", heard)
+		}
+	})
+}
+
+// Storage is read when an event is handled, not when it was posted.
+func TestLoopReadsStorageLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loop, page, wait := run(t, "alice-1", &service{answer: mints()})
+		loop.Post(session.StorageChanged{Snapshot: session.Snapshot{Readable: true}}) // says that the token is gone
+		synctest.Wait()
+		if phase := loop.Status().Phase; phase != session.Active {
+			t.Errorf("phase is %v: believed an old snapshot", phase)
+		}
+		page.write(session.Token{})
+		loop.Post(session.StorageChanged{})
+		synctest.Wait()
+		if phase := loop.Status().Phase; phase != session.Ended {
+			t.Errorf("phase is %v; want ended", phase)
+		}
+		loop.Post(session.Stopped{})
+		wait()
+	})
+}
+
+// slow is a server whose calls end a while after they are stopped.
+type slow struct {
+	service
+	after   time.Duration
+	stopped time.Time
+}
+
+func (s *slow) Do(stop <-chan struct{}, call session.Call) session.Answer {
+	if call.Kind != session.CallToken {
+		return s.service.Do(stop, call)
+	}
+	<-stop
+	s.stopped = time.Now()
+	<-time.After(s.after) // fake time
+	return session.Answer{Why: session.WhyOffline}
+}
+
+func TestLoopStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &slow{service: service{answer: mints()}, after: 3 * time.Second}
+		loop, page, wait := run(t, "alice-1", &server.service)
+		loop.Server = server
+		loop.Post(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}})
+		loop.Post(session.Wanted{ID: 5})
+		synctest.Wait()
+		looks := len(page.looks)
+		asked := time.Now()
+		loop.Post(session.Stopped{})
+		loop.Post(session.Woke{}) // too late
+		wait()
+		if server.stopped != asked {
+			t.Errorf("the call was stopped at %v; want %v", server.stopped, asked)
+		}
+		if waited := time.Since(asked); waited != server.after {
+			t.Errorf("stopping took %v; want the %v that the call took", waited, server.after)
+		}
+		want := []string{"mark", "deliver(7)", "abandon(1)", "reject[5]:stopped"}
+		if got := page.done(); !slices.Equal(got, want) {
+			t.Errorf("did %v; want %v", got, want)
+		}
+		<-time.After(time.Hour) // a timer that was left would look
+		if n := len(page.looks); n != looks {
+			t.Errorf("looked at storage %d times after the end", n-looks)
+		}
+	})
+}
+
+func TestLoopReportsActivity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &service{answer: mints()}
+		loop, _, wait := run(t, "alice-1", server)
+		loop.Post(session.UserActive{})
+		loop.Post(session.UserActive{})
+		synctest.Wait()
+		loop.Post(session.Stopped{})
+		wait()
+		if server.active != 1 {
+			t.Errorf("activity was reported %d times; want once", server.active)
+		}
+	})
+}
+
+func TestDiaryIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loop, _, wait := run(t, "alice-1", &service{answer: mints()})
+		var traced int
+		loop.Trace = func(session.Entry) { traced++ }
+		for id := range uint64(300) {
+			loop.Post(session.Wanted{ID: id})
+		}
+		synctest.Wait()
+		diary := loop.Diary()
+		loop.Post(session.Stopped{})
+		wait()
+		if len(diary) != 100 {
+			t.Errorf("the diary has %d lines; want the last 100", len(diary))
+		}
+		if last := diary[len(diary)-1]; last.Event != "wanted" || last.Why != session.WhyRequest || !slices.Equal(last.Effects, []string{"settle"}) {
+			t.Errorf("the last line is %+v", last)
+		}
+		if traced != 301 {
+			t.Errorf("traced %d transitions; want 301", traced)
+		}
+	})
+}
+
+// Post, Status and Diary may be called from anywhere.
+func TestLoopInParallel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loop, _, wait := run(t, "alice-1", &service{answer: mints(), takes: time.Millisecond})
+		var others sync.WaitGroup
+		for i := range uint64(8) {
+			others.Go(func() {
+				for n := range uint64(50) {
+					loop.Post(session.Wanted{ID: i*50 + n, Fresh: n%2 == 0})
+					loop.Status()
+					loop.Diary()
+					<-time.After(time.Second)
+				}
+			})
+		}
+		others.Wait()
+		if phase := loop.Status().Phase; phase != session.Active && phase != session.Renewing && phase != session.Waiting {
+			t.Errorf("phase is %v", phase)
+		}
+		loop.Post(session.Stopped{})
+		wait()
+	})
+}
+
+// Nothing that can reach a console holds a token, a code or a uuid.
+func TestNothingTellsSecrets(t *testing.T) {
+	const (
+		token = "sentineltoken001"
+		uuid  = "5e471e1a-1111-4222-8333-944445555666"
+	)
+	verbs := []string{"%v", "%+v", "%#v", "%s", "%q", "%x"}
+	secret := func(text string) bool {
+		return strings.Contains(text, token) || strings.Contains(text, uuid) || strings.Contains(text, fmt.Sprintf("%x", token))
+	}
+	check := func(t *testing.T, what string, values ...any) {
+		t.Helper()
+		for _, value := range values {
+			for _, verb := range verbs {
+				if text := fmt.Sprintf(verb, value); secret(text) {
+					t.Errorf("%s, printed with %s, tells a secret", what, verb)
+				}
+			}
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		server := &service{answer: func(call session.Call) session.Answer {
+			if call.Kind == session.CallEnd {
+				return session.Answer{OK: true}
+			}
+			n++
+			return session.Answer{OK: true, Grant: session.Grant{
+				Token: tok(fmt.Sprintf("%s%d", token, n)), UUID: uuid, ExpiresIn: life,
+				IdleExpiresIn: time.Minute, AbsoluteExpiresIn: time.Hour,
+			}}
+		}}
+		loop, page, wait := run(t, token, server)
+		var traced []session.Entry
+		loop.Trace = func(e session.Entry) { traced = append(traced, e) }
+		for _, ev := range []session.Event{
+			session.TokenSeen{Token: tok(token), UUID: uuid, Login: true},
+			session.Refused{Why: session.WhyInvalid, Hold: 1, Action: session.Action{ID: 1, Screen: "editProfile"}},
+			session.Wanted{ID: 1, Fresh: true},
+			session.UserActive{Stay: true},
+			session.NoTokenSeen{},
+			session.EndAsked{},
+		} {
+			loop.Post(ev)
+			<-time.After(9 * time.Second)
+			synctest.Wait()
+			check(t, "status", loop.Status())
+		}
+		loop.Post(session.Stopped{})
+		wait()
+		if len(traced) < 8 || len(page.told) < 3 {
+			t.Fatalf("%d transitions, %d notices: too few to say anything", len(traced), len(page.told))
+		}
+		for _, e := range append(traced, loop.Diary()...) {
+			check(t, "an entry of the diary", e, e.Event, e.Why, e.Effects)
+		}
+		for _, notice := range page.told {
+			check(t, "a notice", notice, notice.Why.Sentence())
+		}
+		check(t, "storage's mark", page.store.Mark)
+	})
+
+	// Of the rest only the token is kept from printing: a state, an event or an
+	// effect goes nowhere, but a slip must not be a leak.
+	held := session.Snapshot{Token: tok(token)}
+	action := session.Action{ID: 1}
+	for _, value := range []any{
+		tok(token), &held, held,
+		session.State{Token: tok(token), Refused: tok(token), Former: tok(token), Code: tok(token), Call: session.Call{Token: tok(token)}, Actions: []session.Action{action}},
+		session.TokenSeen{Snapshot: held, Token: tok(token)},
+		session.CodeSeen{Snapshot: held, Code: tok(token)},
+		session.Refused{Snapshot: held, Token: tok(token)},
+		session.Answered{Call: session.Call{Token: tok(token)}, Answer: session.Answer{Grant: session.Grant{Token: tok(token)}}},
+		session.Ask{Call: session.Call{Token: tok(token), Code: tok(token)}},
+		session.Adopt{Token: tok(token)},
+		session.Settle{IDs: []uint64{1}, Token: tok(token)},
+	} {
+		check(t, reflect.TypeOf(value).String(), value)
+	}
+}
