@@ -426,23 +426,3 @@ func name(effect session.Effect) string {
 	}
 	return fmt.Sprintf("%T", effect)
 }
-
-// tell is one line of a story that ended badly.
-func tell(from session.Phase, ev session.Event, effects []session.Effect, to session.Phase) string {
-	var names []string
-	for _, effect := range effects {
-		names = append(names, name(effect))
-	}
-	detail := ""
-	switch ev := ev.(type) {
-	case session.TokenSeen:
-		detail = fmt.Sprintf(" %s login=%v", ev.Token.Reveal(), ev.Login)
-	case session.Answered:
-		detail = fmt.Sprintf(" %d ok=%v %s final=%v", ev.Call.Seq, ev.Answer.OK, ev.Answer.Grant.Token.Reveal(), ev.Answer.Final)
-	case session.Refused:
-		detail = fmt.Sprintf(" %s %s action=%d hold=%d", ev.Why, ev.Token.Reveal(), ev.Action.ID, ev.Hold)
-	case session.SignedOutSeen:
-		detail = fmt.Sprintf(" gesture=%v", ev.Gesture)
-	}
-	return fmt.Sprintf("%v: %T%s %v → %v", from, ev, detail, names, to)
-}
