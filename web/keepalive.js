@@ -184,8 +184,8 @@
     object[name] = wrapped;
     undos.push(() => object[name] === wrapped && (object[name] = original));
   };
-  // stale: there was a session, and the UI would not find a good token.
-  const stale = () => !(Date.parse(read(TOKEN + "_Expires")) > Date.now()) && traces();
+  // stale: there is a session, and the UI would not find a good token.
+  const stale = () => !(Date.parse(read(TOKEN + "_Expires")) > Date.now()) && !anonymous();
   const waitThen = (start) => {
     let waiting = true;
     const proceed = () => {

@@ -141,14 +141,19 @@ func TestGuard(t *testing.T) {
 func TestHold(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
-	p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"hold":true}`)
-	signIn(t, p)
-	p.Eval(t, `localStorage.setItem("janrainCaptureToken_Expires", new Date(0).toUTCString()), 1`, nil)
-	p.Reload(t)
-	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
-	var found string
-	p.Eval(t, `document.querySelector("#log").textContent`, &found)
-	if !strings.Contains(found, "A stored session was found") || strings.Contains(found, "No stored session was found") {
-		t.Errorf("the UI did not wait: %s", found)
+	for _, tc := range []struct{ mode, forget string }{
+		{"token", `localStorage.setItem("janrainCaptureToken_Expires", new Date(0).toUTCString()), 1`},
+		{"code", `localStorage.clear(), 1`},
+	} {
+		p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"hold":true}&mode=`+tc.mode)
+		signIn(t, p)
+		p.Eval(t, tc.forget, nil)
+		p.Reload(t)
+		p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
+		var found string
+		p.Eval(t, `document.querySelector("#log").textContent`, &found)
+		if !strings.Contains(found, "A stored session was found") || strings.Contains(found, "No stored session was found") {
+			t.Errorf("%s: the UI did not wait: %s", tc.mode, found)
+		}
 	}
 }

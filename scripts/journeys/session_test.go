@@ -107,6 +107,10 @@ func TestSignOut(t *testing.T) {
 	if got := sessionStatus(t, p); got != 401 {
 		t.Errorf("GET session is %d after the sign-out, want 401", got)
 	}
+	signIn(t, p)
+	if got := sessionStatus(t, p); got != 200 {
+		t.Errorf("GET session is %d after signing in again, want 200", got)
+	}
 }
 
 // Most sign-outs leave the page in the same breath.

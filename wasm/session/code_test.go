@@ -106,6 +106,15 @@ func TestCode(t *testing.T) {
 			p.phase(session.Ended)
 			p.yes("", "mark:ended")
 		}},
+		{"who signs in again after a sign-out is signed in", func(p *page) {
+			p.activeByCode("alice-1")
+			p.store.Token = session.Token{}
+			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.yes("", "mark:ended")
+			p.signsInByCode("code-2", "unmark", "exchange(code-2,https://site/)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:start")
+			p.phase(session.Active)
+		}},
 		{"what the last session left in storage is not taken for the new one's", func(p *page) {
 			p.activeByCode("alice-1")
 			p.signsInByCode("code-2", "exchange(code-2,https://site/)")

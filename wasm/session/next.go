@@ -137,6 +137,9 @@ func (x *step) codeSeen(ev CodeSeen) {
 	if x.Phase == Active || x.Phase == Ended {
 		x.giveUp(false) // what was done before was perhaps another user's
 	}
+	if ev.Mark.SignedOut() {
+		x.do(SetMark{}) // that was before
+	}
 	// What storage holds is the last session's. It is neither used nor wiped.
 	x.Token, x.Absent = ev.Snapshot.Token, ev.Snapshot.Token.Empty()
 	x.Expires, x.Due, x.Life = Instant{}, Instant{}, 0
