@@ -38,9 +38,6 @@ type machine struct {
 	run     func(ctx context.Context, args ...string) error // apt-get
 }
 
-// standard is what make test takes.
-var standard = []need.Need{need.Compiler, need.Redis, need.Nginx, need.Chromium}
-
 func setup(ctx context.Context, args []string, m machine, stdout io.Writer) error {
 	wanted, err := choose(args)
 	if err != nil {
@@ -79,7 +76,7 @@ func setup(ctx context.Context, args []string, m machine, stdout io.Writer) erro
 
 func choose(names []string) ([]need.Need, error) {
 	if len(names) == 0 {
-		return standard, nil
+		return need.All(), nil
 	}
 	var known []string
 	for _, n := range need.All() {

@@ -50,13 +50,13 @@ func TestSetup(t *testing.T) {
 		{name: "nothing missing"},
 		{name: "nothing missing, not root", user: true},
 		{
-			name:    "the standard needs",
-			machine: fakeMachine{lacks: []string{"compiler", "redis", "nginx", "chromium"}},
-			ran:     []string{"update", "install -y --no-install-recommends gcc libc6-dev redis-server redis-tools nginx chromium"},
+			name:    "everything",
+			machine: fakeMachine{lacks: []string{"compiler", "redis", "nginx", "chromium", "firefox", "webkit"}},
+			ran:     []string{"update", "install -y --no-install-recommends gcc libc6-dev redis-server redis-tools nginx chromium firefox-esr webkit2gtk-driver xvfb xauth"},
 		},
 		{
 			name:    "only what is missing",
-			machine: fakeMachine{lacks: []string{"chromium", "webkit"}},
+			machine: fakeMachine{lacks: []string{"chromium"}},
 			ran:     []string{"update", "install -y --no-install-recommends chromium"},
 		},
 		{

@@ -57,7 +57,7 @@ var steps = []step{
 	{name: "build", do: command(nil, "go", "run", "./scripts/build")},
 	{name: "lint", do: lint},
 	{name: "unit", do: unit},
-	{name: "wasm", do: command(nil, "go", "run", "./scripts/wasmtest", "./wasm/...")},
+	{name: "wasm", do: wasm},
 	{name: "journeys", do: runJourneys},
 	{name: "fuzz", do: fuzz, extra: true},
 }
@@ -172,6 +172,16 @@ func unit(ctx context.Context, s shell) error {
 	}
 	packages := slices.DeleteFunc(all, func(path string) bool { return path == journeys })
 	return s.run(ctx, nil, "go", append([]string{"test", "-race"}, packages...)...)
+}
+
+// wasm runs the module's tests in each browser.
+func wasm(ctx context.Context, s shell) error {
+	for _, browser := range []string{"chromium", "firefox", "webkit"} {
+		if err := s.run(ctx, nil, "go", "run", "./scripts/wasmtest", "-browser", browser, "./wasm/..."); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runJourneys drives the program that the build step made. The test cache does not know of
