@@ -504,6 +504,25 @@ func TestNext(t *testing.T) {
 			p.on(session.SignedOutSeen{}, "adopt(alice-2)")
 			p.phase(session.Active)
 		}},
+		{"a page's own logout while another tab has renewed: the former token is not given again", func(p *page) {
+			p.active("alice-1")
+			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
+			p.pass(time.Second)
+			p.otherTab("alice-3", life)
+			p.writes("")
+			p.on(session.SignedOutSeen{})
+			p.phase(session.Waiting) // for the floor, then for the server's word
+		}},
+		{"a page's own logout after a sign-out elsewhere restores nothing", func(p *page) {
+			p.active("alice-1")
+			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
+			p.pass(time.Second)
+			p.writes("")
+			p.store.Mark = session.Mark{Written: p.now.Wall()}
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
+		}},
 		{"a logout without a gesture long after a token event is a sign-out", func(p *page) {
 			p.active("alice-1")
 			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
@@ -904,6 +923,16 @@ func TestNext(t *testing.T) {
 			p.on(session.StorageChanged{}, "identitychanged:other_user", "abandon(1)")
 			p.phase(session.Ended)
 			p.on(session.StorageChanged{})
+		}},
+		{"another tab has found out that the token in storage is somebody else's", func(p *page) {
+			p.active("alice-1")
+			p.writes("bob-1")
+			p.on(session.StorageChanged{})
+			p.retry(2400*time.Millisecond, 3600*time.Millisecond, "open(bob-1,)")
+			open := p.state.Call
+			p.otherTab("bob-1", life)
+			p.on(session.StorageChanged{}, "identitychanged:other_user")
+			p.answer(open, p.grant("bob-1")) // their session is left alone
 		}},
 		{"the server answers for somebody else: nothing is adopted", func(p *page) {
 			p.active("alice-1")

@@ -31,6 +31,9 @@ import (
 //     rest: with the good token if somebody is signed in, without any if not;
 //     and the tab where the person did the last thing is not left behind.
 //
+// Explored are 7 to 10 moves from each beginning, about a million states in
+// all, in some 17 s on one core; three moves serve and answer one renewal.
+//
 // A page's steps are atomic in the model, as they are in a browser's tab;
 // storage is read as it is at that moment, and its events come later, or after
 // much else. Requests reach the server, and answers the page, in any order.
