@@ -14,7 +14,7 @@ export interface CaptureKeepalive {
    * @throws TypeError that names the option that is wrong.
    */
   start(options?: Options): void;
-  /** Leaves no timer, listener or handler behind. The session stays as it is. */
+  /** Leaves no listener or handler behind, and does nothing any more. The session stays as it is. */
   stop(): void;
   /** Listens to an event. @returns the function that unsubscribes. */
   on<Name extends keyof Events>(event: Name, listener: (event: Events[Name]) => void): () => void;
@@ -75,7 +75,7 @@ export interface Notice {
 }
 
 export interface Events {
-  /** There is a new token; the Registration UI has it. */
+  /** There is a new token; the Registration UI has it, or gets it when it needs one. */
   renewed: Notice & { expiresIn: number };
   /** An attempt failed. With retryIn (seconds) the next one is planned. */
   renewerror: Notice & { retryIn?: number };

@@ -47,7 +47,6 @@
   let module = null; // the running module's API
   let loading = null;
   let compiled = null;
-  let file = "";
   let aside = ""; // why we stand aside
   let restarts = 0;
   let epoch = 0; // tells a module that was stopped from the one that runs
@@ -57,7 +56,7 @@
   let queue = [];
   let undos = [];
   let hooked = new Set();
-  const guarded = new WeakSet(); // wrapped once and for all: harmless when stopped
+  const guarded = new WeakMap(); // wrapped once and for all, by what was there before
   const pending = new Map(); // promises of token() and renew(), by id
   const held = new Map(); // groups of guarded calls, by id
   const listeners = new Map(NOTICES.split(" ").map((name) => [name, new Set()]));
@@ -115,7 +114,7 @@
   const guard = (name, event) => {
     const { addHandler: add, removeHandler: remove } = event;
     const wrappers = new Map();
-    guarded.add(event);
+    guarded.set(event, add);
     event.addHandler = function (fn, ...rest) {
       if (typeof fn !== "function") return add.call(this, fn, ...rest);
       const wrapped = function (...args) {
@@ -140,14 +139,15 @@
     // Before the module is there a sign-out cannot wait for it: most leave the
     // page. After a token event without a gesture it may be the page's own
     // reaction, which the module undoes.
-    if (name === ENDED && !module && (info.gesture || !queue.some((q) => GUARDED.includes(q[0])))) farewell();
+    const after = ([n, p]) => GUARDED.includes(n) || p?.statusMessage === "invalidAccessToken";
+    if (name === ENDED && !module && (info.gesture || !queue.some(after))) info.told = farewell();
     feed(name, payload, info);
   };
   const feed = (...event) => {
     if (aside) return;
     if (module) attempt(() => module.event(...event), failed);
-    else {
-      queue.push(event);
+    else if (NEEDED.includes(event[0]) || !anonymous()) {
+      queue = queue.slice(-30).concat([event]); // what is older cannot matter
       if (NEEDED.includes(event[0])) load();
     }
   };
@@ -160,7 +160,7 @@
       if (typeof event?.addHandler !== "function" || hooked.has(event)) continue;
       hooked.add(event);
       const handler = (payload) => options && hear(name, payload);
-      event.addHandler(handler);
+      (guarded.get(event) || event.addHandler).call(event, handler);
       undos.push(() => event.removeHandler?.(handler));
       if (GUARDED.includes(name) && !guarded.has(event)) guard(name, event);
     }
@@ -189,8 +189,9 @@
   const waitThen = (start) => {
     let waiting = true;
     const proceed = () => {
-      if (waiting) start();
+      if (!waiting) return;
       waiting = false;
+      start();
     };
     setTimeout(proceed, HOLD_BOUND);
     want(false).then(proceed, proceed);
@@ -212,7 +213,12 @@
 
   // --- The module ----------------------------------------------------------
 
-  const load = () => (loading = loading || boot(epoch).catch((error) => standAside("not loaded: " + error.message)));
+  const load = () => options && (loading = loading || ofNow(boot, (error) => standAside("not loaded: " + error.message)));
+  // ofNow runs what fails later, when it may be stopped and nobody's concern.
+  const ofNow = (fn, failed) => {
+    const mine = epoch;
+    return fn(mine).catch((error) => mine === epoch && failed(error));
+  };
   const boot = async (mine) => {
     const base = script ? script.src : options.endpoint + "/";
     const get = async (name, init) => {
@@ -223,8 +229,8 @@
     if (!compiled) {
       const manifest = await (await get("manifest.json", { cache: "no-cache" })).json();
       await runtime(new URL("wasm_exec.js", base), manifest.files["wasm_exec.js"].integrity);
-      file = manifest.module.file;
-      compiled = await WebAssembly.compileStreaming(get(file, { integrity: manifest.module.integrity }));
+      const { file, integrity } = manifest.module;
+      compiled = await WebAssembly.compileStreaming(get(file, { integrity }));
     }
     if (mine === epoch) await run();
   };
@@ -257,16 +263,17 @@
     };
     const exited = go.run(instance);
     delete window[HOST];
-    exited.then(() => mine === epoch && crashed("the module exited"));
+    const ended = (error) => mine === epoch && failed(error);
+    exited.then(ended, ended);
   };
-  const crashed = (why) => {
+  const failed = (error) => {
+    const why = "the module failed: " + (error?.message || "it exited");
     module = null;
     note(why);
     epoch++;
-    if (restarts++) standAside(why + " twice");
-    else run().catch((error) => standAside(error.message));
+    if (restarts++) standAside(why);
+    else ofNow(run, (error) => standAside(error.message));
   };
-  const failed = (error) => crashed("the module failed: " + error.message);
   const standAside = (why) => {
     aside = why;
     note(why);
@@ -310,6 +317,7 @@
       credentials: "include",
       keepalive: true,
     }).catch(none);
+    return true;
   };
 
   // --- The page's API --------------------------------------------------------
@@ -352,19 +360,13 @@
       for (const type of ["pointerdown", "keydown"]) listen(document, type, () => (lastInput = performance.now()));
       listen(document, "submit", ({ target, submitter }) => {
         if (target.querySelector('[id^="capture_"]')) {
-          feed("submit", { form: target, submitter, data: new FormData(target), token: read(TOKEN) });
+          feed("submit", { form: target, submitter, data: new FormData(target), token: read(TOKEN), at: Date.now() });
         }
       });
-      listen(window, "error", ({ error }) => {
-        // What a throwing getter leaves behind is a corrupt runtime.
-        if (module && file && String(error?.stack).includes(file)) crashed("an error passed through it");
-      });
-      const due = options.load === "due" ? untilDue() : NaN;
-      if (options.load === "now") load();
-      else if (due > 0) {
-        const timer = setTimeout(load, Math.min(due, 2 ** 31 - 1));
-        undos.push(() => clearTimeout(timer));
-      } else whenIdle();
+      const { load: when } = options;
+      if (when === "now") load();
+      else if (when === "due" && untilDue() > 0) setTimeout(load, untilDue());
+      else whenIdle();
     },
     stop() {
       if (!options) return;

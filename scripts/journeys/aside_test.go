@@ -86,9 +86,13 @@ func TestCrash(t *testing.T) {
 	d := startDemo(t)
 	p := visit(t, browsertest.Chromium(t), d.URL)
 	signIn(t, p)
-	// What a throwing getter does: an error with the module's frames.
-	const crash = `fetch("/keepalive/manifest.json").then(r => r.json()).then(m =>
-		window.dispatchEvent(new ErrorEvent("error", {error: {stack: "at " + m.module.file + ":wasm-function[1]"}})))`
+	// From here on the runtime throws, as it does once its program has exited.
+	const crash = `(() => {
+		const resume = Go.prototype._resume;
+		Go.prototype._resume = () => { throw new Error("Go program has already exited"); };
+		try { captureKeepalive.status(); } finally { Go.prototype._resume = resume; }
+		return 1;
+	})()`
 	p.Eval(t, crash, nil)
 	p.WaitFor(t, `captureKeepalive.diagnostics().some(d => d.event === "loader") && captureKeepalive.status().phase === "active"`, soon)
 	p.WaitFor(t, `heard.includes("renewed:due")`, 2*life)

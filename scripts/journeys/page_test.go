@@ -136,6 +136,33 @@ func TestGuard(t *testing.T) {
 	p.WaitFor(t, `told === 1 && toldArgs === 1 && heard.some(e => e.startsWith("expired:"))`, 2*life)
 }
 
+// After stop() and start() the guard still keeps back the page's handlers, and
+// not ours; and a stop() before the module has come is the end of it.
+func TestGuardAfterRestart(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "-life", "10m")
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	signIn(t, p)
+	p.Eval(t, `window.told = 0, janrain.events.onCaptureExpiredToken.addHandler(() => told++),
+		janrain.settings.capture.standIn = {onDeadToken: "event"}, captureKeepalive.stop(), captureKeepalive.start({load: "now"}), 1`, nil)
+	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+	expire(t, p)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`, soon)
+	var told int
+	if p.Eval(t, `told`, &told); told != 0 {
+		t.Errorf("the page's handler was called %d times although the session was saved", told)
+	}
+
+	p.Eval(t, `captureKeepalive.stop(), performance.clearResourceTimings(), captureKeepalive.start(), captureKeepalive.stop(),
+		new Promise(done => requestIdleCallback(() => setTimeout(done, 500), {timeout: 2000}))`, nil)
+	var asked []string
+	p.Eval(t, `performance.getEntriesByType("resource").map(e => new URL(e.name).pathname).filter(n => !n.startsWith("/capture/"))`, &asked)
+	if len(asked) > 0 {
+		t.Errorf("after stop() the page asked for %v", asked)
+	}
+}
+
 // hold makes the UI's start() wait for a token, so that no sign-in screen
 // flickers by.
 func TestHold(t *testing.T) {

@@ -14,13 +14,14 @@ const invalidAccessToken = "invalidAccessToken"
 
 // event turns what the loader heard into an event of the session; nil for
 // what does not concern it. The info holds `held`, the id of handlers that
-// the guard keeps back, and `gesture`, whether a person did something just
-// before.
+// the guard keeps back; `gesture`, whether a person did something just before;
+// and `told`, whether the server has been told of a sign-out already.
 func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	screen := text(get(payload, "screen"))
 	switch name {
 	case "onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess",
 		"onCaptureFederateRefreshedToken":
+		p.forms.end() // a login is no save, and may be another user's
 		return signedIn(payload, true)
 	case "onCaptureSessionCreated", "onCaptureSessionFound":
 		return signedIn(payload, false)
@@ -46,7 +47,7 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 			Why: session.WhyDenied, Token: p.Snapshot().Token, Action: p.forms.wanted(screen), Hold: held(info),
 		}
 	case "onCaptureSessionEnded":
-		return session.SignedOutSeen{Gesture: isTrue(get(info, "gesture"))}
+		return session.SignedOutSeen{Gesture: isTrue(get(info, "gesture")), Told: isTrue(get(info, "told"))}
 	case "onCaptureScreenShow":
 		return session.ScreenShown{Screen: screen}
 	case "render":

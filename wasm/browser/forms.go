@@ -70,10 +70,19 @@ func (f *forms) submitted(payload safejs.Value) {
 	f.lastID++
 	f.forget(screen)
 	f.sent = append(f.sent, &submission{
-		id: f.lastID, screen: screen, token: session.NewToken(text(get(payload, "token"))), at: f.now(), again: f.resubmitting,
+		id: f.lastID, screen: screen, token: session.NewToken(text(get(payload, "token"))), at: f.sentAt(get(payload, "at")), again: f.resubmitting,
 		form: form, submitter: get(payload, "submitter"), data: get(payload, "data"), values: typed(form, get(payload, "data")),
 		focus: text(get(path("document", "activeElement"), "id")),
 	})
+}
+
+// sentAt is when a submit was caught: the loader may have kept it for a while.
+func (f *forms) sentAt(unixMilli safejs.Value) session.Instant {
+	now := f.now()
+	if at, ok := number(unixMilli); ok {
+		return now.Add(-max(0, now.Sub(session.AtWall(int64(at)))))
+	}
+	return now
 }
 
 // forget drops what was submitted on a screen: it was saved, or sent anew.
@@ -85,6 +94,12 @@ func (f *forms) forget(screen string) {
 		}
 	}
 	f.sent = kept
+}
+
+// end forgets everything: what was sent was this user's, and of this session.
+func (f *forms) end() {
+	f.sent, f.redraw = nil, nil
+	clear(f.shows)
 }
 
 // failed finds the submission that a failure is about: the screen's, or,
@@ -121,7 +136,11 @@ func (f *forms) resume(a session.Action) error {
 		return renderScreen(screen)
 	}
 	for _, s := range f.sent {
-		if s.id == a.ID {
+		switch {
+		case s.id != a.ID:
+		case f.now().Sub(s.at) >= submissionLife:
+			return fmt.Errorf("it is too long ago that the form on %s was sent", s.screen)
+		default:
 			return f.resubmit(s)
 		}
 	}

@@ -22,6 +22,8 @@ type page struct {
 	// pending is a token that the UI could not be given yet: it is still to
 	// come, and will be given it before it looks for one.
 	pending session.Token
+	// replaces is what storage held then.
+	replaces session.Token
 }
 
 var _ session.Page = (*page)(nil)
@@ -31,10 +33,20 @@ func registrationUI() safejs.Value { return path("janrain", "capture", "ui") }
 // Snapshot implements session.Page.
 func (p *page) Snapshot() session.Snapshot {
 	snap := p.storage.snapshot()
-	if snap.Token.Empty() && !p.pending.Empty() {
+	if p.waits(snap) {
 		snap.Token, snap.Expires = p.pending, p.now().Add(time.Hour)
 	}
 	return snap
+}
+
+// waits reports whether there is a token that the UI is still to be given:
+// not any more once storage tells of a sign-out or of anybody's newer token.
+func (p *page) waits(snap session.Snapshot) bool {
+	stands := snap.Token.Empty() || snap.Token == p.pending || snap.Token == p.replaces
+	if snap.Readable && !(stands && snap.Mark.Of(p.pending)) {
+		p.pending = session.Token{}
+	}
+	return !p.pending.Empty()
 }
 
 // SetMark implements session.Page.
@@ -42,21 +54,29 @@ func (p *page) SetMark(mark session.Mark) { p.storage.setMark(mark) }
 
 // Adopt implements session.Page.
 func (p *page) Adopt(token session.Token) {
-	p.pending = token
-	p.flush()
+	if !p.give(token) {
+		p.pending, p.replaces = token, p.storage.snapshot().Token
+	}
 }
 
-// flush gives the UI what it has not been given yet.
+// flush gives the UI, which has come, what it has not been given yet.
 func (p *page) flush() {
-	ui := registrationUI()
-	if p.pending.Empty() || !callable(ui, "createCaptureSession") {
-		return
+	if p.waits(p.storage.snapshot()) {
+		p.give(p.pending)
 	}
-	token := p.pending
+}
+
+// give reports whether there is a UI to be given a token.
+func (p *page) give(token session.Token) bool {
+	ui := registrationUI()
+	if !callable(ui, "createCaptureSession") {
+		return false
+	}
 	p.pending = session.Token{}
 	if _, err := invoke(ui, "createCaptureSession", token.Reveal()); err != nil {
 		warn("createCaptureSession threw; the Registration UI may still use its old token")
 	}
+	return true
 }
 
 // Drop implements session.Page.
@@ -93,6 +113,9 @@ func (p *page) Release(id uint64, deliver bool) {
 
 // Tell implements session.Page.
 func (p *page) Tell(n session.Notice) {
+	if n.Name == session.NoticeExpired || n.Name == session.NoticeSignedOut || n.Name == session.NoticeIdentityChanged {
+		p.forms.end()
+	}
 	detail := map[string]any{"reason": string(n.Why), "message": n.Why.Sentence(), "at": float64(p.now().UnixMilli())}
 	if n.Limit != "" {
 		detail["kind"] = n.Limit

@@ -67,20 +67,52 @@ func TestAdopt(t *testing.T) {
 func TestAdoptBeforeTheUI(t *testing.T) {
 	p, c := newPage(t, safejs.Undefined())
 	p.event("hooked", safejs.Undefined(), safejs.Undefined())
-	p.Adopt(session.NewToken("token-1"))
-	p.Adopt(session.NewToken("token-2"))
-	want := session.Snapshot{Readable: true, Token: session.NewToken("token-2"), Expires: c.now().Add(time.Hour)}
+	store(t, keyToken, "stored-1")
+	adopt(p, "token-1")
+	adopt(p, "token-2")
+	want := session.Snapshot{
+		Readable: true, Token: session.NewToken("token-2"), Expires: c.now().Add(time.Hour), Mark: markOf("token-2"),
+	}
 	if got := p.Snapshot(); got != want {
 		t.Errorf("%+v, want %+v", got, want)
-	}
-	store(t, keyToken, "stored-1")
-	if got := p.Snapshot().Token; got != session.NewToken("stored-1") {
-		t.Error("storage does not win")
 	}
 	u := fakeUI(t)
 	p.event("hooked", safejs.Undefined(), safejs.Undefined())
 	if want := []string{"token-2"}; !slices.Equal(u.tokens, want) {
 		t.Errorf("createCaptureSession got %q, want %q", u.tokens, want)
+	}
+}
+
+// adopt does as the session does: the mark first, then the token.
+func adopt(p *page, token string) {
+	p.SetMark(markOf(token))
+	p.Adopt(session.NewToken(token))
+}
+
+func markOf(token string) session.Mark {
+	return session.Mark{Fingerprint: session.NewToken(token).Fingerprint(), Who: "who"}
+}
+
+// A UI that comes late is not given what others have overtaken since.
+func TestAdoptOvertaken(t *testing.T) {
+	for name, since := range map[string]func(){
+		"another tab has renewed":      func() { storage{}.setMark(markOf("token-2")) },
+		"a person has signed out":      func() { storage{}.setMark(session.Mark{Ending: true, Written: session.AtWall(1)}) },
+		"somebody has written another": func() { store(t, keyToken, "foreign-1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _ := newPage(t, safejs.Undefined())
+			adopt(p, "token-1")
+			since()
+			if got := p.Snapshot().Token; got == session.NewToken("token-1") {
+				t.Error("the token still counts as being in storage")
+			}
+			u := fakeUI(t)
+			p.event("hooked", safejs.Undefined(), safejs.Undefined())
+			if len(u.tokens) > 0 {
+				t.Errorf("createCaptureSession got %q", u.tokens)
+			}
+		})
 	}
 }
 
@@ -143,7 +175,7 @@ func TestUIOdd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, _ := newPage(t, safejs.Undefined())
 			set(t, "janrain", janrain)
-			p.Adopt(session.NewToken("token-1"))
+			adopt(p, "token-1")
 			if p.Snapshot().Token != session.NewToken("token-1") {
 				t.Error("the token is not kept for later")
 			}

@@ -58,7 +58,7 @@ func (s storage) withdraw() {
 	domain := text(path("janrain", "settings", "capture", "cookieDomain"))
 	for _, key := range []string{keyToken, keyExpires} {
 		if readable {
-			_, _ = area.Call("removeItem", key)
+			_, _ = invoke(area, "removeItem", key)
 		}
 		if domain != "" {
 			assign(path("document"), "cookie", key+"=; Max-Age=0; Path=/; Domain="+domain)

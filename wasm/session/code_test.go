@@ -106,6 +106,30 @@ func TestCode(t *testing.T) {
 			p.phase(session.Ended)
 			p.yes("", "mark:ended")
 		}},
+		{"one user's form is not sent as the next one's", func(p *page) {
+			p.activeByCode("alice-1")
+			p.on(session.Refused{Why: session.WhySaveFailed, Token: tok("alice-1"), Action: session.Action{ID: 1, Screen: "editProfile"}},
+				"ask:savefailed(alice-1)")
+			p.no(unreachable, "renewerror:offline")
+			p.signsInByCode("code-2", "abandon(1)", "exchange(code-2,https://site/)")
+			p.yes("bob-1", "mark", "adopt(bob-1)", "renewed:start")
+		}},
+		{"a sign-out that the loader has seen through is told once", func(p *page) {
+			p.store.Mark = session.Mark{Ending: true, Written: p.now.Wall()}
+			p.start("end:signed_out")
+			p.on(session.SignedOutSeen{Gesture: true, Told: true}, "signedout:signed_out")
+			p.on(session.SignedOutSeen{Gesture: true, Told: true})
+			p.yes("", "mark:ended")
+		}},
+		{"a sign-out that the loader has seen through does not end a login that came after it", func(p *page) {
+			p.store.Mark = session.Mark{Ending: true, Written: p.now.Wall()}
+			p.writes("alice-1")
+			p.start("unmark", "open(alice-1,)")
+			p.on(session.SignedOutSeen{Gesture: true, Told: true})
+			p.login("alice-1")
+			p.yes("alice-1", "mark")
+			p.phase(session.Active)
+		}},
 		{"who signs in again after a sign-out is signed in", func(p *page) {
 			p.activeByCode("alice-1")
 			p.store.Token = session.Token{}

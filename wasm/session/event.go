@@ -51,6 +51,8 @@ type (
 	SignedOutSeen struct {
 		Snapshot
 		Gesture bool
+		// Told: the server was told by the loader, before the module was here.
+		Told bool
 	}
 	// StorageChanged: another tab wrote to storage.
 	StorageChanged struct{ Snapshot }

@@ -187,7 +187,7 @@ func (r *record) checkEffects(before session.State, ev session.Event, now sessio
 	case session.EndAsked:
 		signOut = before.Phase != session.Ended
 	case session.SignedOutSeen:
-		signOut = ev.Gesture && before.Phase != session.Ended
+		signOut = ev.Gesture && !ev.Told && before.Phase != session.Ended
 	}
 	if signOut && (!ended || after.Phase != session.Ended) {
 		return errors.New("a sign-out ends the session here and on the server, whatever is under way")

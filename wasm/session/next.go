@@ -134,7 +134,7 @@ func (x *step) codeSeen(ev CodeSeen) {
 	if ev.Code.Empty() || ev.Code == x.Code {
 		return
 	}
-	if x.Phase == Active || x.Phase == Ended {
+	if x.Who != "" {
 		x.giveUp(false) // what was done before was perhaps another user's
 	}
 	if ev.Mark.SignedOut() {
@@ -360,6 +360,18 @@ func (x *step) uiBlind(snap Snapshot) bool {
 func (x *step) latest(snap Snapshot) bool { return !snap.Readable || snap.Mark.Of(x.Token) }
 
 func (x *step) signedOutSeen(ev SignedOutSeen) {
+	if ev.Told {
+		switch {
+		case !ev.Snapshot.Token.Empty() || x.EndedBy != "":
+			// Somebody has signed in since, or the page knows.
+		case x.Phase == Ended:
+			x.EndedBy = NoticeSignedOut
+			x.tell(Notice{Name: NoticeSignedOut, Why: WhySignedOut})
+		default:
+			x.signOut(WhySignedOut, ev.Snapshot, true)
+		}
+		return
+	}
 	if !ev.Gesture && !x.DroppedAt.IsZero() && x.now.Sub(x.DroppedAt) < logoutBound {
 		return // our own endCaptureSession
 	}
