@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz
+.PHONY: help run build test lint fuzz bench
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
@@ -18,3 +18,6 @@ lint: ## gofmt, vet and staticcheck, for the server and for the browser
 
 fuzz: ## run every fuzz target for half a minute
 	go run ./scripts/test fuzz
+
+bench: ## measure the server on this machine and write docs/performance.md
+	go run ./scripts/bench

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// results is all that was measured.
+type results struct {
+	speeds []speed
+	memory []resident
+	calls  float64 // of one session in an hour
+}
+
+// speed is one line of the first table.
+type speed struct {
+	name      string
+	perSecond float64
+	ratio     float64 // to the bare echo handler
+	p50, p99  time.Duration
+}
+
+// resident is a store and the bytes in RAM with a crowd of sessions.
+type resident struct {
+	store string
+	bytes float64
+}
+
+// describe names the subjects of the first table.
+var describe = map[string]string{
+	bareHTTP: "bare net/http handler", bareEcho: "bare echo handler",
+	boltQuiet: "token endpoint, bolt, `LOG_LEVEL=warn`",
+	"memory":  "token endpoint, memory", "bolt": "token endpoint, bolt", "redis": "token endpoint, Redis",
+}
+
+// page is docs/performance.md.
+func (r results) page(at time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Performance
+
+Written by `+"`make bench`"+` on %s with %s, %s/%s, %d cores, which the client shares with the server and, for Redis, with Redis. Each server has one core
+(GOMAXPROCS=1). Loopback only. Believe the ratios, which are of the same run; the rest says how fast that machine was just then.
+
+## Requests
+
+%d connections ask for the token of %d sessions while it is fresh, which is what pages do most. The bare handlers read the same request and give the same answer,
+and check nothing. The real one also checks origin, headers and the signature of the cookie, reads the session from the store and decrypts it, counts, and logs a
+line. Medians of %d turns of %s.
+
+| | requests/s | of bare echo | p50 | p99 |
+| --- | --: | --: | --: | --: |
+`, at.UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), connections, users, rounds, turn)
+	for _, s := range r.speeds {
+		fmt.Fprintf(&b, "| %s | %.0f | %.0f %% | %s | %s |\n", describe[s.name], s.perSecond, 100*s.ratio, millis(s.p50), millis(s.p99))
+	}
+	b.WriteString("\nWhere the time goes: `go test -run ^$ -bench FreshToken -cpuprofile cpu.out ./server`.\n")
+	fmt.Fprintf(&b, "\n## Memory\n\nResident memory of the server with %d sessions, right after they were opened over HTTP. With bolt the file's pages in the cache count as well.\n\n| store | MB |\n| --- | --: |\n", crowd)
+	for _, m := range r.memory {
+		fmt.Fprintf(&b, "| %s | %.0f |\n", m.store, m.bytes/1e6)
+	}
+	fmt.Fprintf(&b, "\n## Calls to Capture\n\n%.2f calls in an hour for a session with %d tabs that all ask at once whenever the token of an hour is due (%d simulated hours). "+
+		"In the browser one of them asks for all.\n", r.calls, tabs, hours)
+	return b.String()
+}
+
+func millis(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*1000) }

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/metrics"
+)
+
+// scrape asks a real process for its metrics.
+func scrape(t *testing.T, p *process) string {
+	t.Helper()
+	response, err := http.Get(p.admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != metrics.ContentType {
+		t.Fatalf("/metrics: %d %s %v", response.StatusCode, response.Header.Get("Content-Type"), err)
+	}
+	return string(text)
+}
+
+// What the process measures is what docs/operations.md documents, and it tells
+// on nobody.
+func TestMetrics(t *testing.T) {
+	service, url := upstream(t)
+	uuid, token := service.SignIn("ada@example.com", "Ada")
+	server := start(t, serving(url, filepath.Join(t.TempDir(), "keepalive.db")))
+	browser := newPage(t, server.public)
+	browser.login(t, token)
+	var renewed, problem api.TokenAnswer
+	if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &renewed); err != nil || status != http.StatusOK {
+		t.Fatalf("renewing: %d %v", status, err)
+	}
+	bogus := "nobodystoken" + strings.Repeat("x", 8)
+	if status, err := newPage(t, server.public).post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: bogus}, &problem); err != nil || status != http.StatusForbidden {
+		t.Fatalf("a login with nobody's token: %d %v", status, err)
+	}
+
+	text := scrape(t, server)
+	for _, line := range []string{
+		`keepalive_sessions_opened_total{mode="token"} 1`,
+		`keepalive_renewals_total{reason="invalid",outcome="renewed"} 1`,
+		`keepalive_token_requests_total{reason="invalid",outcome="renewed"} 1`,
+		`keepalive_http_requests_total{route="session",code="ok"} 1`,
+		`keepalive_http_requests_total{route="session",code="grant_refused"} 1`,
+		`keepalive_upstream_requests_total{call="issue",outcome="ok"} 1`,
+		`keepalive_upstream_requests_total{call="identify",outcome="grant_gone"} 1`,
+		`keepalive_store_duration_seconds_count{operation="replace"} 1`,
+	} {
+		if !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	for name, secret := range map[string]string{
+		"the uuid": uuid, "the token": token, "the new token": renewed.AccessToken, "nobody's token": bogus,
+		"the issuer's secret": testSecret, "a key": testKeys, "the name": "Ada", "the origin": testOrigin,
+	} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the metrics hold %s", name)
+		}
+	}
+
+	var measured []string
+	for _, match := range regexp.MustCompile(`(?m)^# TYPE (\w+) `).FindAllStringSubmatch(text, -1) {
+		measured = append(measured, match[1])
+	}
+	page, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented []string
+	for _, match := range regexp.MustCompile("(?m)^\\| `(\\w+)[{`]").FindAllStringSubmatch(string(page), -1) {
+		if strings.HasPrefix(match[1], "keepalive_") || strings.HasPrefix(match[1], "process_") || strings.HasPrefix(match[1], "go_") {
+			documented = append(documented, match[1])
+		}
+	}
+	slices.Sort(measured)
+	slices.Sort(documented)
+	if !slices.Equal(measured, documented) || len(measured) == 0 {
+		t.Errorf("measured:\n%s\ndocumented in docs/operations.md:\n%s", strings.Join(measured, "\n"), strings.Join(documented, "\n"))
+	}
+}

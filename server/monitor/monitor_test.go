@@ -1,0 +1,226 @@
+package monitor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/metrics"
+	"github.com/capture-keepalive/capture-keepalive/server/monitor"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
+	"github.com/capture-keepalive/capture-keepalive/server/store/storetest"
+)
+
+func scrape(t *testing.T, m *monitor.Monitor) string {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	m.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if answer.Code != http.StatusOK || answer.Header().Get("Content-Type") != metrics.ContentType {
+		t.Fatalf("%d %s", answer.Code, answer.Header().Get("Content-Type"))
+	}
+	return answer.Body.String()
+}
+
+func wantLines(t *testing.T, m *monitor.Monitor, lines ...string) {
+	t.Helper()
+	text := scrape(t, m)
+	for _, line := range lines {
+		if !strings.Contains(text, "\n"+line+"\n") {
+			name, _, _ := strings.Cut(line, "{")
+			t.Errorf("no line %s; there is\n%s", line, moved(text, name))
+		}
+	}
+}
+
+// moved are the lines of a metric that are not 0.
+func moved(text, name string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, name) && !strings.HasSuffix(line, " 0\n") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// series counts the lines that are no comments.
+func series(text string) int {
+	n := 0
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestObserver(t *testing.T) {
+	m := monitor.New("v1.2.3")
+	m.TokenAsked(api.ReasonStart, session.OutcomeFresh)
+	m.RenewalEnded(api.ReasonDue, session.OutcomeRenewed)
+	m.RenewalEnded(api.ReasonInvalid, session.Outcome(api.RateLimited))
+	m.SessionOpened(store.ModeCode)
+	m.SessionsEnded(session.WhyAccountGone, 3)
+	m.Request("/keepalive/session", http.MethodPost, "", 3*time.Millisecond)
+	m.Request("/keepalive/session", http.MethodPost, api.RateLimited, time.Millisecond)
+	m.Request("/keepalive/session/token", http.MethodPost, api.RateLimited, time.Millisecond)
+	m.Request("/auth", http.MethodGet, api.SessionMissing, time.Millisecond)
+	m.Request("-", "-", api.NotFound, time.Millisecond)
+	wantLines(t, m,
+		`keepalive_token_requests_total{reason="start",outcome="fresh"} 1`,
+		`keepalive_renewals_total{reason="due",outcome="renewed"} 1`,
+		`keepalive_renewals_total{reason="invalid",outcome="rate_limited"} 1`,
+		`keepalive_limited_total{limit="forced"} 1`,
+		`keepalive_limited_total{limit="login"} 1`,
+		`keepalive_sessions_opened_total{mode="code"} 1`,
+		`keepalive_sessions_ended_total{why="account_gone"} 3`,
+		`keepalive_http_requests_total{route="session",code="ok"} 1`,
+		`keepalive_http_requests_total{route="token",code="rate_limited"} 1`,
+		`keepalive_http_requests_total{route="auth",code="session_missing"} 1`,
+		`keepalive_http_requests_total{route="other",code="not_found"} 1`,
+		`keepalive_http_request_duration_seconds_bucket{route="session",le="0.001"} 1`,
+		`keepalive_http_request_duration_seconds_bucket{route="session",le="0.005"} 2`,
+	)
+	if !strings.Contains(scrape(t, m), `version="v1.2.3"`) {
+		t.Error("the build is not named")
+	}
+}
+
+// Whoever chooses words must not choose labels.
+func TestLabelsAreBounded(t *testing.T) {
+	m := monitor.New("v1")
+	before := scrape(t, m)
+	const word = "6b1d9c2e-0f0a-4c57-9f63-1d5a0d2b7a11"
+	m.TokenAsked(word, word)
+	m.RenewalEnded(word, word)
+	m.SessionsEnded(word, 1)
+	m.Request("/"+word, word, word, time.Second)
+	watched := m.Capture(fakeCapture{&capture.Error{Kind: 77, Number: 4711}})
+	_, _ = watched.Issue(t.Context(), word)
+	after := scrape(t, m)
+	if strings.Contains(after, word) || strings.Contains(after, "4711") {
+		t.Error("a word from outside has become a label")
+	}
+	if series(after) != series(before) || series(after) == 0 {
+		t.Errorf("%d series, there were %d", series(after), series(before))
+	}
+	wantLines(t, m,
+		`keepalive_token_requests_total{reason="other",outcome="other"} 1`,
+		`keepalive_http_requests_total{route="other",code="other"} 1`,
+		`keepalive_upstream_requests_total{call="issue",outcome="other"} 1`,
+		`keepalive_upstream_errors_total{call="issue",number="other"} 1`,
+	)
+}
+
+// fakeCapture fails every call.
+type fakeCapture struct{ err error }
+
+func (f fakeCapture) Identify(context.Context, secret.String) (string, error) { return "uuid", f.err }
+func (f fakeCapture) Issue(context.Context, string) (capture.Token, error) {
+	return capture.Token{}, f.err
+}
+func (f fakeCapture) Exchange(context.Context, secret.String, string) (capture.Tokens, error) {
+	return capture.Tokens{}, f.err
+}
+func (f fakeCapture) Refresh(context.Context, secret.String) (capture.Tokens, error) {
+	return capture.Tokens{}, f.err
+}
+
+func TestCapture(t *testing.T) {
+	for call, ask := range map[string]func(session.Capture) error{
+		"identify": func(c session.Capture) error { _, err := c.Identify(t.Context(), secret.String{}); return err },
+		"issue":    func(c session.Capture) error { _, err := c.Issue(t.Context(), ""); return err },
+		"exchange": func(c session.Capture) error { _, err := c.Exchange(t.Context(), secret.String{}, ""); return err },
+		"refresh":  func(c session.Capture) error { _, err := c.Refresh(t.Context(), secret.String{}); return err },
+	} {
+		t.Run(call, func(t *testing.T) {
+			m := monitor.New("v1")
+			refused := &capture.Error{Kind: capture.OperatorFault, Number: 402}
+			for _, failure := range []error{nil, refused, fmt.Errorf("wrapped: %w", refused), &capture.Error{}, errors.New("anything")} {
+				if err := ask(m.Capture(fakeCapture{failure})); !errors.Is(err, failure) {
+					t.Errorf("got %v, want %v", err, failure)
+				}
+			}
+			wantLines(t, m,
+				`keepalive_upstream_requests_total{call="`+call+`",outcome="ok"} 1`,
+				`keepalive_upstream_requests_total{call="`+call+`",outcome="operator_fault"} 2`,
+				`keepalive_upstream_requests_total{call="`+call+`",outcome="temporary"} 2`,
+				`keepalive_upstream_errors_total{call="`+call+`",number="402"} 2`,
+				`keepalive_upstream_errors_total{call="`+call+`",number="none"} 2`,
+				`keepalive_upstream_duration_seconds_count{call="`+call+`"} 5`,
+			)
+		})
+	}
+}
+
+func TestCeiling(t *testing.T) {
+	m := monitor.New("v1")
+	rate, err := limit.ParseRate("1/1h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ceiling := m.Ceiling(limit.NewBucket(rate))
+	if _, ok := ceiling.Take(); !ok {
+		t.Error("the first call is refused")
+	}
+	if wait, ok := ceiling.Take(); ok || wait <= 0 {
+		t.Errorf("the second call: %v %v", wait, ok)
+	}
+	wantLines(t, m, `keepalive_limited_total{limit="upstream"} 1`)
+}
+
+// A watched backend is one.
+func TestBackend(t *testing.T) {
+	m := monitor.New("v1")
+	storetest.Run(t, func(*testing.T) store.Backend { return m.Backend(memory.New()) })
+	text := scrape(t, m)
+	for _, operation := range []string{"insert", "lookup", "replace", "remove", "remove_owner", "sweep", "ping"} {
+		if strings.Contains(text, `keepalive_store_duration_seconds_count{operation="`+operation+`"} 0`) {
+			t.Errorf("%s was not counted", operation)
+		}
+	}
+	if strings.Contains(text, "\nkeepalive_store_swept_total 0\n") {
+		t.Error("nothing was swept")
+	}
+}
+
+// brokenBackend is a database that fails in one way.
+type brokenBackend struct {
+	store.Backend
+	err error
+}
+
+func (b brokenBackend) Lookup(context.Context, store.Key) (store.Row, error) {
+	return store.Row{}, b.err
+}
+
+func TestStoreErrors(t *testing.T) {
+	for _, tc := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0}, {store.ErrNotFound, 0}, {fmt.Errorf("wrapped: %w", store.ErrTampered), 0}, {context.Canceled, 0},
+		{context.DeadlineExceeded, 1}, {errors.New("disk full"), 1},
+	} {
+		t.Run(fmt.Sprint(tc.err), func(t *testing.T) {
+			m := monitor.New("v1")
+			if _, err := m.Backend(brokenBackend{err: tc.err}).Lookup(t.Context(), store.Key{}); !errors.Is(err, tc.err) {
+				t.Errorf("got %v", err)
+			}
+			wantLines(t, m,
+				fmt.Sprintf(`keepalive_store_errors_total{operation="lookup"} %d`, tc.want),
+				`keepalive_store_duration_seconds_count{operation="lookup"} 1`)
+		})
+	}
+}
