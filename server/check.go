@@ -21,8 +21,12 @@ const nobody = "00000000-0000-0000-0000-000000000000"
 func checkCommand(ctx context.Context, args, environment []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	live := flags.Bool("live", false, "ask Capture whether it takes the credentials, and Redis whether it does")
+	running := flags.Bool("running", false, "ask the server that runs here whether it is well, and nothing else")
 	if code, ok := parseFlags(flags, args, stderr); !ok {
 		return code
+	}
+	if *running {
+		return checkRunning(ctx, environment, stdout, stderr)
 	}
 	config, err := ParseConfig(environment)
 	if err != nil {

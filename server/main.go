@@ -29,8 +29,10 @@ const usage = `capture-keepalive keeps people signed in on sites that use the Re
 
 Usage: capture-keepalive <command> [flags]
 
-  serve          serve pages and renew their tokens; configured by the environment
+  serve          serve pages and renew their tokens; configured by the environment;
+                 SIGHUP has it read keys and client secrets again from their files
   check [-live]  say what is wrong with the configuration; with -live, ask Capture and Redis as well
+  check -running say whether the server that runs here is well
   revoke -uuid U end all sessions of a user, at the server that runs here
   demo           show it all on this machine, against a stand-in for Capture
   version        print the version

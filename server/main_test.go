@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 // upstream is a stand-in for Capture that takes the test environment's
 // credentials.
-func upstream(t *testing.T) (*simulator.Service, string) {
+func upstream(t testing.TB) (*simulator.Service, string) {
 	t.Helper()
 	service := simulator.New(simulator.Options{Clients: []simulator.Client{
 		{ID: "page"}, {ID: "issuer", Secret: secret.New(testSecret), AccessIssuer: true},

@@ -10,12 +10,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/monitor"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -50,15 +54,19 @@ func serveCommand(ctx context.Context, args, environment []string, stderr io.Wri
 		return say(stderr, fmt.Errorf("the configuration is wrong:\n%w", err))
 	}
 	log := newLog(config, stderr)
-	if err := serve(ctx, config, log); err != nil {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	again := func() (*Config, error) { return ParseConfig(environment) }
+	if err := serve(ctx, config, hangups, again, log); err != nil {
 		return say(stderr, err)
 	}
 	return exitOK
 }
 
 // serve runs both listeners until ctx is done, then lets requests in flight
-// finish.
-func serve(ctx context.Context, config *Config, log *slog.Logger) (err error) {
+// finish. At each hangup it takes keys and client secrets from again.
+func serve(ctx context.Context, config *Config, hangups <-chan os.Signal, again func() (*Config, error), log *slog.Logger) (err error) {
 	public, err := net.Listen("tcp", config.Listen)
 	if err != nil {
 		return fmt.Errorf("KEEPALIVE_LISTEN: %w", err)
@@ -76,6 +84,12 @@ func serve(ctx context.Context, config *Config, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, app.Close()) }()
 
+	reloading, stop := context.WithCancel(ctx)
+	var reloads sync.WaitGroup
+	reloads.Go(func() { app.secrets.reload(reloading, hangups, again, log) })
+	defer reloads.Wait()
+	defer stop()
+
 	log.Info("serving", "version", version, "public", public.Addr().String(), "admin", admin.Addr().String(), "origins", config.Origins)
 	return app.serve(ctx,
 		[]endpoint{{public, newHTTPServer(app.api.Public(), log)}},
@@ -87,6 +101,7 @@ type app struct {
 	api      *httpapi.Server
 	sessions *session.Service
 	store    *store.Store
+	secrets  *live
 	log      *slog.Logger
 
 	stopSweep context.CancelFunc
@@ -96,7 +111,7 @@ type app struct {
 // newApp puts the parts together. The store is open until Close; ctx is for
 // opening it.
 func newApp(ctx context.Context, config *Config, files fs.FS, log *slog.Logger) (*app, error) {
-	client, err := newCapture(config)
+	secrets, err := newLive(config)
 	if err != nil {
 		return nil, err
 	}
@@ -104,23 +119,25 @@ func newApp(ctx context.Context, config *Config, files fs.FS, log *slog.Logger) 
 	if err != nil {
 		return nil, fmt.Errorf("KEEPALIVE_STORE: %w", err)
 	}
-	a := &app{store: store.New(backend, config.ring, nil), log: log}
+	watch := monitor.New(version)
+	a := &app{store: store.New(watch.Backend(backend), &secrets.keys, nil), secrets: secrets, log: log}
 	a.sessions = session.New(session.Config{
 		Store:           a.store,
-		Capture:         client,
+		Capture:         watch.Capture(secrets),
 		RedirectURIs:    config.RedirectURIs,
 		TokenLifetime:   config.TokenLifetime,
 		IdleTimeout:     config.IdleTimeout,
 		AbsoluteTimeout: config.AbsoluteTimeout,
 		UpstreamTimeout: config.UpstreamTimeout,
 		Forced:          config.RateForced,
-		Ceiling:         limit.NewBucket(config.RateUpstream),
+		Ceiling:         watch.Ceiling(limit.NewBucket(config.RateUpstream)),
+		Observer:        watch,
 		Log:             log,
 	})
 	a.api, err = httpapi.New(httpapi.Config{
 		Sessions:        a.sessions,
 		Modes:           config.modes(),
-		Keys:            config.ring,
+		Keys:            &secrets.keys,
 		BasePath:        config.BasePath,
 		Origins:         config.Origins,
 		Files:           files,
@@ -129,6 +146,8 @@ func newApp(ctx context.Context, config *Config, files fs.FS, log *slog.Logger) 
 		RateLogin:       config.RateLogin,
 		AuthTokenHeader: config.AuthTokenHeader,
 		AuthIsActivity:  config.AuthIsActivity,
+		Observer:        watch,
+		Metrics:         watch,
 		Log:             log,
 	})
 	if err != nil {
@@ -247,11 +266,18 @@ func (a *app) serve(ctx context.Context, front, back []endpoint) error {
 	a.api.Drain()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	a.shut(drain, front)
-	if a.sessions.Drain(drain) != nil {
-		a.log.Warn("a renewal did not finish in time; its token is lost, the next one is asked for")
-	}
+	// A slow download must not use up the time that renewals need.
+	requests, cancelRequests := context.WithTimeout(drain, drainTimeout/2)
+	defer cancelRequests()
+	a.shut(requests, front)
+	drained := a.sessions.Drain(drain)
 	a.shut(drain, back)
+	// What /auth began in the meantime has to be stored as well.
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout/5)
+	defer cancelLast()
+	if errors.Join(drained, a.sessions.Drain(last)) != nil {
+		a.log.Error("a renewal did not finish in time: its token is lost, and with a refresh token the session too")
+	}
 	return err
 }
 

@@ -65,6 +65,11 @@ const (
 	ReasonRequest    Reason = "request"    // the page's own code asked
 )
 
+// Reasons returns the whole list.
+func Reasons() []Reason {
+	return []Reason{ReasonStart, ReasonDue, ReasonExpired, ReasonInvalid, ReasonDenied, ReasonSaveFailed, ReasonWake, ReasonRequest}
+}
+
 // Known reports whether r is on the list.
 func (r Reason) Known() bool {
 	switch r {

@@ -1,5 +1,10 @@
 package capture
 
+import (
+	"maps"
+	"slices"
+)
+
 // Kind says who an error is about, and with that who lives and who dies: only
 // [GrantGone] and [AccountGone] end a session.
 type Kind int
@@ -32,6 +37,15 @@ var kindNames = [...]string{
 	OperatorFault: "operator_fault",
 }
 
+// Kinds returns every Kind there is.
+func Kinds() []Kind {
+	kinds := make([]Kind, len(kindNames))
+	for i := range kinds {
+		kinds[i] = Kind(i)
+	}
+	return kinds
+}
+
 // String is a word for logs.
 func (k Kind) String() string {
 	if k < 0 || int(k) >= len(kindNames) {
@@ -62,6 +76,9 @@ var verdicts = map[int]Kind{
 	500: Temporary,     // unexpected error
 	510: RateLimited,   // API limit
 }
+
+// Numbers returns every error number that has a meaning here, in order.
+func Numbers() []int { return slices.Sorted(maps.Keys(verdicts)) }
 
 // verdict says what an error answer means. A complaint about an argument is
 // about the user only when that argument is the user's own credential, and a

@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -11,6 +13,10 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
+
+// authPatience is how long a proxy that only asks who is there waits for a
+// token to be renewed.
+const authPatience = 2 * time.Second
 
 // auth answers a reverse proxy that asks on behalf of a visitor (auth_request,
 // forward_auth). It needs the visitor's cookie and believes no other header.
@@ -25,7 +31,13 @@ func (s *Server) auth(c echo.Context) error {
 			return err
 		}
 	}
-	grant, err := s.config.Sessions.Token(ctx, id, api.ReasonRequest, secret.String{})
+	asking, cancel := ctx, context.CancelFunc(func() {})
+	if !s.config.AuthTokenHeader {
+		// A renewal goes on without us; the site's page need not wait for it.
+		asking, cancel = context.WithTimeout(ctx, authPatience)
+	}
+	grant, err := s.config.Sessions.Token(asking, id, api.ReasonRequest, secret.String{})
+	cancel()
 	if err != nil && !s.config.AuthTokenHeader && upstream(err) {
 		// The site asks who is there, not for a token, and trouble of Capture
 		// signs nobody out.

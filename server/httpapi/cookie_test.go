@@ -187,3 +187,55 @@ func TestKeysRotate(t *testing.T) {
 		})
 	}
 }
+
+// changingKeys are keys that an operator changes under a running server.
+type changingKeys struct{ httpapi.Keys }
+
+// A cookie that was good before is no better for it.
+func TestRememberedCookiesAreLookedAtAgain(t *testing.T) {
+	_, other := ring(t, keyTwo).SigningKey()
+	for _, tc := range []struct {
+		name   string
+		change func(s *site, keys *changingKeys)
+		ok     bool
+	}{
+		{"nothing has changed", func(*site, *changingKeys) {}, true},
+		{"its key is the older one now", func(_ *site, keys *changingKeys) { keys.Keys = ring(t, keyTwo, keyOne) }, true},
+		{"its key is gone", func(_ *site, keys *changingKeys) { keys.Keys = ring(t, keyTwo) }, false},
+		{"its key's name has another key", func(_ *site, keys *changingKeys) { keys.Keys = renamed{"k1", other} }, false},
+		{"it has ended", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(13 * time.Hour) }, false},
+		{"the clock was set back", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(-time.Hour) }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			keys := &changingKeys{ring(t, keyOne)}
+			s := newSite(t, func(c *httpapi.Config) { c.Keys = keys })
+			session := s.login(t)
+			ask := func() *http.Response {
+				return s.do(request("POST", "/session/token", `{"reason":"start"}`, cookie(session)))
+			}
+			for range 2 {
+				if response := ask(); response.StatusCode != http.StatusOK {
+					t.Fatalf("before: %s", response.Status)
+				}
+			}
+			tc.change(s, keys)
+			response := ask()
+			if !tc.ok {
+				wantProblem(t, response, api.SessionMissing)
+				return
+			}
+			if response.StatusCode != http.StatusOK {
+				t.Errorf("%s", response.Status)
+			}
+		})
+	}
+}
+
+// renamed is one key under a name.
+type renamed struct {
+	kid string
+	key []byte
+}
+
+func (r renamed) SigningKey() (string, []byte)              { return r.kid, r.key }
+func (r renamed) VerificationKey(kid string) ([]byte, bool) { return r.key, kid == r.kid }

@@ -104,7 +104,7 @@ type site struct {
 	clock    time.Time
 }
 
-func ring(t *testing.T, keys ...string) *keyring.Ring {
+func ring(t testing.TB, keys ...string) *keyring.Ring {
 	t.Helper()
 	parsed, err := keyring.Parse(secret.New(strings.Join(keys, ",")))
 	if err != nil {
@@ -113,7 +113,7 @@ func ring(t *testing.T, keys ...string) *keyring.Ring {
 	return parsed
 }
 
-func newSite(t *testing.T, change ...func(*httpapi.Config)) *site {
+func newSite(t testing.TB, change ...func(*httpapi.Config)) *site {
 	t.Helper()
 	s := &site{log: new(bytes.Buffer), clock: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return s.clock }
@@ -173,7 +173,7 @@ func cookie(c *http.Cookie) func(*http.Request) {
 }
 
 // login returns the cookie of a login.
-func (s *site) login(t *testing.T) *http.Cookie {
+func (s *site) login(t testing.TB) *http.Cookie {
 	t.Helper()
 	response := s.do(request("POST", "/session", `{"accessToken":"`+goodToken+`"}`))
 	if response.StatusCode != http.StatusCreated || len(response.Cookies()) != 2 {

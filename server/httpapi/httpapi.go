@@ -39,6 +39,14 @@ type Sessions interface {
 	Ping(ctx context.Context) error
 }
 
+// Observer hears of the requests, for the operator's metrics. It is called
+// while a client waits, so it must not.
+type Observer interface {
+	// Request: one was answered. pattern is that of the route, or a dash where
+	// none matched; code is empty where the answer is no problem.
+	Request(pattern, method string, code api.Code, took time.Duration)
+}
+
 // Keys sign and verify the cookie.
 type Keys interface {
 	// SigningKey is the key to sign with, and its name.
@@ -78,6 +86,11 @@ type Config struct {
 	// user who is there.
 	AuthIsActivity bool
 
+	// Observer hears of every request. Nil: nobody does.
+	Observer Observer
+	// Metrics answers /metrics of the operator's listener. Nil: there is none.
+	Metrics http.Handler
+
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
 	// Log gets a line per request. Nil: slog.Default.
@@ -108,7 +121,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		config:  config,
-		cookies: cookies{keys: config.Keys, insecure: config.InsecureCookie, now: config.Now},
+		cookies: newCookies(config.Keys, config.InsecureCookie, config.Now),
 		origins: make(map[string]bool, len(config.Origins)),
 		logins:  limit.NewTable[netip.Prefix](config.RateLogin, rememberedClients),
 	}
@@ -134,6 +147,9 @@ func New(config Config) (*Server, error) {
 	s.admin = s.newEcho()
 	s.admin.GET("/healthz", s.healthy)
 	s.admin.GET("/readyz", s.ready)
+	if config.Metrics != nil {
+		s.admin.GET("/metrics", echo.WrapHandler(config.Metrics))
+	}
 	s.admin.GET(api.PathAuth, s.auth)
 	s.admin.POST(api.PathRevoke, s.revoke)
 	return s, nil

@@ -39,7 +39,12 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			s.fail(c, err)
 		}
-		s.logRequest(c, id, s.config.Now().Sub(began), err)
+		took := s.config.Now().Sub(began)
+		s.logRequest(c, id, took, err)
+		if s.config.Observer != nil {
+			code, _ := c.Get(keyCode).(api.Code)
+			s.config.Observer.Request(route(c), method(c.Request().Method), code, took)
+		}
 		return nil
 	}
 }

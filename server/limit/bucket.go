@@ -30,3 +30,17 @@ func (b *Bucket) Take() (wait time.Duration, ok bool) {
 	reservation.Cancel()
 	return wait, false
 }
+
+// TakeSpare is Take for events that can wait: they leave half of the bucket to
+// the others. However many there are, whoever calls Take finds something in it;
+// on their own they can have the whole rate.
+func (b *Bucket) TakeSpare() (wait time.Duration, ok bool) {
+	if b.limiter == nil {
+		return 0, true
+	}
+	missing := float64(b.limiter.Burst()/2+1) - b.limiter.Tokens()
+	if missing > 0 {
+		return time.Duration(missing / float64(b.limiter.Limit()) * float64(time.Second)), false
+	}
+	return b.Take()
+}

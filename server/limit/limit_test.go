@@ -66,11 +66,54 @@ func TestBucketRefillsAndRefusalsAreFree(t *testing.T) {
 	})
 }
 
+func TestSpareEventsLeaveHalf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bucket := limit.NewBucket(limit.Rate{Events: 10, Per: time.Second})
+		spare := func() (taken int) {
+			for range 20 {
+				if _, ok := bucket.TakeSpare(); ok {
+					taken++
+				}
+			}
+			return taken
+		}
+		if got := spare(); got != 5 {
+			t.Errorf("%d spare events of a full bucket, want 5", got)
+		}
+		if wait, ok := bucket.TakeSpare(); ok || wait != 100*time.Millisecond {
+			t.Errorf("TakeSpare() of half a bucket = %v, %v; want 100ms, false", wait, ok)
+		}
+		for range 5 {
+			if _, ok := bucket.Take(); !ok {
+				t.Fatal("Take() found nothing that the spare events left")
+			}
+		}
+		if wait, ok := bucket.TakeSpare(); ok || wait != 600*time.Millisecond {
+			t.Errorf("TakeSpare() of an empty bucket = %v, %v; want 600ms, false", wait, ok)
+		}
+		// On their own they have the whole rate.
+		<-time.After(600 * time.Millisecond)
+		for range 10 {
+			if _, ok := bucket.TakeSpare(); !ok {
+				t.Error("TakeSpare() after the wait it named was refused")
+			}
+			<-time.After(100 * time.Millisecond)
+		}
+		single := limit.NewBucket(limit.Rate{Events: 1, Per: time.Second})
+		if _, ok := single.TakeSpare(); !ok {
+			t.Error("a bucket of one event has none to spare")
+		}
+	})
+}
+
 func TestZeroRateIsNoLimit(t *testing.T) {
 	var zero limit.Bucket
 	table := limit.NewTable[string](limit.Rate{}, 1)
 	for range 1000 {
 		if _, ok := zero.Take(); !ok {
+			t.Fatal("the zero Bucket refused")
+		}
+		if _, ok := zero.TakeSpare(); !ok {
 			t.Fatal("the zero Bucket refused")
 		}
 		if _, ok := table.Take("a"); !ok {
@@ -124,4 +167,26 @@ func TestMemo(t *testing.T) {
 	want("b", 0, false)
 	want("a", 3, true)
 	want("c", 4, true)
+}
+
+// What is read can be written, and read again as the same.
+func FuzzParseRate(f *testing.F) {
+	for _, text := range []string{"30/1m", "off", "1/1ms", "/", "1/", "9223372036854775807/2540400h", "1/1e9s", "+1/1s", "0x1/1s"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rate, err := limit.ParseRate(text)
+		if err != nil {
+			if !errors.Is(err, limit.ErrRate) || rate != (limit.Rate{}) {
+				t.Fatalf("%v, %v", rate, err)
+			}
+			return
+		}
+		if again, err := limit.ParseRate(rate.String()); err != nil || again != rate {
+			t.Errorf("%q is %v, and written and read again %v, %v", text, rate, again, err)
+		}
+		if _, ok := limit.NewBucket(rate).Take(); !ok {
+			t.Errorf("%v allows nothing", rate)
+		}
+	})
 }

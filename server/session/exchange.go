@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
@@ -64,16 +65,23 @@ func (s *Service) Exchange(ctx context.Context, login CodeLogin) (Session, error
 // exchange bounds each of its steps by itself: none may use up the time in
 // which the next one saves what was given.
 func (s *Service) exchange(ctx context.Context, login CodeLogin) (Session, error) {
-	if err := s.ceiling(); err != nil {
-		return Session{}, err
+	var began time.Time
+	var tokens capture.Tokens
+	err := s.upstream(ctx, spare, func(ctx context.Context) error {
+		// Not before it is certain that the code will be sent: it is spent here.
+		if err := s.markUsed(ctx, login.Code); err != nil {
+			return err
+		}
+		began = s.now()
+		ctx, cancel := context.WithTimeout(ctx, s.config.UpstreamTimeout)
+		defer cancel()
+		var err error
+		tokens, err = s.config.Capture.Exchange(ctx, login.Code, login.RedirectURI)
+		return err
+	})
+	if putOff := (*Error)(nil); errors.As(err, &putOff) {
+		return Session{}, putOff
 	}
-	if err := s.markUsed(ctx, login.Code); err != nil {
-		return Session{}, err
-	}
-	began := s.now()
-	calling, cancel := context.WithTimeout(ctx, s.config.UpstreamTimeout)
-	defer cancel()
-	tokens, err := s.config.Capture.Exchange(calling, login.Code, login.RedirectURI)
 	if err != nil {
 		return Session{}, s.exchangeFailed(ctx, err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
@@ -18,11 +19,37 @@ func (s *Service) identifyFailed(ctx context.Context, cause error) *Error {
 	kind, retryAfter := about(cause)
 	switch kind {
 	case capture.GrantGone, capture.AccountGone, capture.TokenExpired:
-		return &Error{Code: api.GrantRefused, Detail: "Capture does not vouch for this login; sign in again", Cause: cause}
+		return grantRefused(cause)
 	case capture.OperatorFault:
 		return s.alarm(ctx, retryAfter, cause)
 	}
 	return unavailable(retryAfter, cause)
+}
+
+func grantRefused(cause error) *Error {
+	return &Error{Code: api.GrantRefused, Detail: "Capture does not vouch for this login; sign in again", Cause: cause}
+}
+
+// stranger is a token that Capture does not vouch for, and until when that is
+// believed.
+type stranger struct {
+	until time.Time
+	cause error
+}
+
+// identifyOnce is identify, but asks only once in a while about a token that
+// Capture does not vouch for. Tokens are remembered by their hash. A code needs
+// none of this: it is sent once in any case.
+func (s *Service) identifyOnce(ctx context.Context, token secret.String) (string, error) {
+	hash := token.Hash()
+	if known, ok := s.strange.Get(hash); ok && s.now().Before(known.until) {
+		return "", grantRefused(known.cause)
+	}
+	uuid, err := s.identify(ctx, token)
+	if failure := (*Error)(nil); errors.As(err, &failure) && failure.Code == api.GrantRefused {
+		s.strange.Put(hash, stranger{s.now().Add(strangerMemory), failure.Cause})
+	}
+	return uuid, err
 }
 
 // exchangeFailed turns a failed Exchange into the answer to a login. The code is
@@ -56,6 +83,7 @@ func (s *Service) renewalFailed(ctx context.Context, id store.ID, uuid string, c
 	switch kind {
 	case capture.AccountGone:
 		ended, err := s.config.Store.DeleteByUUID(ctx, uuid)
+		s.config.Observer.SessionsEnded(WhyAccountGone, ended)
 		if err != nil {
 			return s.storeFailed(err)
 		}
@@ -65,6 +93,7 @@ func (s *Service) renewalFailed(ctx context.Context, id store.ID, uuid string, c
 		if err := s.config.Store.Delete(ctx, id); err != nil {
 			return s.storeFailed(err)
 		}
+		s.config.Observer.SessionsEnded(WhyGrantGone, 1)
 		s.config.Log.InfoContext(ctx, "the grant is gone, its session has ended", "session", Tag(id), "cause", cause)
 		return &Error{Code: api.SessionEnded, Detail: "the grant is gone; sign in again", Cause: cause}
 	case capture.OperatorFault:

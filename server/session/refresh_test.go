@@ -375,7 +375,7 @@ func TestLogoutDuringARefresh(t *testing.T) {
 		if _, err := h.store.Get(t.Context(), opened.ID); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the store has %v, want ErrNotFound", err)
 		}
-		release, err := h.store.Claim(t.Context(), "refresh "+keyOf(opened.ID), time.Minute)
+		release, err := h.store.Claim(t.Context(), "renewal "+keyOf(opened.ID), time.Minute)
 		if err != nil {
 			t.Errorf("the session's turn is still taken: %v", err)
 		} else if err := release(t.Context()); err != nil {
@@ -414,23 +414,33 @@ func TestPairIsStoredPatiently(t *testing.T) {
 	})
 }
 
-// A replica that died in its turn holds the others up for the lease's time, no
-// longer.
+// A replica that died in its turn holds the others up for the time of its
+// lease, no longer.
 func TestTurnOfADeadReplica(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t)
-		opened := h.exchange(t)
-		if _, err := h.store.Claim(t.Context(), "refresh "+keyOf(opened.ID), 7*time.Second); err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		if _, err := h.refused(t, opened.ID, first); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(began); took < 7*time.Second || took > 8*time.Second {
-			t.Errorf("the turn came after %v, want 7s", took)
-		}
-	})
+	for _, mode := range []store.Mode{store.ModeToken, store.ModeCode} {
+		t.Run(string(mode), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t)
+				opened, have := h.login(t, reported), reported
+				if mode == store.ModeCode {
+					opened, have = h.exchange(t), first
+				}
+				dying, die := context.WithCancel(t.Context())
+				defer die()
+				if _, err := h.store.Hold(dying, "renewal "+keyOf(opened.ID), 3*time.Second); err != nil {
+					t.Fatal(err)
+				}
+				died := time.Now().Add(5 * time.Second)
+				time.AfterFunc(5*time.Second, die)
+				if _, err := h.refused(t, opened.ID, have); err != nil {
+					t.Fatal(err)
+				}
+				if waited := time.Since(died); waited < 2*time.Second || waited > 3*time.Second+100*time.Millisecond {
+					t.Errorf("the turn came %v after the death, want 2s to 3s", waited)
+				}
+			})
+		})
+	}
 }
 
 func TestTurnWhenTheStoreFails(t *testing.T) {

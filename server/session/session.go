@@ -8,6 +8,7 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/breaker"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
@@ -51,6 +53,17 @@ const (
 	forcedSessions = 1 << 14
 	// pausedSessions is for how many sessions a pause is remembered.
 	pausedSessions = 1 << 14
+
+	// strangers is how many tokens are remembered that Capture did not vouch
+	// for, and strangerMemory for how long: a token it does not know today could
+	// be known once its servers agree.
+	strangers      = 1 << 14
+	strangerMemory = time.Minute
+
+	// After so many failures in a row Capture is left alone for so long, and
+	// then by all but one call until it answers.
+	breakAfter = 10
+	breakRest  = 5 * time.Second
 )
 
 // Waits that are suggested when the one who failed did not name any.
@@ -70,6 +83,7 @@ type Store interface {
 	Delete(ctx context.Context, id store.ID) error
 	DeleteByUUID(ctx context.Context, uuid string) (int, error)
 	Claim(ctx context.Context, name string, ttl time.Duration) (release func(context.Context) error, err error)
+	Hold(ctx context.Context, name string, ttl time.Duration) (release func(context.Context) error, err error)
 	Ping(ctx context.Context) error
 }
 
@@ -89,6 +103,9 @@ type Capture interface {
 type Ceiling interface {
 	// Take reports whether one more call may be made now, or after how long.
 	Take() (wait time.Duration, ok bool)
+	// TakeSpare is Take for calls that must not keep renewals from being made:
+	// logins, and renewals that a page forces beyond its rate.
+	TakeSpare() (wait time.Duration, ok bool)
 }
 
 // Config is what a Service needs. Store, Capture and the four durations must
@@ -117,6 +134,8 @@ type Config struct {
 	// Ceiling is asked before every call to Capture. Nil: no ceiling.
 	Ceiling Ceiling
 
+	// Observer hears what becomes of sessions. Nil: nobody does.
+	Observer Observer
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
 	// Log gets warnings, alarms and the audit trail. Nil: slog.Default.
@@ -132,6 +151,8 @@ type Service struct {
 	forced  *limit.Table[store.Key]
 	refused *limit.First[refusal]
 	paused  *limit.Memo[store.Key, pause]
+	strange *limit.Memo[[sha256.Size]byte, stranger]
+	breaker *breaker.Breaker
 }
 
 // New returns a Service.
@@ -142,11 +163,16 @@ func New(config Config) *Service {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
+	if config.Observer == nil {
+		config.Observer = deaf{}
+	}
 	return &Service{
 		config:  config,
 		forced:  limit.NewTable[store.Key](config.Forced, forcedSessions),
 		refused: limit.NewFirst[refusal](firstRefusals),
 		paused:  limit.NewMemo[store.Key, pause](pausedSessions),
+		strange: limit.NewMemo[[sha256.Size]byte, stranger](strangers),
+		breaker: breaker.New(breakAfter, breakRest, config.Now),
 	}
 }
 
@@ -202,7 +228,7 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 	// Whatever life the token has left is counted from before the call: a slow
 	// answer must not make it look younger.
 	began := s.now()
-	uuid, err := s.identify(ctx, login.Token)
+	uuid, err := s.identifyOnce(ctx, login.Token)
 	if err != nil {
 		return Session{}, err
 	}
@@ -230,13 +256,6 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 
 // begin stores a new session, under a new id, in the place of the previous one.
 func (s *Service) begin(ctx context.Context, previous store.ID, record store.Record) (Session, error) {
-	// The old session goes first: if that fails nothing was opened, and the
-	// page still has the old cookie.
-	if previous != (store.ID{}) {
-		if err := s.config.Store.Delete(ctx, previous); err != nil {
-			return Session{}, s.storeFailed(err)
-		}
-	}
 	now := s.now()
 	record.Created = now
 	record.AbsoluteExpires = now.Add(s.config.AbsoluteTimeout)
@@ -246,6 +265,15 @@ func (s *Service) begin(ctx context.Context, previous store.ID, record store.Rec
 	if err := s.config.Store.Create(ctx, id, record); err != nil {
 		return Session{}, s.storeFailed(err)
 	}
+	// The old session goes last: if the store fails in between, the page still
+	// has it.
+	if previous != (store.ID{}) {
+		if err := s.config.Store.Delete(ctx, previous); err != nil {
+			return Session{}, s.storeFailed(errors.Join(err, s.config.Store.Delete(ctx, id)))
+		}
+		s.config.Observer.SessionsEnded(WhyReplaced, 1)
+	}
+	s.config.Observer.SessionOpened(record.Mode)
 	return Session{ID: id, Grant: grantOf(record, now)}, nil
 }
 
@@ -303,6 +331,7 @@ func (s *Service) End(ctx context.Context, id store.ID) error {
 	if err := s.config.Store.Delete(ctx, id); err != nil {
 		return s.storeFailed(err)
 	}
+	s.config.Observer.SessionsEnded(WhySignedOut, 1)
 	return nil
 }
 
@@ -312,6 +341,7 @@ func (s *Service) End(ctx context.Context, id store.ID) error {
 // Codes: store_unavailable.
 func (s *Service) Revoke(ctx context.Context, uuid string) (int, error) {
 	ended, err := s.config.Store.DeleteByUUID(ctx, uuid)
+	s.config.Observer.SessionsEnded(WhyRevoked, ended)
 	if err != nil {
 		return ended, s.storeFailed(err)
 	}

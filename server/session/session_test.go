@@ -208,6 +208,16 @@ func (h *hookedStore) Claim(ctx context.Context, name string, ttl time.Duration)
 	return h.Store.Claim(ctx, name, ttl)
 }
 
+func (h *hookedStore) Hold(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, error) {
+	if err := h.fail["claim"]; err != nil {
+		return nil, err
+	}
+	if h.freeForAll {
+		return func(context.Context) error { return nil }, nil
+	}
+	return h.Store.Hold(ctx, name, ttl)
+}
+
 func (h *hookedStore) Create(ctx context.Context, id store.ID, r store.Record) error {
 	if err := h.fail["create"]; err != nil {
 		return err

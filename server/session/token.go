@@ -41,27 +41,37 @@ type refusal flight
 // Codes: session_ended, rate_limited, upstream_refused, upstream_unavailable,
 // store_unavailable, api.Internal.
 func (s *Service) Token(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (Grant, error) {
+	grant, outcome, err := s.answer(ctx, id, reason, have)
+	if err != nil {
+		outcome = failedOutcome(ctx, err)
+	}
+	s.config.Observer.TokenAsked(reason, outcome)
+	return grant, err
+}
+
+// answer is Token, and what came of it if that is no error.
+func (s *Service) answer(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (Grant, Outcome, error) {
 	record, err := s.read(ctx, id)
 	if err != nil {
-		return Grant{}, err
+		return Grant{}, "", err
 	}
 	now := s.now()
 	refused := reason.Refusal() && have.Equal(record.AccessToken)
 	if !refused && !due(record, now) {
-		return grantOf(record, now), nil
+		return grantOf(record, now), OutcomeFresh, nil
 	}
 
-	grant, err := s.renew(ctx, id, record, refused && !due(record, now))
+	grant, err := s.renew(ctx, id, record, reason, refused && !due(record, now))
 	var failure *Error
 	if refused || !errors.As(err, &failure) || !record.AccessExpires.After(s.now()) {
-		return grant, err
+		return grant, OutcomeRenewed, err
 	}
 	switch failure.Code {
 	case api.UpstreamRefused, api.UpstreamUnavailable, api.RateLimited:
 		// The renewal has said why in the log; the old token still works.
-		return grantOf(record, s.now()), nil
+		return grantOf(record, s.now()), OutcomeKept, nil
 	}
-	return Grant{}, err
+	return Grant{}, "", err
 }
 
 // due reports whether a token is so near its end that it is time for another.
@@ -71,19 +81,22 @@ func due(record store.Record, now time.Time) bool {
 }
 
 // renew replaces the token of record, once for all who ask for that.
-func (s *Service) renew(ctx context.Context, id store.ID, record store.Record, forced bool) (Grant, error) {
+func (s *Service) renew(ctx context.Context, id store.ID, record store.Record, reason api.Reason, forced bool) (Grant, error) {
 	key := flight{id.Key(), record.AccessToken.Hash()}
 	s.waiting.Add(1)
 	answer := s.flights.DoChan(key.String(), func() (any, error) {
 		// The caller may leave, but a token that was minted must be stored, or
 		// it would be minted again for the next one.
-		bound := s.config.UpstreamTimeout + storeTimeout
-		if record.Mode == store.ModeCode {
-			bound = 2 * s.leaseTime() // another's turn, and one's own
-		}
+		bound := 2 * s.turnTime(record.Mode) // another's turn, and one's own
 		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
 		defer cancel()
-		return s.fly(detached, id, key, forced)
+		grant, err := s.fly(detached, id, key, forced)
+		outcome := OutcomeRenewed
+		if err != nil {
+			outcome = failedOutcome(context.WithoutCancel(ctx), err)
+		}
+		s.config.Observer.RenewalEnded(reason, outcome)
+		return grant, err
 	})
 	select {
 	case result := <-answer:
@@ -113,15 +126,24 @@ func (s *Service) fly(ctx context.Context, id store.ID, key flight, forced bool)
 	if err := s.rested(key.session); err != nil {
 		return Grant{}, err
 	}
+	of := whole
 	if forced {
-		if err := s.admitForced(key); err != nil {
+		if of, err = s.admitForced(key); err != nil {
 			return Grant{}, err
 		}
 	}
-	if record.Mode == store.ModeCode {
-		return s.refresh(ctx, id, key)
+	record, release, err := s.turn(ctx, id, record.Mode, key)
+	if err != nil {
+		return Grant{}, err
 	}
-	token, err := s.issue(ctx, record.UUID)
+	defer release()
+	if key.done(record) {
+		return grantOf(record, s.now()), nil
+	}
+	if record.Mode == store.ModeCode {
+		return s.refresh(ctx, id, record, key, of)
+	}
+	token, err := s.issue(ctx, of, record.UUID)
 	if err != nil {
 		return Grant{}, s.renewalFailed(ctx, id, record.UUID, err)
 	}
@@ -141,13 +163,18 @@ func (s *Service) catch(ctx context.Context, err *error) {
 
 // admitForced lets the first refusal of a token pass, and counts those that
 // insist: a token whose renewal fails, or comes back the same, must not let
-// one page hammer Capture.
-func (s *Service) admitForced(key flight) error {
+// one page hammer Capture. A page that refuses each new token in turn is served,
+// but out of what the others leave.
+func (s *Service) admitForced(key flight) (share, error) {
 	wait, ok := s.forced.Take(key.session)
-	if s.refused.Is(refusal(key)) || ok {
-		return nil
+	first := s.refused.Is(refusal(key))
+	switch {
+	case ok:
+		return whole, nil
+	case first:
+		return spare, nil
 	}
-	return &Error{Code: api.RateLimited, RetryAfter: wait, Detail: "this session has forced too many renewals of the same token; wait, then ask again"}
+	return spare, &Error{Code: api.RateLimited, RetryAfter: wait, Detail: "this session has forced too many renewals of the same token; wait, then ask again"}
 }
 
 // pair is what Capture gave: an access token, its life, and, in a server-side
@@ -206,35 +233,25 @@ func (s *Service) keepOnce(ctx context.Context, id store.ID, record store.Record
 	}
 }
 
-// ceiling is asked before every call to Capture.
-func (s *Service) ceiling() error {
-	if s.config.Ceiling == nil {
-		return nil
-	}
-	if wait, ok := s.config.Ceiling.Take(); !ok {
-		return &Error{Code: api.UpstreamUnavailable, RetryAfter: wait, Detail: "the server makes as many calls to Capture as it may; wait, then ask again"}
-	}
-	return nil
-}
-
-func (s *Service) identify(ctx context.Context, token secret.String) (string, error) {
-	if err := s.ceiling(); err != nil {
-		return "", err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.config.UpstreamTimeout)
-	defer cancel()
-	uuid, err := s.config.Capture.Identify(ctx, token)
-	if err == nil {
-		return uuid, nil
+func (s *Service) identify(ctx context.Context, token secret.String) (uuid string, err error) {
+	err = s.upstream(ctx, spare, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, s.config.UpstreamTimeout)
+		defer cancel()
+		uuid, err = s.config.Capture.Identify(ctx, token)
+		return err
+	})
+	if putOff := (*Error)(nil); err == nil || errors.As(err, &putOff) {
+		return uuid, err
 	}
 	return "", s.identifyFailed(ctx, err)
 }
 
-func (s *Service) issue(ctx context.Context, uuid string) (capture.Token, error) {
-	if err := s.ceiling(); err != nil {
-		return capture.Token{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.config.UpstreamTimeout)
-	defer cancel()
-	return s.config.Capture.Issue(ctx, uuid)
+func (s *Service) issue(ctx context.Context, of share, uuid string) (token capture.Token, err error) {
+	err = s.upstream(ctx, of, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, s.config.UpstreamTimeout)
+		defer cancel()
+		token, err = s.config.Capture.Issue(ctx, uuid)
+		return err
+	})
+	return token, err
 }

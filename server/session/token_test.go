@@ -308,32 +308,51 @@ func TestIdleLimitPassesDuringARenewal(t *testing.T) {
 	})
 }
 
-// Two services over one store are two replicas: each has its own single
-// flight, and the versions decide.
+// Two services over one store are two replicas: one of them asks Capture, the
+// other waits for what it stores. Where nothing keeps them apart, both ask, and
+// the versions decide.
 func TestReplicasAgreeOnOneToken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		one := newHouse(t)
-		two := newHouse(t, func(c *session.Config) { c.Store = one.store })
-		opened := one.login(t, reported)
-		one.capture.set(func(f *fakeCapture) { f.latency, f.same = time.Second, "fromreplicaone" })
-		two.capture.set(func(f *fakeCapture) { f.latency, f.same = 2*time.Second, "fromreplicatwo" })
-		answers := make(chan outcome, 2)
-		for _, replica := range []*house{one, two} {
-			go func() {
-				grant, err := replica.Token(t.Context(), opened.ID, api.ReasonInvalid, secret.New(reported))
-				answers <- outcome{grant, err}
-			}()
-		}
-		for range 2 {
-			got := <-answers
-			if got.err != nil {
-				t.Fatal(got.err)
-			}
-			if !got.grant.Token.Equal(secret.New("fromreplicaone")) {
-				t.Error("a replica answered with a token that is not the stored one")
-			}
-		}
-	})
+	for _, tc := range []struct {
+		name  string
+		claim func(*hookedStore)
+		calls int
+	}{
+		{"in turns", func(*hookedStore) {}, 1},
+		{"claims keep nobody out", func(h *hookedStore) { h.freeForAll = true }, 2},
+		{"claims fail", func(h *hookedStore) { h.fail["claim"] = errDisk }, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				one := newHouse(t)
+				two := newHouse(t, func(c *session.Config) { c.Store = one.store })
+				opened := one.login(t, reported)
+				tc.claim(one.store)
+				// Longer than a turn lasts that is not renewed.
+				one.capture.set(func(f *fakeCapture) { f.latency, f.same = 5*time.Second, "fromreplicaone" })
+				two.capture.set(func(f *fakeCapture) { f.latency, f.same = 6*time.Second, "fromreplicatwo" })
+				answers := make(chan outcome, 2)
+				for _, replica := range []*house{one, two} {
+					go func() {
+						grant, err := replica.Token(t.Context(), opened.ID, api.ReasonInvalid, secret.New(reported))
+						answers <- outcome{grant, err}
+					}()
+					synctest.Wait()
+				}
+				for range 2 {
+					got := <-answers
+					if got.err != nil {
+						t.Fatal(got.err)
+					}
+					if !got.grant.Token.Equal(secret.New("fromreplicaone")) {
+						t.Error("a replica answered with a token that is not the stored one")
+					}
+				}
+				if calls := one.capture.mints() + two.capture.mints(); calls != tc.calls {
+					t.Errorf("%d calls, want %d", calls, tc.calls)
+				}
+			})
+		})
+	}
 }
 
 func TestRenewalFailures(t *testing.T) {

@@ -24,8 +24,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/capture-keepalive/capture-keepalive/server/keyring"
 )
 
 var (
@@ -42,16 +40,23 @@ var (
 	ErrExists = errors.New("store: record exists")
 )
 
+// Keys seal and open what a Backend keeps. Their errors are those of package
+// keyring.
+type Keys interface {
+	Seal(plaintext, aad []byte) ([]byte, error)
+	Open(sealed, aad []byte) (plain []byte, current bool, err error)
+}
+
 // Store keeps records in a Backend. All methods are safe for concurrent use.
 type Store struct {
 	backend Backend
-	ring    *keyring.Ring
+	ring    Keys
 	now     func() time.Time
 }
 
 // New returns a Store that owns backend: Close closes it. Expiry is judged by
 // now; nil means time.Now.
-func New(backend Backend, ring *keyring.Ring, now func() time.Time) *Store {
+func New(backend Backend, ring Keys, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}

@@ -57,6 +57,7 @@ func TestSystemFailureIsNoVerdict(t *testing.T) {
 		"Sweep":        func() error { _, err := st.Sweep(t.Context()); return err },
 		"Ping":         func() error { return st.Ping(t.Context()) },
 		"Claim":        func() error { _, err := st.Claim(t.Context(), "n", time.Hour); return err },
+		"Hold":         func() error { _, err := st.Hold(t.Context(), "n", time.Hour); return err },
 		"Close":        st.Close,
 	} {
 		err := call()

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,54 @@ func (s suite) claim(t *testing.T) {
 	}
 	if err := again(t.Context()); err != nil {
 		t.Errorf("release() = %v", err)
+	}
+}
+
+// hold waits in real time: a name that is held outlives its ttl, and is free at
+// once when it is released, and after ttl when its holder is gone.
+func (s suite) hold(t *testing.T) {
+	const ttl = 300 * time.Millisecond
+	st := store.New(s.open(t), ring(t, "k1"), nil)
+	for name, leave := range map[string]func(release func(context.Context) error, die context.CancelFunc){
+		"released": func(release func(context.Context) error, _ context.CancelFunc) {
+			for range 2 {
+				if err := release(t.Context()); err != nil {
+					t.Errorf("release() = %v", err)
+				}
+			}
+		},
+		"dead": func(_ func(context.Context) error, die context.CancelFunc) { die() },
+	} {
+		ctx, die := context.WithCancel(t.Context())
+		defer die()
+		release, err := st.Hold(ctx, name, ttl)
+		if err != nil {
+			t.Fatalf("Hold(free) = %v", err)
+		}
+		ticks := time.NewTicker(20 * time.Millisecond)
+		defer ticks.Stop()
+		for began := time.Now(); time.Since(began) < 3*ttl; <-ticks.C {
+			if _, err := st.Hold(ctx, name, ttl); !errors.Is(err, store.ErrExists) {
+				t.Fatalf("%s: Hold(taken) = %v after %v, want ErrExists", name, err, time.Since(began))
+			}
+		}
+		leave(release, die)
+		for left := time.Now(); ; <-ticks.C {
+			_, err := st.Claim(t.Context(), name, time.Hour)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, store.ErrExists) || name == "released" || time.Since(left) > 10*ttl {
+				t.Fatalf("%s: Claim(left) = %v after %v", name, err, time.Since(left))
+			}
+		}
+		// Whoever comes late has nothing to give back.
+		if err := release(t.Context()); err != nil {
+			t.Errorf("a late release() = %v", err)
+		}
+		if _, err := st.Claim(t.Context(), name, time.Hour); !errors.Is(err, store.ErrExists) {
+			t.Errorf("%s: Claim(taken again) = %v, want ErrExists", name, err)
+		}
 	}
 }
 

@@ -79,6 +79,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Backend, traits ...Trait) {
 		{"Store/NothingReadable", s.nothingReadable},
 		{"Store/Claim", s.claim},
 		{"Store/ClaimExpires", s.claimExpires},
+		{"Store/Hold", s.hold},
 		{"Store/OneClaimWins", s.oneClaimWins},
 	} {
 		t.Run(c.name, c.run)

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/simulator"
+	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
+)
+
+// Five times twenty kills: enough that a race of one in a hundred shows, in
+// less than a minute.
+const (
+	killRounds = 5
+	killed     = 20
+)
+
+// The bar: 100 times a process dies of SIGKILL in the middle of a renewal, while
+// another is asked for the same. No session is lost, the other has the new token
+// as soon as the turn of the dead one has ended, and no kill costs more than one
+// call.
+func TestKilledMidRenewal(t *testing.T) {
+	service, url := upstream(t)
+	env := serving(url, "", serverSide("STORE="+redistest.Start(t).URL(), "RATE_LOGIN=off")...)
+	survivor := start(t, env)
+
+	type user struct {
+		uuid, token string
+		here, there *page
+	}
+	users := make([]user, killed)
+	for i := range users {
+		one := &users[i]
+		one.here = newPage(t, survivor.public)
+		if i%2 == 0 {
+			one.uuid, one.token = service.SignIn("ada@example.com", "Ada")
+			one.here.login(t, one.token)
+			continue
+		}
+		var code string
+		one.uuid, code = service.SignInCode("bob@example.com", "Bob", testRedirect)
+		one.token = one.here.exchange(t, code).AccessToken
+	}
+	renewals := func() int { return service.Count(simulator.EndpointIssue) + service.Count(simulator.EndpointRefresh) }
+	ask := func(ctx context.Context, at *page, have string) got {
+		var one got
+		one.status, one.err = at.post(ctx, api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: have}, &one.answer)
+		return one
+	}
+
+	for round := range killRounds {
+		victims := make([]*process, killed)
+		for i := range victims {
+			victims[i] = start(t, env)
+			users[i].there = users[i].here.at(victims[i].public)
+		}
+		before := renewals()
+		for _, endpoint := range []string{simulator.EndpointIssue, simulator.EndpointRefresh} {
+			// Whoever is killed hears nothing, and Capture, which notices, does nothing.
+			service.Fail(simulator.Fault{Endpoint: endpoint, Times: killed / 2, Delay: patience})
+		}
+		lost, saved := make(chan got, killed), make([]chan got, killed)
+		for _, one := range users {
+			go func() { lost <- ask(t.Context(), one.there, one.token) }()
+		}
+		ticks := time.NewTicker(5 * time.Millisecond)
+		defer ticks.Stop()
+		for deadline := time.Now().Add(patience); renewals() < before+killed; <-ticks.C {
+			if time.Now().After(deadline) {
+				t.Fatalf("round %d: %d of %d renewals are under way", round, renewals()-before, killed)
+			}
+		}
+		for i, one := range users {
+			saved[i] = make(chan got, 1)
+			go func() { saved[i] <- ask(t.Context(), one.here, one.token) }()
+		}
+		for _, victim := range victims {
+			if err := victim.command.Process.Kill(); err != nil { // SIGKILL
+				t.Fatal(err)
+			}
+		}
+		for range victims {
+			if one := <-lost; one.err == nil {
+				t.Errorf("round %d: a killed process answered %d", round, one.status)
+			}
+		}
+		for i := range users {
+			one, answer := &users[i], <-saved[i]
+			if answer.err != nil || answer.status != http.StatusOK || answer.answer.AccessToken == one.token || service.TokenOwner(answer.answer.AccessToken) != one.uuid {
+				t.Fatalf("round %d, session %d: %d %s %v\n%s", round, i, answer.status, answer.answer.Code, answer.err, survivor.log())
+			}
+			one.token = answer.answer.AccessToken
+		}
+		if calls := renewals() - before; calls != 2*killed {
+			t.Errorf("round %d: %d calls for %d renewals and %d kills, want one for each", round, calls, killed, killed)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package session
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+// turn waits until this replica may renew, or another has: then the record has
+// the new token, and key is done with it. What is watched is the record, not
+// the turn: the answer is there before the turn is given back.
+func (s *Service) turn(ctx context.Context, id store.ID, mode store.Mode, key flight) (record store.Record, release func(), err error) {
+	name := "renewal " + hex.EncodeToString(key.session[:])
+	// The turn is kept while what Capture gave is stored, whatever becomes of
+	// the flight meanwhile.
+	holding, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*s.turnTime(mode))
+	defer func() {
+		if err != nil {
+			stop()
+		}
+	}()
+	for {
+		giveBack, err := s.config.Store.Hold(holding, name, leaseTime)
+		taken := errors.Is(err, store.ErrExists)
+		switch {
+		case err == nil, taken:
+		case mode == store.ModeCode:
+			return store.Record{}, nil, s.storeFailed(err)
+		default:
+			// A second getAccessToken costs a call and no session: the versioned
+			// write lets one token stand.
+			s.config.Log.WarnContext(ctx, "a session is renewed without keeping the other replicas out", "session", Tag(id), "cause", err)
+			giveBack = func(context.Context) error { return nil }
+		}
+		release = func() {
+			defer stop()
+			if taken {
+				return
+			}
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+			defer cancel()
+			if err := giveBack(ctx); err != nil {
+				s.config.Log.WarnContext(ctx, "a session's next renewal on another replica may have to wait", "session", Tag(id), "for", leaseTime, "cause", err)
+			}
+		}
+		// What was read before the turn came may be old.
+		record, err = s.read(ctx, id)
+		if err != nil {
+			release()
+			return store.Record{}, nil, err
+		}
+		if !taken || key.done(record) {
+			return record, release, nil
+		}
+		if err := sleep(ctx, pollInterval); err != nil {
+			return store.Record{}, nil, unavailable(0, err)
+		}
+	}
+}
