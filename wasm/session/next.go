@@ -143,7 +143,7 @@ func (x *step) codeSeen(ev CodeSeen) {
 	// What storage holds is the last session's. It is neither used nor wiped.
 	x.Token, x.Absent = ev.Snapshot.Token, ev.Snapshot.Token.Empty()
 	x.Expires, x.Due, x.Life = Instant{}, Instant{}, 0
-	x.UUID, x.Who, x.Refused, x.Failures, x.NotBefore = "", "", Token{}, 0, Instant{}
+	x.Who, x.Refused, x.Failures, x.NotBefore = "", Token{}, 0, Instant{}
 	x.Code = ev.Code
 	x.send(Call{Kind: CallOpen, Why: WhyStart, Code: ev.Code, RedirectURI: ev.RedirectURI})
 }
@@ -218,7 +218,7 @@ func (x *step) tokenSeen(ev TokenSeen) {
 	if ev.Login && ev.Token == x.Token && (x.Call.Kind == CallOpen || x.Retry.Kind == CallOpen) {
 		// We knew the token before we knew that a person signed in with it, so
 		// it is no matter whose the session was until now.
-		x.UUID, x.Who = "", ""
+		x.Who = ""
 	}
 	switch {
 	case ev.Token.Empty():
@@ -234,7 +234,7 @@ func (x *step) tokenSeen(ev TokenSeen) {
 		x.takeOver(ev.Snapshot, WhyStart)
 	default:
 		if ev.Login {
-			x.UUID, x.Who = "", ""
+			x.Who = ""
 		}
 		x.LocalExpires = ev.Expires
 		x.report(ev.Token, ev.UUID, ev.Snapshot)
@@ -753,7 +753,7 @@ func (x *step) granted(call Call, g Grant, snap Snapshot) {
 		if g.Token != x.Token {
 			x.Life = 0
 		}
-		x.Token, x.UUID, x.Who, x.HadSession = g.Token, g.UUID, who, true
+		x.Token, x.Who, x.HadSession = g.Token, who, true
 		x.plan(g, false)
 		x.do(SetMark{x.mark()})
 		x.ask(x.RefusedWhy, true)
@@ -768,7 +768,7 @@ func (x *step) granted(call Call, g Grant, snap Snapshot) {
 	if g.Token != x.Token {
 		x.Life, x.Former = 0, held
 	}
-	x.Token, x.UUID, x.Who, x.HadSession = g.Token, g.UUID, who, true
+	x.Token, x.Who, x.HadSession = g.Token, who, true
 	x.Phase, x.Failures, x.NotBefore = Active, 0, Instant{}
 	x.Refused, x.RefusedWhy = Token{}, ""
 	x.plan(g, fresh)
@@ -1065,7 +1065,7 @@ func (x *step) finish(name NoticeName, why Why) {
 	if name == NoticeExpired {
 		x.do(SetMark{})
 	}
-	x.Token, x.UUID, x.Who, x.Refused = Token{}, "", "", Token{}
+	x.Token, x.Who, x.Refused = Token{}, "", Token{}
 	x.Expires, x.Due, x.Idle, x.Absolute = Instant{}, Instant{}, Instant{}, Instant{}
 	x.Life, x.IdleLife, x.Failures, x.NotBefore = 0, 0, 0, Instant{}
 	x.LastActivity, x.RefusedAt, x.WarnedIdle, x.WarnedAbs = Instant{}, Instant{}, false, false

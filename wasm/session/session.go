@@ -15,7 +15,7 @@ package session
 import "time"
 
 // Policy is what the page's options settle. The zero value is the default
-// behaviour without resubmission and guarding.
+// behaviour without resubmission.
 type Policy struct {
 	// Margin is how long before its end a token is renewed; 0 means
 	// min(2 min, life/5). It is never more than life/3. Hidden tabs wake once a
@@ -173,8 +173,7 @@ type Held struct {
 type State struct {
 	Phase Phase
 	Token Token
-	// UUID is whose token it is, by the server's word; Who its fingerprint.
-	UUID           string
+	// Who is the fingerprint of the uuid whose token it is, by the server's word.
 	Who            string
 	Due, Expires   Instant
 	Life           time.Duration

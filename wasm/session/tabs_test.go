@@ -870,7 +870,7 @@ var stories = []struct {
 }
 
 func TestTwoTabsExhaustively(t *testing.T) {
-	if n, want := reflect.TypeFor[session.State]().NumField(), 43; n != want {
+	if n, want := reflect.TypeFor[session.State]().NumField(), 42; n != want {
 		t.Fatalf("State has %d fields, not %d: teach world.key the new one", n, want)
 	}
 	for _, kills := range []bool{false, true} {
