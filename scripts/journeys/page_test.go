@@ -110,6 +110,22 @@ func TestFaultyPage(t *testing.T) {
 	signIn(t, p)
 	p.WaitFor(t, `heard.includes("renewed:due")`, 2*life)
 	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+
+	// A listener that throws while we send the form again is the page's own
+	// trouble, and no crash of ours.
+	p.Eval(t, `document.addEventListener("submit", () => { throw new Error("faulty submit listener") }), 1`, nil)
+	expire(t, p)
+	saved := d.saved(t)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`, 2*life)
+	if got := d.saved(t) - saved; got != 1 {
+		t.Errorf("saved %d times", got)
+	}
+	var loader []string
+	p.Eval(t, `captureKeepalive.diagnostics().filter(d => d.event === "loader").map(d => d.message)`, &loader)
+	if len(loader) > 0 {
+		t.Errorf("the loader says %q", loader)
+	}
 }
 
 // The site's own handler of a dead token signs the user out. It runs only when

@@ -600,3 +600,24 @@ func TestResumeAfterTheUITouchedTheForm(t *testing.T) {
 		t.Errorf("submitted: %q", s.submits)
 	}
 }
+
+// A submit that the loader kept for long is not what a failure of now is about.
+func TestSubmittedLongAgo(t *testing.T) {
+	s := newScreens(t)
+	s.draw(profile)
+	form := s.find("form")
+	submitted := func(ago time.Duration) {
+		s.event("submit", object(t, map[string]any{
+			"form": form, "data": construct(t, "FormData", form), "token": oldToken,
+			"at": float64(s.clock.now().Add(-ago).UnixMilli()),
+		}), safejs.Undefined())
+	}
+	submitted(submissionLife)
+	if ev := s.failed("onCaptureProfileSaveFailed", "editProfile"); ev.Action.ID != 0 {
+		t.Errorf("%+v is about a form of long ago", ev.Action)
+	}
+	submitted(submissionLife - time.Second)
+	if ev := s.failed("onCaptureProfileSaveFailed", "editProfile"); ev.Action.ID == 0 {
+		t.Error("a form of a moment ago is not found")
+	}
+}
