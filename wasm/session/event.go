@@ -99,6 +99,43 @@ func (UserActive) event()     {}
 func (EndAsked) event()       {}
 func (Stopped) event()        {}
 
+// With puts what storage holds into an event that carries it.
+func With(ev Event, snap Snapshot) Event {
+	switch ev := ev.(type) {
+	case Started:
+		ev.Snapshot = snap
+		return ev
+	case TokenSeen:
+		ev.Snapshot = snap
+		return ev
+	case CodeSeen:
+		ev.Snapshot = snap
+		return ev
+	case NoTokenSeen:
+		ev.Snapshot = snap
+		return ev
+	case Refused:
+		ev.Snapshot = snap
+		return ev
+	case SignedOutSeen:
+		ev.Snapshot = snap
+		return ev
+	case StorageChanged:
+		ev.Snapshot = snap
+		return ev
+	case Woke:
+		ev.Snapshot = snap
+		return ev
+	case Ticked:
+		ev.Snapshot = snap
+		return ev
+	case Answered:
+		ev.Snapshot = snap
+		return ev
+	}
+	return ev
+}
+
 // Effect is something to be done.
 type Effect interface{ effect() }
 

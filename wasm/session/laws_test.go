@@ -338,43 +338,6 @@ func checkShape(ev session.Event, now session.Instant, s session.State) error {
 	return nil
 }
 
-// with gives an event what storage holds, as the loop does.
-func with(ev session.Event, snap session.Snapshot) session.Event {
-	switch ev := ev.(type) {
-	case session.Started:
-		ev.Snapshot = snap
-		return ev
-	case session.TokenSeen:
-		ev.Snapshot = snap
-		return ev
-	case session.CodeSeen:
-		ev.Snapshot = snap
-		return ev
-	case session.NoTokenSeen:
-		ev.Snapshot = snap
-		return ev
-	case session.Refused:
-		ev.Snapshot = snap
-		return ev
-	case session.SignedOutSeen:
-		ev.Snapshot = snap
-		return ev
-	case session.StorageChanged:
-		ev.Snapshot = snap
-		return ev
-	case session.Woke:
-		ev.Snapshot = snap
-		return ev
-	case session.Ticked:
-		ev.Snapshot = snap
-		return ev
-	case session.Answered:
-		ev.Snapshot = snap
-		return ev
-	}
-	return ev
-}
-
 // name spells an effect out, secrets and all: tests know no real ones.
 func name(effect session.Effect) string {
 	switch e := effect.(type) {

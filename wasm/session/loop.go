@@ -136,7 +136,9 @@ func (s *Session) sleep() time.Duration {
 }
 
 func (s *Session) handle(ev Event) {
-	ev = withSnapshot(ev, s.Page)
+	// Storage is read when the event is handled, not when it was posted: others
+	// may have written in between.
+	ev = With(ev, s.Page.Snapshot())
 	now := s.Now()
 	s.mu.Lock()
 	from := s.state.Phase
@@ -155,44 +157,6 @@ func (s *Session) handle(ev Event) {
 	for _, effect := range effects {
 		s.run(effect)
 	}
-}
-
-// withSnapshot reads storage when the event is handled, not when it was
-// posted: others may have written in between.
-func withSnapshot(ev Event, page Page) Event {
-	switch ev := ev.(type) {
-	case Started:
-		ev.Snapshot = page.Snapshot()
-		return ev
-	case TokenSeen:
-		ev.Snapshot = page.Snapshot()
-		return ev
-	case CodeSeen:
-		ev.Snapshot = page.Snapshot()
-		return ev
-	case NoTokenSeen:
-		ev.Snapshot = page.Snapshot()
-		return ev
-	case Refused:
-		ev.Snapshot = page.Snapshot()
-		return ev
-	case SignedOutSeen:
-		ev.Snapshot = page.Snapshot()
-		return ev
-	case StorageChanged:
-		ev.Snapshot = page.Snapshot()
-		return ev
-	case Woke:
-		ev.Snapshot = page.Snapshot()
-		return ev
-	case Ticked:
-		ev.Snapshot = page.Snapshot()
-		return ev
-	case Answered:
-		ev.Snapshot = page.Snapshot()
-		return ev
-	}
-	return ev
 }
 
 func (s *Session) run(effect Effect) {

@@ -303,11 +303,11 @@ func TestLoopStops(t *testing.T) {
 		loop.Post(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}})
 		loop.Post(session.Wanted{ID: 5})
 		synctest.Wait()
-		looks := len(page.looks)
 		asked := time.Now()
 		loop.Post(session.Stopped{})
 		loop.Post(session.Woke{}) // too late
 		wait()
+		looks := len(page.looks)
 		if server.stopped != asked {
 			t.Errorf("the call was stopped at %v; want %v", server.stopped, asked)
 		}

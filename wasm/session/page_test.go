@@ -47,7 +47,7 @@ func uuidOf(token string) string {
 // on makes something happen and says what must follow, in order.
 func (p *page) on(ev session.Event, want ...string) {
 	p.t.Helper()
-	state, effects, err := p.record.step(p.state, with(ev, p.store), p.now, p.policy)
+	state, effects, err := p.record.step(p.state, session.With(ev, p.store), p.now, p.policy)
 	if err != nil {
 		p.t.Fatalf("%T: a law is broken: %v", ev, err)
 	}

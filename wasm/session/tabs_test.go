@@ -225,7 +225,7 @@ func (w *world) serve(f *flight) {
 func (w *world) handle(i int8, ev session.Event) error {
 	t := &w.tabs[i]
 	from := t.state.Phase
-	after, effects, err := t.record.step(t.state, with(ev, w.store), w.now, session.Policy{Resubmit: true})
+	after, effects, err := t.record.step(t.state, session.With(ev, w.store), w.now, session.Policy{Resubmit: true})
 	if w.story != nil {
 		*w.story = append(*w.story, fmt.Sprintf("%v tab %d, %s", w.now.Sub(newWorld().now), i, tell(from, ev, effects, after.Phase)))
 	}
