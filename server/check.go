@@ -38,6 +38,9 @@ func checkCommand(ctx context.Context, args, environment []string, stdout, stder
 		fmt.Fprintf(stdout, "KEEPALIVE_STORE: %s\n", err)
 		code = exitError
 	}
+	if advice := loginAdvice(config); advice != "" {
+		fmt.Fprintln(stdout, advice)
+	}
 	if *live {
 		for _, question := range questions(config) {
 			sentence, err := question(ctx, config)
@@ -51,6 +54,16 @@ func checkCommand(ctx context.Context, args, environment []string, stdout, stder
 		fmt.Fprintln(stdout, "The configuration is fine.")
 	}
 	return code
+}
+
+// loginAdvice says what is amiss with the limit of logins, if anything: a server
+// on loopback has a proxy in front of it, and without its address every visitor
+// looks like that proxy. With INSECURE_COOKIE the browser is on this machine.
+func loginAdvice(config *Config) string {
+	if config.RateLogin.Off() || config.InsecureCookie || len(config.proxies) > 0 || !loopbackAddress(config.Listen) {
+		return ""
+	}
+	return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN is on loopback, so all visitors share the one limit of logins (KEEPALIVE_RATE_LOGIN, %s) that is meant for each; set KEEPALIVE_TRUSTED_PROXIES to the proxy's address, 127.0.0.1/32 for one on this machine.", config.RateLogin)
 }
 
 // checkStore asks a Redis only if live, and says what its settings put at risk.

@@ -90,3 +90,18 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("measured:\n%s\ndocumented in docs/operations.md:\n%s", strings.Join(measured, "\n"), strings.Join(documented, "\n"))
 	}
 }
+
+// The breaker of the sessions is the one that is measured.
+func TestMetricOfCaptureLeftAlone(t *testing.T) {
+	server := start(t, serving("http://127.0.0.1:1", filepath.Join(t.TempDir(), "keepalive.db"), "RATE_LOGIN=off"))
+	for range 10 {
+		var problem api.TokenAnswer
+		status, err := newPage(t, server.public).post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: "anybodystoken1"}, &problem)
+		if err != nil || status != http.StatusServiceUnavailable {
+			t.Fatalf("a login without a Capture: %d %v", status, err)
+		}
+	}
+	if text := scrape(t, server); !strings.Contains(text, "\nkeepalive_upstream_left_alone 1\n") {
+		t.Errorf("Capture has failed ten times in a row:\n%s", text)
+	}
+}

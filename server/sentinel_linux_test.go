@@ -4,20 +4,25 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 )
 
@@ -64,8 +69,7 @@ func echo(status int) http.Handler {
 // through successes, refusals and the mishaps of Capture, and is found
 // afterwards in nothing but what was meant to carry it: not in the log, the
 // metrics, an error, a file of the store, or what the system shows of the
-// process. (Panics are forced where they can be: in the tests of httpapi and
-// session.)
+// process. TestSentinelsInPanics does the same where the server itself fails.
 func TestSentinels(t *testing.T) {
 	service, upstreamURL := upstream(t)
 	dir := t.TempDir()
@@ -91,7 +95,7 @@ func TestSentinels(t *testing.T) {
 		"LOGIN_CLIENT_ID=login", "LOGIN_CLIENT_SECRET_FILE="+file("login", loginSecret), "REDIRECT_URI="+testRedirect,
 		"KEYS", "KEYS_FILE="+file("keys", testKeys)))
 
-	var errors bytes.Buffer // what is answered to those who are refused
+	var answers bytes.Buffer // what is said to those who are refused
 	do := func(browser *page, method, path, body string, change ...func(*http.Request)) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, browser.base+path, strings.NewReader(body))
@@ -113,7 +117,7 @@ func TestSentinels(t *testing.T) {
 			_, _ = io.Copy(io.Discard, response.Body) // the page's own token
 			return
 		}
-		if err := response.Write(&errors); err != nil {
+		if err := response.Write(&answers); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -180,7 +184,7 @@ func TestSentinels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	places := map[string][]byte{"the answers": errors.Bytes(), "the metrics": metrics}
+	places := map[string][]byte{"the answers": answers.Bytes(), "the metrics": metrics}
 	for _, name := range []string{"cmdline", "environ"} {
 		shown, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", server.command.Process.Pid, name))
 		if err != nil {
@@ -205,6 +209,193 @@ func TestSentinels(t *testing.T) {
 		}
 	}
 	for place, text := range places {
+		if len(text) == 0 {
+			t.Errorf("%s: there is nothing to look at", place)
+		}
+		if found := planted.in(text); len(found) > 0 {
+			t.Errorf("in %s: %q", place, found)
+		}
+	}
+}
+
+// bomb is something that panics with all that it can see.
+type bomb struct {
+	armed atomic.Bool
+	kind  func(text string) any
+}
+
+// explode panics once if the bomb is armed.
+func (b *bomb) explode(text string) {
+	if b.armed.Swap(false) {
+		panic(b.kind(text))
+	}
+}
+
+// wires is a bomb in the way to Capture. It goes off with the question or with
+// the answer in hand.
+type wires struct{ asking, answered *bomb }
+
+// RoundTrip implements http.RoundTripper.
+func (w wires) RoundTrip(r *http.Request) (*http.Response, error) {
+	dump, err := httputil.DumpRequestOut(r, true)
+	if err != nil {
+		return nil, err
+	}
+	w.asking.explode(string(dump))
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if dump, err = httputil.DumpResponse(response, true); err != nil {
+		return nil, err
+	}
+	w.answered.explode(string(dump))
+	return response, nil
+}
+
+// body is a bomb in the body of a request.
+type body struct {
+	bomb *bomb
+	text string
+}
+
+func (b body) Read([]byte) (int, error) {
+	b.bomb.explode(b.text)
+	return 0, io.EOF
+}
+
+// The whole server, in this process so that it can be made to panic: on the way
+// to Capture, on the way back, and while a page is read, with the secrets of the
+// moment as what the panic says.
+func TestSentinelsInPanics(t *testing.T) {
+	service, upstreamURL := upstream(t)
+	data := t.TempDir()
+	config, err := ParseConfig(serving(upstreamURL, filepath.Join(data, "keepalive.db"), serverSide(
+		"LOG_LEVEL=debug", "RATE_LOGIN=off", "RATE_FORCED=off")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log output
+	app, err := newApp(t.Context(), config, nil, newLog(config, &log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := false
+	t.Cleanup(func() {
+		if !closed {
+			_ = app.Close() // the test has failed already
+		}
+	})
+	explosive := &bomb{}
+	asking, answered := &bomb{}, &bomb{}
+	client, err := capture.New(capture.Config{
+		URL: config.CaptureURL, ClientID: config.ClientID, Scheme: config.AuthScheme, TypeName: config.TypeName,
+		Issuer:    capture.Credentials{ID: config.IssuerClientID, Secret: config.IssuerClientSecret},
+		Login:     capture.Credentials{ID: config.LoginClientID, Secret: config.LoginClientSecret},
+		Transport: wires{asking, answered},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.secrets.client.Store(client)
+
+	planted := sentinels{"the issuer's secret": testSecret, "the login client's secret": loginSecret, "the keys": testKeys}
+	var answers bytes.Buffer
+	ask := func(method, path, cookie string, body io.Reader) *httptest.ResponseRecorder {
+		t.Helper()
+		r := httptest.NewRequest(method, "/keepalive"+path, body)
+		r.Header.Set("Origin", testOrigin)
+		r.Header.Set("X-Keepalive", "1")
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Cookie", cookie)
+		answer := httptest.NewRecorder()
+		app.api.Public().ServeHTTP(answer, r)
+		return answer
+	}
+	panics := 0
+	failing := func(path, cookie string, body io.Reader) {
+		t.Helper()
+		answer := ask(http.MethodPost, path, cookie, body)
+		if answer.Code != http.StatusInternalServerError {
+			t.Fatalf("%s: %d %s, want a panic's 500", path, answer.Code, answer.Body)
+		}
+		panics++
+		if err := answer.Result().Write(&answers); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	kinds := map[string]func(text string) any{
+		"string": func(text string) any { return text },
+		"error":  func(text string) any { return errors.New(text) },
+		"value":  func(text string) any { return struct{ text string }{text} },
+		"runtime": func(text string) (fault any) {
+			defer func() { fault = recover() }()
+			return any(text).(error) // what the runtime says of it
+		},
+	}
+	for kind, explosion := range kinds {
+		explosive.kind, asking.kind, answered.kind = explosion, explosion, explosion
+		for _, mode := range []string{"token", "code"} {
+			name := kind + mode + "@example.com"
+			login := func() string {
+				if mode == "token" {
+					uuid, token := service.SignIn(name, name)
+					planted["a uuid of "+name], planted["a token of "+name] = uuid, token
+					return `{"accessToken":"` + token + `"}`
+				}
+				uuid, code := service.SignInCode(name, name, testRedirect)
+				planted["a uuid of "+name], planted["a code of "+name] = uuid, code
+				return `{"authorizationCode":"` + code + `","redirectUri":"` + testRedirect + `"}`
+			}
+			opened := ask(http.MethodPost, api.PathSession, "", strings.NewReader(login()))
+			if opened.Code != http.StatusCreated {
+				t.Fatalf("login: %d %s", opened.Code, opened.Body)
+			}
+			cookie, _, _ := strings.Cut(opened.Header().Get("Set-Cookie"), ";")
+			_, planted["a cookie of "+name], _ = strings.Cut(cookie, "=")
+			var grant api.TokenAnswer
+			if err := json.Unmarshal(opened.Body.Bytes(), &grant); err != nil {
+				t.Fatal(err)
+			}
+			planted["the session's token of "+name] = grant.AccessToken
+			renewal := `{"reason":"invalid","have":"` + grant.AccessToken + `"}`
+
+			for _, each := range []*bomb{asking, answered} {
+				each.armed.Store(true)
+				failing(api.PathSession, "", strings.NewReader(login()))
+				if mode == "code" && each == answered {
+					break // what a refresh gave is lost with its answer
+				}
+				each.armed.Store(true)
+				failing(api.PathToken, cookie, strings.NewReader(renewal))
+			}
+			for _, path := range []string{api.PathSession, api.PathToken} {
+				explosive.armed.Store(true)
+				failing(path, cookie, body{explosive, renewal + cookie})
+			}
+			if alive := ask(http.MethodPost, api.PathToken, cookie, strings.NewReader(renewal)); alive.Code != http.StatusOK {
+				t.Errorf("%s, %s: the session did not survive the panics: %d %s", kind, mode, alive.Code, alive.Body)
+			}
+		}
+	}
+
+	metrics := httptest.NewRecorder()
+	app.api.Admin().ServeHTTP(metrics, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	closed = true
+	if err := app.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := os.ReadFile(config.backend.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told := strings.Count(log.String(), "panicked\",\""); told != panics || panics == 0 {
+		t.Errorf("the log tells of %d panics, want %d", told, panics)
+	}
+	for place, text := range map[string][]byte{
+		"the answers": answers.Bytes(), "the metrics": metrics.Body.Bytes(), "the log": []byte(log.String()), "the store": stored,
+	} {
 		if len(text) == 0 {
 			t.Errorf("%s: there is nothing to look at", place)
 		}

@@ -90,6 +90,9 @@ func serve(ctx context.Context, config *Config, hangups <-chan os.Signal, again 
 	defer reloads.Wait()
 	defer stop()
 
+	if advice := loginAdvice(config); advice != "" {
+		log.Warn("all visitors share one limit of logins", "advice", advice)
+	}
 	log.Info("serving", "version", version, "public", public.Addr().String(), "admin", admin.Addr().String(), "origins", config.Origins)
 	return app.serve(ctx,
 		[]endpoint{{public, newHTTPServer(app.api.Public(), log)}},
@@ -134,6 +137,7 @@ func newApp(ctx context.Context, config *Config, files fs.FS, log *slog.Logger) 
 		Observer:        watch,
 		Log:             log,
 	})
+	watch.Breaker(a.sessions.LeavesCaptureAlone)
 	a.api, err = httpapi.New(httpapi.Config{
 		Sessions:        a.sessions,
 		Modes:           config.modes(),

@@ -71,6 +71,14 @@ func (b *Breaker) Enter() (leave func(Outcome) (opened bool), wait time.Duration
 	return func(outcome Outcome) bool { return b.leave(outcome, probe) }, 0, true
 }
 
+// Open reports whether calls are refused, but for the one that finds out
+// whether the service is back.
+func (b *Breaker) Open() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.after > 0 && b.failures >= b.after
+}
+
 func (b *Breaker) leave(outcome Outcome, probe bool) (opened bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

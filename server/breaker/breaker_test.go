@@ -32,9 +32,12 @@ func (l *line) call(t *testing.T, outcome breaker.Outcome) (opened bool) {
 	return leave(outcome)
 }
 
-// refused wants a refusal that says to wait so long.
+// refused wants a refusal that says to wait so long, of an open breaker.
 func (l *line) refused(t *testing.T, want time.Duration) {
 	t.Helper()
+	if !l.Open() {
+		t.Error("it refuses and is not open")
+	}
 	if _, wait, ok := l.Enter(); ok || wait != want {
 		t.Fatalf("Enter() = %v, %v; want a refusal for %v", wait, ok, want)
 	}
@@ -43,6 +46,9 @@ func (l *line) refused(t *testing.T, want time.Duration) {
 func (l *line) open(t *testing.T) {
 	t.Helper()
 	for i := range 3 {
+		if l.Open() {
+			t.Fatalf("open after %d failures", i)
+		}
 		if opened := l.call(t, breaker.Failed); opened != (i == 2) {
 			t.Fatalf("failure %d opened it: %v", i+1, opened)
 		}
@@ -121,6 +127,9 @@ func TestLateOutcomes(t *testing.T) {
 	if saved(breaker.Alive) {
 		t.Error("a late success opened it")
 	}
+	if l.Open() {
+		t.Error("it is open though the service was there")
+	}
 	l.call(t, breaker.Alive)
 }
 
@@ -128,7 +137,7 @@ func TestZeroValueNeverOpens(t *testing.T) {
 	var zero breaker.Breaker
 	for range 100 {
 		leave, _, ok := zero.Enter()
-		if !ok || leave(breaker.Failed) {
+		if !ok || leave(breaker.Failed) || zero.Open() {
 			t.Fatal("the zero Breaker opened")
 		}
 	}

@@ -32,6 +32,7 @@ type Monitor struct {
 	requestTime                     *metrics.Histogram
 	calls, callErrors               *metrics.Counter
 	callTime                        *metrics.Histogram
+	open                            func() bool // the breaker
 	storeErrors, swept              *metrics.Counter
 	storeTime                       *metrics.Histogram
 }
@@ -82,11 +83,12 @@ func New(version string) *Monitor {
 	m.calls = set.Counter("keepalive_upstream_requests_total", "Calls to Capture by what came of them.", calls, one("outcome", callOutcomes()...))
 	m.callErrors = set.Counter("keepalive_upstream_errors_total", "Failed calls to Capture by Capture's number.", calls, one("number", callNumbers...))
 	m.callTime = set.Histogram("keepalive_upstream_duration_seconds", "How long calls to Capture took.", callBounds, calls)
+	set.Gauge("keepalive_upstream_left_alone", "1 while Capture is left alone because it failed many times in a row, else 0.", m.leftAlone)
 
 	operations := one("operation", storeOperations...)
 	m.storeErrors = set.Counter("keepalive_store_errors_total", "Operations in which the session store failed.", operations)
 	m.storeTime = set.Histogram("keepalive_store_duration_seconds", "How long operations of the session store took.", storeBounds, operations)
-	m.swept = set.Counter("keepalive_store_swept_total", "Expired sessions and spent codes thrown out of the store.")
+	m.swept = set.Counter("keepalive_store_swept_total", "Expired sessions, spent codes and old notes thrown out of the store.")
 
 	addProcess(set)
 	return m

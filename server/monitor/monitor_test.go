@@ -180,6 +180,16 @@ func TestCeiling(t *testing.T) {
 	wantLines(t, m, `keepalive_limited_total{limit="upstream"} 1`)
 }
 
+func TestBreaker(t *testing.T) {
+	m := monitor.New("v1")
+	wantLines(t, m, `keepalive_upstream_left_alone 0`)
+	open := false
+	m.Breaker(func() bool { return open })
+	wantLines(t, m, `keepalive_upstream_left_alone 0`)
+	open = true
+	wantLines(t, m, `keepalive_upstream_left_alone 1`)
+}
+
 // A watched backend is one.
 func TestBackend(t *testing.T) {
 	m := monitor.New("v1")

@@ -54,11 +54,11 @@ func (w watchedBackend) Replace(ctx context.Context, row store.Row) error {
 }
 
 // Remove implements store.Backend.
-func (w watchedBackend) Remove(ctx context.Context, key store.Key) error {
+func (w watchedBackend) Remove(ctx context.Context, key store.Key) (bool, error) {
 	began := time.Now()
-	err := w.next.Remove(ctx, key)
+	removed, err := w.next.Remove(ctx, key)
 	w.monitor.stored(storeRemove, began, err)
-	return err
+	return removed, err
 }
 
 // RemoveOwner implements store.Backend.

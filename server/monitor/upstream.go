@@ -101,6 +101,17 @@ func (m *Monitor) called(call string, began time.Time, err error) {
 	m.callErrors.Inc(call, number)
 }
 
+// Breaker has a metric say whether Capture is left alone; without it the metric
+// is 0. It must not be called while the metrics are written.
+func (m *Monitor) Breaker(open func() bool) { m.open = open }
+
+func (m *Monitor) leftAlone() (float64, bool) {
+	if m.open != nil && m.open() {
+		return 1, true
+	}
+	return 0, true
+}
+
 // Ceiling returns next, watched.
 func (m *Monitor) Ceiling(next session.Ceiling) session.Ceiling { return watchedCeiling{m, next} }
 

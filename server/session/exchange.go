@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"slices"
 	"time"
@@ -91,6 +90,9 @@ func (s *Service) exchange(ctx context.Context, login CodeLogin) (Session, error
 	}
 	storing, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	if err := s.disown(storing, tokens.Access, tokens.Expires); err != nil {
+		return Session{}, err
+	}
 	return s.begin(storing, login.Previous, store.Record{
 		Mode:          store.ModeCode,
 		UUID:          uuid,
@@ -108,8 +110,7 @@ func (s *Service) exchange(ctx context.Context, login CodeLogin) (Session, error
 func (s *Service) markUsed(ctx context.Context, code secret.String) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	hash := code.Hash()
-	_, err := s.config.Store.Claim(ctx, "code "+hex.EncodeToString(hash[:]), codeMemory)
+	_, err := s.config.Store.Claim(ctx, "code "+hexHash(code), codeMemory)
 	switch {
 	case errors.Is(err, store.ErrExists):
 		return &Error{Code: api.CodeUsed, Detail: "this authorizationCode was posted before; sign in again", Cause: err}

@@ -90,10 +90,9 @@ func (s *Service) renewalFailed(ctx context.Context, id store.ID, uuid string, c
 		s.config.Log.InfoContext(ctx, "the account is gone, its sessions have ended", "user", userTag(uuid), "sessions", ended, "cause", cause)
 		return &Error{Code: api.SessionEnded, Detail: "the account is gone; sign in again", Cause: cause}
 	case capture.GrantGone:
-		if err := s.config.Store.Delete(ctx, id); err != nil {
+		if err := s.end(ctx, id, WhyGrantGone); err != nil {
 			return s.storeFailed(err)
 		}
-		s.config.Observer.SessionsEnded(WhyGrantGone, 1)
 		s.config.Log.InfoContext(ctx, "the grant is gone, its session has ended", "session", Tag(id), "cause", cause)
 		return &Error{Code: api.SessionEnded, Detail: "the grant is gone; sign in again", Cause: cause}
 	case capture.OperatorFault:

@@ -86,17 +86,23 @@ func TestObserver(t *testing.T) {
 			wantCode(t, err, api.SessionEnded)
 		}, map[string]int{"opened token": 1, "asked expired session_ended": 1, "renewal expired session_ended": 1, "ended grant_gone": 1}},
 		{"signed out, replaced, revoked", func(t *testing.T, h *house) {
-			if err := h.End(t.Context(), h.login(t, "alicestoken01").ID); err != nil {
-				t.Fatal(err)
+			gone := h.login(t, "alicestoken01")
+			for range 2 { // once it has ended, there is nothing to end
+				if err := h.End(t.Context(), gone.ID); err != nil {
+					t.Fatal(err)
+				}
 			}
 			first := h.login(t, "bobstoken0001")
 			if _, err := h.Open(t.Context(), session.Login{Token: secret.New("bobstoken0001"), Previous: first.ID}); err != nil {
 				t.Fatal(err)
 			}
+			if _, err := h.Open(t.Context(), session.Login{Token: secret.New("alicestoken02"), Previous: gone.ID}); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := h.Revoke(t.Context(), bob); err != nil {
 				t.Fatal(err)
 			}
-		}, map[string]int{"opened token": 3, "ended signed_out": 1, "ended replaced": 1, "ended revoked": 1}},
+		}, map[string]int{"opened token": 4, "ended signed_out": 1, "ended replaced": 1, "ended revoked": 1}},
 		{"a code", func(t *testing.T, h *house) { h.exchange(t) }, map[string]int{"opened code": 1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -43,8 +43,9 @@ const (
 	pairTimeout = 15 * time.Second
 
 	// codeMemory is how long a code counts as used: far longer than the seconds
-	// that Capture takes one for (contract section 4).
-	codeMemory = 24 * time.Hour
+	// that Capture takes one for (contract section 4), and no longer, because
+	// what is no code at all takes room for as long.
+	codeMemory = time.Hour
 
 	// firstRefusals is how many refused tokens are remembered. One that was
 	// forgotten is renewed once more without being counted, no worse.
@@ -80,10 +81,12 @@ type Store interface {
 	Create(ctx context.Context, id store.ID, r store.Record) error
 	Get(ctx context.Context, id store.ID) (store.Record, error)
 	Update(ctx context.Context, id store.ID, r store.Record) (store.Record, error)
-	Delete(ctx context.Context, id store.ID) error
+	Delete(ctx context.Context, id store.ID) (bool, error)
 	DeleteByUUID(ctx context.Context, uuid string) (int, error)
 	Claim(ctx context.Context, name string, ttl time.Duration) (release func(context.Context) error, err error)
 	Hold(ctx context.Context, name string, ttl time.Duration) (release func(context.Context) error, err error)
+	Remember(ctx context.Context, name, text string, ttl time.Duration) error
+	Recall(ctx context.Context, name string) (string, error)
 	Ping(ctx context.Context) error
 }
 
@@ -185,7 +188,8 @@ type Login struct {
 	// Expires is when the page believes the token to die; zero: it did not
 	// say. It can only shorten what TokenLifetime allows.
 	Expires time.Time
-	// Previous is the session of the cookie sent along; it ends. Zero: none.
+	// Previous is the session of the cookie sent along; a new session takes its
+	// place. Zero: none.
 	Previous store.ID
 }
 
@@ -222,6 +226,11 @@ type Status struct {
 // Open makes a session for the user whose token is reported, under a new id.
 // It mints nothing: the token in the answer is the reported one.
 //
+// A token that this server got itself makes no session: with the cookie of a
+// session of its user that one is returned as it stands, and without it the
+// answer is that to a dead token. So is the one to a token that was reported
+// before a Revoke of its user.
+//
 // Codes: grant_refused, identity_mismatch, upstream_refused,
 // upstream_unavailable, store_unavailable.
 func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
@@ -237,6 +246,17 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 			"event", "identity_mismatch", "claimed", userTag(login.Claim), "actual", userTag(uuid))
 		return Session{}, &Error{Code: api.IdentityMismatch, Detail: "uuid is not the one Capture names for accessToken; report the uuid of the user who signed in, or none"}
 	}
+	ours, err := s.recall(ctx, oursNote(login.Token))
+	if err != nil {
+		return Session{}, err
+	}
+	if ours.there {
+		return s.readmit(ctx, login.Previous, uuid)
+	}
+	since, err := s.report(ctx, login.Token, uuid)
+	if err != nil {
+		return Session{}, err
+	}
 
 	expires := began.Add(s.config.TokenLifetime)
 	if !login.Expires.IsZero() && login.Expires.Before(expires) {
@@ -245,13 +265,23 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 			expires = began
 		}
 	}
-	return s.begin(ctx, login.Previous, store.Record{
+	opened, err := s.begin(ctx, login.Previous, store.Record{
 		Mode:          store.ModeToken,
 		UUID:          uuid,
 		AccessToken:   login.Token,
 		AccessIssued:  began,
 		AccessExpires: expires,
 	})
+	if err != nil {
+		return Session{}, err
+	}
+	// A revocation under way may have looked for sessions before this one was
+	// there. Nobody has its id yet, so an error leaves nothing that can be used.
+	if err := s.unrevoked(ctx, uuid, since); err != nil {
+		_ = s.end(ctx, opened.ID, WhyRevoked)
+		return Session{}, err
+	}
+	return opened, nil
 }
 
 // begin stores a new session, under a new id, in the place of the previous one.
@@ -268,10 +298,10 @@ func (s *Service) begin(ctx context.Context, previous store.ID, record store.Rec
 	// The old session goes last: if the store fails in between, the page still
 	// has it.
 	if previous != (store.ID{}) {
-		if err := s.config.Store.Delete(ctx, previous); err != nil {
-			return Session{}, s.storeFailed(errors.Join(err, s.config.Store.Delete(ctx, id)))
+		if err := s.end(ctx, previous, WhyReplaced); err != nil {
+			_, undo := s.config.Store.Delete(ctx, id)
+			return Session{}, s.storeFailed(errors.Join(err, undo))
 		}
-		s.config.Observer.SessionsEnded(WhyReplaced, 1)
 	}
 	s.config.Observer.SessionOpened(record.Mode)
 	return Session{ID: id, Grant: grantOf(record, now)}, nil
@@ -328,21 +358,34 @@ func (s *Service) Touch(ctx context.Context, id store.ID) error {
 //
 // Codes: store_unavailable.
 func (s *Service) End(ctx context.Context, id store.ID) error {
-	if err := s.config.Store.Delete(ctx, id); err != nil {
+	if err := s.end(ctx, id, WhySignedOut); err != nil {
 		return s.storeFailed(err)
 	}
-	s.config.Observer.SessionsEnded(WhySignedOut, 1)
 	return nil
 }
 
-// Revoke ends all sessions of a user and returns how many there were. The log
-// says so, with a tag of the user.
+// end deletes a session, and tells the Observer if there was one. Its error is
+// the store's.
+func (s *Service) end(ctx context.Context, id store.ID, why Why) error {
+	ended, err := s.config.Store.Delete(ctx, id)
+	if ended {
+		s.config.Observer.SessionsEnded(why, 1)
+	}
+	return err
+}
+
+// Revoke ends all sessions of a user and returns how many there were. Tokens
+// that were reported until then open none again; the user may sign in at once.
+// The log says so, with a tag of the user.
 //
-// Codes: store_unavailable.
+// Codes: store_unavailable; then some of it is done, and it can be tried again.
 func (s *Service) Revoke(ctx context.Context, uuid string) (int, error) {
+	// The mark goes first: a login that does not see it is early enough to have
+	// its session found here.
+	marked := s.markRevoked(ctx, uuid)
 	ended, err := s.config.Store.DeleteByUUID(ctx, uuid)
 	s.config.Observer.SessionsEnded(WhyRevoked, ended)
-	if err != nil {
+	if err := errors.Join(marked, err); err != nil {
 		return ended, s.storeFailed(err)
 	}
 	s.config.Log.InfoContext(ctx, "audit: all sessions of a user were revoked", "event", "revoked", "user", userTag(uuid), "sessions", ended)

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -43,7 +44,8 @@ type fakeCapture struct {
 	latency    time.Duration
 	issueErr   error
 	identErr   error
-	same       string // Issue returns this token again and again
+	same       string        // Issue returns this token again and again
+	life       time.Duration // of what Issue returns, as it knows it; 0: lifetime
 	panics     bool
 	issued     []string // uuids
 	identified int
@@ -148,7 +150,7 @@ func (f *fakeCapture) Issue(ctx context.Context, uuid string) (capture.Token, er
 	if value == "" {
 		value = "minted" + strings.Repeat("z", len(f.issued))
 	}
-	latency, err, panics := f.latency, f.issueErr, f.panics
+	latency, err, panics, life := f.latency, f.issueErr, f.panics, cmp.Or(f.life, lifetime)
 	f.mu.Unlock()
 	if panics {
 		panic("a secret value")
@@ -159,7 +161,8 @@ func (f *fakeCapture) Issue(ctx context.Context, uuid string) (capture.Token, er
 	if err != nil {
 		return capture.Token{}, err
 	}
-	return capture.Token{Access: secret.New(value), Expires: began.Add(lifetime)}, nil
+	f.set(func(f *fakeCapture) { f.owners[value] = uuid })
+	return capture.Token{Access: secret.New(value), Expires: began.Add(life)}, nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -192,6 +195,7 @@ var errDisk = errors.New("disk on fire")
 type hookedStore struct {
 	session.Store
 	beforeUpdate func()
+	beforeCreate func()
 	fail         map[string]error
 	freeForAll   bool // claims keep nobody out
 	created      func(store.Record)
@@ -219,6 +223,10 @@ func (h *hookedStore) Hold(ctx context.Context, name string, ttl time.Duration) 
 }
 
 func (h *hookedStore) Create(ctx context.Context, id store.ID, r store.Record) error {
+	if hook := h.beforeCreate; hook != nil {
+		h.beforeCreate = nil
+		hook()
+	}
 	if err := h.fail["create"]; err != nil {
 		return err
 	}
@@ -250,9 +258,25 @@ func (h *hookedStore) Update(ctx context.Context, id store.ID, r store.Record) (
 	return h.Store.Update(ctx, id, r)
 }
 
-func (h *hookedStore) Delete(ctx context.Context, id store.ID) error {
-	if err := h.fail["delete"]; err != nil {
+func (h *hookedStore) Remember(ctx context.Context, name, text string, ttl time.Duration) error {
+	kind, _, _ := strings.Cut(name, " ")
+	if err := h.fail["remember "+kind]; err != nil {
 		return err
+	}
+	return h.Store.Remember(ctx, name, text, ttl)
+}
+
+func (h *hookedStore) Recall(ctx context.Context, name string) (string, error) {
+	kind, _, _ := strings.Cut(name, " ")
+	if err := h.fail["recall "+kind]; err != nil {
+		return "", err
+	}
+	return h.Store.Recall(ctx, name)
+}
+
+func (h *hookedStore) Delete(ctx context.Context, id store.ID) (bool, error) {
+	if err := h.fail["delete"]; err != nil {
+		return false, err
 	}
 	return h.Store.Delete(ctx, id)
 }

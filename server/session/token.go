@@ -211,12 +211,20 @@ func (s *Service) keep(ctx context.Context, id store.ID, record store.Record, ke
 func (s *Service) keepOnce(ctx context.Context, id store.ID, record store.Record, key flight, got pair) (Grant, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	forgotten := s.disown(ctx, got.access, got.expires)
+	if forgotten != nil && record.Mode == store.ModeToken {
+		return Grant{}, forgotten // nobody has the token, and another can be had
+	}
 	for {
 		record.AccessToken, record.RefreshToken = got.access, got.refresh
 		record.AccessIssued, record.AccessExpires = got.issued, got.expires
 		kept, err := s.config.Store.Update(ctx, id, record)
 		switch {
 		case err == nil:
+			s.config.Log.InfoContext(ctx, "a session has a new token", "session", Tag(id))
+			if forgotten != nil {
+				s.config.Log.WarnContext(ctx, "a refreshed token is not known as ours: whoever steals it can open a client-side session with it", "session", Tag(id), "cause", forgotten)
+			}
 			return grantOf(kept, s.now()), nil
 		case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExpired):
 			// Somebody wrote in between: the user was there, perhaps just in

@@ -198,7 +198,8 @@ func TestTroubleEndsNoSession(t *testing.T) {
 
 		// An account is gone: that user's sessions end, no other.
 		gone := residents[0]
-		second, err := w.Open(t.Context(), session.Login{Token: secret.New(gone.token)})
+		_, another := w.service.SignIn("user0@example.com", "user0@example.com")
+		second, err := w.Open(t.Context(), session.Login{Token: secret.New(another)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,6 +234,9 @@ func TestCaptureInTroubleIsLeftAlone(t *testing.T) {
 			_, err := w.renew(t, one)
 			wantCode(t, err, api.UpstreamUnavailable)
 		}
+		if !w.LeavesCaptureAlone() {
+			t.Error("it does not say that Capture is left alone")
+		}
 		if got := asked(); got != 10 {
 			t.Errorf("%d calls of a service that fails, want 10", got)
 		}
@@ -260,6 +264,9 @@ func TestCaptureInTroubleIsLeftAlone(t *testing.T) {
 		opened, err := w.Exchange(t.Context(), session.CodeLogin{Code: secret.New(code)})
 		if err != nil || opened.UUID != uuid {
 			t.Errorf("the code after the outage: %v", err)
+		}
+		if w.LeavesCaptureAlone() {
+			t.Error("it says that Capture is left alone, and that has answered")
 		}
 		for _, one := range residents {
 			if _, err := w.renew(t, one); err != nil {

@@ -45,6 +45,10 @@ func (s *Service) upstream(ctx context.Context, of share, do func(context.Contex
 	return err
 }
 
+// LeavesCaptureAlone reports whether Capture has failed so many times in a row
+// that it is asked by one call at a time only, until it answers.
+func (s *Service) LeavesCaptureAlone() bool { return s.breaker.Open() }
+
 // outcomeOf says what a call tells about Capture. A caller who left, or a store
 // that failed before the call, tells nothing.
 func outcomeOf(ctx context.Context, err error) breaker.Outcome {

@@ -43,15 +43,15 @@ type Backend interface {
 	// never changes hands. It is ErrNotFound if no row is there: a deleted row
 	// is never revived. It is ErrTampered if what is there cannot be a row.
 	Replace(ctx context.Context, row Row) error
-	// Remove deletes the row; nil if absent.
-	Remove(ctx context.Context, key Key) error
+	// Remove deletes the row and reports whether there was one, expired or not.
+	Remove(ctx context.Context, key Key) (bool, error)
 	// RemoveOwner deletes all rows of an owner and returns how many.
 	RemoveOwner(ctx context.Context, owner Owner) (int, error)
 	// Sweep deletes the rows whose Expires is at or before now and returns how
 	// many, also when it fails half-way. A backend that expires rows by itself
 	// returns 0.
 	Sweep(ctx context.Context, now time.Time) (int, error)
-	// Ping reports whether the backend can answer.
+	// Ping reports whether the backend can read and write now.
 	Ping(ctx context.Context) error
 	// Close releases the backend; later calls fail, a second Close does nothing.
 	Close() error

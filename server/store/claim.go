@@ -95,8 +95,8 @@ func (s *Store) take(ctx context.Context, name string, ttl time.Duration) (Row, 
 	}
 }
 
-// errAgain: the row in the way has gone.
-var errAgain = errors.New("store: the claim in the way has gone")
+// errAgain: the row in the way is not what it was.
+var errAgain = errors.New("store: the row in the way has changed")
 
 // insertOver inserts row, or replaces an expired one, which a backend may keep
 // until it is swept. The row that is written has the version it needs.
@@ -144,7 +144,7 @@ func (s *Store) release(ctx context.Context, row Row) error {
 	case !bytes.Equal(held.Value, row.Value):
 		return nil
 	}
-	if err := s.backend.Remove(ctx, row.Key); err != nil {
+	if _, err := s.backend.Remove(ctx, row.Key); err != nil {
 		return fmt.Errorf("store: release: %w", err)
 	}
 	return nil

@@ -117,13 +117,15 @@ func decode(b []byte) (Record, error) {
 		return Record{}, errFormat
 	}
 	b = b[1:]
+	all := string(b) // one copy; the texts are parts of it
 	var texts [5]string
 	for i := range texts {
 		n, size := binary.Uvarint(b)
 		if size <= 0 || n > uint64(len(b)-size) {
 			return Record{}, errMalformed
 		}
-		texts[i], b = string(b[size:size+int(n)]), b[size+int(n):]
+		start := len(all) - len(b) + size
+		texts[i], b = all[start:start+int(n)], b[size+int(n):]
 	}
 	r := Record{
 		Mode: Mode(texts[0]), UUID: texts[1], RedirectURI: texts[4],
@@ -154,7 +156,14 @@ func NewID() ID {
 }
 
 // Key is the row key of the record with this id.
-func (id ID) Key() Key { return Key(sha256.Sum256(append([]byte("keepalive session "), id[:]...))) }
+func (id ID) Key() Key {
+	var b [len(keyPrefix) + len(id)]byte
+	copy(b[:], keyPrefix)
+	copy(b[len(keyPrefix):], id[:])
+	return sha256.Sum256(b[:])
+}
+
+const keyPrefix = "keepalive session "
 
 const redacted = "[redacted]"
 

@@ -122,12 +122,14 @@ func (s *Store) Update(ctx context.Context, id ID, r Record) (Record, error) {
 	return r, nil
 }
 
-// Delete removes the record of id; nil if there is none.
-func (s *Store) Delete(ctx context.Context, id ID) error {
-	if err := s.backend.Remove(ctx, id.Key()); err != nil {
-		return fmt.Errorf("store: delete: %w", err)
+// Delete removes the record of id and reports whether there was one, expired or
+// not.
+func (s *Store) Delete(ctx context.Context, id ID) (bool, error) {
+	removed, err := s.backend.Remove(ctx, id.Key())
+	if err != nil {
+		return false, fmt.Errorf("store: delete: %w", err)
 	}
-	return nil
+	return removed, nil
 }
 
 // DeleteByUUID removes every record of a user and returns how many there were.
@@ -149,7 +151,7 @@ func (s *Store) Sweep(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// Ping reports whether the store can answer.
+// Ping reports whether the store can read and write now.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.backend.Ping(ctx); err != nil {
 		return fmt.Errorf("store: ping: %w", err)
@@ -186,10 +188,13 @@ func (s *Store) expired(r Record) bool {
 	return !s.now().Round(0).Before(milli(r.Expires()))
 }
 
+const bindingPrefix = "keepalive row 1\x00"
+
 // binding is what a sealed value is authenticated with. Every field has a
 // fixed length, so no two rows have the same binding.
 func binding(row Row) []byte {
-	b := []byte("keepalive row 1\x00")
+	b := make([]byte, 0, len(bindingPrefix)+len(row.Key)+len(row.Owner)+8+8)
+	b = append(b, bindingPrefix...)
 	b = append(b, row.Key[:]...)
 	b = append(b, row.Owner[:]...)
 	b = binary.BigEndian.AppendUint64(b, row.Version)

@@ -34,7 +34,7 @@ type broken struct{}
 func (broken) Insert(context.Context, store.Row) error              { return errDisk }
 func (broken) Lookup(context.Context, store.Key) (store.Row, error) { return store.Row{}, errDisk }
 func (broken) Replace(context.Context, store.Row) error             { return errDisk }
-func (broken) Remove(context.Context, store.Key) error              { return errDisk }
+func (broken) Remove(context.Context, store.Key) (bool, error)      { return true, errDisk }
 func (broken) RemoveOwner(context.Context, store.Owner) (int, error) {
 	return 2, errDisk
 }
@@ -52,12 +52,14 @@ func TestSystemFailureIsNoVerdict(t *testing.T) {
 		"Create":       func() error { return st.Create(t.Context(), id, r) },
 		"Get":          func() error { _, err := st.Get(t.Context(), id); return err },
 		"Update":       func() error { _, err := st.Update(t.Context(), id, r); return err },
-		"Delete":       func() error { return st.Delete(t.Context(), id) },
+		"Delete":       func() error { _, err := st.Delete(t.Context(), id); return err },
 		"DeleteByUUID": func() error { _, err := st.DeleteByUUID(t.Context(), "u"); return err },
 		"Sweep":        func() error { _, err := st.Sweep(t.Context()); return err },
 		"Ping":         func() error { return st.Ping(t.Context()) },
 		"Claim":        func() error { _, err := st.Claim(t.Context(), "n", time.Hour); return err },
 		"Hold":         func() error { _, err := st.Hold(t.Context(), "n", time.Hour); return err },
+		"Remember":     func() error { return st.Remember(t.Context(), "n", "", time.Hour) },
+		"Recall":       func() error { _, err := st.Recall(t.Context(), "n"); return err },
 		"Close":        st.Close,
 	} {
 		err := call()
@@ -87,7 +89,7 @@ func TestTamperedTellsWhy(t *testing.T) {
 		"nonsense":    {[]byte("nonsense"), keyring.ErrAuthentication},
 		"unknown key": {[]byte("\x01\x02k0..."), keyring.ErrUnknownKey},
 	} {
-		if err := backend.Remove(t.Context(), id.Key()); err != nil {
+		if _, err := backend.Remove(t.Context(), id.Key()); err != nil {
 			t.Fatal(err)
 		}
 		if err := backend.Insert(t.Context(), store.Row{Key: id.Key(), Version: 1, Expires: time.Now().Add(time.Hour), Value: tc.value}); err != nil {
@@ -188,5 +190,83 @@ func TestIDNeverPrints(t *testing.T) {
 	}
 	if strings.Count(low, "[redacted]") < 20 {
 		t.Errorf("not every form says [redacted]:\n%s", low)
+	}
+}
+
+// garbled has something under every key that is no row, until it is removed.
+type garbled struct {
+	store.Backend
+	removed bool
+}
+
+func (g *garbled) Insert(ctx context.Context, row store.Row) error {
+	if !g.removed {
+		return store.ErrExists
+	}
+	return g.Backend.Insert(ctx, row)
+}
+
+func (g *garbled) Lookup(ctx context.Context, key store.Key) (store.Row, error) {
+	if !g.removed {
+		return store.Row{}, store.ErrTampered
+	}
+	return g.Backend.Lookup(ctx, key)
+}
+
+func (g *garbled) Remove(ctx context.Context, key store.Key) (bool, error) {
+	g.removed = true
+	return g.Backend.Remove(ctx, key)
+}
+
+func TestRememberOverWhatIsNoRow(t *testing.T) {
+	st := store.New(&garbled{Backend: memory.New()}, testRing(t), nil)
+	if err := st.Remember(t.Context(), "a name", "text", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := st.Recall(t.Context(), "a name"); text != "text" || err != nil {
+		t.Errorf("Recall() = %q, %v", text, err)
+	}
+}
+
+// meddled is a backend in which something is done just before a Replace.
+type meddled struct {
+	store.Backend
+	before func(store.Row)
+}
+
+func (m *meddled) Replace(ctx context.Context, row store.Row) error {
+	if before := m.before; before != nil {
+		m.before = nil
+		before(row)
+	}
+	return m.Backend.Replace(ctx, row)
+}
+
+// Whoever writes a note last has written it, whatever happens to it meanwhile.
+func TestRememberAmongOthers(t *testing.T) {
+	backend := &meddled{Backend: memory.New()}
+	st := store.New(backend, testRing(t), nil)
+	for name, before := range map[string]func(store.Row){
+		"another write": func(store.Row) {
+			if err := st.Remember(t.Context(), "a name", "theirs", time.Hour); err != nil {
+				t.Error(err)
+			}
+		},
+		"swept": func(row store.Row) {
+			if removed, err := backend.Remove(t.Context(), row.Key); !removed || err != nil {
+				t.Errorf("Remove() = %v, %v", removed, err)
+			}
+		},
+	} {
+		if err := st.Remember(t.Context(), "a name", "before", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		backend.before = before
+		if err := st.Remember(t.Context(), "a name", "ours", time.Hour); err != nil {
+			t.Errorf("%s: Remember() = %v", name, err)
+		}
+		if text, err := st.Recall(t.Context(), "a name"); text != "ours" || err != nil || backend.before != nil {
+			t.Errorf("%s: Recall() = %q, %v", name, text, err)
+		}
 	}
 }

@@ -70,6 +70,7 @@ func Open(path string) (_ *Backend, err error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:      lockTimeout,
 		FreelistType: bbolt.FreelistMapType,
+		NoStatistics: true, // nobody reads them, and all readers wait for their lock
 	})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
@@ -142,8 +143,8 @@ func (b *Backend) Insert(ctx context.Context, row store.Row) error {
 // Lookup implements store.Backend.
 func (b *Backend) Lookup(ctx context.Context, key store.Key) (store.Row, error) {
 	var row store.Row
-	err := b.read(ctx, func(t tables) (err error) {
-		row, err = t.get(key)
+	err := b.read(ctx, func(tx *bbolt.Tx) (err error) {
+		row, err = get(tx.Bucket(bucketRows), key)
 		row.Value = bytes.Clone(row.Value) // the file's memory, until the transaction ends
 		return err
 	})
@@ -171,8 +172,13 @@ func (b *Backend) Replace(ctx context.Context, row store.Row) error {
 }
 
 // Remove implements store.Backend.
-func (b *Backend) Remove(ctx context.Context, key store.Key) error {
-	return b.write(ctx, func(t tables) (verdict, failure error) { return nil, t.remove(key) })
+func (b *Backend) Remove(ctx context.Context, key store.Key) (bool, error) {
+	var found bool
+	err := b.write(ctx, func(t tables) (verdict, failure error) {
+		found = t.rows.Get(key[:]) != nil
+		return nil, t.remove(key)
+	})
+	return found && err == nil, err
 }
 
 // RemoveOwner implements store.Backend.
@@ -208,8 +214,8 @@ func (b *Backend) Sweep(ctx context.Context, now time.Time) (int, error) {
 	swept := 0
 	for {
 		idle := false
-		err := b.read(ctx, func(t tables) error {
-			idle = len(t.due(now, 1)) == 0
+		err := b.read(ctx, func(tx *bbolt.Tx) error {
+			idle = len(open(tx).due(now, 1)) == 0
 			return nil
 		})
 		if err != nil || idle {
@@ -227,9 +233,10 @@ func (b *Backend) Sweep(ctx context.Context, now time.Time) (int, error) {
 	}
 }
 
-// Ping implements store.Backend.
+// Ping implements store.Backend. It is a write that changes no row: bbolt commits
+// it as any other, so it fails on a file or a disk that takes none.
 func (b *Backend) Ping(ctx context.Context) error {
-	return b.read(ctx, func(tables) error { return nil })
+	return b.write(ctx, func(tables) (verdict, failure error) { return nil, nil })
 }
 
 // Close implements store.Backend. It waits for calls under way.
@@ -241,12 +248,12 @@ func (b *Backend) Close() error {
 }
 
 // read runs fn in a transaction of its own.
-func (b *Backend) read(ctx context.Context, fn func(tables) error) (err error) {
+func (b *Backend) read(ctx context.Context, fn func(*bbolt.Tx) error) (err error) {
 	defer catchDamage(&err)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := b.db.View(func(tx *bbolt.Tx) error { return fn(open(tx)) }); err != nil {
+	if err := b.db.View(fn); err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
 	return nil

@@ -252,7 +252,7 @@ func TestDamagedRows(t *testing.T) {
 			})
 			t.Run("remove", func(t *testing.T) {
 				b := damaged(t)
-				if err := b.Remove(t.Context(), testRow(1).Key); err != nil {
+				if _, err := b.Remove(t.Context(), testRow(1).Key); err != nil {
 					t.Errorf("Remove() = %v", err)
 				}
 				gone(t, b)
@@ -328,7 +328,7 @@ func TestDamagedPages(t *testing.T) {
 	for name, call := range map[string]func() error{
 		"Lookup":      func() error { _, err := b.Lookup(t.Context(), next.Key); return err },
 		"Replace":     func() error { return b.Replace(t.Context(), next) },
-		"Remove":      func() error { return b.Remove(t.Context(), next.Key) },
+		"Remove":      func() error { _, err := b.Remove(t.Context(), next.Key); return err },
 		"RemoveOwner": func() error { _, err := b.RemoveOwner(t.Context(), next.Owner); return err },
 		"Sweep":       func() error { _, err := b.Sweep(t.Context(), next.Expires); return err },
 	} {

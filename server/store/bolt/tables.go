@@ -22,8 +22,11 @@ func open(tx *bbolt.Tx) tables {
 
 // get returns the row, ErrNotFound or ErrTampered. Its value lives as long as
 // the transaction.
-func (t tables) get(key store.Key) (store.Row, error) {
-	raw := t.rows.Get(key[:])
+func (t tables) get(key store.Key) (store.Row, error) { return get(t.rows, key) }
+
+// get is tables.get, for whoever needs no index.
+func get(rows *bbolt.Bucket, key store.Key) (store.Row, error) {
+	raw := rows.Get(key[:])
 	if raw == nil {
 		return store.Row{}, store.ErrNotFound
 	}

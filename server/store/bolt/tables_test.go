@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestIndexesFollowRows(t *testing.T) {
 		{"sweep", func(ctx context.Context) error { _, err := b.Sweep(ctx, at); return err }, 2},
 		{"insert again", func(ctx context.Context) error { return b.Insert(ctx, row(4, 1, 1, 0)) }, 3},
 		{"remove owner", func(ctx context.Context) error { _, err := b.RemoveOwner(ctx, store.Owner{1}); return err }, 1},
-		{"remove", func(ctx context.Context) error { return b.Remove(ctx, store.Key{3}) }, 0},
+		{"remove", func(ctx context.Context) error { _, err := b.Remove(ctx, store.Key{3}); return err }, 0},
 	} {
 		if err := step.do(t.Context()); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
@@ -137,4 +138,37 @@ func FuzzDecodeRow(f *testing.F) {
 			t.Fatalf("encodeRow(decodeRow(%x)) = %x", raw, encodeRow(row))
 		}
 	})
+}
+
+// A file that can be read and not written is noticed by Ping. What makes it so
+// here is that bbolt's file is closed under it: its map of the file stays.
+func TestPingWrites(t *testing.T) {
+	var file *os.File
+	db, err := bbolt.Open(filepath.Join(t.TempDir(), "store.db"), 0o600, &bbolt.Options{
+		OpenFile: func(name string, flag int, perm os.FileMode) (_ *os.File, err error) {
+			file, err = os.OpenFile(name, flag, perm)
+			return file, err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := setUp(db); err != nil {
+		t.Fatal(err)
+	}
+	b := &Backend{db: db}
+	row := store.Row{Key: store.Key{1}, Version: 1, Expires: time.Now().Add(time.Hour), Value: []byte("v")}
+	if err := errors.Join(b.Insert(t.Context(), row), b.Ping(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Lookup(t.Context(), row.Key); err != nil || string(got.Value) != "v" {
+		t.Errorf("Lookup() = %q, %v: the test makes more than writing impossible", got.Value, err)
+	}
+	if err := b.Ping(t.Context()); err == nil {
+		t.Error("Ping() is fine with a file that cannot be written")
+	}
+	_ = b.Close() // of a file that is closed already
 }

@@ -91,13 +91,14 @@ func (b *Backend) Replace(ctx context.Context, row store.Row) error {
 }
 
 // Remove implements store.Backend.
-func (b *Backend) Remove(ctx context.Context, key store.Key) error {
+func (b *Backend) Remove(ctx context.Context, key store.Key) (bool, error) {
 	if err := b.enter(ctx); err != nil {
-		return err
+		return false, err
 	}
 	defer b.mu.Unlock()
+	_, found := b.rows[key]
 	delete(b.rows, key)
-	return nil
+	return found, nil
 }
 
 // RemoveOwner implements store.Backend.

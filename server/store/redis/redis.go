@@ -201,13 +201,14 @@ func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 // Remove implements store.Backend. The index keeps its entry until the row's
 // time is over: taking it out could undo an Insert that is between its two
 // writes.
-func (b *Backend) Remove(ctx context.Context, key store.Key) error {
+func (b *Backend) Remove(ctx context.Context, key store.Key) (bool, error) {
 	within, cancel, err := b.enter(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer cancel()
-	return failure(ctx, b.client.Del(within, rowKey(key)).Err())
+	removed, err := b.client.Del(within, rowKey(key)).Result()
+	return removed > 0, failure(ctx, err)
 }
 
 // RemoveOwner implements store.Backend. When it returns without an error, every

@@ -102,7 +102,7 @@ func calls(b store.Backend, ctx context.Context) map[string]func() error {
 		"Insert":      func() error { return b.Insert(ctx, other) },
 		"Lookup":      func() error { _, err := b.Lookup(ctx, next.Key); return err },
 		"Replace":     func() error { return b.Replace(ctx, next) },
-		"Remove":      func() error { return b.Remove(ctx, next.Key) },
+		"Remove":      func() error { _, err := b.Remove(ctx, next.Key); return err },
 		"RemoveOwner": func() error { _, err := b.RemoveOwner(ctx, next.Owner); return err },
 		"Ping":        func() error { return b.Ping(ctx) },
 	}
@@ -388,7 +388,8 @@ func TestIndexIsTidied(t *testing.T) {
 	if n := admin.ZCard(t.Context(), index).Val(); n != 2 {
 		t.Errorf("the index has %d entries, want the 2 rows", n)
 	}
-	if err := errors.Join(b.Remove(t.Context(), same.Key), b.Ping(t.Context())); err != nil {
+	_, err := b.Remove(t.Context(), same.Key)
+	if err := errors.Join(err, b.Ping(t.Context())); err != nil {
 		t.Error(err)
 	}
 	for _, key := range keys(t, admin, "*") {
@@ -429,7 +430,7 @@ func TestNoRowEscapesItsOwner(t *testing.T) {
 							t.Errorf("Replace() = %v", err)
 						}
 						if n%7 == 0 {
-							if err := b.Remove(t.Context(), row.Key); err != nil {
+							if _, err := b.Remove(t.Context(), row.Key); err != nil {
 								t.Errorf("Remove() = %v", err)
 							}
 						}
@@ -539,7 +540,7 @@ func TestForeignRows(t *testing.T) {
 			}
 			do(t, admin, "DEL", key)
 			do(t, admin, write(key)...)
-			if err := b.Remove(t.Context(), row.Key); err != nil {
+			if _, err := b.Remove(t.Context(), row.Key); err != nil {
 				t.Errorf("Remove() = %v", err)
 			}
 			if n := admin.Exists(t.Context(), key).Val(); n != 0 {

@@ -137,7 +137,7 @@ func (s suite) update(t *testing.T) {
 	}
 	wantRecord(t, st, id, changed)
 
-	if err := st.Delete(t.Context(), id); err != nil {
+	if _, err := st.Delete(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := st.Update(t.Context(), id, changed); !errors.Is(err, store.ErrNotFound) {
@@ -191,7 +191,7 @@ func (s suite) expiry(t *testing.T) {
 			c.Set(end.AddDate(1, 0, 0))
 			wantVerdict(t, st, id, store.ErrExpired)
 			wantVerdict(t, st, store.NewID(), store.ErrNotFound)
-			if err := st.Delete(t.Context(), id); err != nil {
+			if _, err := st.Delete(t.Context(), id); err != nil {
 				t.Errorf("Delete(expired) = %v", err)
 			}
 			wantVerdict(t, st, id, store.ErrNotFound)
@@ -228,9 +228,9 @@ func (s suite) refuses(t *testing.T) {
 func (s suite) delete(t *testing.T) {
 	st, _, _ := s.store(t)
 	one, two := mustCreate(t, st, s.record("u1")), mustCreate(t, st, s.record("u1"))
-	for range 2 {
-		if err := st.Delete(t.Context(), one); err != nil {
-			t.Errorf("Delete() = %v", err)
+	for _, want := range []bool{true, false} {
+		if removed, err := st.Delete(t.Context(), one); removed != want || err != nil {
+			t.Errorf("Delete() = %v, %v, want %v", removed, err, want)
 		}
 		wantVerdict(t, st, one, store.ErrNotFound)
 	}
@@ -276,7 +276,7 @@ func (s suite) storeSweep(t *testing.T) {
 // put writes row as someone with access to the database would.
 func put(t *testing.T, b store.Backend, row store.Row) {
 	t.Helper()
-	if err := b.Remove(t.Context(), row.Key); err != nil {
+	if _, err := b.Remove(t.Context(), row.Key); err != nil {
 		t.Fatal(err)
 	}
 	mustInsert(t, b, row)

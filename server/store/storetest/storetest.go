@@ -81,6 +81,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Backend, traits ...Trait) {
 		{"Store/ClaimExpires", s.claimExpires},
 		{"Store/Hold", s.hold},
 		{"Store/OneClaimWins", s.oneClaimWins},
+		{"Store/Remember", s.remember},
+		{"Store/RememberEnds", s.rememberEnds},
+		{"Store/RememberAtOnce", s.rememberAtOnce},
 	} {
 		t.Run(c.name, c.run)
 	}
@@ -214,7 +217,7 @@ func (s suite) replace(t *testing.T) {
 		t.Errorf("Replace(same again) = %v, want ErrConflict", err)
 	}
 
-	if err := b.Remove(t.Context(), next.Key); err != nil {
+	if _, err := b.Remove(t.Context(), next.Key); err != nil {
 		t.Fatal(err)
 	}
 	next.Version++
@@ -239,9 +242,9 @@ func (s suite) remove(t *testing.T) {
 	b := s.open(t)
 	mustInsert(t, b, s.row(1))
 	mustInsert(t, b, s.row(2))
-	for range 2 {
-		if err := b.Remove(t.Context(), s.row(1).Key); err != nil {
-			t.Errorf("Remove() = %v", err)
+	for _, want := range []bool{true, false} {
+		if removed, err := b.Remove(t.Context(), s.row(1).Key); removed != want || err != nil {
+			t.Errorf("Remove() = %v, %v, want %v", removed, err, want)
 		}
 		wantAbsent(t, b, s.row(1).Key)
 	}
@@ -268,7 +271,7 @@ func (s suite) removeOwner(t *testing.T) {
 	if err := b.Replace(t.Context(), own[1]); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Remove(t.Context(), own[4].Key); err != nil {
+	if _, err := b.Remove(t.Context(), own[4].Key); err != nil {
 		t.Fatal(err)
 	}
 	// Neighbours, in whatever order the backend keeps owners.
@@ -381,7 +384,7 @@ func (s suite) calls(b store.Backend) map[string]func(context.Context) error {
 		"Insert":      func(ctx context.Context) error { return b.Insert(ctx, s.row(2)) },
 		"Lookup":      func(ctx context.Context) error { _, err := b.Lookup(ctx, s.row(1).Key); return err },
 		"Replace":     func(ctx context.Context) error { return b.Replace(ctx, next) },
-		"Remove":      func(ctx context.Context) error { return b.Remove(ctx, s.row(1).Key) },
+		"Remove":      func(ctx context.Context) error { _, err := b.Remove(ctx, s.row(1).Key); return err },
 		"RemoveOwner": func(ctx context.Context) error { _, err := b.RemoveOwner(ctx, s.row(1).Owner); return err },
 		"Sweep":       func(ctx context.Context) error { _, err := b.Sweep(ctx, s.base.Add(2*time.Hour)); return err },
 		"Ping":        b.Ping,
@@ -456,7 +459,7 @@ func (s suite) oneReplaceWins(t *testing.T) {
 
 func (s suite) removeBeatsReplace(t *testing.T) {
 	b := s.open(t)
-	s.deletionWins(t, b, func() error { return b.Remove(t.Context(), s.row(1).Key) })
+	s.deletionWins(t, b, func() error { _, err := b.Remove(t.Context(), s.row(1).Key); return err })
 }
 
 func (s suite) removeOwnerBeatsReplace(t *testing.T) {
