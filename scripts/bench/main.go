@@ -114,7 +114,7 @@ func measureSpeed(ctx context.Context, binary, dir string) (speeds []speed, err 
 		}
 		subjects = append(subjects, &subject{name: kind, address: address, requests: [][]byte{tokenRequest(bareCookie)}})
 	}
-	for _, kind := range []string{"memory", "bolt", boltQuiet, "redis"} {
+	for _, kind := range []string{"memory", "bolt", boltLoud, "redis"} {
 		server, err := w.startServer(kind)
 		if err != nil {
 			return nil, err

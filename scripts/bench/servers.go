@@ -32,8 +32,8 @@ const (
 
 	bareHTTP = "net/http"
 	bareEcho = "echo"
-	// boltQuiet is bolt with a log of what is wrong alone.
-	boltQuiet = "bolt-quiet"
+	// boltLoud is bolt with a line in the log for every request.
+	boltLoud = "bolt-loud"
 
 	issuerSecret = "issuer-secret-0001"
 	// keys is no secret: it seals what lives as long as this program.
@@ -191,8 +191,8 @@ func (w *world) startServer(kind string) (listening, error) {
 		where = "memory:"
 	case "bolt":
 		where = "bolt:" + filepath.Join(w.dir, "keepalive.db")
-	case boltQuiet:
-		where, level = "bolt:"+filepath.Join(w.dir, "quiet.db"), "warn"
+	case boltLoud:
+		where, level = "bolt:"+filepath.Join(w.dir, "loud.db"), "debug"
 	case "redis":
 		address, err := w.startRedis()
 		if err != nil {

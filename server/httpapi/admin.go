@@ -94,7 +94,7 @@ func (s *Server) revoke(c echo.Context) error {
 		return &problem{code: api.UnsupportedMedia, detail: "header Content-Type must be application/json"}
 	}
 	var body api.RevokeRequest
-	if err := decode(r, object{"uuid": &body.UUID}); err != nil {
+	if err := decode(r, object{{"uuid", &body.UUID}}); err != nil {
 		return err
 	}
 	switch {
@@ -103,6 +103,7 @@ func (s *Server) revoke(c echo.Context) error {
 	case len(body.UUID) > maxUUID:
 		return badRequest("uuid is too long to be one; send the uuid of the user whose sessions are to end")
 	}
+	announce(c)
 	if _, err := s.config.Sessions.Revoke(r.Context(), body.UUID); err != nil {
 		return err
 	}

@@ -18,6 +18,12 @@ const (
 	preflightAge = "600"
 )
 
+// Values of headers, shared like those in observe.
+var (
+	allowCredentials = []string{"true"}
+	exposeHeaders    = []string{echo.HeaderRetryAfter}
+)
+
 // pageOnly lets through what a page of a listed origin sent on purpose.
 //
 // Three things must hold, each of which alone would stop cross-site request
@@ -58,8 +64,8 @@ func (s *Server) admitOrigin(c echo.Context) error {
 		return &problem{code: api.OriginRefused, detail: "the page's origin is not on the server's list; its operator can add it to KEEPALIVE_ORIGINS"}
 	}
 	header.Set(echo.HeaderAccessControlAllowOrigin, origins[0])
-	header.Set(echo.HeaderAccessControlAllowCredentials, "true")
-	header.Set(echo.HeaderAccessControlExposeHeaders, echo.HeaderRetryAfter)
+	header[echo.HeaderAccessControlAllowCredentials] = allowCredentials
+	header[echo.HeaderAccessControlExposeHeaders] = exposeHeaders
 	return nil
 }
 
@@ -80,6 +86,9 @@ func (s *Server) preflight(c echo.Context) error {
 func isJSON(values []string) bool {
 	if len(values) != 1 {
 		return false
+	}
+	if values[0] == echo.MIMEApplicationJSON {
+		return true // what our own page sends
 	}
 	media, _, err := mime.ParseMediaType(values[0])
 	return err == nil && media == echo.MIMEApplicationJSON

@@ -93,7 +93,8 @@ type Config struct {
 
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
-	// Log gets a line per request. Nil: slog.Default.
+	// Log gets a line for each request, at debug where there is no news. Nil:
+	// slog.Default.
 	Log *slog.Logger
 }
 

@@ -14,16 +14,42 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
-// What a handler leaves in echo's context for the log line.
-const (
-	keyTag  = "session"
-	keyCode = "code"
+// slowAnswer is the time from which on an answer is worth a line in the log
+// whatever it says.
+const slowAnswer = time.Second
+
+// call is echo's context of one request, and what its handler leaves for the
+// log line.
+type call struct {
+	echo.Context
+	session store.ID
+	tagged  bool // session is known
+	news    bool // somebody came or went
+}
+
+// setTag names the session in the request's log line.
+func setTag(c echo.Context, id store.ID) {
+	here := c.(*call)
+	here.session, here.tagged = id, true
+}
+
+// announce says that somebody came or went: that is logged at info.
+func announce(c echo.Context) { c.(*call).news = true }
+
+// The headers that every answer has. Whole values, shared: Header.Set would make
+// a slice of each, for each answer.
+var (
+	nosniff = []string{"nosniff"}
+	noStore = []string{"no-store"}
 )
 
 // observe is around every request: it names it, sets the headers that every
-// answer has, catches panics, writes errors and logs one line.
+// answer has, catches panics, writes errors and logs one line, which most levels
+// leave out where there is no news.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := s.config.Now()
@@ -32,17 +58,18 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		id := newRequestID()
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, id)
-		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
-		header.Set(echo.HeaderCacheControl, "no-store")
+		header[echo.HeaderXContentTypeOptions] = nosniff
+		header[echo.HeaderCacheControl] = noStore
 
-		err := s.guarded(c, next)
+		here := &call{Context: c}
+		err := s.guarded(here, next)
+		var code api.Code
 		if err != nil {
-			s.fail(c, err)
+			code = s.fail(here, err)
 		}
 		took := s.config.Now().Sub(began)
-		s.logRequest(c, id, took, err)
+		s.logRequest(here, id, code, took, err)
 		if s.config.Observer != nil {
-			code, _ := c.Get(keyCode).(api.Code)
 			s.config.Observer.Request(route(c), method(c.Request().Method), code, took)
 		}
 		return nil
@@ -80,8 +107,12 @@ func (s *Server) guarded(c echo.Context, next echo.HandlerFunc) (err error) {
 
 // logRequest says what happened, in words of ours alone: the path, query,
 // cookies and bodies are the client's and may hold secrets.
-func (s *Server) logRequest(c echo.Context, id string, took time.Duration, err error) {
-	status := c.Response().Status
+func (s *Server) logRequest(c *call, id string, code api.Code, took time.Duration, err error) {
+	status, ctx := c.Response().Status, c.Request().Context()
+	level := levelOf(status, took, c.news)
+	if !s.config.Log.Enabled(ctx, level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("requestId", id),
 		slog.String("method", method(c.Request().Method)),
@@ -89,24 +120,32 @@ func (s *Server) logRequest(c echo.Context, id string, took time.Duration, err e
 		slog.Int("status", status),
 		slog.Duration("duration", took),
 	}
-	if tag, ok := c.Get(keyTag).(string); ok {
-		attrs = append(attrs, slog.String("session", tag))
+	if c.tagged {
+		attrs = append(attrs, slog.String("session", session.Tag(c.session)))
 	}
-	if code, ok := c.Get(keyCode).(api.Code); ok {
+	if code != "" {
 		attrs = append(attrs, slog.String("code", string(code)))
-	}
-	level := slog.LevelInfo
-	switch {
-	case status == http.StatusInternalServerError:
-		level = slog.LevelError // a fault of ours
-	case status > http.StatusInternalServerError:
-		level = slog.LevelWarn // somebody else's, who may be back soon
 	}
 	// What this package refused is told by its code; the rest has a cause.
 	if own := (*problem)(nil); err != nil && !errors.As(err, &own) {
 		attrs = append(attrs, slog.Any("error", err))
 	}
-	s.config.Log.LogAttrs(c.Request().Context(), level, "request", attrs...)
+	s.config.Log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// levelOf is how loud the line of a request is. Pages and proxies ask all day
+// how things stand, and the metrics count them; a line for each would bury those
+// about who came and went, and fill the disk.
+func levelOf(status int, took time.Duration, news bool) slog.Level {
+	switch {
+	case status == http.StatusInternalServerError:
+		return slog.LevelError // a fault of ours
+	case status > http.StatusInternalServerError:
+		return slog.LevelWarn // somebody else's, who may be back soon
+	case status >= http.StatusBadRequest, took >= slowAnswer, news:
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // route is the pattern that matched, or a dash.

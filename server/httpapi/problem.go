@@ -46,14 +46,14 @@ func problemOf(err error) *problem {
 	return &problem{code: api.Internal, detail: "this is a fault of the server; its log has more under the requestId"}
 }
 
-// fail writes an error as application/problem+json (RFC 9457).
-func (s *Server) fail(c echo.Context, err error) {
+// fail writes an error as application/problem+json (RFC 9457) and returns its
+// code, or none if the answer is under way already.
+func (s *Server) fail(c echo.Context, err error) api.Code {
 	response := c.Response()
 	if response.Committed {
-		return
+		return ""
 	}
 	found := problemOf(err)
-	c.Set(keyCode, found.code)
 	body, err := json.Marshal(api.Problem{
 		Type:      "about:blank",
 		Title:     found.code.Title(),
@@ -70,7 +70,8 @@ func (s *Server) fail(c echo.Context, err error) {
 		// comes back too early is refused again.
 		response.Header().Set(echo.HeaderRetryAfter, strconv.FormatInt(int64((found.retryAfter+time.Second-1)/time.Second), 10))
 	}
-	response.Header().Set(echo.HeaderCacheControl, "no-store")
+	response.Header()[echo.HeaderCacheControl] = noStore
 	// A write that fails means that the client has gone.
 	_ = c.Blob(found.code.Status(), api.ContentTypeProblem, body)
+	return found.code
 }

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -36,10 +38,11 @@ func (s *Server) open(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	announce(c)
 	if err := s.setCookie(c, opened.ID, opened.AbsoluteExpires); err != nil {
 		return err
 	}
-	return c.JSON(http.StatusCreated, answer(opened.Grant))
+	return sayJSON(c, http.StatusCreated, answer(opened.Grant))
 }
 
 // login opens the session that a body asks for, in the place of previous.
@@ -49,11 +52,11 @@ type login func(ctx context.Context, previous store.ID) (session.Session, error)
 func (s *Server) readLogin(r *http.Request) (login, error) {
 	var body api.OpenRequest
 	if err := decode(r, object{
-		"accessToken":       &body.AccessToken,
-		"uuid":              &body.UUID,
-		"expires":           &body.Expires,
-		"authorizationCode": &body.AuthorizationCode,
-		"redirectUri":       &body.RedirectURI,
+		{"accessToken", &body.AccessToken},
+		{"authorizationCode", &body.AuthorizationCode},
+		{"expires", &body.Expires},
+		{"redirectUri", &body.RedirectURI},
+		{"uuid", &body.UUID},
 	}); err != nil {
 		return nil, err
 	}
@@ -115,7 +118,7 @@ func (s *Server) token(c echo.Context) error {
 		return err
 	}
 	var reason, have string
-	if err := decode(c.Request(), object{"reason": &reason, "have": &have}); err != nil {
+	if err := decode(c.Request(), object{{"have", &have}, {"reason", &reason}}); err != nil {
 		return err
 	}
 	if !api.Reason(reason).Known() {
@@ -130,7 +133,7 @@ func (s *Server) token(c echo.Context) error {
 			return err
 		}
 	}
-	return c.JSON(http.StatusOK, answer(grant))
+	return sayJSON(c, http.StatusOK, answer(grant))
 }
 
 func (s *Server) status(c echo.Context) error {
@@ -142,7 +145,7 @@ func (s *Server) status(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, api.StatusAnswer{
+	return sayJSON(c, http.StatusOK, api.StatusAnswer{
 		Active:            true,
 		UUID:              status.UUID,
 		Mode:              string(status.Mode),
@@ -174,6 +177,7 @@ func (s *Server) end(c echo.Context) error {
 	}
 	if id, _, ok := s.cookies.read(c.Request()); ok {
 		setTag(c, id)
+		announce(c)
 		if err := s.config.Sessions.End(c.Request().Context(), id); err != nil {
 			return err
 		}
@@ -182,6 +186,16 @@ func (s *Server) end(c echo.Context) error {
 	c.SetCookie(none)
 	c.SetCookie(s.cookies.hint(none))
 	return c.NoContent(http.StatusNoContent)
+}
+
+// sayJSON answers with value as JSON. Echo's own JSON parses the query of every
+// request, and writes otherwise for those that have a "pretty" there.
+func sayJSON(c echo.Context, status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("httpapi: writing an answer: %w", err)
+	}
+	return c.JSONBlob(status, body)
 }
 
 func answer(grant session.Grant) api.TokenAnswer {

@@ -2,11 +2,13 @@ package httpapi_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
@@ -99,6 +101,30 @@ func TestBodies(t *testing.T) {
 			}
 			if len(s.sessions.calls) != 0 {
 				t.Errorf("behind a malformed body: %q", s.sessions.calls)
+			}
+		})
+	}
+}
+
+// The network brings a body in pieces, and sometimes not all of them.
+func TestBodiesInPieces(t *testing.T) {
+	const body = `{"accessToken":"` + goodToken + `"}`
+	for _, tc := range []struct {
+		name   string
+		length int64
+		status int
+	}{
+		{"of a length that is known", int64(len(body)), http.StatusCreated},
+		{"of a length that is not", -1, http.StatusCreated},
+		{"cut off", int64(len(body)) + 1, http.StatusBadRequest},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			response := newSite(t).do(request("POST", "/session", body, func(r *http.Request) {
+				r.Body = io.NopCloser(iotest.OneByteReader(strings.NewReader(body)))
+				r.ContentLength = tc.length
+			}))
+			if response.StatusCode != tc.status {
+				t.Errorf("%s", response.Status)
 			}
 		})
 	}

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
@@ -235,7 +236,7 @@ func (r *Ring) Open(sealed, aad []byte) (plain []byte, current bool, err error) 
 }
 
 // bind is unambiguous, because the header tells its own length.
-func bind(header, aad []byte) []byte { return append(bytes.Clone(header), aad...) }
+func bind(header, aad []byte) []byte { return slices.Concat(header, aad) }
 
 // SigningKey returns the 256-bit HMAC subkey of the first key and that key's
 // id. It panics on a Ring without keys: a signature under no key must not pass
