@@ -55,7 +55,7 @@ func buildWeb(ctx context.Context, root, version string, brotli *cache) (manifes
 	if err != nil {
 		return manifest{}, err
 	}
-	wasm, err := compile(ctx, root)
+	wasm, err := compile(ctx, root, goVersion)
 	if err != nil {
 		return manifest{}, err
 	}
@@ -96,7 +96,7 @@ func buildWeb(ctx context.Context, root, version string, brotli *cache) (manifes
 }
 
 // compile builds the module and returns its bytes.
-func compile(ctx context.Context, root string) ([]byte, error) {
+func compile(ctx context.Context, root, goVersion string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "keepalive-build-")
 	if err != nil {
 		return nil, err
@@ -107,7 +107,11 @@ func compile(ctx context.Context, root string) ([]byte, error) {
 	if _, err := gotool.Output(ctx, root, gotool.WasmEnv(), "go", args...); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(out)
+	wasm, err := os.ReadFile(out)
+	if err != nil || !knowsLines(goVersion) {
+		return wasm, err
+	}
+	return dropLines(wasm)
 }
 
 // minify shortens a classic script. Its global names stay, since a page may
@@ -119,7 +123,7 @@ func minify(path string) ([]byte, error) {
 	}
 	result := esbuild.Transform(string(source), esbuild.TransformOptions{
 		Sourcefile:        path,
-		Target:            esbuild.ES2020,
+		Target:            esbuild.ES2021,
 		Charset:           esbuild.CharsetUTF8,
 		LegalComments:     esbuild.LegalCommentsInline,
 		MinifyWhitespace:  true,
