@@ -1,6 +1,7 @@
-// Package browsertest lets tests drive pages in a real Chromium. Every call
-// waits until what it asked for has happened and fails the test otherwise;
-// none of them sleeps.
+// Package browsertest lets tests drive pages in real browsers: Chromium, Firefox
+// and WebKitGTK. Every call waits until what it asked for has happened and fails
+// the test otherwise; none of them sleeps. A call that a browser's driver has no
+// way to carry out fails the test and says so.
 //
 //	browser := browsertest.Chromium(t)
 //	page := browser.Open(t, "http://localhost:8080/")
@@ -16,72 +17,63 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/chromedp/chromedp"
-
-	"github.com/capture-keepalive/capture-keepalive/scripts/internal/browsers"
-	"github.com/capture-keepalive/capture-keepalive/scripts/internal/need"
 )
 
 // actionTimeout bounds everything that has no bound of its own. It is long,
 // because it only ends tests that have failed already.
 const actionTimeout = 30 * time.Second
 
-// Browser is a running Chromium with a fresh profile: its pages share storage
+// Browser is a running browser with a fresh profile: its pages share storage
 // and cookies with each other and with nothing else.
-type Browser struct{ ctx context.Context }
+type Browser struct {
+	// Name is chromium, firefox or webkit.
+	Name   string
+	driver driver
+}
 
-// Chromium starts a browser, which ends with the test.
-func Chromium(t testing.TB) *Browser {
+var kinds = []struct {
+	name  string
+	start func(testing.TB) *Browser
+}{
+	{"chromium", Chromium},
+	{"firefox", Firefox},
+	{"webkit", WebKit},
+}
+
+// Each runs a subtest for each kind of browser, one after the other, named as
+// [Browser.Name] has it.
+func Each(t *testing.T, test func(t *testing.T, b *Browser)) {
 	t.Helper()
-	paths, err := need.Chromium.Find()
-	if err != nil {
-		t.Fatal(err)
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) { test(t, kind.start(t)) })
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(paths[0]),
-		chromedp.WindowSize(1280, 900),
-	)
-	for _, flag := range browsers.ChromiumFlags {
-		options = append(options, chromedp.Flag(flag, true))
-	}
-	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, end := chromedp.NewContext(allocator)
-	t.Cleanup(func() {
-		end()
-		endAllocator()
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("starting Chromium: %v", err)
-	}
-	return &Browser{ctx: ctx}
 }
 
 // Open opens a new tab, in a window of its own so that the page is visible, and
 // waits until url has loaded. When the test fails, the page's console is logged.
 func (b *Browser) Open(t testing.TB, url string) *Page {
 	t.Helper()
-	ctx, end := chromedp.NewContext(b.ctx)
-	p := &Page{ctx: ctx, end: sync.OnceFunc(end), console: newConsole()}
-	// Console reads from the moment the tab is there, before anything loads.
-	messages := chromedp.Console(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for message, err := range messages {
-			if err != nil {
-				return // the tab is closed
+	ctx, cancel := context.WithTimeout(context.Background(), actionTimeout)
+	defer cancel()
+	opened, err := b.driver.open(ctx)
+	if err != nil {
+		t.Fatalf("opening a tab in %s: %v", b.Name, err)
+	}
+	p := &Page{browser: b.Name, tab: opened, end: sync.OnceFunc(opened.close)}
+	t.Cleanup(p.end)
+	// The console is read from the moment the tab is there, before anything
+	// loads.
+	if hears, ok := opened.(listener); ok {
+		p.console = newConsole()
+		stopped := hears.listen(p.console.add)
+		t.Cleanup(func() {
+			p.end()
+			<-stopped
+			if t.Failed() {
+				t.Logf("the console of %s:\n%s", url, strings.Join(p.console.all(), "\n"))
 			}
-			p.console.add(message)
-		}
-	}()
-	t.Cleanup(func() {
-		p.end()
-		<-done
-		if t.Failed() {
-			t.Logf("the console of %s:\n%s", url, strings.Join(p.console.all(), "\n"))
-		}
-	})
+		})
+	}
 	p.Navigate(t, url)
 	return p
 }
@@ -89,20 +81,33 @@ func (b *Browser) Open(t testing.TB, url string) *Page {
 // Page is a tab. Its methods are for one goroutine at a time; two pages can be
 // driven side by side.
 type Page struct {
-	ctx     context.Context
+	browser string
+	tab     tab
 	end     func()
-	console *console
+	console *console // nil if the driver cannot read it
 	marks   int
+	places  int
 }
 
 // do runs one action and fails the test if it did not happen.
-func (p *Page) do(t testing.TB, what string, action chromedp.Action[chromedp.Void]) {
+func (p *Page) do(t testing.TB, what string, action func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, actionTimeout)
+	ctx, cancel := context.WithTimeout(p.tab.context(), actionTimeout)
 	defer cancel()
-	if err := chromedp.Do(ctx, action); err != nil {
+	if err := action(ctx); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
+}
+
+// able returns the tab as one that has an ability which not all have, and
+// fails the test if this one has it not.
+func able[A any](t testing.TB, p *Page, what string) A {
+	t.Helper()
+	ability, ok := p.tab.(A)
+	if !ok {
+		t.Fatalf("%s: the driver of %s cannot do it", what, p.browser)
+	}
+	return ability
 }
 
 // Close closes the tab. Later calls on the page fail.

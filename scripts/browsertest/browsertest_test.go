@@ -1,15 +1,19 @@
 package browsertest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"image"
 	"image/png"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -45,149 +49,369 @@ func site(t *testing.T) string {
 	return server.URL
 }
 
+// What one browser does, the others do the same way, or say that they cannot.
 func TestPage(t *testing.T) {
 	url := site(t)
-	browser := Chromium(t)
-
-	t.Run("eval", func(t *testing.T) {
-		page := browser.Open(t, url)
-		var got struct{ Title, Later string }
-		page.Eval(t, `Promise.resolve("yes").then((later) => ({title: document.title, later}))`, &got)
-		if got.Title != "one" || got.Later != "yes" {
-			t.Errorf("got %+v, want the title and the promise's value", got)
-		}
-		page.Eval(t, `window.nothing`, nil)
-	})
-
-	t.Run("console", func(t *testing.T) {
-		page := browser.Open(t, url)
-		page.Eval(t, `setTimeout(() => { throw new Error("thrown on purpose") }), undefined`, nil)
-		page.Eval(t, `Promise.reject(new Error("rejected on purpose")), undefined`, nil)
-		page.Eval(t, `fetch("/missing").then(() => console.error("an", "error"))`, nil)
-		lines := page.Console(t)
-		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "log: hello from one ("+url+"/page.js:2)") }) {
-			t.Errorf("no line says hello from page.js: %q", lines)
-		}
-		wanted := []string{"thrown on purpose", "rejected on purpose", "404", "error: an error"}
-		errs := page.Errors(t)
-		if len(errs) != len(wanted) {
-			t.Errorf("errors %q, want one with each of %q", errs, wanted)
-		}
-		for _, want := range wanted {
-			if !slices.ContainsFunc(errs, func(line string) bool { return strings.Contains(line, want) }) {
-				t.Errorf("no error with %q in %q", want, errs)
+	all := []string{"chromium", "firefox", "webkit"}
+	tests := []struct {
+		name     string
+		browsers []string
+		test     func(t *testing.T, b *Browser, url string)
+	}{
+		{"eval", all, testEval},
+		{"wait", all, testWait},
+		{"back and reload", all, testBackAndReload},
+		{"first page", []string{"chromium", "firefox"}, testFirstPage},
+		{"a person's hands", all, testHands},
+		{"keys", all, testKeys},
+		{"tabs", all, testTabs},
+		{"side by side", all, testSideBySide},
+		{"fresh profile", all, testFreshProfile},
+		{"screenshot", all, testScreenshot},
+		{"console", []string{"chromium", "firefox"}, testConsole},
+		{"offline", []string{"chromium", "firefox"}, testOffline},
+		{"clock", []string{"chromium", "firefox"}, testClock},
+		{"block", []string{"chromium"}, testBlock},
+		{"look", []string{"chromium"}, testLook},
+		{"hide", []string{"chromium"}, testHide},
+		{"cannot", []string{"firefox", "webkit"}, testCannot},
+	}
+	Each(t, func(t *testing.T, b *Browser) {
+		for _, test := range tests {
+			if slices.Contains(test.browsers, b.Name) {
+				t.Run(test.name, func(t *testing.T) { test.test(t, b, url) })
 			}
 		}
 	})
+}
 
-	t.Run("wait", func(t *testing.T) {
-		page := browser.Open(t, url)
-		page.Eval(t, `setTimeout(() => { location.href = "/two" }, 100), undefined`, nil)
-		page.WaitFor(t, `document.title === "two" && document.readyState === "complete"`, 10*time.Second)
-
-		tests := []struct {
-			name, js string
-			timeout  time.Duration
-			late     bool
-			says     string
-		}{
-			{"a promise", `new Promise((done) => setTimeout(() => done(1), 50))`, 10 * time.Second, false, ""},
-			{"never true", `document.title === "three"`, 50 * time.Millisecond, true, "was false"},
-			{"throws", `document.querySelector("#nowhere").value`, 50 * time.Millisecond, true, "threw TypeError"},
-			{"a promise that hangs", `new Promise(() => {})`, 50 * time.Millisecond, true, "did not answer"},
-			{"not JavaScript", `if if`, 10 * time.Second, false, "SyntaxError"},
+func testEval(t *testing.T, browser *Browser, url string) {
+	page := browser.Open(t, url)
+	var got struct{ Title, Later string }
+	page.Eval(t, `Promise.resolve("yes").then((later) => ({title: document.title, later}))`, &got)
+	if got.Title != "one" || got.Later != "yes" {
+		t.Errorf("got %+v, want the title and the promise's value", got)
+	}
+	page.Eval(t, `window.nothing`, nil)
+	for js, says := range map[string]string{
+		`nowhere.value`:                       "nowhere",
+		`Promise.reject(new TypeError("no"))`: "no",
+		`if if`:                               "if",
+		`window.nothing`:                      "it is undefined",
+	} {
+		var out string
+		if said := refusal(t, func(tb testing.TB) { page.Eval(tb, js, &out) }); !strings.Contains(said, says) {
+			t.Errorf("%s: the test says %q, want %q in it", js, said, says)
 		}
-		for _, test := range tests {
-			t.Run(test.name, func(t *testing.T) {
-				err := page.waitFor(test.js, test.timeout)
-				if errors.Is(err, ErrTimeout) != test.late {
-					t.Errorf("error %v, want a timeout: %t", err, test.late)
+	}
+}
+
+func testWait(t *testing.T, browser *Browser, url string) {
+	page := browser.Open(t, url)
+	page.Eval(t, `setTimeout(() => { location.href = "/two" }, 100), undefined`, nil)
+	page.WaitFor(t, `document.title === "two" && document.readyState === "complete"`, 10*time.Second)
+
+	tests := []struct {
+		name, js string
+		timeout  time.Duration
+		late     bool
+		says     string
+	}{
+		{"a promise", `new Promise((done) => setTimeout(() => done(1), 50))`, 10 * time.Second, false, ""},
+		{"true after more than a slice", `(window.since ??= performance.now()) + 1200 < performance.now()`, 10 * time.Second, false, ""},
+		{"never true", `document.title === "three"`, 50 * time.Millisecond, true, "was false"},
+		{"throws", `document.querySelector("#nowhere").value`, 50 * time.Millisecond, true, "threw TypeError"},
+		{"a promise that hangs", `new Promise(() => {})`, 50 * time.Millisecond, true, "did not answer"},
+		{"not JavaScript", `if if`, 10 * time.Second, false, "if"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			err := waitFor(page.tab, test.js, test.timeout)
+			if errors.Is(err, ErrTimeout) != test.late {
+				t.Errorf("error %v, want a timeout: %t", err, test.late)
+			}
+			if (err != nil) != (test.says != "") {
+				t.Fatalf("error %v, want one that says %q", err, test.says)
+			}
+			if err != nil && !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %q does not say %q", err, test.says)
+			}
+		})
+	}
+}
+
+func testBackAndReload(t *testing.T, browser *Browser, url string) {
+	page := browser.Open(t, url)
+	page.Eval(t, `window.mark = true`, nil)
+	page.Navigate(t, url+"/two")
+	page.Back(t)
+	page.WaitFor(t, `document.title === "one" && window.mark && window.restored`, 5*time.Second)
+	page.Eval(t, `history.pushState(null, "", "/pushed")`, nil)
+	page.Back(t)
+	page.WaitFor(t, `location.pathname === "/" && window.mark`, 5*time.Second)
+	page.Reload(t)
+	page.WaitFor(t, `document.title === "one" && !window.mark && window.restored === false`, 5*time.Second)
+}
+
+func testHands(t *testing.T, browser *Browser, url string) {
+	page := browser.Open(t, url)
+	page.Eval(t, `document.querySelector("#button").hidden = true, setTimeout(() => { document.querySelector("#button").hidden = false }, 300)`, nil)
+	page.Click(t, "#button")
+	page.WaitFor(t, `window.active`, 5*time.Second)
+	page.Type(t, "#field", "Grüße,")
+	page.Type(t, "#field", " Ada")
+	page.WaitFor(t, `document.querySelector("#field").value === "Grüße, Ada"`, 5*time.Second)
+	page.Eval(t, `document.querySelector("#field").addEventListener("keydown", (event) => { window.pressed = event.key }), 1`, nil)
+	page.Type(t, "#field", "\n")
+	page.WaitFor(t, `window.pressed === "Enter"`, 5*time.Second)
+	page.Eval(t, `document.querySelector("#button").style.marginTop = "5000px"`, nil)
+	page.Eval(t, `window.active = false`, nil)
+	page.Click(t, "#button")
+	page.WaitFor(t, `window.active`, 5*time.Second)
+}
+
+func testKeys(t *testing.T, browser *Browser, url string) {
+	page := browser.Open(t, url)
+	page.Eval(t, `window.keys = [], addEventListener("keydown", (event) => keys.push((event.ctrlKey ? "Control " : "") + event.key)),
+		document.querySelector("#button").focus(), 1`, nil)
+	page.Press(t, "Tab")
+	page.WaitFor(t, `document.activeElement.id === "field"`, 5*time.Second)
+	page.Press(t, "a")
+	page.Press(t, "b")
+	page.WaitFor(t, `document.activeElement.value === "ab"`, 5*time.Second)
+	page.Press(t, "Shift+Tab")
+	page.WaitFor(t, `document.activeElement.id === "button"`, 5*time.Second)
+	page.Eval(t, `keys.length = 0`, nil) // they differ on what Shift makes of Tab
+	page.Press(t, "Enter")
+	page.WaitFor(t, `window.active`, 5*time.Second)
+	page.Press(t, "Escape")
+	page.Press(t, "Control+y")
+	var keys []string
+	page.Eval(t, `keys.filter((key) => !key.endsWith("Control"))`, &keys)
+	if got, want := strings.Join(keys, ","), "Enter,Escape,Control y"; got != want {
+		t.Errorf("the page saw the keys %q, want %q", got, want)
+	}
+	for _, key := range []string{"Hyper+a", "Home", ""} {
+		if said := refusal(t, func(tb testing.TB) { page.Press(tb, key) }); !strings.Contains(said, "is no") {
+			t.Errorf("pressing %q: the test says %q", key, said)
+		}
+	}
+}
+
+func testTabs(t *testing.T, browser *Browser, url string) {
+	one, two, three := browser.Open(t, url), browser.Open(t, url+"/two"), browser.Open(t, url)
+	one.Eval(t, `localStorage.setItem("shared", "by tabs"), document.cookie = "shared=too"`, nil)
+	two.WaitFor(t, `localStorage.getItem("shared") === "by tabs" && document.cookie === "shared=too"`, 5*time.Second)
+	for _, page := range []*Page{one, two, three} {
+		page.WaitFor(t, `document.visibilityState === "visible"`, 5*time.Second)
+	}
+	one.Close()
+	two.WaitFor(t, `document.title === "two"`, 5*time.Second)
+	if said := refusal(t, func(tb testing.TB) { one.Eval(tb, `1`, nil) }); said == "" {
+		t.Error("a closed page answered")
+	}
+}
+
+// Two goroutines drive two tabs; each is answered by its own, and what one
+// waits for comes from the other.
+func testSideBySide(t *testing.T, browser *Browser, url string) {
+	one, two := browser.Open(t, url), browser.Open(t, url+"/two")
+	one.Eval(t, `localStorage.clear()`, nil)
+	var both sync.WaitGroup
+	for page, title := range map[*Page]string{one: `"one"`, two: `"two"`} {
+		both.Go(func() {
+			ctx, cancel := context.WithTimeout(page.tab.context(), actionTimeout)
+			defer cancel()
+			for range 30 {
+				if got, err := page.tab.evaluate(ctx, `document.title`); err != nil || string(got) != title {
+					t.Errorf("page %s answers %s, %v", title, got, err)
 				}
-				if (err != nil) != (test.says != "") {
-					t.Fatalf("error %v, want one that says %q", err, test.says)
-				}
-				if err != nil && !strings.Contains(err.Error(), test.says) {
-					t.Errorf("error %q does not say %q", err, test.says)
-				}
-			})
-		}
-	})
+			}
+			meet := `(localStorage.setItem(document.title, "is there"), localStorage.length === 2)`
+			if err := waitFor(page.tab, meet, 10*time.Second); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+}
 
-	t.Run("back and reload", func(t *testing.T) {
-		page := browser.Open(t, url)
-		page.Eval(t, `window.mark = true`, nil)
-		page.Navigate(t, url+"/two")
-		page.Back(t)
-		page.WaitFor(t, `window.mark && window.restored`, 5*time.Second)
-		page.Reload(t)
-		page.WaitFor(t, `document.title === "one" && !window.mark && window.restored === false`, 5*time.Second)
-	})
+func testScreenshot(t *testing.T, browser *Browser, url string) {
+	page := browser.Open(t, url)
+	path := filepath.Join(t.TempDir(), "new", "shot.png")
+	page.Screenshot(t, path)
+	if size := picture(t, path); size.X < 400 || size.Y < 300 {
+		t.Errorf("the picture is %v, no window is that small", size)
+	}
+}
 
-	t.Run("a person's hands", func(t *testing.T) {
-		page := browser.Open(t, url)
-		page.Click(t, "#button")
-		page.WaitFor(t, `window.active`, 5*time.Second)
-		page.Type(t, "#field", "Grüße, Ada")
-		page.WaitFor(t, `document.querySelector("#field").value === "Grüße, Ada"`, 5*time.Second)
-	})
+// picture returns the size of a PNG.
+func picture(t *testing.T, path string) image.Point {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	config, err := png.DecodeConfig(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image.Pt(config.Width, config.Height)
+}
 
-	t.Run("tabs", func(t *testing.T) {
-		one, two := browser.Open(t, url), browser.Open(t, url+"/two")
-		one.Eval(t, `localStorage.setItem("shared", "by tabs")`, nil)
-		two.WaitFor(t, `localStorage.getItem("shared") === "by tabs"`, 5*time.Second)
-		for _, page := range []*Page{one, two} {
-			page.WaitFor(t, `document.visibilityState === "visible"`, 5*time.Second)
+// Browsers of one kind run side by side, and know nothing of each other.
+func testFreshProfile(t *testing.T, browser *Browser, url string) {
+	one := browser.Open(t, url)
+	one.Eval(t, `localStorage.setItem("shared", "no"), document.cookie = "shared=no"`, nil)
+	for _, kind := range kinds {
+		if kind.name == browser.Name {
+			other := kind.start(t).Open(t, url)
+			other.WaitFor(t, `localStorage.getItem("shared") === null && document.cookie === ""`, 5*time.Second)
 		}
-		one.Close()
-		two.WaitFor(t, `document.title === "two"`, 5*time.Second)
+	}
+	one.WaitFor(t, `localStorage.getItem("shared") === "no" && document.cookie === "shared=no"`, 5*time.Second)
+}
 
-		other := Chromium(t).Open(t, url)
-		other.WaitFor(t, `localStorage.getItem("shared") === null`, 5*time.Second)
-	})
+func testConsole(t *testing.T, browser *Browser, url string) {
+	other, page := browser.Open(t, url), browser.Open(t, url)
+	page.Eval(t, `setTimeout(() => { throw new Error("thrown on purpose") }), undefined`, nil)
+	page.Eval(t, `Promise.reject(new Error("rejected on purpose")), undefined`, nil)
+	page.Eval(t, `fetch("/missing").then(() => console.error("an", "error"))`, nil)
+	page.Eval(t, `console.warn("a warning")`, nil)
+	lines := page.Console(t)
+	hello := "log: hello from one (" + url + "/page.js:2)"
+	if !slices.Contains(lines, hello) || !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "warning: a warning") }) {
+		t.Errorf("no %q and no warning in %q", hello, lines)
+	}
+	wanted := []string{"thrown on purpose", "rejected on purpose", "error: an error"}
+	if browser.Name == "chromium" {
+		wanted = append(wanted, "404")
+	}
+	errs := page.Errors(t)
+	if len(errs) != len(wanted) {
+		t.Errorf("errors %q, want one with each of %q", errs, wanted)
+	}
+	for _, want := range wanted {
+		if !slices.ContainsFunc(errs, func(line string) bool { return strings.Contains(line, want) }) {
+			t.Errorf("no error with %q in %q", want, errs)
+		}
+	}
+	if errs := other.Errors(t); len(errs) > 0 {
+		t.Errorf("another page has the errors %q", errs)
+	}
 
-	t.Run("offline", func(t *testing.T) {
-		page := browser.Open(t, url)
-		fetches := `fetch("/data", {cache: "no-store"}).then((r) => r.text(), () => "failed")`
-		for _, offline := range []bool{true, false} {
-			page.Offline(t, offline)
-			want := map[bool]string{true: "failed", false: "data"}[offline]
-			page.WaitFor(t, fmt.Sprintf(`navigator.onLine === %t`, !offline), 5*time.Second)
-			page.WaitFor(t, fmt.Sprintf(`%s.then((got) => got === %q)`, fetches, want), 5*time.Second)
+	// Over navigations, and once: also what a page said that comes back.
+	page.Navigate(t, url+"/two")
+	page.Back(t)
+	page.WaitFor(t, `window.restored`, 5*time.Second)
+	said := 0
+	for _, line := range page.Console(t) {
+		if line == hello {
+			said++
 		}
-	})
+	}
+	if said != 1 {
+		t.Errorf("%q is there %d times", hello, said)
+	}
+}
 
-	t.Run("block", func(t *testing.T) {
-		page := browser.Open(t, "about:blank")
-		page.Block(t, "*://*:*/page.js")
-		page.Navigate(t, url)
-		page.WaitFor(t, `fetch("/page.js").then(() => false, () => true)`, 5*time.Second)
-		page.WaitFor(t, `fetch("/data").then((r) => r.ok)`, 5*time.Second)
-		var kind string
-		if page.Eval(t, `typeof window.restored`, &kind); kind != "undefined" {
-			t.Error("page.js ran")
-		}
-		page.Block(t)
-		page.Reload(t)
-		page.WaitFor(t, `window.restored === false`, 5*time.Second)
-	})
+func testOffline(t *testing.T, browser *Browser, url string) {
+	page := browser.Open(t, url)
+	fetches := `fetch("/data", {cache: "no-store"}).then((r) => r.text(), () => "failed")`
+	for _, offline := range []bool{true, false} {
+		page.Offline(t, offline)
+		want := map[bool]string{true: "failed", false: "data"}[offline]
+		page.WaitFor(t, fmt.Sprintf(`navigator.onLine === %t`, !offline), 5*time.Second)
+		page.WaitFor(t, fmt.Sprintf(`%s.then((got) => got === %q)`, fetches, want), 5*time.Second)
+	}
+}
 
-	t.Run("look", func(t *testing.T) {
-		page := browser.Open(t, url)
-		page.Look(t, 390, 844, "dark")
-		page.WaitFor(t, `innerWidth === 390 && matchMedia("(prefers-color-scheme: dark)").matches`, 5*time.Second)
-		path := filepath.Join(t.TempDir(), "new", "shot.png")
-		page.Screenshot(t, path)
-		file, err := os.Open(path)
-		if err != nil {
-			t.Fatal(err)
+func testBlock(t *testing.T, browser *Browser, url string) {
+	page := browser.Open(t, "about:blank")
+	page.Block(t, "*://*:*/page.js")
+	page.Navigate(t, url)
+	page.WaitFor(t, `fetch("/page.js").then(() => false, () => true)`, 5*time.Second)
+	page.WaitFor(t, `fetch("/data").then((r) => r.ok)`, 5*time.Second)
+	var kind string
+	if page.Eval(t, `typeof window.restored`, &kind); kind != "undefined" {
+		t.Error("page.js ran")
+	}
+	page.Block(t)
+	page.Reload(t)
+	page.WaitFor(t, `window.restored === false`, 5*time.Second)
+}
+
+func testLook(t *testing.T, browser *Browser, url string) {
+	page := browser.Open(t, url)
+	page.Look(t, 390, 844, "dark")
+	page.WaitFor(t, `innerWidth === 390 && matchMedia("(prefers-color-scheme: dark)").matches`, 5*time.Second)
+	path := filepath.Join(t.TempDir(), "shot.png")
+	page.Screenshot(t, path)
+	if size := picture(t, path); size != image.Pt(390, 844) {
+		t.Errorf("the picture is %v, want 390 by 844", size)
+	}
+}
+
+func testFirstPage(t *testing.T, browser *Browser, _ string) {
+	page := browser.Open(t, "about:blank")
+	if said := refusal(t, page.Back); !strings.Contains(said, errFirstPage.Error()) {
+		t.Errorf("going back from the first page says %q", said)
+	}
+}
+
+// What a driver cannot do fails the test that asks for it.
+func testCannot(t *testing.T, browser *Browser, url string) {
+	page := browser.Open(t, url)
+	calls := map[string]func(testing.TB){
+		"block":    func(tb testing.TB) { page.Block(tb, "*://*:*/*") },
+		"look":     func(tb testing.TB) { page.Look(tb, 390, 844, "dark") },
+		"freeze":   page.Freeze,
+		"unfreeze": page.Unfreeze,
+		"hide":     page.Hide,
+		"show":     page.Show,
+	}
+	if browser.Name == "webkit" {
+		calls["console"] = func(tb testing.TB) { page.Console(tb) }
+		calls["errors"] = func(tb testing.TB) { page.Errors(tb) }
+		calls["offline"] = func(tb testing.TB) { page.Offline(tb, true) }
+		calls["clock"] = func(tb testing.TB) { page.SetClock(tb, time.Hour) }
+	}
+	want := "the driver of " + browser.Name + " cannot do it"
+	for name, call := range calls {
+		if said := refusal(t, call); !strings.Contains(said, want) {
+			t.Errorf("%s: the test says %q, want %q", name, said, want)
 		}
-		defer file.Close()
-		picture, err := png.DecodeConfig(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if picture.Width != 390 || picture.Height != 844 {
-			t.Errorf("the picture is %d by %d, want 390 by 844", picture.Width, picture.Height)
-		}
-	})
+	}
+}
+
+// refusal returns what a call fails its test with.
+func refusal(t *testing.T, call func(testing.TB)) string {
+	t.Helper()
+	f := &failing{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		call(f)
+	}()
+	<-done
+	return f.said
+}
+
+// failing is a test that may fail.
+type failing struct {
+	testing.TB
+	said string
+}
+
+func (f *failing) Helper() {}
+
+func (f *failing) Fatal(args ...any) {
+	f.said = fmt.Sprint(args...)
+	runtime.Goexit()
+}
+
+func (f *failing) Fatalf(format string, args ...any) {
+	f.said = fmt.Sprintf(format, args...)
+	runtime.Goexit()
 }

@@ -7,32 +7,75 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/chromedp/chromedp"
 )
 
-// console collects what a page says.
-type console struct {
-	mu    sync.Mutex
-	lines []string
-	seen  map[string]chan struct{} // closed when the mark comes by
+// listener is a tab whose console can be read.
+type listener interface {
+	// listen gives add everything on the console, in order, until the channel
+	// is closed, after the tab is.
+	listen(add func(message)) (stopped <-chan struct{})
 }
 
-func newConsole() *console { return &console{seen: make(map[string]chan struct{})} }
+// message is something on a page's console.
+type message struct {
+	kind string // log, info, debug, warning, error or exception
+	text string
+	url  string // of the script, if the browser tells
+	line int64  // in the script, from 1
+	at   time.Time
+}
 
-func (c *console) add(m chromedp.ConsoleMessage) {
+const (
+	kindError     = "error"
+	kindException = "exception"
+)
+
+func (m message) String() string {
+	line := m.kind + ": " + m.text
+	if m.url != "" {
+		line += fmt.Sprintf(" (%s:%d)", m.url, m.line)
+	}
+	return line
+}
+
+// console collects what a page says. Browsers tell what is on the console of a
+// page that comes back from the back/forward cache anew, with the times of the
+// first telling.
+type console struct {
+	mu     sync.Mutex
+	lines  []string
+	told   map[telling]bool
+	latest time.Time
+	seen   map[string]chan struct{} // closed when the mark comes by
+}
+
+// telling is what tells a message from another one with the same words.
+type telling struct {
+	line string
+	at   int64 // Unix time in nanoseconds
+}
+
+func newConsole() *console {
+	return &console{told: make(map[telling]bool), seen: make(map[string]chan struct{})}
+}
+
+func (c *console) add(m message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if seen, ok := c.seen[m.Text]; ok {
-		close(seen)
-		delete(c.seen, m.Text)
+	telling := telling{m.String(), m.at.UnixNano()}
+	if c.told[telling] && m.at.Before(c.latest) {
 		return
 	}
-	line := m.String()
-	if m.URL != "" {
-		line += fmt.Sprintf(" (%s:%d)", m.URL, m.Line+1)
+	c.told[telling] = true
+	if m.at.After(c.latest) {
+		c.latest = m.at
 	}
-	c.lines = append(c.lines, line)
+	if seen, ok := c.seen[m.text]; ok {
+		close(seen)
+		delete(c.seen, m.text)
+		return
+	}
+	c.lines = append(c.lines, telling.line)
 }
 
 func (c *console) all() []string {
@@ -52,10 +95,12 @@ func (c *console) expect(text string) <-chan struct{} {
 
 // Console returns everything on the page's console up to now, over all
 // navigations: what was logged, exceptions nobody caught, and what the browser
-// itself reports, such as a file that is not there. A line is "type: text
-// (url:line)", where type is log, info, debug, warning, error or exception.
+// itself reports, such as, in Chromium, a file that is not there. A line is
+// "type: text (url:line)", where type is log, info, debug, warning, error or
+// exception. The driver of WebKit cannot read it.
 func (p *Page) Console(t testing.TB) []string {
 	t.Helper()
+	able[listener](t, p, "reading the console")
 	// Messages take their own way here. One of ours, sent last, tells that all
 	// before it have arrived.
 	p.marks++
@@ -78,7 +123,7 @@ func (p *Page) Errors(t testing.TB) []string {
 	t.Helper()
 	var errs []string
 	for _, line := range p.Console(t) {
-		if strings.HasPrefix(line, string(chromedp.ConsoleError)+":") || strings.HasPrefix(line, string(chromedp.ConsoleException)+":") {
+		if strings.HasPrefix(line, kindError+":") || strings.HasPrefix(line, kindException+":") {
 			errs = append(errs, line)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package journeys drives the demo in a real Chromium, as its visitors would:
+// Package journeys drives the demo in real browsers, as its visitors would:
 // the real page, module, server and store, and the stand-in for what is not
 // ours. It runs the binary that scripts/build made.
 package journeys

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,6 +74,7 @@ const firefoxPreferences = `
 user_pref("app.normandy.enabled", false);
 user_pref("app.update.disabledForTesting", true);
 user_pref("browser.aboutwelcome.enabled", false);
+user_pref("browser.newtab.preload", false);
 user_pref("browser.region.network.url", "");
 user_pref("browser.safebrowsing.malware.enabled", false);
 user_pref("browser.safebrowsing.phishing.enabled", false);
@@ -115,6 +117,20 @@ var ErrExited = errors.New("the browser exited by itself")
 
 // Show starts b on url. It ends, with all its processes, when ctx does.
 func (b Browser) Show(ctx context.Context, url string) (*Shown, error) {
+	return b.start(ctx, new(bytes.Buffer), func(paths []string, profile string) []string {
+		return b.arguments(paths, profile, url)
+	})
+}
+
+// output keeps what a browser says.
+type output interface {
+	io.Writer
+	Bytes() []byte
+}
+
+// start runs the command line that arguments returns for b's programs and a
+// fresh profile.
+func (b Browser) start(ctx context.Context, said output, arguments func(paths []string, profile string) []string) (*Shown, error) {
 	paths, err := b.Need.Find()
 	if err != nil {
 		return nil, err
@@ -129,12 +145,11 @@ func (b Browser) Show(ctx context.Context, url string) (*Shown, error) {
 		}
 	}
 
-	line := b.arguments(paths, profile, url)
+	line := arguments(paths, profile)
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	// A profile does not hold everything that browsers leave behind.
 	cmd.Env = append(os.Environ(), "HOME="+profile, "XDG_CACHE_HOME="+profile, "XDG_CONFIG_HOME="+profile, "TMPDIR="+profile)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Stdout, cmd.Stderr = said, said
 	// A browser is many processes: they get a group, so that all of them can
 	// be told to end.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -54,18 +54,20 @@ var (
 	}
 	Firefox = Need{
 		Name:     "firefox",
-		Reason:   "run the wasm tests in Firefox",
+		Reason:   "run the wasm tests and the journeys in Firefox",
 		Programs: [][]string{{"firefox-esr", "firefox"}},
 		Packages: []string{"firefox-esr"},
 	}
-	// WebKit is WebKitGTK's MiniBrowser, which has no headless mode.
+	// WebKit is WebKitGTK's MiniBrowser, which has no headless mode, and its
+	// driver.
 	WebKit = Need{
 		Name:   "webkit",
-		Reason: "run the wasm tests in WebKit",
+		Reason: "run the wasm tests and the journeys in WebKit",
 		Programs: [][]string{
 			{"/usr/lib/*/webkit2gtk-4.1/MiniBrowser"},
 			{"xvfb-run"},
 			{"xauth"},
+			{"WebKitWebDriver"},
 		},
 		Packages: []string{"webkit2gtk-driver", "xvfb", "xauth"},
 	}
