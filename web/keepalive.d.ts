@@ -4,6 +4,7 @@
 declare global {
   interface Window {
     captureKeepalive: CaptureKeepalive;
+    captureKeepaliveDialog?: Partial<DialogTexts>;
   }
   const captureKeepalive: CaptureKeepalive;
 }
@@ -59,10 +60,21 @@ export interface Options {
    * Handlers added before keepalive.js ran cannot be guarded.
    */
   guard?: boolean;
-  /** Submits the user's form again after a renewal. Default true. */
+  /**
+   * Finishes what the user was doing: a form that failed for a dead token is submitted again after a
+   * renewal, and one that is submitted while the token is known to be dead is held until then, for at most
+   * 10 s while there is a network. Default true.
+   */
   resubmit?: boolean;
+  /** Tells the other tabs over a BroadcastChannel, beside the events of localStorage. Default true. */
+  broadcast?: boolean;
   /** Seconds before the idle or the absolute limit that "warning" is emitted. Default 0: never. */
   idleWarning?: number;
+  /**
+   * Shows a ready-made dialog at "warning", in every tab, which lets the user stay or sign out. With
+   * idleWarning 0 the warning then comes 60 seconds before a limit. Default false. See DialogTexts.
+   */
+  dialog?: boolean;
   /** Writes every transition to the console (console.debug). Default false. */
   debug?: boolean;
 }
@@ -110,6 +122,7 @@ export type Reason =
   | "rate_limited"
   | "refused"
   | "refused_again"
+  | "held_too_long"
   | "grant_refused"
   | "identity_mismatch"
   | "code_used"
@@ -154,6 +167,36 @@ export interface Diagnostic {
   reason?: Reason | "";
   /** What was done about it. */
   effects?: string[];
+}
+
+/**
+ * What dialog.js says. A page sets window.captureKeepaliveDialog to what it wants to say otherwise, in
+ * words or in another language. It is read each time the dialog has something to say; a name or a text
+ * that is wrong is told on the console and left out.
+ *
+ * The dialog lives in the open shadow tree of <capture-keepalive-dialog>, a child of <html>. A page
+ * styles it by custom properties on that element, --keepalive-accent, --keepalive-on-accent,
+ * --keepalive-surface, --keepalive-ink, --keepalive-track (of the ring) and --keepalive-font, and by
+ * ::part(dialog), time, title, text, actions, signout, close and stay.
+ */
+export interface DialogTexts {
+  /** The language of all texts, and of the time that is spoken: a BCP 47 tag. Default "en". */
+  lang: string;
+  /** Before the idle limit. */
+  idleTitle: string;
+  idleText: string;
+  /** Before the absolute limit, where staying does not help. */
+  absoluteTitle: string;
+  absoluteText: string;
+  /** When the session has expired while the dialog was open. */
+  endedTitle: string;
+  endedText: string;
+  /** In the place of the time, once it is over and the server is being asked. */
+  checking: string;
+  /** The buttons. Escape is stay before the idle limit, and close otherwise. */
+  stay: string;
+  signOut: string;
+  close: string;
 }
 
 export interface KeepaliveError extends Error {

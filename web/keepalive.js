@@ -23,23 +23,27 @@
     "FederateRefreshedToken SaveFailed ProfileSaveFailed " +
     "SessionFound SaveSuccess ProfileSaveSuccess ScreenShow RenderComplete"
   ).split(" ").map((name) => "onCapture" + name);
-  const GUARDED = EVENTS.slice(0, 3);
-  const ENDED = EVENTS[4];
-  const NEEDED = EVENTS.slice(0, 12);
+  const rank = (name) => EVENTS.indexOf(name) >>> 0; // last what is not the UI's
+  const GUARDED = 3;
+  const ENDED = 4;
+  const IDLE = 5;
+  const NEEDED = 12;
   const NOTICES = "renewed renewerror warning stayed expired signedout identitychanged";
 
   const flag = [(v) => v === !!v, "true or false"];
   const seconds = [(v) => v === +v && v >= 0 && v <= 86400, "seconds, 0 to 86400"];
-  const only = (...list) => [(v) => list.includes(v), "one of " + list];
+  const only = (list) => [(v) => list.split(",").includes(v), "one of " + list];
   const OPTIONS = {
-    endpoint: ["/keepalive", (v) => v && typeof v === "string" && url(v), "an http(s) URL or path without query"],
+    endpoint: ["/keepalive", (v) => v && typeof v === "string" && url(v), "a URL or path without query"],
     margin: [0, ...seconds],
-    load: ["idle", ...only("idle", "due", "now")],
-    clientSession: ["always", ...only("always", "onDemand")],
+    load: ["idle", ...only("idle,due,now")],
+    clientSession: ["always", ...only("always,onDemand")],
     hold: [false, ...flag],
     guard: [true, ...flag],
     resubmit: [true, ...flag],
+    broadcast: [true, ...flag],
     idleWarning: [0, ...seconds],
+    dialog: [false, ...flag],
     debug: [false, ...flag],
   };
 
@@ -58,7 +62,7 @@
   let hooked = new Set();
   const guarded = new WeakMap(); // wrapped once and for all, by what was there before
   const pending = new Map(); // promises of token() and renew(), by id
-  const held = new Map(); // groups of guarded calls, by id
+  const held = new Map(); // what settles the outcome of a group, by id
   const listeners = new Map(NOTICES.split(" ").map((name) => [name, new Set()]));
   const notes = [];
 
@@ -73,8 +77,8 @@
   const none = () => "";
   const url = (path) =>
     attempt(() => {
-      const u = new URL(path, location.href);
-      return /^https?:$/.test(u.protocol) && !u.search && !u.hash && u.href.replace(/\/$/, "");
+      const { href } = new URL(path, location.href);
+      return /^https?:[^?#]*$/.test(href) && href.replace(/\/$/, "");
     }, none);
   const read = (key) => attempt(() => localStorage.getItem(key), none) || "";
   // anonymous: nothing says that this browser has a session. Then there is
@@ -93,23 +97,19 @@
   // --- The Registration UI -------------------------------------------------
 
   // group gathers the guarded calls of one event, whichever handler the UI
-  // runs first.
+  // runs first. Its outcome is whether they are to be made after all.
   const group = (name) => {
-    if (!open || open.name !== name) {
-      const g = { id: ++lastId, name, calls: [] };
-      open = g;
-      held.set(g.id, g);
+    if (open?.name !== name) {
+      const id = ++lastId;
+      open = { id, name, outcome: new Promise((done) => held.set(id, done)) };
       queueMicrotask(() => (open = null));
-      setTimeout(() => release(g.id, true), GUARD_BOUND);
+      later(() => release(id, true), GUARD_BOUND);
     }
     return open;
   };
   const release = (id, deliver) => {
-    const g = held.get(id);
-    if (!g) return;
+    held.get(id)?.(deliver);
     held.delete(id);
-    g.deliver = deliver;
-    for (const call of deliver ? g.calls : []) attempt(call);
   };
   const guard = (name, event) => {
     const { addHandler: add, removeHandler: remove } = event;
@@ -120,9 +120,7 @@
       const wrapped = function (...args) {
         const call = () => fn.apply(this, args);
         if (!options?.guard || aside || anonymous()) return call();
-        const g = group(name);
-        if (g.deliver) call();
-        else if (g.deliver === undefined) g.calls.push(call);
+        group(name).outcome.then((deliver) => deliver && attempt(call));
       };
       wrappers.set(fn, wrapped);
       return add.call(this, wrapped, ...rest);
@@ -133,22 +131,23 @@
   };
 
   const hear = (name, payload) => {
-    if (EVENTS.indexOf(name) < 5 && anonymous()) return;
+    if (rank(name) < IDLE && anonymous()) return;
     const info = { gesture: performance.now() - lastInput < 1000 };
-    if (options.guard && GUARDED.includes(name)) info.held = group(name).id;
+    if (options.guard && rank(name) < GUARDED) info.held = group(name).id;
     // Before the module is there a sign-out cannot wait for it: most leave the
     // page. After a token event without a gesture it may be the page's own
     // reaction, which the module undoes.
-    const after = ([n, p]) => GUARDED.includes(n) || p?.statusMessage === "invalidAccessToken";
-    if (name === ENDED && !module && (info.gesture || !queue.some(after))) info.told = farewell();
+    const after = ([n, p]) => rank(n) < GUARDED || p?.statusMessage === "invalidAccessToken";
+    if (rank(name) === ENDED && !module && (info.gesture || !queue.some(after))) info.told = farewell();
     feed(name, payload, info);
   };
+  const call = (method, ...args) => module && attempt(() => module[method](...args), failed);
   const feed = (...event) => {
     if (aside) return;
-    if (module) attempt(() => module.event(...event), failed);
-    else if (NEEDED.includes(event[0]) || !anonymous()) {
+    if (module) call("event", ...event);
+    else if (rank(event[0]) < NEEDED || !anonymous()) {
       queue = queue.slice(-30).concat([event]); // what is older cannot matter
-      if (NEEDED.includes(event[0])) load();
+      if (rank(event[0]) < NEEDED) load();
     }
   };
 
@@ -162,7 +161,7 @@
       const handler = (payload) => options && hear(name, payload);
       (guarded.get(event) || event.addHandler).call(event, handler);
       undos.push(() => event.removeHandler?.(handler));
-      if (GUARDED.includes(name) && !guarded.has(event)) guard(name, event);
+      if (rank(name) < GUARDED && !guarded.has(event)) guard(name, event);
     }
     const ui = janrain.capture?.ui;
     if (!ui || hooked.has(ui)) return;
@@ -171,7 +170,7 @@
       feed("render", { screen });
       return render();
     });
-    if (options.hold) wrap(ui, "start", (start) => (stale() ? waitThen(start) : start()));
+    if (options.hold) wrap(ui, "start", (start) => (stale() ? atMost(HOLD_BOUND, want()).then(start, start) : start()));
     feed("hooked");
   };
   const wrap = (object, name, fn) => {
@@ -186,67 +185,64 @@
   };
   // stale: there is a session, and the UI would not find a good token.
   const stale = () => !(Date.parse(read(TOKEN + "_Expires")) > Date.now()) && !anonymous();
-  const waitThen = (start) => {
-    let waiting = true;
-    const proceed = () => {
-      if (!waiting) return;
-      waiting = false;
-      start();
-    };
-    setTimeout(proceed, HOLD_BOUND);
-    want(false).then(proceed, proceed);
-  };
+  const atMost = (ms, promise) => Promise.race([promise, new Promise((done) => later(done, ms))]);
 
   // attach puts us first among what runs before the UI starts. The page may
   // replace janrain.settings, so it is done again after every script.
   const attach = () => {
-    const within = (object, name, empty) => (object[name] = object[name] || empty);
-    const capture = within(within(within(window, "janrain", {}), "settings", {}), "capture", {});
-    const before = within(capture, "beforeJanrainCaptureWidgetOnLoad", []);
+    const capture = (((window.janrain ||= {}).settings ||= {}).capture ||= {});
+    const before = (capture.beforeJanrainCaptureWidgetOnLoad ||= []);
     if (!before.includes(hook)) before.unshift(hook);
     hook();
+  };
+  const later = (fn, ms) => {
+    const timer = setTimeout(fn, ms);
+    undos.push(() => clearTimeout(timer));
   };
   const listen = (target, type, fn) => {
     target.addEventListener(type, fn, true);
     undos.push(() => target.removeEventListener(type, fn, true));
   };
 
+  const complete = () =>
+    new Promise((done) => (document.readyState === "complete" ? done() : listen(window, "load", done)));
+
   // --- The module ----------------------------------------------------------
 
-  const load = () => options && (loading = loading || ofNow(boot, (error) => standAside("not loaded: " + error.message)));
+  const load = () => options && (loading ||= ofNow(boot, (error) => standAside("not loaded: " + error.message)));
   // ofNow runs what fails later, when it may be stopped and nobody's concern.
   const ofNow = (fn, failed) => {
     const mine = epoch;
     return fn(mine).catch((error) => mine === epoch && failed(error));
   };
+  const file = (name) => new URL(name, script ? script.src : options.endpoint + "/");
   const boot = async (mine) => {
-    const base = script ? script.src : options.endpoint + "/";
     const get = async (name, init) => {
-      const response = await fetch(new URL(name, base), init);
+      const response = await fetch(file(name), init);
       if (!response.ok) throw new Error(name + " answered " + response.status);
       return response;
     };
     if (!compiled) {
-      const manifest = await (await get("manifest.json", { cache: "no-cache" })).json();
-      await runtime(new URL("wasm_exec.js", base), manifest.files["wasm_exec.js"].integrity);
-      const { file, integrity } = manifest.module;
-      compiled = await WebAssembly.compileStreaming(get(file, { integrity }));
+      const { module: wasm, files } = await (await get("manifest.json", { cache: "no-cache" })).json();
+      await runtime(files["wasm_exec.js"]);
+      compiled = await WebAssembly.compileStreaming(get(wasm.file, wasm));
+      if (options?.dialog) await include("dialog.js", files["dialog.js"]).catch((error) => note(error.message));
     }
-    if (mine === epoch) await run();
+    await run(mine);
   };
   // runtime fetches wasm_exec.js, unless the page's own is still to run.
-  const runtime = async (src, integrity) => {
-    if (document.querySelector('script[src*="wasm_exec"]') && document.readyState !== "complete") {
-      await new Promise((resolve) => addEventListener("load", resolve));
-    }
-    if (window.Go) return;
-    await new Promise((onload, reject) => {
-      const onerror = () => reject(new Error("wasm_exec.js did not load"));
-      document.head.append(Object.assign(document.createElement("script"), { src, integrity, crossOrigin: "", onload, onerror }));
-    });
+  const runtime = async (asset) => {
+    if (!window.Go && document.querySelector('script[src*="wasm_exec"]')) await complete();
+    if (!window.Go) await include("wasm_exec.js", asset);
   };
-  const run = async () => {
-    const mine = epoch;
+  const include = (name, { integrity }) =>
+    new Promise((onload, reject) => {
+      const onerror = () => reject(new Error(name + " did not load"));
+      document.head.append(
+        Object.assign(document.createElement("script"), { src: file(name), integrity, crossOrigin: "", onload, onerror }),
+      );
+    });
+  const run = async (mine) => {
     const go = new Go();
     const instance = await WebAssembly.instantiate(compiled, go.importObject);
     if (mine !== epoch) return;
@@ -261,13 +257,12 @@
         for (const [id, { fresh }] of pending) api.want(id, fresh);
       },
     };
-    const exited = go.run(instance);
-    delete window[HOST];
     const ended = (error) => mine === epoch && failed(error);
-    exited.then(ended, ended);
+    go.run(instance).then(ended, ended);
+    delete window[HOST];
   };
   const failed = (error) => {
-    const why = "the module failed: " + (error?.message || "it exited");
+    const why = "module failed: " + (error?.message || "it exited");
     module = null;
     note(why);
     epoch++;
@@ -277,15 +272,15 @@
   const standAside = (why) => {
     aside = why;
     note(why);
-    console.warn("captureKeepalive is off: " + why);
+    console.warn("captureKeepalive: " + why);
     letGo("unavailable");
   };
   // letGo hands back what waits for the module.
   const letGo = (code) => {
     module = null;
     queue = [];
-    for (const id of [...held.keys()]) release(id, true);
-    for (const id of [...pending.keys()]) settle(id, "", code);
+    for (const id of held.keys()) release(id, true);
+    for (const id of pending.keys()) settle(id, "", code);
   };
 
   const emit = (type, detail) => {
@@ -293,24 +288,23 @@
   };
   const settle = (id, token, code) => {
     const promise = pending.get(id);
-    if (!promise) return;
     pending.delete(id);
-    if (token) promise.resolve(token);
-    else promise.reject(Object.assign(new Error("captureKeepalive: " + code), { code }));
+    if (token) promise?.resolve(token);
+    else promise?.reject(Object.assign(new Error("captureKeepalive: " + code), { code }));
   };
   const want = (fresh) =>
     new Promise((resolve, reject) => {
       const id = ++lastId;
       pending.set(id, { resolve, reject, fresh });
-      if (!options) settle(id, "", "stopped");
-      else if (aside) settle(id, "", "unavailable");
-      else if (module) attempt(() => module.want(id, fresh), failed);
-      else load();
+      const code = options ? aside && "unavailable" : "stopped";
+      if (code) return settle(id, "", code);
+      call("want", id, fresh);
+      load();
     });
   // farewell ends the server's session without the module. The mark makes the
   // next page see it through, should this one be gone too soon.
   const farewell = () => {
-    attempt(() => localStorage.setItem(MARK, `1 - - ${Date.now()} - - - 0 true`));
+    attempt(() => localStorage.setItem(MARK, `1 - - ${Date.now()} - - - 0 - - true`));
     fetch(options.endpoint + "/session", {
       method: "DELETE",
       headers: { "X-Keepalive": "1" },
@@ -336,16 +330,9 @@
       if (!valid(result[key])) wrong(key, what);
     }
     result.endpoint = url(result.endpoint);
+    if (result.dialog) result.idleWarning ||= 60;
     return result;
   };
-
-  const whenIdle = () => {
-    const go = () => anonymous() || (window.requestIdleCallback || setTimeout)(load, { timeout: 5000 });
-    if (document.readyState === "complete") go();
-    else listen(window, "load", go);
-  };
-  // untilDue is when the token that we manage needs us, in ms; NaN for none.
-  const untilDue = () => read(MARK).split(" ")[4] - 150000 - Date.now();
 
   window.captureKeepalive = {
     start(given = {}) {
@@ -358,15 +345,16 @@
       listen(document, "load", attach); // of scripts: they do not bubble
       listen(document, "DOMContentLoaded", attach);
       for (const type of ["pointerdown", "keydown"]) listen(document, type, () => (lastInput = performance.now()));
-      listen(document, "submit", ({ target, submitter }) => {
-        if (target.querySelector('[id^="capture_"]')) {
-          feed("submit", { form: target, submitter, data: new FormData(target), token: read(TOKEN), at: Date.now() });
-        }
+      listen(document, "submit", (event) => {
+        const form = event.target;
+        if (form.querySelector('[id^="capture_"]')) feed("submit", { event, data: new FormData(form), token: read(TOKEN), at: Date.now() });
       });
       const { load: when } = options;
+      // How long the token that we manage does not need us, by its mark.
+      const calm = when === "due" && read(MARK).split(" ")[4] - 150000 - Date.now();
       if (when === "now") load();
-      else if (when === "due" && untilDue() > 0) setTimeout(load, untilDue());
-      else whenIdle();
+      else if (calm > 0) later(load, calm);
+      else complete().then(() => options && (anonymous() || (window.requestIdleCallback || setTimeout)(load, { timeout: 5000 })));
     },
     stop() {
       if (!options) return;
@@ -384,18 +372,18 @@
       set.add(fn);
       return () => void set.delete(fn);
     },
-    token: () => want(false),
+    token: () => want(),
     renew: () => want(true),
     stay() {
-      if (module) attempt(() => module.stay(), failed);
+      call("stay");
     },
     end() {
       if (!options) return;
-      if (module) return attempt(() => module.end(), failed);
+      if (module) return call("end");
       farewell();
       attempt(() => window.janrain?.capture?.ui?.endCaptureSession());
     },
-    status: () => (module && attempt(() => module.status(), failed)) || { phase: options && !aside ? "loading" : "off", reason: aside },
-    diagnostics: () => notes.concat((module && attempt(() => module.diagnostics(), failed)) || []),
+    status: () => call("status") || { phase: options && !aside ? "loading" : "off", reason: aside },
+    diagnostics: () => notes.concat(call("diagnostics") || []),
   };
 })();

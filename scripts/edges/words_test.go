@@ -144,7 +144,7 @@ func TestInterface(t *testing.T) {
 	loader := readFile(t, "web", "keepalive.js")
 	module := readFile(t, "wasm", "browser", "run.go") + readFile(t, "wasm", "browser", "page.go")
 	called := map[string]bool{}
-	for _, match := range regexp.MustCompile(`\b(?:module\??|api)\.(\w+)\(`).FindAllStringSubmatch(loader, -1) {
+	for _, match := range regexp.MustCompile(`\b(?:(?:module\??|api)\.|call\(")(\w+)["(]`).FindAllStringSubmatch(loader, -1) {
 		called[match[1]] = true
 	}
 	if len(called) != 7 {

@@ -110,6 +110,9 @@ func isTrue(value safejs.Value) bool {
 	return err == nil && b
 }
 
+// isFalse reports whether value is the boolean false.
+func isFalse(value safejs.Value) bool { return value.Type() == safejs.TypeBoolean && !isTrue(value) }
+
 // present reports whether value is an object or a function.
 func present(value safejs.Value) bool {
 	return value.Type() == safejs.TypeObject || value.Type() == safejs.TypeFunction

@@ -49,6 +49,8 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	case "onCaptureSessionEnded":
 		return session.SignedOutSeen{Gesture: isTrue(get(info, "gesture")), Told: isTrue(get(info, "told"))}
 	case "onCaptureScreenShow":
+		snap := p.Snapshot()
+		p.forms.show(screen, !snap.Token.Empty() && !snap.Expires.Reached(p.now()))
 		return session.ScreenShown{Screen: screen}
 	case "render":
 		p.wanted = screen
@@ -58,7 +60,9 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 			warn("not repeated: " + err.Error())
 		}
 	case "submit":
-		p.forms.submitted(payload)
+		if held := p.forms.submitted(payload); held != nil {
+			return session.Submitted{Action: session.Action{ID: held.id, Screen: held.screen, Held: held.at}}
+		}
 	case "hooked":
 		p.flush()
 	}

@@ -27,7 +27,7 @@ func newPage(t *testing.T, host safejs.Value) (*page, *clock) {
 	t.Helper()
 	cleanStorage(t)
 	c := newClock()
-	return &page{host: host, now: c.now, forms: newForms(c.now)}, c
+	return &page{host: host, now: c.now, forms: newForms(c.now, func() bool { return false }), changed: func() {}}, c
 }
 
 // recorded is the payload of a login as the contract has it.
@@ -135,6 +135,9 @@ func TestEventsOfOddPayloads(t *testing.T) {
 	proxy := call(t, path("Proxy"), "revocable", map[string]any{}, map[string]any{})
 	call(t, proxy, "revoke")
 	object7 := parse(t, `{"7":7}`)
+	submitOf := func(form map[string]any) safejs.Value {
+		return object(t, map[string]any{"event": map[string]any{"target": form}})
+	}
 	odd := map[string]safejs.Value{
 		"undefined": safejs.Undefined(),
 		"null":      safejs.Null(),
@@ -142,15 +145,15 @@ func TestEventsOfOddPayloads(t *testing.T) {
 		"a number":  parse(t, `7`),
 		"an array":  parse(t, `[{"accessToken":"token-1"}]`),
 		"wrong types": parse(t, `{"accessToken":{"toString":1},"authorizationCode":["code-1"],"oneTime":"no","userData":"uuid-1","screen":7,"statusMessage":["invalidAccessToken"],
-			"held":"7","gesture":1,"form":{},"data":"text","token":7,"submitter":7}`),
-		"getters that throw": trap(t, "accessToken", "authorizationCode", "oneTime", "userData", "screen", "statusMessage", "held", "gesture", "form", "data", "token", "submitter"),
+			"held":"7","gesture":1,"event":{"target":{},"submitter":7},"data":"text","token":7}`),
+		"getters that throw": trap(t, "accessToken", "authorizationCode", "oneTime", "userData", "screen", "statusMessage", "held", "gesture", "event", "data", "token"),
 		"a revoked proxy":    get(proxy, "proxy"),
 		"a symbol":           call(t, path("Symbol"), "for", "accessToken"),
 		"absurd numbers":     parse(t, `{"held":-1,"screen":1e308}`),
-		"a form that is odd": object(t, map[string]any{"form": map[string]any{"querySelector": thrower(t)}}),
-		"a form full of nothing": object(t, map[string]any{"form": map[string]any{
+		"a form that is odd": submitOf(map[string]any{"querySelector": thrower(t)}),
+		"a form full of nothing": submitOf(map[string]any{
 			"querySelector": function(t, func([]safejs.Value) any { return object7 }),
-		}}),
+		}),
 	}
 	stored := session.NewToken("stored-1")
 	want := map[string]session.Event{

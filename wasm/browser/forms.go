@@ -30,6 +30,7 @@ type submission struct {
 	token  session.Token // in force at the submit
 	at     session.Instant
 	again  bool // sent by us, for the user
+	held   bool // stopped by us: nobody has heard of it yet
 
 	form, submitter safejs.Value
 	data            safejs.Value // FormData
@@ -40,7 +41,9 @@ type submission struct {
 // forms knows what the user submitted, and can submit it again. Everything in
 // it happens on the page's one thread, and nothing blocks.
 type forms struct {
-	now    func() session.Instant
+	now func() session.Instant
+	// dead reports whether what is submitted now can only fail.
+	dead   func() bool
 	lastID uint64
 	// sent are the submissions whose outcome is unknown, oldest first.
 	sent []*submission
@@ -51,29 +54,58 @@ type forms struct {
 	// redraw waits for its screen to be drawn.
 	redraw  *submission
 	redrawn session.Instant
-	// resubmitting marks the submit events that are our own doing.
-	resubmitting bool
+	// sending marks the submit event that is our own doing.
+	sending *submission
+	// open are the screens that the UI has shown without a token: those to sign
+	// in with, which need none.
+	open map[string]bool
 }
 
-func newForms(now func() session.Instant) *forms {
-	return &forms{now: now, shows: map[uint64]string{}, shown: map[string]session.Instant{}}
+func newForms(now func() session.Instant, dead func() bool) *forms {
+	return &forms{now: now, dead: dead, shows: map[uint64]string{}, shown: map[string]session.Instant{}, open: map[string]bool{}}
 }
+
+// show hears that a screen is shown, and whether the UI has a token for it.
+func (f *forms) show(screen string, token bool) { f.open[screen] = !token }
 
 // submitted notes a submit event, as the loader caught it: before the UI saw
-// it. Forms that are not the Registration UI's do not concern us.
-func (f *forms) submitted(payload safejs.Value) {
-	form := get(payload, "form")
+// it. Forms that are not the Registration UI's do not concern us. One that can
+// only fail is stopped and returned.
+func (f *forms) submitted(payload safejs.Value) *submission {
+	event := get(payload, "event")
+	form := get(event, "target")
 	screen := screenOf(form)
 	if screen == "" {
-		return
+		return nil
+	}
+	held := f.sending == nil && !f.open[screen] && f.dead() && stop(event)
+	if held && slices.ContainsFunc(f.sent, func(s *submission) bool { return s.held && s.form.Equal(form) }) {
+		return nil // the impatient press Save again
 	}
 	f.lastID++
 	f.forget(screen)
-	f.sent = append(f.sent, &submission{
-		id: f.lastID, screen: screen, token: session.NewToken(text(get(payload, "token"))), at: f.sentAt(get(payload, "at")), again: f.resubmitting,
-		form: form, submitter: get(payload, "submitter"), data: get(payload, "data"), values: typed(form, get(payload, "data")),
+	s := &submission{
+		id: f.lastID, screen: screen, token: session.NewToken(text(get(payload, "token"))), at: f.sentAt(get(payload, "at")),
+		again: f.sending != nil && !f.sending.held, held: held,
+		form: form, submitter: get(event, "submitter"), data: get(payload, "data"), values: typed(form, get(payload, "data")),
 		focus: text(get(path("document", "activeElement"), "id")),
-	})
+	}
+	f.sent = append(f.sent, s)
+	if !held {
+		return nil
+	}
+	return s
+}
+
+// stop keeps an event from everybody else, if it is not too late for that.
+func stop(event safejs.Value) bool {
+	const none = 0 // Event.NONE: it has been dispatched
+	if phase, ok := number(get(event, "eventPhase")); !ok || phase == none {
+		return false
+	}
+	_, _ = invoke(event, "preventDefault")
+	_, err := invoke(event, "stopImmediatePropagation")
+	return err == nil && isTrue(get(event, "defaultPrevented"))
 }
 
 // sentAt is when a submit was caught: the loader may have kept it for a while.
@@ -85,11 +117,12 @@ func (f *forms) sentAt(unixMilli safejs.Value) session.Instant {
 	return now
 }
 
-// forget drops what was submitted on a screen: it was saved, or sent anew.
+// forget drops what was submitted on a screen: it was saved, or sent anew. Not
+// what is held, which nobody has heard of.
 func (f *forms) forget(screen string) {
 	var kept []*submission
 	for _, s := range f.sent {
-		if s.screen != screen && f.now().Sub(s.at) < submissionLife {
+		if s.held || s.screen != screen && f.now().Sub(s.at) < submissionLife {
 			kept = append(kept, s)
 		}
 	}
@@ -106,7 +139,7 @@ func (f *forms) end() {
 // without a screen, the last one.
 func (f *forms) failed(screen string) *submission {
 	for i := len(f.sent) - 1; i >= 0; i-- {
-		if s := f.sent[i]; (screen == "" || s.screen == screen) && f.now().Sub(s.at) < submissionLife {
+		if s := f.sent[i]; (screen == "" || s.screen == screen) && !s.held && f.now().Sub(s.at) < submissionLife {
 			return s
 		}
 	}
@@ -125,7 +158,10 @@ func (f *forms) wanted(screen string) session.Action {
 }
 
 // drop forgets an action that will not be repeated.
-func (f *forms) drop(a session.Action) { delete(f.shows, a.ID) }
+func (f *forms) drop(a session.Action) {
+	delete(f.shows, a.ID)
+	f.sent = slices.DeleteFunc(f.sent, func(s *submission) bool { return s.id == a.ID && s.held })
+}
 
 // resume repeats an action. What could not be repeated is left as it stands
 // on the screen, with a reason.
@@ -138,6 +174,8 @@ func (f *forms) resume(a session.Action) error {
 	for _, s := range f.sent {
 		switch {
 		case s.id != a.ID:
+		case s.held:
+			return f.letGo(s)
 		case f.now().Sub(s.at) >= submissionLife:
 			return fmt.Errorf("it is too long ago that the form on %s was sent", s.screen)
 		default:
@@ -145,6 +183,15 @@ func (f *forms) resume(a session.Action) error {
 		}
 	}
 	return nil
+}
+
+// letGo sends a form that was held, as it stands now.
+func (f *forms) letGo(s *submission) error {
+	f.drop(session.Action{ID: s.id})
+	if isTrue(get(s.form, "isConnected")) {
+		return f.submit(s, s.form, s.submitter)
+	}
+	return f.redrawnForm(s)
 }
 
 func (f *forms) resubmit(s *submission) error {
@@ -157,6 +204,11 @@ func (f *forms) resubmit(s *submission) error {
 		f.refillPasswords(s)
 		return f.submit(s, s.form, s.submitter)
 	}
+	return f.redrawnForm(s)
+}
+
+// redrawnForm finishes what was sent with a form that is no more.
+func (f *forms) redrawnForm(s *submission) error {
 	if form, ok := formOn(s.screen); ok {
 		return f.refill(s, form)
 	}
@@ -240,8 +292,8 @@ func (f *forms) refillPasswords(s *submission) {
 // submit sends a form as the user would: validation runs, and the UI hears of
 // it as always.
 func (f *forms) submit(s *submission, form, submitter safejs.Value) error {
-	f.resubmitting = true
-	defer func() { f.resubmitting = false }()
+	f.sending = s
+	defer func() { f.sending = nil }()
 	args := []any{}
 	if present(submitter) && get(submitter, "form").Equal(form) {
 		args = append(args, submitter)

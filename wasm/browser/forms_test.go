@@ -29,6 +29,8 @@ type screens struct {
 	area     safejs.Value // the element that is drawn in
 	// submits are the values of each submit event, and its submitter's name.
 	submits []string
+	// held are the actions that were stopped before the UI heard of them.
+	held []session.Action
 }
 
 func newScreens(t *testing.T) *screens {
@@ -44,15 +46,25 @@ func newScreens(t *testing.T) *screens {
 	submit := function(t, func(args []safejs.Value) any {
 		event := args[0]
 		call(t, event, "preventDefault")
-		data, submitter := construct(t, "FormData", get(event, "target")), get(event, "submitter")
-		s.submits = append(s.submits, spell(call(t, path("Array"), "from", data))+text(get(submitter, "name")))
-		p.event("submit", object(t, map[string]any{
-			"form": get(event, "target"), "submitter": submitter, "data": data, "token": stored(t, keyToken),
-		}), safejs.Undefined())
+		data := construct(t, "FormData", get(event, "target"))
+		ev := p.event("submit", object(t, map[string]any{"event": event, "data": data, "token": stored(t, keyToken)}), safejs.Undefined())
+		if held, ok := ev.(session.Submitted); ok {
+			s.held = append(s.held, held.Action)
+		}
 		return nil
 	})
-	call(t, document, "addEventListener", "submit", submit, true)
-	t.Cleanup(func() { call(t, document, "removeEventListener", "submit", submit, true) })
+	// The UI hears of it later, and sends the form itself.
+	sent := function(t, func(args []safejs.Value) any {
+		event := args[0]
+		call(t, event, "preventDefault")
+		data := construct(t, "FormData", get(event, "target"))
+		s.submits = append(s.submits, spell(call(t, path("Array"), "from", data))+text(get(get(event, "submitter"), "name")))
+		return nil
+	})
+	for listener, capture := range map[*safejs.Value]bool{&submit: true, &sent: false} {
+		call(t, document, "addEventListener", "submit", *listener, capture)
+		t.Cleanup(func() { call(t, document, "removeEventListener", "submit", *listener, capture) })
+	}
 	return s
 }
 
@@ -577,7 +589,7 @@ func TestSubmitThrows(t *testing.T) {
 	define(t, s.find("form"), "requestSubmit", map[string]any{"value": thrower(t)})
 	s.Resume(ev.Action)
 	s.warnings.only(t, "submit the form on editProfile again")
-	if s.forms.resubmitting {
+	if s.forms.sending != nil {
 		t.Error("the user's next submit would be called a repetition")
 	}
 	alive(t)
@@ -601,6 +613,100 @@ func TestResumeAfterTheUITouchedTheForm(t *testing.T) {
 	}
 }
 
+// What is submitted while the token is dead is stopped before the UI hears of
+// it, and sent as it stands when there is a good one.
+func TestHold(t *testing.T) {
+	dead := func(t *testing.T) *screens {
+		s := newScreens(t)
+		s.forms.dead = func() bool { return true }
+		s.draw(profile)
+		return s
+	}
+	t.Run("in place", func(t *testing.T) {
+		s := dead(t)
+		s.fill("[name=displayName]", "Bea")
+		s.click("[name=save]")
+		s.click("[name=save]") // the impatient
+		if len(s.held) != 1 || s.held[0].ID == 0 || s.held[0].Screen != "editProfile" || s.held[0].Held != s.clock.now() {
+			t.Fatalf("held %+v, want the one submit", s.held)
+		}
+		s.submitted(0)
+		s.forward(time.Hour) // without a network
+		s.fill("[name=city]", "Rome")
+		s.Resume(s.held[0])
+		s.submitted(1)
+		if want := `[["displayName","Bea"],["city","Rome"]]save`; s.submits[0] != want {
+			t.Errorf("sent %s, want %s", s.submits[0], want)
+		}
+		// It is the user's own submit, and no repetition.
+		if ev := s.failed("onCaptureProfileSaveFailed", "editProfile"); ev.Action.Again || ev.Action.ID == s.held[0].ID {
+			t.Errorf("%+v", ev.Action)
+		}
+		s.warnings.silent(t)
+	})
+	t.Run("redrawn meanwhile", func(t *testing.T) {
+		s := dead(t)
+		s.fill("[name=displayName]", "Bea")
+		s.click("[name=save]")
+		s.draw(profile)
+		s.Resume(s.held[0])
+		s.submitted(1)
+		if want := `[["displayName","Bea"],["city",""]]save`; s.submits[0] != want {
+			t.Errorf("sent %s, want %s", s.submits[0], want)
+		}
+	})
+	t.Run("given up", func(t *testing.T) {
+		s := dead(t)
+		s.click("[name=save]")
+		s.Abandon(s.held[0])
+		s.Resume(s.held[0])
+		s.submitted(0)
+		s.click("[name=save]")
+		if len(s.held) != 2 {
+			t.Errorf("held %+v, want both", s.held)
+		}
+	})
+	t.Run("a failure is never about what was held", func(t *testing.T) {
+		s := dead(t)
+		s.click("[name=save]")
+		if ev := s.failed("onCaptureProfileSaveFailed", ""); ev.Action.ID != 0 {
+			t.Errorf("%+v", ev.Action)
+		}
+		s.event("onCaptureProfileSaveSuccess", parse(t, `{"screen":"editProfile"}`), safejs.Undefined())
+		s.Resume(s.held[0])
+		s.submitted(1)
+	})
+	t.Run("a screen to sign in with", func(t *testing.T) {
+		s := dead(t)
+		for _, expires := range []string{"Thu, 01 Jan 1970 00:00:00 GMT", ""} {
+			store(t, keyExpires, expires)
+			s.event("onCaptureScreenShow", parse(t, `{"screen":"editProfile"}`), safejs.Undefined())
+			s.click("[name=save]")
+		}
+		s.submitted(2)
+		store(t, keyExpires, "Fri, 31 Dec 2100 00:00:00 GMT")
+		s.event("onCaptureScreenShow", parse(t, `{"screen":"editProfile"}`), safejs.Undefined())
+		s.click("[name=save]")
+		s.submitted(2)
+	})
+	t.Run("too late to stop", func(t *testing.T) {
+		s := dead(t)
+		form := s.find("form")
+		event := construct(t, "Event", "submit", map[string]any{"cancelable": true})
+		call(t, form, "dispatchEvent", event) // not bubbling past the form's own listeners
+		ev := s.event("submit", object(t, map[string]any{"event": event, "data": construct(t, "FormData", form), "token": oldToken}), safejs.Undefined())
+		if ev != nil {
+			t.Errorf("%+v", ev)
+		}
+	})
+	t.Run("another's form", func(t *testing.T) {
+		s := dead(t)
+		s.draw(`<form><input name="q"><button>Search</button></form>`)
+		s.click("button")
+		s.submitted(1)
+	})
+}
+
 // A submit that the loader kept for long is not what a failure of now is about.
 func TestSubmittedLongAgo(t *testing.T) {
 	s := newScreens(t)
@@ -608,7 +714,7 @@ func TestSubmittedLongAgo(t *testing.T) {
 	form := s.find("form")
 	submitted := func(ago time.Duration) {
 		s.event("submit", object(t, map[string]any{
-			"form": form, "data": construct(t, "FormData", form), "token": oldToken,
+			"event": object(t, map[string]any{"target": form}), "data": construct(t, "FormData", form), "token": oldToken,
 			"at": float64(s.clock.now().Add(-ago).UnixMilli()),
 		}), safejs.Undefined())
 	}

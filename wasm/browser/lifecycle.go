@@ -16,7 +16,7 @@ const inputEvery = 5 * time.Second
 
 // watch posts what happens to the page and returns the undo of all of it.
 // Nothing here keeps the page out of the back/forward cache.
-func watch(post func(session.Event), now func() session.Instant) (func(), error) {
+func watch(post func(session.Event), now func() session.Instant, c *channel, t *turns) (func(), error) {
 	var undos []func()
 	undo := func() {
 		for _, f := range undos {
@@ -24,7 +24,14 @@ func watch(post func(session.Event), now func() session.Instant) (func(), error)
 		}
 	}
 	window, document := safejs.Global(), path("document")
-	woke := func(safejs.Value) { post(session.Woke{}) }
+	woke := func(safejs.Value) {
+		c.open()
+		post(session.Woke{})
+	}
+	aside := func(safejs.Value) {
+		c.close()
+		t.leave()
+	}
 	var lastInput session.Instant
 	input := func(safejs.Value) {
 		if at := now(); lastInput.IsZero() || at.Sub(lastInput) >= inputEvery {
@@ -39,16 +46,20 @@ func watch(post func(session.Event), now func() session.Instant) (func(), error)
 	}{
 		{document, "visibilitychange", func(safejs.Value) {
 			if text(get(document, "visibilityState")) == "visible" {
-				post(session.Woke{})
+				woke(safejs.Undefined())
 			}
 		}},
 		// Back from the back/forward cache, from a freeze, from being offline.
 		{window, "pageshow", func(event safejs.Value) {
 			if isTrue(get(event, "persisted")) {
-				post(session.Woke{})
+				woke(event)
 			}
 		}},
-		{window, "pagehide", func(safejs.Value) { post(session.Left{}) }},
+		{window, "pagehide", func(event safejs.Value) {
+			aside(event)
+			post(session.Left{})
+		}},
+		{document, "freeze", aside},
 		{document, "resume", woke},
 		{window, "online", woke},
 		{window, "storage", func(event safejs.Value) {

@@ -63,14 +63,19 @@ func happenings() []happening {
 // watched is a page that is watched.
 type watched struct {
 	*clock
-	posted []session.Event
-	undo   func()
+	posted  []session.Event
+	channel *channel
+	turns   *turns
+	left    int // how often the page left its turn
+	undo    func()
 }
 
 func newWatched(t *testing.T) *watched {
 	t.Helper()
 	w := &watched{clock: newClock()}
-	undo, err := watch(func(ev session.Event) { w.posted = append(w.posted, ev) }, w.now)
+	w.turns, w.channel = newTurns(), &channel{heard: func() {}}
+	w.turns.leave = func() { w.left++ }
+	undo, err := watch(func(ev session.Event) { w.posted = append(w.posted, ev) }, w.now, w.channel, w.turns)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +91,27 @@ func TestWatch(t *testing.T) {
 			h.fire(t)
 			if !slices.Equal(w.posted, h.want) {
 				t.Errorf("posted %#v, want %#v", w.posted, h.want)
+			}
+		})
+	}
+}
+
+// A page that is put aside leaves the channel and its turn, or it could not be
+// kept; and is back in the channel before it looks.
+func TestWatchAside(t *testing.T) {
+	for name, away := range map[string]safejs.Value{"pagehide": safejs.Global(), "freeze": path("document")} {
+		t.Run(name, func(t *testing.T) {
+			w := newWatched(t)
+			defer w.undo()
+			w.channel.open()
+			defer w.channel.close()
+			fire(t, away, "Event", name, nil)
+			if w.left != 1 || w.channel.undo != nil {
+				t.Errorf("left its turn %d times; in the channel: %t", w.left, w.channel.undo != nil)
+			}
+			fire(t, path("document"), "Event", "resume", nil)
+			if w.channel.undo == nil {
+				t.Error("did not come back to the channel")
 			}
 		})
 	}
@@ -145,7 +171,7 @@ func TestUnwatch(t *testing.T) {
 func TestWatchFails(t *testing.T) {
 	define(t, safejs.Global(), "addEventListener", map[string]any{"value": thrower(t)})
 	posted := 0
-	if _, err := watch(func(session.Event) { posted++ }, newClock().now); err == nil {
+	if _, err := watch(func(session.Event) { posted++ }, newClock().now, &channel{off: true}, newTurns()); err == nil {
 		t.Fatal("no error")
 	}
 	errs := hear(t, "error")

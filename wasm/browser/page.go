@@ -17,6 +17,8 @@ type page struct {
 	now     func() session.Instant
 	storage storage
 	forms   *forms
+	// changed tells the other tabs that storage has changed.
+	changed func()
 	// wanted is the screen that the page last asked the UI for.
 	wanted string
 	// pending is a token that the UI could not be given yet: it is still to
@@ -33,6 +35,7 @@ func registrationUI() safejs.Value { return path("janrain", "capture", "ui") }
 // Snapshot implements session.Page.
 func (p *page) Snapshot() session.Snapshot {
 	snap := p.storage.snapshot()
+	snap.Offline = isFalse(path("navigator", "onLine"))
 	if p.waits(snap) {
 		snap.Token, snap.Expires = p.pending, p.now().Add(time.Hour)
 	}
@@ -49,8 +52,12 @@ func (p *page) waits(snap session.Snapshot) bool {
 	return !p.pending.Empty()
 }
 
-// SetMark implements session.Page.
-func (p *page) SetMark(mark session.Mark) { p.storage.setMark(mark) }
+// SetMark implements session.Page. Whatever else is written to storage follows
+// in the same breath, and before the other tabs hear of this.
+func (p *page) SetMark(mark session.Mark) {
+	p.storage.setMark(mark)
+	p.changed()
+}
 
 // Adopt implements session.Page.
 func (p *page) Adopt(token session.Token) {
@@ -120,7 +127,7 @@ func (p *page) Tell(n session.Notice) {
 	if n.Limit != "" {
 		detail["kind"] = n.Limit
 	}
-	if n.ExpiresIn > 0 {
+	if n.Name == session.NoticeRenewed || n.Name == session.NoticeWarning {
 		detail["expiresIn"] = wholeSeconds(n.ExpiresIn)
 	}
 	if n.RetryIn > 0 {

@@ -31,10 +31,12 @@ func Run() error {
 		t := time.Now()
 		return session.At(t.UnixMilli(), t.Sub(begin)+1)
 	}
-	p := &page{host: host, now: now, forms: newForms(now)}
+	p := &page{host: host, now: now}
+	queue := newTurns()
 	s := &session.Session{
 		Server: &server{endpoint: text(get(options, "endpoint")), timeout: callTimeout},
 		Page:   p,
+		Turns:  queue,
 		Now:    now,
 		Policy: session.Policy{
 			Margin:      seconds(get(options, "margin")),
@@ -48,13 +50,18 @@ func Run() error {
 			_, _ = invoke(path("console"), "debug", "capture-keepalive", entry(e))
 		}
 	}
+	p.forms = newForms(now, func() bool { return s.Policy.Resubmit && s.Dead() })
+	tabs := &channel{off: isFalse(get(options, "broadcast")), heard: func() { s.Post(session.StorageChanged{}) }}
+	p.changed = tabs.tell
+	tabs.open()
+	defer tabs.close()
 	s.Post(session.Started{Seed: rand.Uint64()})
-	unwatch, err := watch(s.Post, s.Now)
+	unwatch, err := watch(s.Post, s.Now, tabs, queue)
 	if err != nil {
 		return err
 	}
 	defer unwatch()
-	detach, err := publish(host, p, s)
+	detach, err := publish(host, p, s, queue)
 	if err != nil {
 		return err
 	}
@@ -64,7 +71,7 @@ func Run() error {
 }
 
 // publish gives the loader the module's API and returns its undo.
-func publish(host safejs.Value, p *page, s *session.Session) (func(), error) {
+func publish(host safejs.Value, p *page, s *session.Session, t *turns) (func(), error) {
 	var releases []func()
 	release := func() {
 		for _, f := range releases {
@@ -90,7 +97,11 @@ func publish(host safejs.Value, p *page, s *session.Session) (func(), error) {
 		}},
 		{"stay", func([]safejs.Value) any { s.Post(session.UserActive{Stay: true}); return nil }},
 		{"end", func([]safejs.Value) any { s.Post(session.EndAsked{}); return nil }},
-		{"stop", func([]safejs.Value) any { s.Post(session.Stopped{}); return nil }},
+		{"stop", func([]safejs.Value) any {
+			t.leave()
+			s.Post(session.Stopped{})
+			return nil
+		}},
 		{"status", func([]safejs.Value) any { return status(s.Status()) }},
 		{"diagnostics", func([]safejs.Value) any { return diary(s.Diary()) }},
 	} {

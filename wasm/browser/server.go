@@ -40,7 +40,8 @@ var _ session.Server = (*server)(nil)
 
 // Do implements session.Server.
 func (s *server) Do(stop <-chan struct{}, call session.Call) session.Answer {
-	signal, release, err := s.abortSignal(stop)
+	// A sign-out goes on when the page stops us at once.
+	signal, release, err := s.abortSignal(stop, call.Kind != session.CallEnd)
 	if err != nil {
 		return session.Answer{Why: session.WhyOffline}
 	}
@@ -76,7 +77,7 @@ func (s *server) Do(stop <-chan struct{}, call session.Call) session.Answer {
 
 // Activity implements session.Server.
 func (s *server) Activity(stop <-chan struct{}) {
-	signal, release, err := s.abortSignal(stop)
+	signal, release, err := s.abortSignal(stop, true)
 	if err != nil {
 		return
 	}
@@ -84,9 +85,9 @@ func (s *server) Activity(stop <-chan struct{}) {
 	_, _ = s.fetch(signal, "POST", api.PathActivity, map[string]any{})
 }
 
-// abortSignal ends a request when its time is up or when stopped. The func
-// lets go of it.
-func (s *server) abortSignal(stop <-chan struct{}) (safejs.Value, func(), error) {
+// abortSignal ends a request when its time is up or, if stops, when stopped.
+// The func lets go of it.
+func (s *server) abortSignal(stop <-chan struct{}, stops bool) (safejs.Value, func(), error) {
 	controller, err := path("AbortController").New()
 	if err != nil {
 		return safejs.Undefined(), nil, fmt.Errorf("abort controller: %w", err)
@@ -101,7 +102,9 @@ func (s *server) abortSignal(stop <-chan struct{}) (safejs.Value, func(), error)
 	}
 	s.calls++
 	id := s.calls
-	s.underway[id] = abort
+	if stops {
+		s.underway[id] = abort
+	}
 	return get(controller, "signal"), func() {
 		timer.Stop()
 		s.mu.Lock()

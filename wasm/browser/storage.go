@@ -105,7 +105,7 @@ func parseDate(spelling string) session.Instant {
 // A mark is one line: a version, then its fields, separated by spaces.
 const (
 	markVersion = "1"
-	markFields  = 9
+	markFields  = 11
 	markNothing = "-" // an empty field
 )
 
@@ -124,7 +124,7 @@ func encodeMark(m session.Mark) string {
 	}
 	return strings.Join([]string{
 		markVersion, or(m.Fingerprint), or(m.Who), ms(m.Written), ms(m.Expires), ms(m.Idle), ms(m.Absolute),
-		strconv.FormatInt(m.Life.Milliseconds(), 10), strconv.FormatBool(m.Ending),
+		strconv.FormatInt(m.Life.Milliseconds(), 10), ms(m.NotBefore), or(string(m.Why)), strconv.FormatBool(m.Ending),
 	}, " ")
 }
 
@@ -158,9 +158,9 @@ func decodeMark(line string) session.Mark {
 	m := session.Mark{
 		Fingerprint: or(fields[1]), Who: or(fields[2]), Written: ms(fields[3]), Expires: ms(fields[4]),
 		Idle: ms(fields[5]), Absolute: ms(fields[6]), Life: time.Duration(num(fields[7])) * time.Millisecond,
-		Ending: fields[8] == "true",
+		NotBefore: ms(fields[8]), Why: session.Why(or(fields[9])), Ending: fields[10] == "true",
 	}
-	if bad {
+	if bad || m.Why != "" && m.Why.Sentence() == "" {
 		return session.Mark{}
 	}
 	return m

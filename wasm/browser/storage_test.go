@@ -157,7 +157,7 @@ func fullMark() session.Mark {
 		Fingerprint: session.NewToken("token-1").Fingerprint(), Who: session.NewToken("uuid-1").Fingerprint(),
 		Written: session.AtWall(1_700_000_000_000), Expires: session.AtWall(1_700_003_600_000),
 		Idle: session.AtWall(1_700_001_800_000), Absolute: session.AtWall(1_700_043_200_000),
-		Life: time.Hour,
+		Life: time.Hour, NotBefore: session.AtWall(1_700_000_009_000),
 	}
 }
 
@@ -170,6 +170,8 @@ func TestMarkRoundTrip(t *testing.T) {
 		fullMark(), noLimits, ending,
 		{Written: session.AtWall(1), Ending: true},
 		{Written: session.AtWall(1)},
+		{Written: session.AtWall(1), Why: session.WhyIdleLimit},
+		{NotBefore: session.AtWall(1)},
 		{Fingerprint: "f"}, {Who: "w"}, {Life: time.Millisecond},
 	} {
 		if got := decodeMark(encodeMark(mark)); got != mark {
@@ -179,27 +181,29 @@ func TestMarkRoundTrip(t *testing.T) {
 }
 
 func TestMarkGarbage(t *testing.T) {
-	const good = "1 f w 1 2 3 4 5 false"
+	const good = "1 f w 1 2 3 4 5 - - false"
 	if decodeMark(good) == (session.Mark{}) {
 		t.Fatal("the good one is none")
 	}
 	for _, line := range []string{
 		"", " ", "1", "        ", "garbage", "null", "undefined", `{"v":1}`,
-		"2 f w 1 2 3 4 5 false",      // another version
-		"1 f w 1 2 3 4 false",        // a field is missing
-		"1 f w 1 2 3 4 5 false more", // one too many
-		"1 f w 1 2 3 4 5 false ",
-		"1  f w 1 2 3 4 5 false",
-		"1 f w one 2 3 4 5 false",
-		"1 f w 1.5 2 3 4 5 false",
-		"1 f w 1e3 2 3 4 5 false",
-		"1 f w -1 2 3 4 5 false",
-		"1 f w 1 2 3 4 -5 false",
-		"1 f w 1 2 3 4 - false",
-		"1 f w 1  3 4 5 false",
-		"1 f w 9223372036854775807 2 3 4 5 false", // no Duration holds it
-		"1 f w 1 2 3 4 9223372036854775 false",
-		"1 f w 99999999999999999999 2 3 4 5 false",
+		"2 f w 1 2 3 4 5 - - false",      // another version
+		"1 f w 1 2 3 4 - - false",        // a field is missing
+		"1 f w 1 2 3 4 5 - - false more", // one too many
+		"1 f w 1 2 3 4 5 - - false ",
+		"1  f w 1 2 3 4 5 - - false",
+		"1 f w one 2 3 4 5 - - false",
+		"1 f w 1.5 2 3 4 5 - - false",
+		"1 f w 1e3 2 3 4 5 - - false",
+		"1 f w -1 2 3 4 5 - - false",
+		"1 f w 1 2 3 4 -5 - - false",
+		"1 f w 1 2 3 4 5 - because false",
+		"1 f w 1 2 3 4 5 -1 - false",
+		"1 f w 1 2 3 4 - - - false",
+		"1 f w 1  3 4 5 - - false",
+		"1 f w 9223372036854775807 2 3 4 5 - - false", // no Duration holds it
+		"1 f w 1 2 3 4 9223372036854775 - - false",
+		"1 f w 99999999999999999999 2 3 4 5 - - false",
 	} {
 		if got := decodeMark(line); got != (session.Mark{}) {
 			t.Errorf("%q: %+v, want none", line, got)

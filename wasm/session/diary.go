@@ -25,6 +25,8 @@ func describe(ev Event, from, to Phase, effects []Effect, now Instant) (Entry, b
 		e.Event = "no_token_seen"
 	case Refused:
 		e.Event, e.Why = "refused", ev.Why
+	case Submitted:
+		e.Event = "submit_held"
 	case SignedOutSeen:
 		e.Event = "sign_out_seen"
 	case StorageChanged:

@@ -46,6 +46,11 @@ type (
 		// 0 is none.
 		Hold uint64
 	}
+	// Submitted: an action of the user was held back, the token being dead.
+	Submitted struct {
+		Snapshot
+		Action Action
+	}
 	// SignedOutSeen: the UI ended its session. Gesture: a person did something
 	// just before, so it is likely that they meant to.
 	SignedOutSeen struct {
@@ -89,6 +94,7 @@ func (ScreenShown) event()    {}
 func (Left) event()           {}
 func (NoTokenSeen) event()    {}
 func (Refused) event()        {}
+func (Submitted) event()      {}
 func (SignedOutSeen) event()  {}
 func (StorageChanged) event() {}
 func (Woke) event()           {}
@@ -115,6 +121,9 @@ func With(ev Event, snap Snapshot) Event {
 		ev.Snapshot = snap
 		return ev
 	case Refused:
+		ev.Snapshot = snap
+		return ev
+	case Submitted:
 		ev.Snapshot = snap
 		return ev
 	case SignedOutSeen:
@@ -152,7 +161,7 @@ type (
 	Withdraw struct{}
 	// SetMark writes the mark; the zero Mark removes it.
 	SetMark struct{ Mark }
-	// Resume repeats an action of the user.
+	// Resume repeats an action of the user, or lets one go that was held.
 	Resume struct{ Action }
 	// Abandon gives an action up: its values stay on screen.
 	Abandon struct{ Action }

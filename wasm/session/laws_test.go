@@ -114,9 +114,19 @@ func (r *record) checkEffects(before session.State, ev session.Event, now sessio
 				return err
 			}
 		case session.SetMark:
+			found := session.Mark{}
+			if snap := reflect.ValueOf(ev).FieldByName("Snapshot"); snap.IsValid() {
+				found = snap.Interface().(session.Snapshot).Mark
+			}
+			if again := e.Mark; again != found {
+				again.Written, again.NotBefore = found.Written, found.NotBefore
+				if again == found {
+					break // the same one, with news for the other tabs
+				}
+			}
 			if e.Fingerprint == "" {
-				if e.Mark != (session.Mark{}) && !e.SignedOut() {
-					return errors.New("a mark is for a token, of a sign-out, or removed")
+				if e.Mark != (session.Mark{}) && !e.Over() && e.NotBefore.IsZero() {
+					return errors.New("a mark is for a token, of an end, or removed")
 				}
 				break
 			}
@@ -158,7 +168,7 @@ func (r *record) checkEffects(before session.State, ev session.Event, now sessio
 				return errors.New("an action is repeated at most once")
 			case e.Again:
 				return errors.New("a repetition is not repeated")
-			case !signedIn(after) || after.Token == after.Refused:
+			case (!signedIn(after) || after.Token == after.Refused) && e.Held.IsZero():
 				return errors.New("an action is repeated only with a good token")
 			}
 			r.resumed |= bit
@@ -364,6 +374,8 @@ func name(effect session.Effect) string {
 		switch {
 		case e.Ending:
 			return "mark:ending"
+		case e.Over() && e.Why != "":
+			return "mark:" + string(e.Why)
 		case e.SignedOut():
 			return "mark:ended"
 		case e.Fingerprint == "":

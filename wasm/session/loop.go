@@ -16,6 +16,15 @@ type Server interface {
 	Activity(stop <-chan struct{})
 }
 
+// Turns lets the tabs of a browser ask one after the other, so that one
+// renewal serves them all. It is a courtesy that saves calls: nothing relies
+// on it.
+type Turns interface {
+	// Take waits for this tab's turn, but never for long. What other tabs wrote
+	// in their turns can be read then.
+	Take() (release func())
+}
+
 // Page is everything else outside: storage, the Registration UI, the page's
 // own code. Its methods are called from one goroutine and must not block.
 // Nothing is returned: a page that cannot do a thing must go on without it.
@@ -44,6 +53,8 @@ type Session struct {
 	Page   Page
 	Now    func() Instant
 	Policy Policy
+	// Turns, when set, is asked before each question for a token.
+	Turns Turns
 	// Trace, when set, hears of every transition.
 	Trace func(Entry)
 
@@ -51,10 +62,18 @@ type Session struct {
 	calls sync.WaitGroup
 
 	mu     sync.Mutex
-	queue  []Event
+	queue  []posted
+	over   bool // Run has returned, or is about to
 	signal chan struct{}
 	state  State
 	log    []Entry
+}
+
+// posted is an event in the queue; handled, if set, is closed when it has been
+// handled or never will be.
+type posted struct {
+	Event
+	handled chan struct{}
 }
 
 // Entry is one line of the session's diary. It holds no secret.
@@ -69,9 +88,22 @@ type Entry struct {
 
 // Post queues an event. It never blocks and may be called from anywhere,
 // also from within an effect.
-func (s *Session) Post(ev Event) {
+func (s *Session) Post(ev Event) { s.post(posted{Event: ev}) }
+
+// postAndWait waits until the event has been handled.
+func (s *Session) postAndWait(ev Event) {
+	handled := make(chan struct{})
+	s.post(posted{ev, handled})
+	<-handled
+}
+
+func (s *Session) post(p posted) {
 	s.mu.Lock()
-	s.queue = append(s.queue, ev)
+	if s.over && p.handled != nil {
+		close(p.handled)
+		p.handled = nil
+	}
+	s.queue = append(s.queue, p)
 	signal := s.signalLocked()
 	s.mu.Unlock()
 	select {
@@ -92,8 +124,9 @@ func (s *Session) signalLocked() chan struct{} {
 func (s *Session) Run() {
 	s.stop = make(chan struct{})
 	defer s.calls.Wait()
-	defer close(s.stop)
+	defer s.end()
 	s.mu.Lock()
+	s.over = false
 	signal := s.signalLocked()
 	s.mu.Unlock()
 	// AfterFunc, because a timer's channel would bring the formatting of
@@ -102,12 +135,15 @@ func (s *Session) Run() {
 	defer timer.Stop()
 	for range signal {
 		for {
-			ev, ok := s.take()
+			p, ok := s.take()
 			if !ok {
 				break
 			}
-			s.handle(ev)
-			if _, stopped := ev.(Stopped); stopped {
+			s.handle(p.Event)
+			if p.handled != nil {
+				close(p.handled)
+			}
+			if _, stopped := p.Event.(Stopped); stopped {
 				return
 			}
 		}
@@ -115,15 +151,30 @@ func (s *Session) Run() {
 	}
 }
 
-func (s *Session) take() (Event, bool) {
+// end stops the calls under way and lets go of who waits for an event that
+// will not be handled any more.
+func (s *Session) end() {
+	close(s.stop)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	for i, p := range s.queue {
+		if p.handled != nil {
+			close(p.handled)
+			s.queue[i].handled = nil
+		}
+	}
+}
+
+func (s *Session) take() (posted, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) == 0 {
-		return nil, false
+		return posted{}, false
 	}
-	ev := s.queue[0]
+	p := s.queue[0]
 	s.queue = s.queue[1:]
-	return ev, true
+	return p, true
 }
 
 func (s *Session) sleep() time.Duration {
@@ -162,7 +213,7 @@ func (s *Session) handle(ev Event) {
 func (s *Session) run(effect Effect) {
 	switch e := effect.(type) {
 	case Ask:
-		s.calls.Go(func() { s.Post(Answered{Call: e.Call, Answer: s.Server.Do(s.stop, e.Call)}) })
+		s.calls.Go(func() { s.ask(e.Call) })
 	case ReportActivity:
 		s.calls.Go(func() { s.Server.Activity(s.stop) })
 	case Adopt:
@@ -184,6 +235,34 @@ func (s *Session) run(effect Effect) {
 	case Settle:
 		s.Page.Settle(e)
 	}
+}
+
+// ask makes a call, in its turn where that may save it: by then another tab
+// may have renewed. The turn lasts until the answer is in storage.
+func (s *Session) ask(call Call) {
+	if s.Turns != nil && call.Kind == CallToken {
+		release := s.Turns.Take()
+		defer release()
+		s.postAndWait(StorageChanged{})
+		if !s.asks(call) {
+			return
+		}
+	}
+	s.postAndWait(Answered{Call: call, Answer: s.Server.Do(s.stop, call)})
+}
+
+// asks reports whether the answer to a call is still wanted.
+func (s *Session) asks(call Call) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Call.Kind == call.Kind && s.state.Call.Seq == call.Seq
+}
+
+// Dead reports whether what is done now with the token at hand can only fail.
+func (s *Session) Dead() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Dead(s.Now())
 }
 
 // Status is where the session stands; durations are rounded down to seconds

@@ -268,6 +268,7 @@ func TestLoopReadsStorageLate(t *testing.T) {
 			t.Errorf("phase is %v: believed an old snapshot", phase)
 		}
 		page.write(session.Token{})
+		page.SetMark(session.Mark{})
 		loop.Post(session.StorageChanged{})
 		synctest.Wait()
 		if phase := loop.Status().Phase; phase != session.Ended {
@@ -466,5 +467,108 @@ func TestNothingTellsSecrets(t *testing.T) {
 		session.Settle{IDs: []uint64{1}, Token: tok(token)},
 	} {
 		check(t, reflect.TypeOf(value).String(), value)
+	}
+}
+
+// queue is session.Turns for the tabs of one browser.
+type queue chan struct{}
+
+func (q queue) Take() func() {
+	select {
+	case q <- struct{}{}:
+		return func() { <-q }
+	case <-time.After(5 * time.Second):
+		return func() {}
+	}
+}
+
+// openTabs starts tabs of one browser, whose storage holds a token that they
+// know. What it returns stops them.
+func openTabs(n int, s *service, turns session.Turns) ([]*session.Session, func()) {
+	begun := time.Now()
+	now := func() session.Instant {
+		at := time.Now()
+		return session.At(at.UnixMilli(), at.Sub(begun)+1)
+	}
+	wall := now().Wall()
+	page := &browser{now: now, post: func(session.Event) {}, store: session.Snapshot{Readable: true, Mark: session.Mark{
+		Fingerprint: tok("alice-1").Fingerprint(), Who: tok(uuidOf("alice")).Fingerprint(),
+		Written: wall, Expires: wall.Add(life), Life: life,
+	}}}
+	page.write(tok("alice-1"))
+	tabs := make([]*session.Session, n)
+	var running sync.WaitGroup
+	for i := range tabs {
+		tabs[i] = &session.Session{Server: s, Page: page, Now: now, Turns: turns}
+		tabs[i].Post(session.Started{Seed: 1})
+		running.Go(tabs[i].Run)
+	}
+	return tabs, func() {
+		for _, tab := range tabs {
+			tab.Post(session.Stopped{})
+		}
+		running.Wait()
+	}
+}
+
+// Tabs that ask in turns make one call: who had to wait finds the new token in
+// storage, or goes on by itself when the one before had no luck.
+func TestLoopAsksInTurn(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		fails, calls int
+	}{
+		{"one renews for all", 0, 1},
+		{"the first fails, the second renews for all", 1, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mint, fails := mints(), tc.fails
+				server := &service{takes: 800 * time.Millisecond, answer: func(call session.Call) session.Answer {
+					if fails > 0 {
+						fails--
+						return unreachable
+					}
+					return mint(call)
+				}}
+				turns := make(queue, 1)
+				tabs, stop := openTabs(3, server, turns)
+				<-time.After(firstDue + 10*time.Second) // all of them are due at once
+				synctest.Wait()
+				if got := len(server.calls); got != tc.calls {
+					t.Errorf("%d calls, want %d", got, tc.calls)
+				}
+				for i, tab := range tabs {
+					if st := tab.Status(); st.Phase != session.Active || st.ExpiresIn < life-time.Minute {
+						t.Errorf("tab %d: %+v", i, st)
+					}
+				}
+				stop()
+				if len(turns) != 0 {
+					t.Error("a turn is left behind")
+				}
+			})
+		})
+	}
+}
+
+// A tab that hangs in its turn holds nobody up for long, and one that is
+// stopped while it waits asks nobody.
+func TestLoopBehindOneThatHangs(t *testing.T) {
+	for _, tc := range []struct {
+		stopped time.Duration
+		calls   int
+	}{{time.Second, 0}, {10 * time.Second, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			server := &service{answer: mints()}
+			turns := make(queue, 1)
+			turns <- struct{}{}
+			_, stop := openTabs(1, server, turns)
+			<-time.After(firstDue + tc.stopped)
+			stop()
+			if got := len(server.calls); got != tc.calls {
+				t.Errorf("%d calls after %v, want %d", got, tc.stopped, tc.calls)
+			}
+		})
 	}
 }

@@ -26,6 +26,8 @@ func Next(s State, ev Event, now Instant, p Policy) (State, []Effect) {
 		x.noTokenSeen(ev)
 	case Refused:
 		x.refused(ev)
+	case Submitted:
+		x.submitted(ev)
 	case SignedOutSeen:
 		x.signedOutSeen(ev)
 	case StorageChanged:
@@ -63,12 +65,16 @@ type step struct {
 
 func (x *step) do(e Effect) { x.effects = append(x.effects, e) }
 
-func (x *step) tell(n Notice) { x.do(Tell{n}) }
+func (x *step) tell(n Notice) { x.do(Tell{Notice: n}) }
 
 // --- Beginning ---------------------------------------------------------
 
 func (x *step) started(ev Started) {
 	x.State = State{Seed: ev.Seed | 1, LocalExpires: ev.Expires, HadSession: ev.Mark.Fingerprint != ""}
+	if ev.Mark.Over() {
+		x.Past = ev.Mark.Written
+	}
+	x.heed(ev.Snapshot)
 	switch {
 	case ev.Token.Empty() && ev.Mark.Ending:
 		// The last page was left before the server heard of the sign-out.
@@ -105,13 +111,13 @@ func (x *step) takeOver(snap Snapshot, why Why) {
 	}
 	x.abandonCall()
 	x.Token, x.Absent, x.LocalExpires, x.HadSession = snap.Token, false, snap.Expires, true
-	x.AdoptedAt = Instant{}
+	x.AdoptedAt, x.Seen = Instant{}, mark.Written
 	x.Who, x.Life = mark.Who, mark.Life
 	x.Idle, x.Absolute = x.onBothClocks(mark.Idle), x.onBothClocks(mark.Absolute)
 	x.IdleLife = max(x.IdleLife, mark.Idle.Sub(mark.Written))
 	x.Expires = x.onBothClocks(mark.Expires)
 	x.Due = x.Expires.Add(x.askSlack() - x.margin())
-	x.Phase, x.Failures = Active, 0
+	x.Phase, x.Failures, x.NotBefore = Active, 0, Instant{}
 	wall := x.now.Wall()
 	if believable := !mark.Written.After(wall) && mark.Expires.Sub(wall) <= mark.Life; !believable {
 		// Written in the future, or living longer than it ever could: the
@@ -137,7 +143,7 @@ func (x *step) codeSeen(ev CodeSeen) {
 	if x.Who != "" {
 		x.giveUp(false) // what was done before was perhaps another user's
 	}
-	if ev.Mark.SignedOut() {
+	if ev.Mark.Over() {
 		x.do(SetMark{}) // that was before
 	}
 	// What storage holds is the last session's. It is neither used nor wiped.
@@ -198,7 +204,7 @@ func (x *step) onBothClocks(at Instant) Instant {
 // report tells the server of a token that is not ours, so that Capture can
 // say whose it is.
 func (x *step) report(token Token, uuid string, snap Snapshot) {
-	if snap.Token == token && snap.Mark.SignedOut() {
+	if snap.Token == token && snap.Mark.Over() {
 		x.do(SetMark{}) // that was before
 	}
 	if token != x.Token {
@@ -251,8 +257,8 @@ func (x *step) noTokenSeen(ev NoTokenSeen) {
 	switch {
 	case x.Phase == Ended || ev.Readable && !ev.Token.Empty():
 		// The person signed out, or a token has come since.
-	case x.signedOutElsewhere(ev.Snapshot):
-		x.finish(NoticeSignedOut, WhyElsewhere)
+	case x.overElsewhere(ev.Snapshot):
+		x.follow(ev.Mark)
 	case x.Phase == Active && x.Alive(x.now) && x.latest(ev.Snapshot):
 		// The UI went by its own idea of the token's end.
 		x.adopt()
@@ -274,7 +280,7 @@ func (x *step) refused(ev Refused) {
 	}
 	first := failed != x.Refused
 	unseen := ev.Why == WhyDenied && x.uiBlind(ev.Snapshot)
-	if ev.Readable && ev.Snapshot.Token.Empty() && !x.signedOutElsewhere(ev.Snapshot) {
+	if ev.Readable && ev.Snapshot.Token.Empty() && !x.overElsewhere(ev.Snapshot) {
 		x.Absent = true // the UI may have removed the dead token itself
 	} else {
 		if ev.Mark.Of(failed) && failed == ev.Snapshot.Token && !unseen {
@@ -289,7 +295,7 @@ func (x *step) refused(ev Refused) {
 		slices.ContainsFunc(x.Actions, func(a Action) bool { return a.ID == ev.Action.ID }); {
 	case ev.Action.Again:
 		// A token just renewed was refused too. Stop: the values stay on screen.
-		x.do(Abandon{ev.Action})
+		x.do(Abandon{Action: ev.Action})
 		if !known {
 			x.remember(ev.Action)
 			x.tell(Notice{Name: NoticeRenewError, Why: WhyRefusedAgain})
@@ -347,6 +353,23 @@ func (x *step) refused(ev Refused) {
 	}
 }
 
+// submitted finishes what was held back as soon as there is a good token.
+func (x *step) submitted(ev Submitted) {
+	x.reconcile(ev.Snapshot)
+	x.Actions = append(slices.Clip(x.Actions), ev.Action)
+	switch {
+	case x.Phase == Active && x.Alive(x.now):
+		x.succeed()
+	case x.Phase == Active:
+		x.ask(WhyDue, false)
+	case x.Phase == Waiting:
+		x.hurry()
+		x.repeat()
+	case !x.holds():
+		x.giveUp(x.EndedBy == "" || x.EndedBy == NoticeExpired)
+	}
+}
+
 // refuse notes that a token is dead.
 func (x *step) refuse(token Token, why Why) { x.Refused, x.RefusedWhy = token, why }
 
@@ -383,10 +406,13 @@ func (x *step) signedOutSeen(ev SignedOutSeen) {
 		}
 		return
 	}
-	if !ev.Gesture && !x.RefusedAt.IsZero() && x.now.Sub(x.RefusedAt) < logoutBound && !x.signedOutElsewhere(ev.Snapshot) {
+	if !ev.Gesture && !x.RefusedAt.IsZero() && x.now.Sub(x.RefusedAt) < logoutBound && !x.overElsewhere(ev.Snapshot) {
 		// A page that logs out on a token event: the user did not. The answer
 		// under way restores them; one that has come is given again.
 		x.Absent = true
+		if ev.Mark.Fingerprint != "" {
+			x.goOn(ev.Mark)
+		}
 		switch {
 		case x.Phase != Active || !x.Alive(x.now):
 		case x.latest(ev.Snapshot):
@@ -429,7 +455,7 @@ func (x *step) mine(snap Snapshot) bool {
 func (x *step) end(why Why, snap Snapshot, mine bool) {
 	x.Unheard = false
 	if mine {
-		x.do(SetMark{Mark{Ending: true, Written: x.now.Wall()}})
+		x.do(SetMark{Mark: Mark{Ending: true, Written: x.now.Wall()}})
 	}
 	x.send(Call{Kind: CallEnd, Why: why})
 	if mine && !snap.Token.Empty() {
@@ -441,6 +467,7 @@ func (x *step) end(why Why, snap Snapshot, mine bool) {
 
 // reconcile compares what storage holds with what we believe.
 func (x *step) reconcile(snap Snapshot) {
+	x.heed(snap)
 	if x.Phase == Ended && (!snap.Token.Empty() || snap.Mark.Fingerprint != "") {
 		// Somebody has signed in since. What was told of a sign-out does not
 		// cover the next session, and what is still to be told would end it: the
@@ -450,9 +477,12 @@ func (x *step) reconcile(snap Snapshot) {
 	if !snap.Readable || x.Phase == Ended {
 		return
 	}
+	if !snap.Token.Empty() {
+		x.MissingAt, x.Seen = Instant{}, snap.Mark.Written
+	}
 	switch {
-	case x.signedOutElsewhere(snap):
-		x.finish(NoticeSignedOut, WhyElsewhere)
+	case x.overElsewhere(snap):
+		x.follow(snap.Mark)
 	case snap.Token == x.Token && snap.Mark.Of(x.Token) && x.Who != "" && snap.Mark.Who != x.Who:
 		x.finish(NoticeIdentityChanged, WhyOtherUser) // as another tab has found out
 	case snap.Token == x.Token:
@@ -471,7 +501,7 @@ func (x *step) reconcile(snap Snapshot) {
 	case snap.Token.Empty() && !x.LocalExpires.IsZero() && x.LocalExpires.Reached(x.now):
 		x.Absent = true // the UI clears a token that it believes has expired
 	case snap.Token.Empty() && x.holds():
-		x.finish(NoticeSignedOut, WhyElsewhere)
+		x.missing(snap)
 	case snap.Token.Empty():
 	case snap.Mark.Of(snap.Token) && !snap.Mark.Ending:
 		x.takeOver(snap, WhyWake) // another tab has renewed, or signed in
@@ -487,13 +517,63 @@ func (x *step) reconcile(snap Snapshot) {
 	}
 }
 
-// signedOutElsewhere reports whether the mark says that a person signed out,
-// or that somebody else has been here since. A token that is merely gone may
-// have been cleared by the UI, or by a page's own handlers, and excuses of
-// that kind must not hide a sign-out.
-func (x *step) signedOutElsewhere(snap Snapshot) bool {
-	left := snap.Mark.SignedOut() || x.Who != "" && snap.Mark.Who != "" && snap.Mark.Who != x.Who
+// heed takes what storage says besides the token: for how long the server
+// wants to be left alone, which is for all tabs and for the next page. More
+// than it may ask for was written by another clock.
+func (x *step) heed(snap Snapshot) {
+	x.Offline = snap.Offline
+	at := x.onBothClocks(snap.Mark.NotBefore)
+	if !at.IsZero() && !at.Reached(x.now) && at.Sub(x.now) <= maxRetryAfter && at.After(x.NotBefore) {
+		x.NotBefore = at
+	}
+}
+
+// overElsewhere reports whether the mark says, since this page began, that the
+// session is over, or that somebody else has been here. A token that is merely
+// gone may have been cleared by the UI, or by a page's own handlers, and
+// excuses of that kind must not hide a sign-out.
+func (x *step) overElsewhere(snap Snapshot) bool {
+	over := snap.Mark.Over() && snap.Mark.Written != x.Past
+	left := over || x.Who != "" && snap.Mark.Who != "" && snap.Mark.Who != x.Who
 	return snap.Readable && snap.Token.Empty() && left && (x.holds() || x.Phase == Restoring)
+}
+
+// follow ends the session as it ended elsewhere, for the same reason.
+func (x *step) follow(mark Mark) {
+	if mark.Why != "" {
+		x.finish(NoticeExpired, mark.Why)
+	} else {
+		x.finish(NoticeSignedOut, WhyElsewhere)
+	}
+}
+
+// missing decides about a token that is gone while no mark says that the
+// session is over. A mark renewed since says that it goes on.
+func (x *step) missing(snap Snapshot) {
+	switch {
+	case snap.Mark.Fingerprint == "":
+		x.finish(NoticeSignedOut, WhyElsewhere)
+	case snap.Mark.Written != x.Seen:
+		x.Absent, x.MissingAt = true, Instant{}
+	case x.MissingAt.IsZero():
+		x.MissingAt = x.now
+	case x.now.Sub(x.MissingAt) >= missingGrace:
+		x.finish(NoticeSignedOut, WhyElsewhere)
+	}
+}
+
+// unsure reports whether it is still to be seen why the token is gone.
+func (x *step) unsure() bool { return !x.MissingAt.IsZero() && !x.Absent }
+
+// goOn renews a mark, which tells other tabs that the session goes on although
+// its token has gone.
+func (x *step) goOn(mark Mark) {
+	at := x.now.Wall()
+	if at == mark.Written {
+		at = at.Add(time.Millisecond)
+	}
+	mark.Written, x.Seen = at, at
+	x.do(SetMark{Mark: mark})
 }
 
 // --- Time ----------------------------------------------------------------
@@ -502,6 +582,7 @@ func (x *step) signedOutElsewhere(snap Snapshot) bool {
 func (x *step) tick(why Why) {
 	x.releaseLate()
 	switch {
+	case x.unsure():
 	case x.Call.Kind != NoCall:
 	case x.Retry.Kind != NoCall:
 		x.repeat()
@@ -589,8 +670,8 @@ func (x *step) limitTimes() []Instant {
 	return times
 }
 
-// releaseLate lets go of handlers that have waited long enough for a
-// temporary failure to pass.
+// releaseLate lets go of handlers and actions that have waited long enough
+// for a temporary failure to pass.
 func (x *step) releaseLate() {
 	var kept []Held
 	for _, h := range x.Held {
@@ -601,6 +682,16 @@ func (x *step) releaseLate() {
 		}
 	}
 	x.Held = kept
+	var waiting []Action
+	for _, a := range x.Actions {
+		if a.Held.IsZero() || x.Offline || x.now.Sub(a.Held) < guardBound {
+			waiting = append(waiting, a)
+			continue
+		}
+		x.do(Resume{Action: a})
+		x.tell(Notice{Name: NoticeRenewError, Why: WhyHeldTooLong})
+	}
+	x.Actions = waiting
 }
 
 // schedule sets WakeAt to whatever is next.
@@ -623,6 +714,14 @@ func (x *step) schedule() {
 	}
 	for _, h := range x.Held {
 		consider(h.Since.Add(guardBound))
+	}
+	for _, a := range x.Actions {
+		if !a.Held.IsZero() && !x.Offline {
+			consider(a.Held.Add(guardBound))
+		}
+	}
+	if x.unsure() {
+		next = x.MissingAt.Add(missingGrace)
 	}
 	if x.adopting() {
 		consider(x.AdoptedAt.Add(adoptGrace)) // to look again at what was excused
@@ -676,7 +775,7 @@ func (x *step) send(call Call) {
 	case call.Kind == CallToken:
 		x.Phase = Renewing
 	}
-	x.do(Ask{call})
+	x.do(Ask{Call: call})
 }
 
 // abandonCall makes the answer under way come too late.
@@ -703,6 +802,11 @@ func (x *step) answered(ev Answered) {
 			x.unopen(ev)
 			return // storage has moved on: this answer is for another time
 		}
+		if x.unsure() && call.Code.Empty() {
+			// Whatever it says, it may be for a person who has left.
+			x.wait(call, missingGrace)
+			return
+		}
 	}
 	if ev.Answer.OK {
 		x.granted(call, ev.Answer.Grant, ev.Snapshot)
@@ -728,12 +832,12 @@ func (x *step) endAnswered(call Call, ev Answered) {
 		if ev.Mark.Ending {
 			// Not over the mark of somebody who has signed in since. What stays
 			// tells tabs that look late.
-			x.do(SetMark{Mark{Written: x.now.Wall()}})
+			x.do(SetMark{Mark: Mark{Written: x.now.Wall()}})
 		}
 		return
 	}
 	x.Failures++
-	x.Retry, x.RetryAt = call, x.now.Add(x.retryWait(ev.Answer))
+	x.Retry, x.RetryAt = call, x.now.Add(x.retryWait(ev.Answer, ev.Mark))
 }
 
 func (x *step) granted(call Call, g Grant, snap Snapshot) {
@@ -755,7 +859,7 @@ func (x *step) granted(call Call, g Grant, snap Snapshot) {
 		}
 		x.Token, x.Who, x.HadSession = g.Token, who, true
 		x.plan(g, false)
-		x.do(SetMark{x.mark()})
+		x.vouch()
 		x.ask(x.RefusedWhy, true)
 		return
 	}
@@ -773,7 +877,7 @@ func (x *step) granted(call Call, g Grant, snap Snapshot) {
 	x.Refused, x.RefusedWhy = Token{}, ""
 	x.plan(g, fresh)
 	// The mark goes first: a tab that sees the token must find it vouched for.
-	x.do(SetMark{x.mark()})
+	x.vouch()
 	if fresh || snap.Readable && (snap.Expires.IsZero() || snap.Expires.Reached(x.now)) {
 		x.adopt()
 	}
@@ -807,12 +911,13 @@ func (x *step) plan(g Grant, fresh bool) {
 	}
 }
 
-func (x *step) mark() Mark {
-	wall := x.now.Wall()
-	return Mark{
-		Fingerprint: x.Token.Fingerprint(), Who: x.Who, Written: wall, Life: x.Life,
+// vouch marks the token as one of ours.
+func (x *step) vouch() {
+	x.Seen = x.now.Wall()
+	x.do(SetMark{Mark: Mark{
+		Fingerprint: x.Token.Fingerprint(), Who: x.Who, Written: x.Seen, Life: x.Life,
 		Expires: x.Expires.Wall(), Idle: x.Idle.Wall(), Absolute: x.Absolute.Wall(),
-	}
+	}})
 }
 
 // serverMargin is the margin of both halves unless the page sets its own.
@@ -845,7 +950,7 @@ func (x *step) denied(call Call, answer Answer, snap Snapshot) {
 		x.settle(RejectUnavailable)
 	case !answer.Final:
 		x.Failures++
-		d := x.retryWait(answer)
+		d := x.retryWait(answer, snap.Mark)
 		x.wait(call, d)
 		x.tell(Notice{Name: NoticeRenewError, Why: answer.Why, RetryIn: d})
 		x.settleHeld()
@@ -869,7 +974,9 @@ func (x *step) denied(call Call, answer Answer, snap Snapshot) {
 		x.send(Call{Kind: CallOpen, Why: call.Why, Token: x.Token})
 	default:
 		drop := !x.Token.Empty()
-		x.finish(NoticeExpired, x.endReason(answer.Why))
+		why := x.endReason(answer.Why)
+		x.finish(NoticeExpired, why)
+		x.do(SetMark{Mark: Mark{Written: x.now.Wall(), Why: why}}) // for the other tabs
 		if drop {
 			// Or the next page finds the remains and takes them for a session.
 			x.drop()
@@ -889,11 +996,14 @@ func (x *step) endReason(why Why) Why {
 	return why
 }
 
-// retryWait is how long to wait after the failures so far.
-func (x *step) retryWait(answer Answer) time.Duration {
+// retryWait is how long to wait after the failures so far. What the server
+// asks for is told to the other tabs and to the next page.
+func (x *step) retryWait(answer Answer, mark Mark) time.Duration {
 	d := x.spread(backoff[min(x.Failures, len(backoff))-1])
 	if after := min(answer.RetryAfter, maxRetryAfter); after > 0 {
 		x.NotBefore = x.now.Add(after)
+		mark.NotBefore = x.NotBefore.Wall()
+		x.do(SetMark{Mark: mark})
 	}
 	return max(d, floor, x.asked(x.now).Sub(x.now))
 }
@@ -1000,7 +1110,7 @@ func (x *step) adopt() {
 		return
 	}
 	x.Absent, x.AdoptedAt = false, x.now
-	x.do(Adopt{x.Token})
+	x.do(Adopt{Token: x.Token})
 }
 
 // drop ends the UI's own session.
@@ -1022,9 +1132,9 @@ func (x *step) succeed() {
 	x.Held = nil
 	for _, a := range x.Actions {
 		if x.policy.Resubmit {
-			x.do(Resume{a})
+			x.do(Resume{Action: a})
 		} else {
-			x.do(Abandon{a})
+			x.do(Abandon{Action: a})
 		}
 		x.remember(a)
 	}
@@ -1048,7 +1158,11 @@ func (x *step) giveUp(deliver bool) {
 	}
 	x.Held = nil
 	for _, a := range x.Actions {
-		x.do(Abandon{a})
+		if deliver && !a.Held.IsZero() {
+			x.do(Resume{Action: a}) // nobody has heard of it yet
+		} else {
+			x.do(Abandon{Action: a})
+		}
 	}
 	x.Actions = nil
 }
@@ -1062,14 +1176,11 @@ func (x *step) finish(name NoticeName, why Why) {
 	// a sign-out they would act on somebody's next session.
 	x.giveUp(name == NoticeExpired)
 	x.settle(RejectSignedOut)
-	if name == NoticeExpired {
-		x.do(SetMark{})
-	}
 	x.Token, x.Who, x.Refused = Token{}, "", Token{}
 	x.Expires, x.Due, x.Idle, x.Absolute = Instant{}, Instant{}, Instant{}, Instant{}
 	x.Life, x.IdleLife, x.Failures, x.NotBefore = 0, 0, 0, Instant{}
 	x.LastActivity, x.RefusedAt, x.WarnedIdle, x.WarnedAbs = Instant{}, Instant{}, false, false
-	x.HadSession, x.Absent = false, true
+	x.HadSession, x.Absent, x.MissingAt = false, true, Instant{}
 	x.Unheard, x.EndedBy = true, name
 }
 

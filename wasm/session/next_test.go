@@ -450,7 +450,8 @@ func TestNext(t *testing.T) {
 		{"a sign-out seen in storage before the UI tells of it reaches the server all the same", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
-			p.on(session.Ticked{}, "signedout:elsewhere")
+			p.on(session.Ticked{})
+			p.due(800*time.Millisecond, "signedout:elsewhere")
 			p.on(session.SignedOutSeen{Gesture: true}, "mark:ending", "end:signed_out")
 			p.yes("", "mark:ended")
 			p.on(session.SignedOutSeen{Gesture: true})
@@ -490,7 +491,7 @@ func TestNext(t *testing.T) {
 			p.active("alice-1")
 			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
 			p.writes("")
-			p.on(session.SignedOutSeen{})
+			p.on(session.SignedOutSeen{}, "mark")
 			p.on(session.Ticked{})
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
 			p.phase(session.Active)
@@ -501,7 +502,7 @@ func TestNext(t *testing.T) {
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
 			p.pass(time.Second)
 			p.writes("")
-			p.on(session.SignedOutSeen{}, "adopt(alice-2)")
+			p.on(session.SignedOutSeen{}, "mark", "adopt(alice-2)")
 			p.phase(session.Active)
 		}},
 		{"a page's own logout while another tab has renewed: the former token is not given again", func(p *page) {
@@ -511,7 +512,7 @@ func TestNext(t *testing.T) {
 			p.pass(time.Second)
 			p.otherTab("alice-3", life)
 			p.writes("")
-			p.on(session.SignedOutSeen{})
+			p.on(session.SignedOutSeen{}, "mark")
 			p.phase(session.Waiting) // for the floor, then for the server's word
 		}},
 		{"a page's own logout after a sign-out elsewhere restores nothing", func(p *page) {
@@ -561,7 +562,7 @@ func TestNext(t *testing.T) {
 		{"Retry-After is honoured, and coming back does not hurry past it", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(tooMany(90*time.Second), "renewerror:rate_limited")
+			p.no(tooMany(90*time.Second), "mark", "renewerror:rate_limited")
 			if n := p.notice(session.NoticeRenewError); n.RetryIn != 90*time.Second {
 				p.t.Errorf("retries in %v", n.RetryIn)
 			}
@@ -571,16 +572,41 @@ func TestNext(t *testing.T) {
 			p.on(refusal(1, "alice-1"))
 			p.due(time.Minute, "ask:savefailed(alice-1)")
 		}},
+		{"Retry-After holds for other tabs and for the next page", func(p *page) {
+			p.active("alice-1")
+			mark := p.store.Mark
+			mark.NotBefore = p.now.Add(2 * time.Minute).Wall()
+			p.store.Mark = mark
+			p.on(session.StorageChanged{})
+			p.on(refusal(1, "alice-1"))
+			p.phase(session.Waiting)
+			p.pass(time.Minute)
+			p.start()
+			p.phase(session.Active)
+			p.on(refusal(1, "alice-1"))
+			p.due(time.Minute, "ask:savefailed(alice-1)")
+		}},
+		{"Retry-After without a session holds for the next page, too", func(p *page) {
+			p.store.Mark = session.Mark{NotBefore: p.now.Add(time.Minute).Wall()}
+			p.start()
+			p.phase(session.Waiting)
+			p.due(time.Minute, "ask:start()")
+		}},
+		{"a Retry-After that no server can have asked for is not heeded: the clock was moved", func(p *page) {
+			p.active("alice-1")
+			p.store.Mark.NotBefore = p.now.Add(time.Hour).Wall()
+			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
+		}},
 		{"an absurd Retry-After is capped", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(tooMany(365*24*time.Hour), "renewerror:rate_limited")
+			p.no(tooMany(365*24*time.Hour), "mark", "renewerror:rate_limited")
 			p.due(15*time.Minute, "ask:due(alice-1)")
 		}},
 		{"a small Retry-After does not undercut the floor", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(tooMany(time.Second), "renewerror:rate_limited")
+			p.no(tooMany(time.Second), "mark", "renewerror:rate_limited")
 			p.retry(floor, 10*time.Second, "ask:due(alice-1)")
 		}},
 		{"offline for long, then back: soon", func(p *page) {
@@ -651,24 +677,96 @@ func TestNext(t *testing.T) {
 			p.store.Token, p.store.Expires = session.Token{}, session.Instant{} // the UI clears what it thinks dead
 			p.on(session.Ticked{})
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(noCookie, "expired:session_ended", "unmark", "drop")
+			p.no(noCookie, "expired:session_ended", "mark:session_ended", "drop")
 		}},
 		{"the cookie is gone and the token is known to be dead: the session is over", func(p *page) {
 			p.active("alice-1")
 			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7}, "ask:expired(alice-1)")
-			p.no(noCookie, "expired:session_ended", "deliver(7)", "unmark", "drop")
+			p.no(noCookie, "expired:session_ended", "deliver(7)", "mark:session_ended", "drop")
 		}},
 		{"a final no ends the session once, and the handlers hear of it", func(p *page) {
 			p.active("alice-1")
 			p.on(session.Refused{Why: session.WhySaveFailed, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}}, "ask:savefailed(alice-1)")
 			p.on(session.Wanted{ID: 1})
-			p.no(noSession, "expired:session_ended", "deliver(7)", "abandon(1)", "reject[1]:signed_out", "unmark", "drop")
+			p.no(noSession, "expired:session_ended", "deliver(7)", "abandon(1)", "reject[1]:signed_out", "mark:session_ended", "drop")
 			p.phase(session.Ended)
 			p.on(session.SignedOutSeen{}) // our own endCaptureSession
 			p.on(session.Refused{Why: session.WhyExpired, Hold: 8}, "deliver(8)")
 			p.on(session.Wanted{ID: 2}, "reject[2]:signed_out")
-			p.login("alice-9", "open(alice-9,uuid-alice)")
+			p.login("alice-9", "unmark", "open(alice-9,uuid-alice)")
 			p.yes("alice-9", "mark")
+		}},
+		{"a final no in another tab ends this page for the same reason, once", func(p *page) {
+			p.active("alice-1")
+			p.on(session.Refused{Why: session.WhySaveFailed, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}}, "ask:savefailed(alice-1)")
+			p.writes("")
+			p.store.Mark = session.Mark{Written: p.now.Wall(), Why: session.WhyIdleLimit}
+			p.on(session.StorageChanged{}, "expired:idle_limit", "deliver(7)", "abandon(1)")
+			p.on(session.StorageChanged{})
+			p.phase(session.Ended)
+		}},
+
+		// --- Actions that are held ----------------------------------------------------
+		{"what is submitted with a dead token is held, and sent after the renewal", func(p *page) {
+			p.active("alice-1")
+			p.sleep(life)
+			p.on(p.held(1), "ask:due(alice-1)")
+			p.on(p.held(2))
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "resume(1)", "resume(2)")
+		}},
+		{"what was held while another tab renewed is sent at once", func(p *page) {
+			p.active("alice-1")
+			p.sleep(life)
+			p.otherTab("alice-2", life)
+			p.on(p.held(1), "resume(1)")
+			p.phase(session.Active)
+		}},
+		{"what is held brings the next attempt forward", func(p *page) {
+			p.active("alice-1")
+			p.due(firstDue-time.Minute, "ask:due(alice-1)")
+			p.no(unreachable, "renewerror:offline")
+			p.pass(life)
+			p.on(p.held(1), "ask:due(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "resume(1)")
+		}},
+		{"what is held is let go at the bound, and the page is told", func(p *page) {
+			p.active("alice-1")
+			p.sleep(life)
+			p.on(p.held(1), "ask:due(alice-1)")
+			p.due(10*time.Second, "resume(1)", "renewerror:held_too_long")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due")
+		}},
+		{"what is held while there is no network waits for it", func(p *page) {
+			p.active("alice-1")
+			p.sleep(life)
+			p.store.Offline = true
+			p.on(p.held(1), "ask:due(alice-1)")
+			p.no(unreachable, "renewerror:offline")
+			p.pass(5 * time.Minute)
+			p.on(session.Ticked{}, "ask:due(alice-1)")
+			p.no(unreachable, "renewerror:offline")
+			p.store.Offline = false
+			p.pass(floor)
+			p.on(session.Woke{}, "resume(1)", "renewerror:held_too_long", "ask:due(alice-1)")
+		}},
+		{"what is held is let go when the session is over", func(p *page) {
+			p.active("alice-1")
+			p.sleep(life)
+			p.on(p.held(1), "ask:due(alice-1)")
+			p.no(noSession, "expired:session_ended", "resume(1)", "mark:session_ended", "drop")
+			p.on(p.held(2), "resume(2)") // nobody is here to hold it for
+		}},
+		{"what is held is never sent as another user, nor after a sign-out", func(p *page) {
+			p.active("alice-1")
+			p.sleep(life)
+			p.on(p.held(1), "ask:due(alice-1)")
+			p.login("bob-1", "abandon(1)", "open(bob-1,uuid-bob)")
+			p.yes("bob-1", "mark")
+			p.pass(life)
+			p.on(p.held(2), "ask:due(bob-1)")
+			p.writes("")
+			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "abandon(2)", "mark:ending", "end:signed_out")
+			p.on(p.held(3), "abandon(3)")
 		}},
 
 		// --- Handlers that are held ---------------------------------------------------
@@ -676,7 +774,7 @@ func TestNext(t *testing.T) {
 			p.active("alice-1")
 			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}}, "ask:expired(alice-1)")
 			p.pass(4 * time.Second)
-			p.no(tooMany(time.Minute), "renewerror:rate_limited")
+			p.no(tooMany(time.Minute), "mark", "renewerror:rate_limited")
 			p.due(6*time.Second, "deliver(7)")
 			p.due(54*time.Second, "ask:expired(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired", "resume(1)")
@@ -693,20 +791,20 @@ func TestNext(t *testing.T) {
 			p.idle = 30 * time.Minute
 			p.active("alice-1")
 			p.due(29*time.Minute+time.Second, "ask:wake(alice-1)")
-			p.no(noSession, "expired:idle_limit", "unmark", "drop")
+			p.no(noSession, "expired:idle_limit", "mark:idle_limit", "drop")
 		}},
 		{"the absolute limit passes: the server is asked and says so", func(p *page) {
 			p.idle, p.absolute = 10*time.Minute, 10*time.Minute
 			p.active("alice-1")
 			p.idle = 40 * time.Minute
 			p.due(9*time.Minute+time.Second, "ask:wake(alice-1)")
-			p.no(noSession, "expired:absolute_limit", "unmark", "drop")
+			p.no(noSession, "expired:absolute_limit", "mark:absolute_limit", "drop")
 		}},
 		{"a session that ended for no limit is no limit's", func(p *page) {
 			p.idle, p.absolute = 30*time.Minute, 12*time.Hour
 			p.active("alice-1")
 			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
-			p.no(noSession, "expired:session_ended", "reject[1]:signed_out", "unmark", "drop")
+			p.no(noSession, "expired:session_ended", "reject[1]:signed_out", "mark:session_ended", "drop")
 		}},
 		{"somebody was there in another tab: the limit has moved", func(p *page) {
 			p.idle = 30 * time.Minute
@@ -727,7 +825,7 @@ func TestNext(t *testing.T) {
 				p.t.Errorf("warning of %s in %v", n.Limit, n.ExpiresIn)
 			}
 			p.due(2*time.Minute+time.Second, "ask:wake(alice-1)")
-			p.no(noSession, "expired:idle_limit", "unmark", "drop")
+			p.no(noSession, "expired:idle_limit", "mark:idle_limit", "drop")
 		}},
 		{"a warning before the absolute limit", func(p *page) {
 			p.policy.IdleWarning = 2 * time.Minute
@@ -850,16 +948,52 @@ func TestNext(t *testing.T) {
 		{"the token is removed elsewhere: signed out here, no DELETE", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
-			p.on(session.StorageChanged{}, "signedout:elsewhere")
+			p.on(session.StorageChanged{})
+			p.due(800*time.Millisecond, "signedout:elsewhere")
 			p.phase(session.Ended)
 			p.on(session.Woke{})
 			p.on(session.Ticked{})
+		}},
+		{"another tab's own logout on a dead token is nobody's sign-out: its mark says that it goes on", func(p *page) {
+			p.active("alice-1")
+			p.writes("")
+			p.on(session.StorageChanged{})
+			p.pass(300 * time.Millisecond)
+			p.store.Mark.Written = p.now.Wall()
+			p.on(session.StorageChanged{})
+			p.on(session.Ticked{})
+			p.pass(time.Minute)
+			p.on(session.Ticked{})
+			p.otherTab("alice-2", life)
+			p.on(session.StorageChanged{})
+			p.phase(session.Active)
+		}},
+		{"a token that was missing for a moment was not removed", func(p *page) {
+			p.active("alice-1")
+			p.writes("")
+			p.on(session.StorageChanged{})
+			p.pass(500 * time.Millisecond)
+			p.writes("alice-1")
+			p.on(session.StorageChanged{})
+			p.pass(time.Minute)
+			p.writes("")
+			p.on(session.StorageChanged{})
+			p.due(800*time.Millisecond, "signedout:elsewhere")
+		}},
+		{"the end of an earlier session is no sign-out of a page that begins", func(p *page) {
+			p.store.Mark = session.Mark{Written: p.now.Wall()}
+			p.pass(time.Hour)
+			p.start("ask:start()")
+			p.on(session.StorageChanged{})
+			p.no(noCookie)
+			p.phase(session.SignedOut)
 		}},
 		{"the token is removed elsewhere while this page asks: nothing is adopted", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
 			p.writes("")
-			p.yes("alice-2", "signedout:elsewhere")
+			p.yes("alice-2")
+			p.due(800*time.Millisecond, "signedout:elsewhere")
 		}},
 		{"a sign-out elsewhere right after this page's renewal is one", func(p *page) {
 			p.active("alice-1")
@@ -903,7 +1037,8 @@ func TestNext(t *testing.T) {
 			p.store.Token, p.store.Expires = session.Token{}, session.Instant{}
 			p.on(session.Ticked{})
 			p.phase(session.Active)
-			p.due(5*time.Second, "signedout:elsewhere") // but not for ever
+			p.due(5 * time.Second) // but not for ever
+			p.due(800*time.Millisecond, "signedout:elsewhere")
 		}},
 		{"the UI's own clearing of a token it thinks expired is not a sign-out", func(p *page) {
 			p.active("alice-1")
@@ -1106,7 +1241,7 @@ func TestNext(t *testing.T) {
 			p.on(session.Wanted{ID: 1}, "settle[1]=alice-1")
 			p.pass(4 * time.Second)
 			p.on(session.Wanted{ID: 2}, "ask:due(alice-1)")
-			p.no(noSession, "expired:session_ended", "reject[2]:signed_out", "unmark", "drop")
+			p.no(noSession, "expired:session_ended", "reject[2]:signed_out", "mark:session_ended", "drop")
 		}},
 		{"stop() settles and lets go of everything", func(p *page) {
 			p.active("alice-1")

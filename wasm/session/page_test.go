@@ -199,6 +199,11 @@ func tooMany(after time.Duration) session.Answer {
 	return session.Answer{Why: session.WhyRateLimited, RetryAfter: after}
 }
 
+// held is a submit that was stopped because the token is dead.
+func (p *page) held(id uint64) session.Submitted {
+	return session.Submitted{Action: session.Action{ID: id, Screen: "editProfile", Held: p.now}}
+}
+
 // refusal is a save of the user's that met a dead token.
 func refusal(id uint64, token string) session.Refused {
 	return session.Refused{

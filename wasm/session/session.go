@@ -48,6 +48,10 @@ const (
 	foreignGrace = 3 * time.Second
 	// adoptGrace is how long the UI may take to write a token it was given.
 	adoptGrace = 5 * time.Second
+	// missingGrace is how long a token may be gone, with a mark that still
+	// vouches for it, before that is a sign-out: a page whose own code logs out
+	// on a dead token says in that time that it goes on.
+	missingGrace = 800 * time.Millisecond
 	// activityEvery spaces the reports that the user is there, at most.
 	activityEvery = time.Minute
 	// limitSlack asks after a limit, not at it.
@@ -68,7 +72,7 @@ var backoff = [...]time.Duration{
 
 // Mark is what we leave in storage beside the UI's token: proof that the
 // token is one we manage and what the server said of it; or, without a
-// fingerprint, that a person signed out at Written. It holds no secret.
+// fingerprint, that the session was over at Written. It holds no secret.
 type Mark struct {
 	// Fingerprint of the token; empty when there is none.
 	Fingerprint string
@@ -81,6 +85,10 @@ type Mark struct {
 	Absolute Instant
 	// Life is the token's whole life as first told.
 	Life time.Duration
+	// NotBefore is until when the server asked to be left alone.
+	NotBefore Instant
+	// Why the session is over; empty when a person signed out.
+	Why Why
 	// Ending: a sign-out is not yet known to have reached the server.
 	Ending bool
 }
@@ -90,14 +98,19 @@ func (m Mark) Of(token Token) bool {
 	return !token.Empty() && m.Fingerprint == token.Fingerprint()
 }
 
-// SignedOut reports whether the last we did in this browser was a sign-out.
-func (m Mark) SignedOut() bool { return m.Fingerprint == "" && !m.Written.IsZero() }
+// Over reports whether the last we saw in this browser was a session's end.
+func (m Mark) Over() bool { return m.Fingerprint == "" && !m.Written.IsZero() }
+
+// SignedOut reports whether it was a person's doing.
+func (m Mark) SignedOut() bool { return m.Over() && m.Why == "" }
 
 // Snapshot is what storage holds at one moment.
 type Snapshot struct {
 	// Readable is false where storage is denied: then absence means nothing.
 	Readable bool
-	Token    Token
+	// Offline: the browser says that there is no network.
+	Offline bool
+	Token   Token
 	// Expires is janrainCaptureToken_Expires, zero when missing or garbage.
 	Expires Instant
 	Mark    Mark
@@ -160,6 +173,9 @@ type Action struct {
 	Screen string
 	// Again: this was itself the repetition of a failed action.
 	Again bool
+	// Held is when the action was stopped before anybody heard of it, because
+	// it could only fail; zero for one that has failed.
+	Held Instant
 }
 
 // Held is a call of the page's own handlers that the guard keeps back.
@@ -192,8 +208,11 @@ type State struct {
 	Former    Token
 	AdoptedAt Instant
 	// Absent: the UI's storage is expected to hold no token, so that its
-	// absence is not somebody's sign-out.
-	Absent bool
+	// absence is not somebody's sign-out. MissingAt is when it was first missed
+	// otherwise, Seen when the mark was written that stood beside it. Past is
+	// when the session was over that this page found ended at its start.
+	Absent                bool
+	MissingAt, Seen, Past Instant
 	// HadSession: this browser has had a session of ours, so that a page
 	// without a token is probably not an anonymous visitor's.
 	HadSession bool
@@ -201,11 +220,14 @@ type State struct {
 	Call    Call // under way
 	Retry   Call // to be made at RetryAt
 	RetryAt Instant
-	// NotBefore is what the server asked us to wait for; nothing hurries it.
+	// NotBefore is what the server asked us to wait for, in any tab; nothing
+	// hurries it.
 	NotBefore Instant
-	Seq       uint64
-	LastCall  Instant
-	Failures  int
+	// Offline: there is no network, so that a held action had better wait.
+	Offline  bool
+	Seq      uint64
+	LastCall Instant
+	Failures int
 	// Restored: the one question of a page without a token has been asked.
 	Restored bool
 	// EndedBy is how the page's last session ended. Unheard: not by a sign-out
@@ -239,4 +261,11 @@ type State struct {
 // Alive reports whether the token is good for all we know.
 func (s State) Alive(now Instant) bool {
 	return !s.Token.Empty() && s.Token != s.Refused && !s.Expires.IsZero() && !s.Expires.Reached(now)
+}
+
+// Dead reports whether the token of a living session is known to have ended:
+// what is done with it can only fail until it is renewed.
+func (s State) Dead(now Instant) bool {
+	living := s.Phase == Active || s.Phase == Renewing || s.Phase == Waiting
+	return living && !s.Token.Empty() && !s.Alive(now) && (s.Token == s.Refused || !s.Expires.IsZero())
 }

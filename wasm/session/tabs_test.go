@@ -25,6 +25,7 @@ import (
 //   - No newer token is overwritten by an older one.
 //   - Nothing is written after a sign-out, until somebody signs in.
 //   - One user's token is never written into another's session.
+//   - A sign-out is told only when a person signed out.
 //   - An action is repeated at most once, in one tab.
 //   - Attempts are bounded.
 //   - If from here on the server answers yes and time passes, every tab comes to
@@ -144,9 +145,10 @@ type world struct {
 	left budget
 
 	// user is who signed in last; 0 after they signed out. last is the tab
-	// where a person did something last. gone: the server ended the session.
+	// where a person did something last. gone: the server ended the session;
+	// signedOut: a person did, at any time.
 	user, last, logins int8
-	gone               bool
+	gone, signedOut    bool
 	asked              int
 	story              *[]string
 }
@@ -260,6 +262,10 @@ func (w *world) handle(i int8, ev session.Event) error {
 			}
 			w.write(i, m)
 			w.hear(i, told{what: uiCreated, token: m})
+		case session.Tell:
+			if e.Name == session.NoticeSignedOut && w.logins == 1 && !w.signedOut {
+				return errors.New("a sign-out is told only when a person signed out")
+			}
 		case session.Drop:
 			if !w.store.Token.Empty() {
 				w.write(i, minted{})
@@ -417,7 +423,7 @@ func (w *world) do(m move) error {
 	case bob:
 		w.signIn(i, 2)
 	case signOut:
-		w.last = i
+		w.last, w.signedOut = i, true
 		w.write(i, minted{})
 		w.hear(i, told{what: uiSignedOut, login: w.logins})
 	case refuse:
@@ -425,7 +431,6 @@ func (w *world) do(m move) error {
 		t.refusedAt = w.now
 		return w.handle(i, refusal(t.action, w.store.Token.Reveal()))
 	case logout:
-		w.last = i // other tabs must take the removal for a sign-out
 		w.write(i, minted{})
 		return w.handle(i, session.SignedOutSeen{})
 	case clear:
@@ -653,6 +658,7 @@ func (w *world) key(b []byte) []byte {
 		at(m.Written)
 		at(m.Expires)
 		num(int64(m.Life))
+		text(string(m.Why))
 		flag(m.Ending)
 	}
 	for i := range w.tabs {
@@ -666,7 +672,7 @@ func (w *world) key(b []byte) []byte {
 		text(string(s.EndedBy))
 		text(string(s.RefusedWhy))
 		for _, moment := range []session.Instant{
-			s.Due, s.Expires, s.LocalExpires, s.RefusedAt, s.ForcedAt, s.AdoptedAt, s.RetryAt, s.NotBefore, s.LastCall, s.DroppedAt,
+			s.MissingAt, s.Seen, s.Past, s.Due, s.Expires, s.LocalExpires, s.RefusedAt, s.ForcedAt, s.AdoptedAt, s.RetryAt, s.NotBefore, s.LastCall, s.DroppedAt,
 			t.refusedAt, t.record.lastCall, t.record.forcedAt, t.record.openedAt,
 		} {
 			at(moment)
@@ -870,7 +876,7 @@ var stories = []struct {
 }
 
 func TestTwoTabsExhaustively(t *testing.T) {
-	if n, want := reflect.TypeFor[session.State]().NumField(), 42; n != want {
+	if n, want := reflect.TypeFor[session.State]().NumField(), 46; n != want {
 		t.Fatalf("State has %d fields, not %d: teach world.key the new one", n, want)
 	}
 	for _, kills := range []bool{false, true} {

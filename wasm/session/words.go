@@ -50,6 +50,7 @@ const (
 	WhyRateLimited    Why = "rate_limited"   // too many requests
 	WhyRefused        Why = "refused"        // the server refuses the page: configuration
 	WhyRefusedAgain   Why = "refused_again"  // a token just renewed was refused as well
+	WhyHeldTooLong    Why = "held_too_long"  // an action could not be kept waiting any longer
 
 	WhyIdleLimit     Why = "idle_limit"        // nobody was there for too long
 	WhyAbsoluteLimit Why = "absolute_limit"    // the session was long enough
@@ -105,6 +106,8 @@ func (w Why) Sentence() string {
 		return "the keepalive server refuses this page; check its settings"
 	case WhyRefusedAgain:
 		return "a token just renewed was refused as well"
+	case WhyHeldTooLong:
+		return "an action could not wait for the renewal any longer"
 	case WhyIdleLimit:
 		return "nobody was there for too long"
 	case WhyAbsoluteLimit:
