@@ -13,6 +13,7 @@ import (
 // the loader's, which is 3 KiB.
 const (
 	maxLoader = 3 * 1024   // keepalive.js, brotli
+	maxDialog = 2900       // dialog.js, brotli
 	maxModule = 620 * 1000 // the module, brotli
 	maxServer = 14 * 1000 * 1000
 )
@@ -38,6 +39,7 @@ func TestSizes(t *testing.T) {
 		most       int64
 	}{
 		{"loader, brotli", filepath.Join(dist, "keepalive.js.br"), maxLoader},
+		{"dialog, brotli", filepath.Join(dist, "dialog.js.br"), maxDialog},
 		{"module, brotli", filepath.Join(dist, made.Module.File+".br"), maxModule},
 		{"server", filepath.Join(root, filepath.FromSlash(serverPath)), maxServer},
 	} {

@@ -46,6 +46,7 @@ var sources = map[string]string{
 	"wasm/main_js.go":    "package main\n\nfunc main() { println(\"here\") }\n",
 	"server/main.go":     "package main\n\nvar version string\n\nfunc main() { print(version) }\n",
 	"web/keepalive.js":   "/*! a licence */\n// a remark\nvar small = (function () {\n  var longName = 1;\n  return longName + 1;\n})();\n",
+	"web/dialog.js":      "// a remark\nconsole.log(\"dialog\");\n",
 	"web/keepalive.d.ts": "declare var small: number;\n",
 	// What an earlier build left must go, and what git needs must stay.
 	"web/dist/keepalive.000000000000.wasm.br": "stale",
@@ -166,6 +167,14 @@ func checkDist(t *testing.T, dist map[string][]byte) {
 
 	if got, want := string(dist["keepalive.js"]), "/*! a licence */var small=(function(){var a=1;return a+1})();\n"; got != want {
 		t.Errorf("keepalive.js is %q, want %q", got, want)
+	}
+	if got, want := string(dist["dialog.js"]), "console.log(\"dialog\");\n"; got != want {
+		t.Errorf("dialog.js is %q, want %q", got, want)
+	}
+	for _, name := range []string{"keepalive.js", "dialog.js", "wasm_exec.js", "keepalive.d.ts"} {
+		if _, there := told.Files[name]; !there {
+			t.Errorf("the manifest does not name %s", name)
+		}
 	}
 	shipped, err := os.ReadFile(filepath.Join(goRoot(t), "lib", "wasm", "wasm_exec.js"))
 	if err != nil {

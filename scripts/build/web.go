@@ -46,7 +46,7 @@ type asset struct {
 
 // fileNames are the files served at names that never change, next to
 // manifest.json.
-var fileNames = []string{"keepalive.js", "wasm_exec.js", "keepalive.d.ts"}
+var fileNames = []string{"keepalive.js", "dialog.js", "wasm_exec.js", "keepalive.d.ts"}
 
 // buildWeb writes web/dist of the module in root, and removes from it whatever
 // it did not write.
@@ -63,8 +63,10 @@ func buildWeb(ctx context.Context, root, version string, brotli *cache) (manifes
 	if contents["wasm_exec.js"], err = gotool.Runtime(ctx, root); err != nil {
 		return manifest{}, err
 	}
-	if contents["keepalive.js"], err = minify(filepath.Join(root, "web", "keepalive.js")); err != nil {
-		return manifest{}, err
+	for _, name := range []string{"keepalive.js", "dialog.js"} {
+		if contents[name], err = minify(filepath.Join(root, "web", name)); err != nil {
+			return manifest{}, err
+		}
 	}
 	if contents["keepalive.d.ts"], err = os.ReadFile(filepath.Join(root, "web", "keepalive.d.ts")); err != nil {
 		return manifest{}, err

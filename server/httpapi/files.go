@@ -29,7 +29,7 @@ const (
 )
 
 // stableFiles are there at names that never change.
-var stableFiles = []string{api.FileLoader, api.FileRuntime, api.FileTypes, api.FileManifest}
+var stableFiles = []string{api.FileLoader, "dialog.js", api.FileRuntime, api.FileTypes, api.FileManifest}
 
 // contentTypes by extension. Nothing else is served, so the table of the
 // machine the server runs on has no say.

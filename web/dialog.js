@@ -1,0 +1,329 @@
+// capture-keepalive: the ready-made warning before the idle or the absolute
+// limit, for pages that do not want to write one. It uses nothing but the
+// public API, and any page could do the same. Texts, parts and colours:
+// keepalive.d.ts.
+(() => {
+  "use strict";
+  const api = window.captureKeepalive;
+  if (!api) throw new Error("dialog.js: include keepalive.js before it");
+  if (api.__dialog || !("adoptedStyleSheets" in document)) return; // included twice; too old a browser
+  api.__dialog = true;
+
+  const TEXTS = {
+    __proto__: null,
+    lang: "en",
+    idleTitle: "Are you still there?",
+    idleText: "You have not used this page for a while. To protect your account, you will soon be signed out.",
+    absoluteTitle: "Your session is about to end",
+    absoluteText: "To protect your account, everyone has to sign in again after a time. Please save your work.",
+    endedTitle: "You have been signed out",
+    endedText: "Please sign in again to go on.",
+    checking: "Checking your session…",
+    stay: "Stay signed in",
+    signOut: "Sign out",
+    close: "Close",
+  };
+  const STYLE = `
+:host { all: initial; display: contents }
+dialog {
+  --accent: var(--keepalive-accent, #1d4ed8);
+  --on-accent: var(--keepalive-on-accent, #fff);
+  --surface: var(--keepalive-surface, #fff);
+  --ink: var(--keepalive-ink, #18202f);
+  --track: var(--keepalive-track, #e3e8f1);
+  box-sizing: border-box;
+  width: 27rem;
+  max-width: calc(100vw - 2rem);
+  max-height: calc(100vh - 2rem);
+  padding: 2rem;
+  overflow: auto;
+  border: 1px solid var(--track);
+  border-radius: 1rem;
+  outline: 0;
+  background: var(--surface);
+  color: var(--ink);
+  font: 1rem/1.5 var(--keepalive-font, system-ui, sans-serif);
+  text-align: center;
+  box-shadow: 0 1.5rem 4rem -1rem #0006;
+}
+::backdrop { background: #0c1222a6 }
+#time {
+  display: grid;
+  place-items: center;
+  box-sizing: border-box;
+  width: 7rem;
+  height: 7rem;
+  margin: 0 auto 1.25rem;
+  border-radius: 50%;
+  background: radial-gradient(closest-side, var(--surface) 88%, #0000 90%), conic-gradient(var(--accent) var(--left), var(--track) 0);
+  font-size: 1.5rem;
+  font-weight: 600;
+  font-variant-numeric: tabular-nums;
+}
+#time.words { width: auto; height: auto; background: none; font-size: 1rem }
+#title { margin: 0 0 .5rem; font-size: 1.375rem; line-height: 1.25; text-wrap: balance }
+#text { margin: 0 0 1.75rem; text-wrap: pretty }
+#status { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
+#actions { display: flex; flex-wrap: wrap; gap: .75rem }
+button {
+  flex: 1 1 9rem;
+  min-height: max(3rem, 44px);
+  padding: .5rem 1rem;
+  border: 1px solid var(--accent);
+  border-radius: .625rem;
+  background: none;
+  color: inherit;
+  font: inherit;
+  font-weight: 600;
+  cursor: pointer;
+}
+#signout { border-color: currentColor }
+#stay, #close { background: var(--accent); color: var(--on-accent) }
+button:hover { text-decoration: underline }
+button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
+[hidden] { display: none !important }
+@media (prefers-color-scheme: dark) {
+  dialog {
+    --accent: var(--keepalive-accent, #9dbbff);
+    --on-accent: var(--keepalive-on-accent, #0d1a38);
+    --surface: var(--keepalive-surface, #182033);
+    --ink: var(--keepalive-ink, #e9edf6);
+    --track: var(--keepalive-track, #35405a);
+  }
+}
+@media (forced-colors: active), (max-height: 30rem) {
+  dialog { padding: 1rem 1.5rem 1.5rem }
+  #time { width: auto; height: auto; margin: 0 0 .5rem; background: none }
+}
+@media (prefers-reduced-motion: no-preference) {
+  dialog { animation: rise .2s ease-out }
+  @keyframes rise { from { opacity: 0; transform: translateY(.75rem) } }
+}`;
+  // Seconds left that are spoken. A timer that speaks every second cannot be
+  // listened to.
+  const SPOKEN = [600, 300, 120, 60, 30, 10, 0];
+  // The key that tells the other tabs. It is removed at once: the event is the
+  // message. A BroadcastChannel could cost the page the back/forward cache.
+  const STAYED = "captureKeepaliveStayed";
+
+  // What was warned of and not answered yet: a kind, when it ends by both
+  // clocks, and the seconds of the warning. One clock stops while a laptop
+  // sleeps, the other can be set.
+  const ends = new Map();
+  let ui = null; // the dialog, while it is open
+  let shown = ""; // the kind it is about, or "ended"
+  let texts = TEXTS;
+  let whole = 1; // seconds that make the ring full
+  let spoken = 0;
+  let timer = 0;
+
+  const clocks = (seconds) => [performance.now(), Date.now()].map((now) => now + seconds * 1000);
+  const left = (kind) => {
+    const now = clocks(0);
+    return Math.max(0, Math.min(...ends.get(kind).at.map((end, i) => end - now[i])) / 1000);
+  };
+  // heed takes the module's word, which has it from the server. More time than
+  // was warned of means that somebody used another tab, or signed in again.
+  const heed = (kind) => {
+    const told = api.status()[kind + "ExpiresIn"];
+    const end = ends.get(kind);
+    if (!told || Math.abs(told - left(kind)) < 3) return;
+    if (told > end.warned) ends.delete(kind);
+    else end.at = clocks(told);
+  };
+
+  // translated reads the page's texts each time, since a page may change its
+  // language.
+  const translated = () => {
+    const result = { ...TEXTS };
+    for (const [key, text] of Object.entries(window.captureKeepaliveDialog || {})) {
+      if (key in TEXTS && text && typeof text === "string" && (key !== "lang" || isLanguage(text))) result[key] = text;
+      else console.warn(`captureKeepaliveDialog: "${key}" must be one of ${Object.keys(TEXTS)}, with a text, or a language tag for lang`);
+    }
+    return result;
+  };
+  const isLanguage = (tag) => {
+    try {
+      return Intl.getCanonicalLocales(tag);
+    } catch {} // as it says of a malformed one
+  };
+  const inWords = (seconds) => {
+    const [value, unit] = seconds > 90 ? [Math.round(seconds / 60), "minute"] : [seconds, "second"];
+    return value.toLocaleString(texts.lang, { style: "unit", unit, unitDisplay: "long" });
+  };
+
+  const open = () => {
+    const undo = new AbortController();
+    const host = document.createElement("capture-keepalive-dialog");
+    const root = host.attachShadow({ mode: "open" });
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    root.adoptedStyleSheets = [sheet];
+    ui = { host, undo };
+    const add = (tag, id, parent, role) => {
+      const element = document.createElement(tag);
+      element.id = id;
+      element.part = id;
+      if (role) element.setAttribute("role", role);
+      parent.append(element);
+      ui[id] = element;
+      return element;
+    };
+    const dialog = add("dialog", "dialog", root, "alertdialog");
+    dialog.tabIndex = -1;
+    dialog.setAttribute("aria-labelledby", "title");
+    dialog.setAttribute("aria-describedby", "text status");
+    add("div", "time", dialog, "timer");
+    add("h2", "title", dialog);
+    add("p", "text", dialog);
+    add("p", "status", dialog, "status");
+    const actions = add("div", "actions", dialog);
+    for (const [id, act] of [["signout", signOut], ["close", done], ["stay", stay]]) {
+      const button = add("button", id, actions);
+      button.type = "button";
+      button.onclick = act;
+    }
+    // A phone's way back. A browser may close the dialog whatever we say.
+    dialog.oncancel = dialog.onclose = (event) => {
+      event.preventDefault();
+      if (ui?.dialog === dialog) answer();
+    };
+    const listen = (target, type, fn) => target.addEventListener(type, fn, { capture: true, signal: undo.signal });
+    // The answer is a button. A Tab on the way to "Sign out" is none, and must
+    // not move the limit; nor are keys here for the page's own shortcuts. Keys
+    // go to body while Tab is between the last button and the first.
+    for (const type of ["keydown", "pointerdown", "touchstart", "wheel"]) {
+      listen(window, type, (event) => {
+        if (![host, document.body].includes(event.target)) return;
+        event.stopPropagation();
+        // Left to the browser, one Escape may close a modal of the page's too:
+        // Chromium takes those opened without a gesture for one.
+        if (event.key === "Escape") {
+          event.preventDefault();
+          if (!event.repeat) answer();
+        }
+      });
+    }
+    listen(window, "storage", ({ key, newValue }) => key === STAYED && newValue && api.stay());
+    listen(window, "pageshow", look);
+    listen(document, "visibilitychange", look);
+    // Beside body: what a page hides or makes inert there is no matter.
+    document.documentElement.append(host);
+  };
+  const shut = () => {
+    if (!ui) return;
+    const { dialog, host, undo } = ui;
+    ui = null;
+    shown = "";
+    clearTimeout(timer);
+    undo.abort();
+    dialog.close(); // gives the focus back
+    host.remove();
+  };
+
+  const show = (kind) => {
+    texts = translated();
+    if (!ui) open();
+    const idle = kind === "idle";
+    shown = kind;
+    ui.host.lang = texts.lang;
+    for (const id of ["stay", "close"]) ui[id].textContent = texts[id];
+    ui.signout.textContent = texts.signOut;
+    ui.title.textContent = texts[kind + "Title"];
+    ui.text.textContent = texts[kind + "Text"];
+    ui.stay.hidden = !idle;
+    ui.close.hidden = idle;
+    ui.time.hidden = ui.signout.hidden = kind === "ended";
+    if (kind !== "ended") {
+      whole = spoken = Math.ceil(left(kind));
+      count();
+      ui.status.textContent = inWords(whole);
+    }
+    // What an open dialog has come to say instead, nobody would hear.
+    if (ui.dialog.open) ui.status.textContent = ui.title.textContent + " " + ui.text.textContent;
+    else ui.dialog.showModal();
+    // The absolute limit comes to people who are typing: their next space or
+    // Enter must not close what they have not read.
+    (idle ? ui.stay : ui.dialog).focus();
+  };
+  const count = () => {
+    const seconds = Math.ceil(left(shown));
+    const checking = !seconds;
+    ui.time.classList.toggle("words", checking);
+    ui.time.style.setProperty("--left", Math.min(100, (seconds / whole) * 100) + "%");
+    ui.time.textContent = checking ? texts.checking : new Date(seconds * 1000).toISOString().slice(seconds < 3600 ? 14 : 11, 19);
+    const due = SPOKEN.filter((at) => seconds <= at).pop();
+    if (due < spoken) {
+      spoken = due;
+      ui.status.textContent = checking ? texts.checking : inWords(seconds);
+    }
+  };
+
+  // update shows what there is to show: the limit that comes first. On a tie
+  // that is the absolute one, as to stay would not help.
+  const update = () => {
+    const off = api.status().phase === "off"; // the page has stopped us
+    if (off) ends.clear();
+    [...ends.keys()].forEach(heed);
+    const [first] = ["absolute", "idle"].filter((kind) => ends.has(kind)).sort((a, b) => Math.round(left(a) - left(b)));
+    if (!first && (off || shown !== "ended")) return shut();
+    if (first === shown) count();
+    else if (first) show(first);
+    clearTimeout(timer);
+    const second = (first && left(first) % 1) || 1;
+    if (!document.hidden) timer = setTimeout(update, second * 1000 + 20);
+  };
+  // look asks the server: the person may have come from another tab.
+  const look = () => {
+    update();
+    if (ui && !document.hidden) api.renew().then(update, update);
+  };
+
+  const done = () => {
+    ends.delete(shown);
+    shown = "";
+    update();
+  };
+  const stay = () => {
+    ends.delete("idle");
+    api.stay();
+    try {
+      localStorage.setItem(STAYED, 1);
+      localStorage.removeItem(STAYED);
+    } catch {} // denied: the other tabs ask the server when they are looked at
+    update();
+  };
+  const signOut = () => {
+    over();
+    api.end();
+  };
+  const over = () => {
+    ends.clear();
+    shut();
+  };
+  // Whoever presses Escape is there.
+  const answer = () => (shown === "idle" ? stay() : done());
+
+  api.on("warning", ({ kind, expiresIn }) => {
+    ends.set(kind, { at: clocks(expiresIn), warned: expiresIn });
+    update();
+  });
+  api.on("stayed", () => {
+    ends.delete("idle");
+    update();
+  });
+  api.on("renewed", () => {
+    if (shown === "ended") shut(); // somebody has signed in again
+    update();
+  });
+  api.on("expired", () => {
+    ends.clear();
+    // Whoever comes back to the page learns why it asks them to sign in.
+    if (!ui) return;
+    show("ended");
+    update();
+  });
+  api.on("signedout", over);
+  api.on("identitychanged", over);
+  translated(); // says what is wrong with the page's texts when the page is written
+})();
