@@ -25,7 +25,7 @@ import (
 const (
 	// life is long enough for the 8 s that the module keeps between attempts.
 	life = 10 * time.Second
-	soon = 8 * time.Second // what needs no waiting, on a busy machine
+	soon = 15 * time.Second // what needs no waiting, on a busy machine
 )
 
 // demo is a running demo.

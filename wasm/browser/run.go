@@ -16,6 +16,10 @@ import (
 // hostName is where the loader leaves what the module needs of it.
 const hostName = "__captureKeepalive"
 
+// lastTimeout is more than the millisecond to which the runtime keeps a timeout
+// it has set already.
+const lastTimeout = 2 * time.Millisecond
+
 var errNoHost = errors.New("the loader is not here: include keepalive.js, which starts the module")
 
 // Run is the module: it reads the loader's options, publishes the API to the
@@ -25,6 +29,10 @@ func Run() error {
 	if !callable(host, "attach") {
 		return errNoHost
 	}
+	// The browser would call a program that is no more, and throw, should its
+	// runtime leave a timeout behind. It clears one only when it fires, so that
+	// the last thing done here is to wait for a short one.
+	defer time.Sleep(lastTimeout)
 	options := get(host, "options")
 	begin := time.Now()
 	now := func() session.Instant {

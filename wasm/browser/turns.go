@@ -30,7 +30,7 @@ const (
 // (plain http, old Safari) tabs are spread instead, so that most find what the
 // first has written.
 type turns struct {
-	// leave ends this tab's turn, or its waiting for one.
+	// leave ends this tab's turn, or its waiting for one. It does not block.
 	leave func()
 }
 
@@ -51,7 +51,7 @@ func (t *turns) Take() func() {
 	t.leave = pass
 	limit := time.AfterFunc(turnLimit, pass)
 	begun := time.Now()
-	turn := make(chan struct{}, 2)
+	turn, over := make(chan struct{}, 2), make(chan struct{})
 	granted, release, err := Handle("turn", func([]safejs.Value) any {
 		limit.Stop()
 		// The lock is held until what is returned here is settled.
@@ -72,11 +72,15 @@ func (t *turns) Take() func() {
 			_, _ = await(request)
 		}
 		release()
+		close(over)
 		turn <- struct{}{}
 	}()
 	<-turn
 	if time.Since(begun) > atOnce {
 		time.Sleep(storageLag)
 	}
-	return pass
+	return func() {
+		pass()
+		<-over // or the browser would tell a program that has ended by then
+	}
 }

@@ -31,6 +31,8 @@ func describe(ev Event, from, to Phase, effects []Effect, now Instant) (Entry, b
 		e.Event = "sign_out_seen"
 	case StorageChanged:
 		e.Event, worth = "storage_changed", false
+	case TurnCame:
+		e.Event, worth = "turn_came", false
 	case Woke:
 		e.Event, worth = "woke", false
 	case Ticked:

@@ -61,6 +61,11 @@ type (
 	}
 	// StorageChanged: another tab wrote to storage.
 	StorageChanged struct{ Snapshot }
+	// TurnCame: the call Seq has its turn among the tabs, and is about to be made.
+	TurnCame struct {
+		Snapshot
+		Seq uint64
+	}
 	// Woke: the page became visible, came back from a cache or from sleep, or
 	// the network returned.
 	Woke struct{ Snapshot }
@@ -97,6 +102,7 @@ func (Refused) event()        {}
 func (Submitted) event()      {}
 func (SignedOutSeen) event()  {}
 func (StorageChanged) event() {}
+func (TurnCame) event()       {}
 func (Woke) event()           {}
 func (Ticked) event()         {}
 func (Answered) event()       {}
@@ -130,6 +136,9 @@ func With(ev Event, snap Snapshot) Event {
 		ev.Snapshot = snap
 		return ev
 	case StorageChanged:
+		ev.Snapshot = snap
+		return ev
+	case TurnCame:
 		ev.Snapshot = snap
 		return ev
 	case Woke:

@@ -243,7 +243,7 @@ func (s *Session) ask(call Call) {
 	if s.Turns != nil && call.Kind == CallToken {
 		release := s.Turns.Take()
 		defer release()
-		s.postAndWait(StorageChanged{})
+		s.postAndWait(TurnCame{Seq: call.Seq})
 		if !s.asks(call) {
 			return
 		}

@@ -32,6 +32,8 @@ func Next(s State, ev Event, now Instant, p Policy) (State, []Effect) {
 		x.signedOutSeen(ev)
 	case StorageChanged:
 		x.reconcile(ev.Snapshot)
+	case TurnCame:
+		x.turnCame(ev)
 	case Woke:
 		x.reconcile(ev.Snapshot)
 		x.cameBack()
@@ -118,6 +120,7 @@ func (x *step) takeOver(snap Snapshot, why Why) {
 	x.Expires = x.onBothClocks(mark.Expires)
 	x.Due = x.Expires.Add(x.askSlack() - x.margin())
 	x.Phase, x.Failures, x.NotBefore = Active, 0, Instant{}
+	x.heed(snap)
 	wall := x.now.Wall()
 	if believable := !mark.Written.After(wall) && mark.Expires.Sub(wall) <= mark.Life; !believable {
 		// Written in the future, or living longer than it ever could: the
@@ -521,10 +524,24 @@ func (x *step) reconcile(snap Snapshot) {
 // wants to be left alone, which is for all tabs and for the next page. More
 // than it may ask for was written by another clock.
 func (x *step) heed(snap Snapshot) {
+	if x.Offline && !snap.Offline {
+		x.holdAnew()
+	}
 	x.Offline = snap.Offline
 	at := x.onBothClocks(snap.Mark.NotBefore)
 	if !at.IsZero() && !at.Reached(x.now) && at.Sub(x.now) <= maxRetryAfter && at.After(x.NotBefore) {
 		x.NotBefore = at
+	}
+}
+
+// holdAnew gives actions that were held without a network the whole time to
+// be finished with one.
+func (x *step) holdAnew() {
+	x.Actions = slices.Clone(x.Actions)
+	for i := range x.Actions {
+		if !x.Actions[i].Held.IsZero() {
+			x.Actions[i].Held = x.now
+		}
 	}
 }
 
@@ -745,6 +762,22 @@ func (x *step) ask(why Why, first bool) {
 		return
 	}
 	x.send(call)
+}
+
+// turnCame looks whether a call that waited for its turn is still to be made.
+// It is not if the one before has renewed, or heard that the server wants to be
+// left alone.
+func (x *step) turnCame(ev TurnCame) {
+	x.reconcile(ev.Snapshot)
+	if x.Call.Kind == NoCall || x.Call.Seq != ev.Seq {
+		return
+	}
+	if at := x.asked(x.now); at.After(x.now) {
+		call := x.Call
+		x.Call = Call{}
+		x.wait(call, at.Sub(x.now))
+		x.settleHeld()
+	}
 }
 
 func (x *step) tokenCall(why Why) Call {

@@ -586,6 +586,27 @@ func TestNext(t *testing.T) {
 			p.on(refusal(1, "alice-1"))
 			p.due(time.Minute, "ask:savefailed(alice-1)")
 		}},
+		{"Retry-After that came to the tab before this one's turn", func(p *page) {
+			p.active("alice-1")
+			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
+			seq := p.state.Call.Seq
+			p.on(session.TurnCame{Seq: seq + 1})
+			p.phase(session.Renewing)
+			p.store.Mark.NotBefore = p.now.Add(time.Minute).Wall()
+			p.on(session.TurnCame{Seq: seq}, "settle[1]=alice-1")
+			p.phase(session.Waiting)
+			p.due(time.Minute, "ask:request(alice-1)")
+			p.on(session.TurnCame{Seq: p.state.Call.Seq})
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:request")
+		}},
+		{"Retry-After holds for the next page that finds its token due", func(p *page) {
+			p.active("alice-1")
+			p.pass(life - time.Minute)
+			p.store.Mark.NotBefore = p.now.Add(30 * time.Second).Wall()
+			p.start()
+			p.phase(session.Waiting)
+			p.due(30*time.Second, "ask:start(alice-1)")
+		}},
 		{"Retry-After without a session holds for the next page, too", func(p *page) {
 			p.store.Mark = session.Mark{NotBefore: p.now.Add(time.Minute).Wall()}
 			p.start()
@@ -747,7 +768,8 @@ func TestNext(t *testing.T) {
 			p.no(unreachable, "renewerror:offline")
 			p.store.Offline = false
 			p.pass(floor)
-			p.on(session.Woke{}, "resume(1)", "renewerror:held_too_long", "ask:due(alice-1)")
+			p.on(session.Woke{}, "ask:due(alice-1)")
+			p.due(10*time.Second, "resume(1)", "renewerror:held_too_long")
 		}},
 		{"what is held is let go when the session is over", func(p *page) {
 			p.active("alice-1")

@@ -1,0 +1,218 @@
+package journeys
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+)
+
+// openTabs signs in and opens n tabs in all.
+func openTabs(t *testing.T, b *browsertest.Browser, url string, n int) []*browsertest.Page {
+	t.Helper()
+	first := visit(t, b, url)
+	signIn(t, first)
+	tabs := []*browsertest.Page{first}
+	for range n - 1 {
+		tab := visit(t, b, url)
+		waitSignedIn(t, tab)
+		tabs = append(tabs, tab)
+	}
+	return tabs
+}
+
+// noLocks fails the test if one of ours is held or waited for.
+func noLocks(t *testing.T, p *browsertest.Page) {
+	t.Helper()
+	p.WaitFor(t, `navigator.locks.query().then(q => q.held.concat(q.pending).length === 0)`, soon)
+}
+
+// renewInTurn opens three visible tabs with a server that takes 800 ms: each
+// round of renewal is one request, whose token all tabs have within 2 s.
+func renewInTurn(t *testing.T, b *browsertest.Browser, rounds int) {
+	t.Helper()
+	w := outside(t, startDemo(t))
+	w.turns(slow(800 * time.Millisecond))
+	tabs := openTabs(t, b, w.URL, 3)
+	before, last := w.asked(), token(t, tabs[0])
+	for round := range rounds {
+		first := tabs[round%len(tabs)]
+		first.WaitFor(t, fmt.Sprintf(`localStorage.janrainCaptureToken !== %q`, last), 2*life)
+		last = token(t, first)
+		for _, tab := range tabs {
+			tab.WaitFor(t, fmt.Sprintf(`captureKeepalive.token().then(t => t === %q)`, last), 2*time.Second)
+		}
+	}
+	if got := w.asked() - before; got != rounds {
+		t.Errorf("%d requests in %d rounds of three tabs", got, rounds)
+	}
+	for i, tab := range tabs {
+		if got := without(heard(t, tab), "renewed:due"); len(got) > 0 {
+			t.Errorf("tab %d also heard %v", i, got)
+		}
+	}
+	w.turns(nil)
+	noLocks(t, tabs[0])
+}
+
+// The bar, and not beside other journeys: who measures wants to be alone.
+func TestThreeTabsTwentyRounds(t *testing.T) {
+	renewInTurn(t, browsertest.Chromium(t), 20)
+}
+
+// A tab that is frozen while it renews holds nobody up for long, and finds the
+// new token when it comes back.
+func TestFrozenInItsTurn(t *testing.T) {
+	t.Parallel()
+	w := outside(t, startDemo(t))
+	b := browsertest.ChromiumAsShipped(t)
+	tabs := openTabs(t, b, w.URL, 2)
+	asked := make(chan struct{}, 8)
+	w.turns(func(rw http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		slow(2*time.Second)(rw, r)
+	})
+	last := token(t, tabs[0])
+	<-asked // one of them has its turn
+	var frozen, other *browsertest.Page
+	for i, tab := range tabs {
+		var holds bool
+		if tab.Eval(t, `performance.getEntriesByType("resource").length, captureKeepalive.status().phase === "renewing" &&
+			captureKeepalive.diagnostics().some(d => d.effects?.includes("ask:due"))`, &holds); holds && frozen == nil {
+			frozen, other = tab, tabs[1-i]
+		}
+	}
+	if frozen == nil {
+		t.Fatal("no tab renews")
+	}
+	frozen.Freeze(t)
+	other.WaitFor(t, fmt.Sprintf(`localStorage.janrainCaptureToken !== %q && captureKeepalive.status().phase === "active"`, last), 12*time.Second)
+	w.turns(nil)
+	frozen.Unfreeze(t)
+	frozen.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+	for _, tab := range tabs {
+		if got := without(heard(t, tab), "renewed:"); len(got) > 0 {
+			t.Errorf("heard %v", got)
+		}
+	}
+	noLocks(t, other)
+}
+
+// A sign-out in one tab reaches all of them within a second.
+func TestSignOutReachesAllTabs(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "-life", "10m")
+	for _, options := range []string{`{}`, `{"broadcast":false}`} {
+		tabs := openTabs(t, browsertest.Chromium(t), d.URL+`/?options=`+options, 3)
+		for _, tab := range tabs {
+			tab.Eval(t, `captureKeepalive.on("signedout", e => window.signedOutAt = e.at), 1`, nil)
+		}
+		tabs[0].Eval(t, `document.querySelector("#btn-signout").addEventListener("click", () => window.clickedAt = Date.now(), true), 1`, nil)
+		tabs[0].Click(t, "#btn-signout")
+		var clicked int64
+		tabs[0].Eval(t, `clickedAt`, &clicked)
+		for i, tab := range tabs {
+			tab.WaitFor(t, `heard.some(e => e.startsWith("signedout:"))`, soon)
+			var at int64
+			if tab.Eval(t, `signedOutAt`, &at); at-clicked > 1000 {
+				t.Errorf("%s: tab %d heard of it after %d ms", options, i, at-clicked)
+			}
+		}
+	}
+}
+
+// A final no of the server ends the session in every tab, once, and for one
+// reason.
+func TestEndInAllTabs(t *testing.T) {
+	t.Parallel()
+	store := t.TempDir() + "/sessions.db"
+	d := startDemo(t, "-store", store)
+	tabs := openTabs(t, browsertest.Chromium(t), d.URL, 3)
+	d.kill(t)
+	if err := os.Remove(store); err != nil {
+		t.Fatal(err)
+	}
+	startDemo(t, "-store", store, "-listen", "localhost:"+d.port()) // the same keys, and no sessions
+	for i, tab := range tabs {
+		tab.WaitFor(t, `heard.some(e => e.startsWith("expired:"))`, 4*life)
+		tab.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
+		got := slices.DeleteFunc(heard(t, tab), func(e string) bool { return e == "renewerror:offline" })
+		if !slices.Equal(got, []string{"expired:session_ended"}) {
+			t.Errorf("tab %d heard %v", i, got)
+		}
+	}
+}
+
+// A page whose own handlers log out when a token dies keeps its session, and
+// no other tab takes that for a sign-out.
+func TestOwnLogoutInOneTab(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "-life", "10m")
+	tabs := openTabs(t, browsertest.Chromium(t), d.URL+`/?options={"guard":false}`, 2)
+	tabs[0].Eval(t, `janrain.settings.capture.standIn = {onDeadToken: "event"},
+		janrain.events.onCaptureExpiredToken.addHandler(() => janrain.capture.ui.endCaptureSession()), 1`, nil)
+	last := token(t, tabs[0])
+	expire(t, tabs[0])
+	tabs[0].Eval(t, `document.querySelector("#capture_editProfile_aboutMe").form.requestSubmit(), 1`, nil) // no gesture
+	for _, tab := range tabs {
+		tab.WaitFor(t, fmt.Sprintf(`localStorage.janrainCaptureToken && localStorage.janrainCaptureToken !== %q && captureKeepalive.status().phase === "active"`, last), 2*life)
+	}
+	for i, tab := range tabs {
+		if got := without(heard(t, tab), "renewed:"); len(got) > 0 {
+			t.Errorf("tab %d heard %v", i, got)
+		}
+	}
+	if got := sessionStatus(t, tabs[0]); got != 200 {
+		t.Errorf("GET session is %d, want 200", got)
+	}
+}
+
+// Somebody else signs in, in another tab: this one says so, once, and sends
+// nothing of the first user's as the second.
+func TestAnotherUser(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "-life", "10m")
+	w := outside(t, d)
+	tabs := openTabs(t, browsertest.Chromium(t), w.URL, 2)
+	ada, other := tabs[0], tabs[1]
+	ada.Type(t, "#capture_editProfile_aboutMe", "Ada's own words")
+	expire(t, ada)
+	asked := make(chan struct{}, 8)
+	w.turns(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/token") {
+			asked <- struct{}{}
+			slow(5*time.Second)(rw, r)
+		}
+	})
+	ada.Click(t, "#capture_editProfile_submit")
+	<-asked // what Ada sent has failed, and waits for a token
+
+	other.Eval(t, `janrain.capture.ui.renderScreen("signIn"), 1`, nil)
+	other.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== undefined`, soon)
+	other.Eval(t, `["email", "displayName"].forEach(f => document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
+	saved := d.saved(t)
+	other.Click(t, "#capture_signIn_submit")
+	other.WaitFor(t, `captureKeepalive.status().phase === "active" && document.querySelector("#capture_editProfile_aboutMe")`, soon)
+	ada.WaitFor(t, `heard.includes("identitychanged:other_user")`, soon)
+	var uuids []string
+	for _, tab := range tabs {
+		var uuid string
+		tab.Eval(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.uuid)`, &uuid)
+		uuids = append(uuids, uuid)
+	}
+	if uuids[0] != uuids[1] {
+		t.Errorf("the tabs have sessions of %v", uuids)
+	}
+	if got := d.saved(t) - saved; got != 0 {
+		t.Errorf("saved %d times", got)
+	}
+	ends := slices.DeleteFunc(heard(t, ada), func(e string) bool { return strings.HasPrefix(e, "renew") })
+	if !slices.Equal(ends, []string{"identitychanged:other_user"}) {
+		t.Errorf("the first user's tab heard %v", ends)
+	}
+}

@@ -1,0 +1,151 @@
+package journeys
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+)
+
+// Trouble between the page and the server costs no session: the state says so,
+// attempts are few, and what the user does next is finished.
+func TestTrouble(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		spoil http.HandlerFunc
+		why   string
+	}{
+		{"a captive portal", portal, "unintelligible"},
+		{"a gateway without a server", gateway, "unintelligible"},
+		{"reset connections", reset, "offline"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			d := startDemo(t)
+			w := outside(t, d)
+			p := visit(t, browsertest.Chromium(t), w.URL)
+			signIn(t, p)
+			w.turns(tc.spoil)
+			p.WaitFor(t, fmt.Sprintf(`heard.includes("renewerror:%s") && captureKeepalive.status().phase === "waiting"`, tc.why), 2*life)
+			wait(12 * time.Second) // the token has died meanwhile
+			// Not counted at the server: Chromium makes two of one request whose
+			// connection is reset.
+			var attempts int
+			p.Eval(t, `captureKeepalive.diagnostics().flatMap(d => d.effects ?? []).filter(e => e.startsWith("ask:due")).length`, &attempts)
+			if attempts < 1 || attempts > 4 {
+				t.Errorf("%d attempts in about 20 s", attempts)
+			}
+			w.turns(nil)
+			saved := d.saved(t)
+			p.Click(t, "#capture_editProfile_submit")
+			p.WaitFor(t, `document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`, 12*time.Second)
+			if got := d.saved(t) - saved; got != 1 {
+				t.Errorf("saved %d times", got)
+			}
+			if got := without(without(heard(t, p), "renewed:"), "renewerror:"+tc.why); len(got) > 0 {
+				t.Errorf("also heard %v", got)
+			}
+		})
+	}
+}
+
+// What the server asks to wait holds for other tabs and for the next page, in
+// both spellings.
+func TestRetryAfterIsShared(t *testing.T) {
+	t.Parallel()
+	const long = 20 * time.Second
+	for name, value := range map[string]func() string{
+		"in seconds": func() string { return fmt.Sprint(int(long.Seconds())) },
+		"as a date":  func() string { return time.Now().Add(long).UTC().Format(http.TimeFormat) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := startDemo(t)
+			w := outside(t, d)
+			tabs := openTabs(t, browsertest.Chromium(t), w.URL, 2)
+			before := w.asked()
+			w.turns(tooMany(value))
+			tabs[0].WaitFor(t, `heard.includes("renewerror:rate_limited") || captureKeepalive.status().phase === "waiting"`, 2*life)
+			asked, began := w.asked(), time.Now()
+			w.turns(nil)
+			tabs[1].Reload(t)
+			listen(t, tabs[1])
+			tabs[0].Eval(t, `dispatchEvent(new Event("online")), captureKeepalive.renew().catch(() => {}), 1`, nil)
+			tabs[1].Eval(t, `captureKeepalive.renew().catch(() => {}), 1`, nil)
+			wait(long - 4*time.Second - time.Since(began))
+			if got := w.asked(); got != asked || asked-before > 2 {
+				t.Errorf("asked %d times before and %d times while the server wanted to be left alone", asked-before, got-asked)
+			}
+			for _, tab := range tabs {
+				tab.WaitFor(t, `captureKeepalive.status().phase === "active" && captureKeepalive.status().expiresIn > 0`, 2*life)
+			}
+		})
+	}
+}
+
+// What is saved while there is no network and the token is dead does not fail:
+// it is sent when both are back.
+func TestSubmitIsHeld(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	signIn(t, p)
+	p.Eval(t, `window.failures = 0, janrain.events.onCaptureProfileSaveFailed.addHandler(() => failures++), 1`, nil)
+	p.Offline(t, true)
+	p.WaitFor(t, `captureKeepalive.status().expiresIn === 0 && captureKeepalive.status().phase === "waiting"`, 2*life)
+	wait(2 * time.Second) // whole seconds are rounded down
+	const text = "written on a train"
+	p.Eval(t, `document.querySelector("#capture_editProfile_aboutMe").value = "", 1`, nil)
+	p.Type(t, "#capture_editProfile_aboutMe", text)
+	saved, refused := d.saved(t), d.calls(t, "profile/save", "error")
+	p.Click(t, "#capture_editProfile_submit")
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `captureKeepalive.diagnostics().some(d => d.event === "submit_held")`, soon)
+	wait(11 * time.Second) // longer than it would be held with a network
+	p.Offline(t, false)
+	p.WaitFor(t, `document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`, 12*time.Second)
+	var shown string
+	var failures int
+	p.Eval(t, `document.querySelector("#capture_editProfile_aboutMe").value`, &shown)
+	p.Eval(t, `failures`, &failures)
+	if shown != text || failures != 0 {
+		t.Errorf("the form shows %q, and failed %d times", shown, failures)
+	}
+	if got := d.saved(t) - saved; got != 1 {
+		t.Errorf("saved %d times", got)
+	}
+	if got := d.calls(t, "profile/save", "error") - refused; got != 0 {
+		t.Errorf("refused %d times: it was not held", got)
+	}
+}
+
+// While the server is down and the network is not, a submit is let go at the
+// bound, and the page is told.
+func TestHeldSubmitIsLetGo(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	w := outside(t, d)
+	p := visit(t, browsertest.Chromium(t), w.URL)
+	signIn(t, p)
+	w.turns(gateway)
+	p.WaitFor(t, `captureKeepalive.status().phase === "waiting" && captureKeepalive.status().expiresIn === 0`, 3*life)
+	wait(2 * time.Second)
+	refused := d.calls(t, "profile/save", "error")
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `heard.includes("renewerror:held_too_long")`, 15*time.Second)
+	p.WaitFor(t, `document.querySelector("#editProfile .capture_message")?.textContent`, soon)
+	if got := d.calls(t, "profile/save", "error") - refused; got != 1 {
+		t.Errorf("refused %d times, want once: it was let go", got)
+	}
+	// And is finished when the server is back.
+	saved := d.saved(t)
+	w.turns(nil)
+	p.Eval(t, `dispatchEvent(new Event("online")), 1`, nil)
+	p.WaitFor(t, `document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`, 2*life)
+	if got := d.saved(t) - saved; got != 1 {
+		t.Errorf("saved %d times", got)
+	}
+}
