@@ -42,8 +42,9 @@ export interface Options {
    */
   margin?: number;
   /**
-   * When the module is loaded: "idle" (default) once the page is, "due" only when the token
-   * is or an event needs it, "now" at once.
+   * When the module is loaded: "idle" (default) once the page is, "now" at once, "due" only when the
+   * token or a limit is near, the user does something, or an event needs it; until then this page hears
+   * nothing of other tabs.
    */
   load?: "idle" | "due" | "now";
   /**

@@ -34,7 +34,7 @@
   const seconds = [(v) => v === +v && v >= 0 && v <= 86400, "seconds, 0 to 86400"];
   const only = (list) => [(v) => list.split(",").includes(v), "one of " + list];
   const OPTIONS = {
-    endpoint: ["/keepalive", (v) => v && typeof v === "string" && url(v), "a URL or path without query"],
+    endpoint: ["/keepalive", (v) => v && typeof v === "string" && url(v), "a URL without query"],
     margin: [0, ...seconds],
     load: ["idle", ...only("idle,due,now")],
     clientSession: ["always", ...only("always,onDemand")],
@@ -47,16 +47,15 @@
     debug: [false, ...flag],
   };
 
-  let options = null; // null: not started
-  let module = null; // the running module's API
-  let loading = null;
-  let compiled = null;
+  let options; // while started
+  let module; // the running module's API
+  let loading, manifest, compiled;
   let aside = ""; // why we stand aside
   let restarts = 0;
   let epoch = 0; // tells a module that was stopped from the one that runs
   let lastId = 0;
   let lastInput = -Infinity;
-  let open = null; // the group of guarded calls of the event being dispatched
+  let open; // the group of guarded calls of the event being dispatched
   let queue = [];
   let undos = [];
   let hooked = new Set();
@@ -91,7 +90,7 @@
     !loading &&
     !traces() && !/keepalive-here=/.test(document.cookie) && options.endpoint.startsWith(location.origin);
   const note = (message) => {
-    notes.push({ at: Date.now(), event: "loader", message });
+    notes.push({ at: Date.now(), event: "loader", message: `${message}` });
   };
 
   // --- The Registration UI -------------------------------------------------
@@ -223,11 +222,11 @@
       return response;
     };
     if (!compiled) {
-      const { module: wasm, files } = await (await get("manifest.json", { cache: "no-cache" })).json();
-      await runtime(files["wasm_exec.js"]);
-      compiled = await WebAssembly.compileStreaming(get(wasm.file, wasm));
-      if (options?.dialog) await include("dialog.js", files["dialog.js"]).catch((error) => note(error.message));
+      manifest = await (await get("manifest.json", { cache: "no-cache" })).json();
+      await runtime(manifest.files["wasm_exec.js"]);
+      compiled = await WebAssembly.compileStreaming(get(manifest.module.file, manifest.module));
     }
+    if (options?.dialog) await include("dialog.js", manifest.files["dialog.js"]).catch(note);
     await run(mine);
   };
   // runtime fetches wasm_exec.js, unless the page's own is still to run.
@@ -304,7 +303,10 @@
   // farewell ends the server's session without the module. The mark makes the
   // next page see it through, should this one be gone too soon.
   const farewell = () => {
-    attempt(() => localStorage.setItem(MARK, `1 - - ${Date.now()} - - - 0 - - true`));
+    attempt(() => {
+      localStorage.setItem(MARK, `1 - - ${Date.now()} - - - 0 - - true`);
+      localStorage.removeItem(TOKEN); // or, without a UI, the next page finds it
+    });
     fetch(options.endpoint + "/session", {
       method: "DELETE",
       headers: { "X-Keepalive": "1" },
@@ -330,7 +332,6 @@
       if (!valid(result[key])) wrong(key, what);
     }
     result.endpoint = url(result.endpoint);
-    if (result.dialog) result.idleWarning ||= 60;
     return result;
   };
 
@@ -344,14 +345,20 @@
       attach();
       listen(document, "load", attach); // of scripts: they do not bubble
       listen(document, "DOMContentLoaded", attach);
-      for (const type of ["pointerdown", "keydown"]) listen(document, type, () => (lastInput = performance.now()));
+      const { load: when } = options;
+      // How long the session does not need us, by its mark, while nobody is
+      // there: token and limits.
+      const calm = when === "due" && Math.min(...read(MARK).split(" ").slice(4, 7)) - 150000 - Date.now();
+      for (const type of ["pointerdown", "keydown"]) {
+        listen(document, type, () => {
+          lastInput = performance.now();
+          if (calm > 0) load();
+        });
+      }
       listen(document, "submit", (event) => {
         const form = event.target;
         if (form.querySelector('[id^="capture_"]')) feed("submit", { event, data: new FormData(form), token: read(TOKEN), at: Date.now() });
       });
-      const { load: when } = options;
-      // How long the token that we manage does not need us, by its mark.
-      const calm = when === "due" && read(MARK).split(" ")[4] - 150000 - Date.now();
       if (when === "now") load();
       else if (calm > 0) later(load, calm);
       else complete().then(() => options && (anonymous() || (window.requestIdleCallback || setTimeout)(load, { timeout: 5000 })));
@@ -374,14 +381,12 @@
     },
     token: () => want(),
     renew: () => want(true),
-    stay() {
-      call("stay");
-    },
+    stay: () => call("stay"),
     end() {
       if (!options) return;
       if (module) return call("end");
+      attempt(() => janrain.capture.ui.endCaptureSession(), none);
       farewell();
-      attempt(() => window.janrain?.capture?.ui?.endCaptureSession());
     },
     status: () => call("status") || { phase: options && !aside ? "loading" : "off", reason: aside },
     diagnostics: () => notes.concat(call("diagnostics") || []),

@@ -1,6 +1,7 @@
 package journeys
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
@@ -130,6 +131,91 @@ func TestSignOutWhileLeaving(t *testing.T) {
 		p.Click(t, "#btn-signout")
 		p.WaitFor(t, `location.pathname === "/favicon.svg"`, soon)
 		p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
+	}
+}
+
+// end() signs out also where the Registration UI is not there to help: the next
+// page finds nobody.
+func TestSignOutWithoutTheUI(t *testing.T) {
+	t.Parallel()
+	for _, load := range []string{"now", "due"} { // with the module, and by the loader alone
+		d := startDemo(t, "-life", "10m")
+		p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"load":"`+load+`"}`)
+		signIn(t, p)
+		p.Block(t, "*://*:*/registration-ui.js")
+		p.Reload(t)
+		if load == "now" {
+			p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+		}
+		p.Eval(t, `captureKeepalive.end(), 1`, nil)
+		p.WaitFor(t, `!localStorage.janrainCaptureToken`, soon)
+		p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
+		p.Block(t)
+		p.Reload(t)
+		p.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
+		if got := sessionStatus(t, p); got != 401 {
+			t.Errorf("%s: GET session is %d after the sign-out, want 401", load, got)
+		}
+	}
+}
+
+// With load "due" nothing is loaded while nobody is there and nothing is due;
+// a user who does something is seen, or would be signed out for being idle.
+func TestLoadDue(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "-life", "10m")
+	p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"load":"due"}`)
+	signIn(t, p)
+	p.Reload(t)
+	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
+	p.Eval(t, `new Promise(done => requestIdleCallback(() => setTimeout(done, 300), {timeout: 2000}))`, nil)
+	var ours []string
+	p.Eval(t, `performance.getEntriesByType("resource").map(e => new URL(e.name).pathname).filter(n => /wasm$|session/.test(n))`, &ours)
+	if len(ours) > 0 {
+		t.Errorf("loaded %v while nothing is due", ours)
+	}
+	p.Type(t, "#capture_editProfile_aboutMe", "x")
+	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+	p.Type(t, "#capture_editProfile_aboutMe", "y")
+	p.WaitFor(t, `performance.getEntriesByType("resource").some(e => e.name.endsWith("/keepalive/session/activity"))`, soon)
+
+	// And the token's own time.
+	short := startDemo(t)
+	q := visit(t, browsertest.Chromium(t), short.URL+`/?options={"load":"due"}`)
+	signIn(t, q)
+	q.Reload(t)
+	q.WaitFor(t, `captureKeepalive.status().phase === "active"`, 2*life)
+}
+
+// What debug writes to the console holds no secret, and neither does storage
+// hold what was typed as a password.
+func TestDebugTellsNoSecret(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"debug":true}`)
+	p.WaitFor(t, `document.querySelector("#capture_signIn_password")?.value !== ""`, soon)
+	const password = "correct horse battery staple"
+	p.Eval(t, `document.querySelector("#capture_signIn_password").value = "`+password+`", 1`, nil)
+	signIn(t, p)
+	first := token(t, p)
+	expire(t, p)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`, soon)
+	var uuid string
+	p.Eval(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.uuid)`, &uuid)
+	console := strings.Join(p.Console(t), "\n")
+	if !strings.Contains(console, "capture-keepalive") {
+		t.Fatal("nothing was written: the test tests nothing")
+	}
+	for _, secret := range []string{first, token(t, p), uuid, password, "ada@example.com"} {
+		if secret == "" || strings.Contains(console, secret) {
+			t.Errorf("%q is on the console", secret)
+		}
+	}
+	var kept string
+	p.Eval(t, `JSON.stringify([{...localStorage}, {...sessionStorage}])`, &kept)
+	if strings.Contains(kept, password) {
+		t.Error("a password is in storage")
 	}
 }
 

@@ -103,6 +103,45 @@ func TestFrozenInItsTurn(t *testing.T) {
 	noLocks(t, other)
 }
 
+// A tab that hangs in its turn holds the others up for some seconds, no more.
+func TestHungInItsTurn(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	b := browsertest.Chromium(t)
+	p := visit(t, b, d.URL)
+	signIn(t, p)
+	hung := b.Open(t, d.URL+"/favicon.svg")
+	hung.Eval(t, `new Promise(held => navigator.locks.request("captureKeepalive", () => (held(), new Promise(() => {}))))`, nil)
+	p.WaitFor(t, `heard.includes("renewed:due")`, 2*life)
+	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+	hung.Close()
+	noLocks(t, p)
+	noErrors(t, p)
+}
+
+// Without Web Locks and without a channel, as on plain http, tabs are spread:
+// they have one token, and most of them find it without asking.
+func TestTabsWithoutLocks(t *testing.T) {
+	t.Parallel()
+	w := outside(t, startDemo(t))
+	tabs := openTabs(t, browsertest.Chromium(t), w.URL+`/?options={"broadcast":false}`, 3)
+	for _, tab := range tabs {
+		tab.Eval(t, `Object.defineProperty(navigator, "locks", {value: undefined}), 1`, nil)
+	}
+	before, last := w.asked(), token(t, tabs[0])
+	const rounds = 3
+	for range rounds {
+		tabs[0].WaitFor(t, fmt.Sprintf(`localStorage.janrainCaptureToken !== %q`, last), 2*life)
+		last = token(t, tabs[0])
+		for _, tab := range tabs {
+			tab.WaitFor(t, fmt.Sprintf(`captureKeepalive.token().then(t => t === %q)`, last), soon)
+		}
+	}
+	if got := w.asked() - before; got < rounds || got > 2*rounds {
+		t.Errorf("%d requests in %d rounds of three tabs", got, rounds)
+	}
+}
+
 // A sign-out in one tab reaches all of them within a second.
 func TestSignOutReachesAllTabs(t *testing.T) {
 	t.Parallel()

@@ -38,6 +38,12 @@ type submission struct {
 	focus           string       // id of the field that had it
 }
 
+// redraw is a submission whose screen we have asked for.
+type redraw struct {
+	*submission
+	since session.Instant
+}
+
 // forms knows what the user submitted, and can submit it again. Everything in
 // it happens on the page's one thread, and nothing blocks.
 type forms struct {
@@ -51,9 +57,10 @@ type forms struct {
 	shows map[uint64]string
 	// shown is when we last showed a screen for the user.
 	shown map[string]session.Instant
-	// redraw waits for its screen to be drawn.
-	redraw  *submission
-	redrawn session.Instant
+	// redraws wait for their screens to be drawn, by screen.
+	redraws map[string]redraw
+	// touched is the form that the user typed in last.
+	touched safejs.Value
 	// sending marks the submit event that is our own doing.
 	sending *submission
 	// open are the screens that the UI has shown without a token: those to sign
@@ -62,7 +69,7 @@ type forms struct {
 }
 
 func newForms(now func() session.Instant, dead func() bool) *forms {
-	return &forms{now: now, dead: dead, shows: map[uint64]string{}, shown: map[string]session.Instant{}, open: map[string]bool{}}
+	return &forms{now: now, dead: dead, shows: map[uint64]string{}, shown: map[string]session.Instant{}, open: map[string]bool{}, redraws: map[string]redraw{}}
 }
 
 // show hears that a screen is shown, and whether the UI has a token for it.
@@ -131,7 +138,8 @@ func (f *forms) forget(screen string) {
 
 // end forgets everything: what was sent was this user's, and of this session.
 func (f *forms) end() {
-	f.sent, f.redraw = nil, nil
+	f.sent = nil
+	clear(f.redraws)
 	clear(f.shows)
 }
 
@@ -188,8 +196,11 @@ func (f *forms) resume(a session.Action) error {
 // letGo sends a form that was held, as it stands now.
 func (f *forms) letGo(s *submission) error {
 	f.drop(session.Action{ID: s.id})
-	if isTrue(get(s.form, "isConnected")) {
+	switch {
+	case isTrue(get(s.form, "isConnected")):
 		return f.submit(s, s.form, s.submitter)
+	case f.now().Sub(s.at) >= submissionLife:
+		return fmt.Errorf("the form on %s was held for too long, and is gone", s.screen)
 	}
 	return f.redrawnForm(s)
 }
@@ -212,30 +223,43 @@ func (f *forms) redrawnForm(s *submission) error {
 	if form, ok := formOn(s.screen); ok {
 		return f.refill(s, form)
 	}
-	f.redraw, f.redrawn = s, f.now()
+	f.redraws[s.screen] = redraw{s, f.now()}
 	return renderScreen(s.screen)
 }
 
 // drawn hears that a screen has been drawn.
 func (f *forms) drawn(screen string) error {
-	s := f.redraw
-	if s == nil || s.screen != screen {
+	r, wanted := f.redraws[screen]
+	form, drawn := formOn(screen)
+	if !wanted || !drawn {
 		return nil
 	}
-	form, ok := formOn(screen)
-	if !ok {
-		return nil
-	}
-	f.redraw = nil
-	if f.now().Sub(f.redrawn) > redrawLife {
+	delete(f.redraws, screen)
+	if f.now().Sub(r.since) > redrawLife {
 		return fmt.Errorf("the form on %s came back too late", screen)
 	}
-	return f.refill(s, form)
+	return f.refill(r.submission, form)
+}
+
+// typing hears that the user types or chooses in a form.
+func (f *forms) typing(event safejs.Value) {
+	if isTrue(get(event, "isTrusted")) {
+		f.touched = get(get(event, "target"), "form")
+	}
 }
 
 // refill puts the user's values into a form that was drawn anew, and submits
-// it. Hidden fields keep what the UI has put there, and files cannot be set.
+// it: not over what they have typed there since. Hidden fields keep what the
+// UI has put there, and files cannot be set.
 func (f *forms) refill(s *submission, form safejs.Value) error {
+	if form.Equal(f.touched) {
+		return fmt.Errorf("the form on %s was edited since it was sent", s.screen)
+	}
+	for _, entry := range items(s.data) {
+		if size, file := number(get(get(entry, "1"), "size")); file && size > 0 {
+			return fmt.Errorf("the form on %s has a file, which must be chosen again", s.screen)
+		}
+	}
 	used := map[string]int{}
 	elements := items(get(form, "elements"))
 	if len(elements) == 0 {

@@ -707,6 +707,87 @@ func TestHold(t *testing.T) {
 	})
 }
 
+// A form that was drawn anew is not filled over what was typed there since,
+// nor without the file that it had, and one that was held is not brought back
+// to a user who is long somewhere else.
+func TestResumeRedrawnIsRefused(t *testing.T) {
+	const withFile = `<section id="editProfile"><form><input id="capture_editProfile_photo" name="photo" type="file"><button>Save</button></form></section>`
+	t.Run("edited since", func(t *testing.T) {
+		s := newScreens(t)
+		s.draw(profile)
+		s.click("[name=save]")
+		ev := s.failed("onCaptureProfileSaveFailed", "editProfile")
+		s.draw(profile)
+		typed := func(trusted bool) {
+			s.forms.typing(object(t, map[string]any{"isTrusted": trusted, "target": map[string]any{"form": s.find("form")}}))
+		}
+		typed(true)
+		s.Resume(ev.Action)
+		s.submitted(1)
+		s.warnings.only(t, "edited since")
+	})
+	t.Run("touched by a script alone", func(t *testing.T) {
+		s := newScreens(t)
+		s.draw(profile)
+		s.click("[name=save]")
+		ev := s.failed("onCaptureProfileSaveFailed", "editProfile")
+		s.draw(profile)
+		s.forms.typing(object(t, map[string]any{"isTrusted": false, "target": map[string]any{"form": s.find("form")}}))
+		s.Resume(ev.Action)
+		s.submitted(2)
+	})
+	t.Run("a file", func(t *testing.T) {
+		s := newScreens(t)
+		s.draw(withFile)
+		s.click("button")
+		ev := s.failed("onCaptureProfileSaveFailed", "editProfile")
+		file := construct(t, "File", []any{"content"}, "photo.png")
+		call(t, s.forms.sent[0].data, "set", "photo", file)
+		s.draw(withFile)
+		s.Resume(ev.Action)
+		s.submitted(1)
+		s.warnings.only(t, "has a file")
+	})
+	t.Run("held for long", func(t *testing.T) {
+		s := newScreens(t)
+		s.forms.dead = func() bool { return true }
+		s.draw(profile)
+		s.click("[name=save]")
+		s.draw(``)
+		s.forward(submissionLife)
+		s.Resume(s.held[0])
+		if len(s.ui.screens) > 0 {
+			t.Errorf("the user was brought to %q", s.ui.screens)
+		}
+		s.warnings.only(t, "held for too long")
+	})
+}
+
+// Two forms that the UI has to draw anew are both finished, in their order.
+func TestResumeTwoRedrawn(t *testing.T) {
+	const address = `<section id="address"><form><input id="capture_address_street" name="street"><button>Save</button></form></section>`
+	s := newScreens(t)
+	s.draw(profile)
+	s.click("[name=save]")
+	one := s.failed("onCaptureProfileSaveFailed", "editProfile")
+	s.draw(address)
+	s.fill("[name=street]", "Via Roma 1")
+	s.click("button")
+	two := s.failed("onCaptureProfileSaveFailed", "address")
+	s.draw(``)
+	s.Resume(one.Action)
+	s.Resume(two.Action)
+	s.draw(profile)
+	s.drawn("editProfile")
+	s.draw(address)
+	s.drawn("address")
+	want := []string{s.submits[0], s.submits[1], s.submits[0], s.submits[1]}
+	if !slices.Equal(s.submits, want) {
+		t.Errorf("submitted %q", s.submits)
+	}
+	s.warnings.silent(t)
+}
+
 // A submit that the loader kept for long is not what a failure of now is about.
 func TestSubmittedLongAgo(t *testing.T) {
 	s := newScreens(t)

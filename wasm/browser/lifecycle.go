@@ -16,7 +16,7 @@ const inputEvery = 5 * time.Second
 
 // watch posts what happens to the page and returns the undo of all of it.
 // Nothing here keeps the page out of the back/forward cache.
-func watch(post func(session.Event), now func() session.Instant, c *channel, t *turns) (func(), error) {
+func watch(post func(session.Event), now func() session.Instant, typing func(safejs.Value), c *channel, t *turns) (func(), error) {
 	var undos []func()
 	undo := func() {
 		for _, f := range undos {
@@ -72,6 +72,7 @@ func watch(post func(session.Event), now func() session.Instant, c *channel, t *
 		{document, "keydown", input},
 		{document, "wheel", input},
 		{document, "touchstart", input},
+		{document, "input", typing},
 	} {
 		remove, err := listen(l.target, l.event, l.fn)
 		if err != nil {

@@ -74,8 +74,8 @@ func newWatched(t *testing.T) *watched {
 	t.Helper()
 	w := &watched{clock: newClock()}
 	w.turns, w.channel = newTurns(), &channel{heard: func() {}}
-	w.turns.leave = func() { w.left++ }
-	undo, err := watch(func(ev session.Event) { w.posted = append(w.posted, ev) }, w.now, w.channel, w.turns)
+	w.turns.passes[0] = func() { w.left++ }
+	undo, err := watch(func(ev session.Event) { w.posted = append(w.posted, ev) }, w.now, func(safejs.Value) {}, w.channel, w.turns)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestUnwatch(t *testing.T) {
 func TestWatchFails(t *testing.T) {
 	define(t, safejs.Global(), "addEventListener", map[string]any{"value": thrower(t)})
 	posted := 0
-	if _, err := watch(func(session.Event) { posted++ }, newClock().now, &channel{off: true}, newTurns()); err == nil {
+	if _, err := watch(func(session.Event) { posted++ }, newClock().now, func(safejs.Value) {}, &channel{off: true}, newTurns()); err == nil {
 		t.Fatal("no error")
 	}
 	errs := hear(t, "error")

@@ -86,14 +86,19 @@ func (p *page) give(token session.Token) bool {
 	return true
 }
 
-// Drop implements session.Page.
+// Drop implements session.Page. What the UI does not remove, for it is not
+// there or throws, the next page would take for a session.
 func (p *page) Drop() {
 	p.pending = session.Token{}
-	if ui := registrationUI(); callable(ui, "endCaptureSession") {
-		if _, err := invoke(ui, "endCaptureSession"); err != nil {
-			warn("endCaptureSession threw; the Registration UI may still show a session")
+	ui := registrationUI()
+	if callable(ui, "endCaptureSession") {
+		_, err := invoke(ui, "endCaptureSession")
+		if err == nil {
+			return
 		}
+		warn("endCaptureSession threw; the Registration UI may still show a session")
 	}
+	p.storage.withdraw()
 }
 
 // Withdraw implements session.Page: the keys go, and the cookies that the UI

@@ -131,6 +131,23 @@ func TestDropBeforeTheUI(t *testing.T) {
 	}
 }
 
+// What the UI does not remove the next page would take for a session.
+func TestDropWithoutTheUI(t *testing.T) {
+	for name, ui := range map[string]map[string]any{"missing": nil, "throws": {"endCaptureSession": thrower(t)}} {
+		t.Run(name, func(t *testing.T) {
+			p, _ := newPage(t, safejs.Undefined())
+			hear(t, "warn")
+			set(t, "janrain", map[string]any{"capture": map[string]any{"ui": ui}})
+			store(t, keyToken, "token-1")
+			store(t, keyExpires, "Fri, 31 Dec 2100 00:00:00 GMT")
+			p.Drop()
+			if token, expires := stored(t, keyToken), stored(t, keyExpires); token+expires != "" {
+				t.Errorf("the storage has %q until %q", token, expires)
+			}
+		})
+	}
+}
+
 func TestDrop(t *testing.T) {
 	p, _ := newPage(t, safejs.Undefined())
 	u := fakeUI(t)

@@ -48,7 +48,7 @@ func Run() error {
 		Now:    now,
 		Policy: session.Policy{
 			Margin:      seconds(get(options, "margin")),
-			IdleWarning: seconds(get(options, "idleWarning")),
+			IdleWarning: idleWarning(options),
 			Resubmit:    isTrue(get(options, "resubmit")),
 			OnDemand:    text(get(options, "clientSession")) == "onDemand",
 		},
@@ -64,7 +64,7 @@ func Run() error {
 	tabs.open()
 	defer tabs.close()
 	s.Post(session.Started{Seed: rand.Uint64()})
-	unwatch, err := watch(s.Post, s.Now, tabs, queue)
+	unwatch, err := watch(s.Post, s.Now, p.forms.typing, tabs, queue)
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,16 @@ func Run() error {
 	defer detach()
 	s.Run()
 	return nil
+}
+
+// idleWarning is the page's own, or what the dialog is shown by without one.
+func idleWarning(options safejs.Value) time.Duration {
+	const withDialog = time.Minute
+	own := seconds(get(options, "idleWarning"))
+	if own == 0 && isTrue(get(options, "dialog")) {
+		return withDialog
+	}
+	return own
 }
 
 // publish gives the loader the module's API and returns its undo.

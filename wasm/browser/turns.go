@@ -4,6 +4,7 @@ package browser
 
 import (
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/hack-pad/safejs"
@@ -30,13 +31,21 @@ const (
 // (plain http, old Safari) tabs are spread instead, so that most find what the
 // first has written.
 type turns struct {
-	// leave ends this tab's turn, or its waiting for one. It does not block.
-	leave func()
+	taken uint64
+	// passes end this tab's turn, and its waiting for others.
+	passes map[uint64]func()
 }
 
 var _ session.Turns = (*turns)(nil)
 
-func newTurns() *turns { return &turns{leave: func() {}} }
+func newTurns() *turns { return &turns{passes: map[uint64]func(){}} }
+
+// leave ends this tab's turn, and its waiting for one. It does not block.
+func (t *turns) leave() {
+	for _, pass := range t.passes {
+		pass()
+	}
+}
 
 // Take implements session.Turns.
 func (t *turns) Take() func() {
@@ -46,12 +55,17 @@ func (t *turns) Take() func() {
 		time.Sleep(time.Duration(rand.Int64N(int64(jitter))))
 		return func() {}
 	}
-	leave := func() { _, _ = invoke(controller, "abort") }
-	pass := func() { leave() }
-	t.leave = pass
+	// turn is closed when there is nothing to wait for any more, over when the
+	// browser will not call us any more.
+	turn, over := make(chan struct{}), make(chan struct{})
+	proceed, finish := sync.OnceFunc(func() { close(turn) }), sync.OnceFunc(func() { close(over) })
+	end := func() { _, _ = invoke(controller, "abort") }
+	pass := func() {
+		proceed()
+		end()
+	}
 	limit := time.AfterFunc(turnLimit, pass)
 	begun := time.Now()
-	turn, over := make(chan struct{}, 2), make(chan struct{})
 	granted, release, err := Handle("turn", func([]safejs.Value) any {
 		limit.Stop()
 		// The lock is held until what is returned here is settled.
@@ -59,28 +73,35 @@ func (t *turns) Take() func() {
 		executor, done, _ := Handle("turn", func(args []safejs.Value) any { settle = argument(args, 0); return nil })
 		held, _ := path("Promise").New(executor)
 		done()
-		leave = func() { _, _ = reflect("apply", settle, nil, []any{}) }
-		turn <- struct{}{}
+		end = func() { _, _ = reflect("apply", settle, nil, []any{}) }
+		proceed()
 		return held
 	})
 	if err != nil {
 		return pass
 	}
+	t.taken++
+	id := t.taken
+	t.passes[id] = pass
 	request, err := invoke(locks, "request", lockName, map[string]any{"signal": get(controller, "signal")}, granted)
 	go func() {
 		if err == nil {
 			_, _ = await(request)
 		}
 		release()
-		close(over)
-		turn <- struct{}{}
+		proceed()
+		finish()
 	}()
 	<-turn
 	if time.Since(begun) > atOnce {
 		time.Sleep(storageLag)
 	}
 	return func() {
+		delete(t.passes, id)
 		pass()
-		<-over // or the browser would tell a program that has ended by then
+		// Or the browser would call a program that has ended by then. One that
+		// does not answer is not waited for.
+		time.AfterFunc(turnLimit, finish)
+		<-over
 	}
 }

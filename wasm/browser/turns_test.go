@@ -79,6 +79,52 @@ func TestTurnsLeave(t *testing.T) {
 	alive(t)
 }
 
+// All of it, when several calls of one tab wait: the next may begin before the
+// one that nobody wants any more has ended.
+func TestTurnsLeaveAll(t *testing.T) {
+	other, tab := newTurns(), newTurns()
+	pass := other.Take()
+	waited := make(chan func())
+	for range 2 {
+		go func() { waited <- tab.Take() }()
+	}
+	until(t, "pending", 2)
+	tab.leave()
+	for range 2 {
+		(<-waited)()
+	}
+	until(t, "pending", 0)
+	pass()
+	until(t, "held", 0)
+	if len(tab.passes)+len(other.passes) != 0 {
+		t.Error("passes are left behind")
+	}
+}
+
+// A tab that hangs in its turn, and a browser that never answers, hold nobody
+// up for longer than the limit.
+func TestTurnsHaveALimit(t *testing.T) {
+	hung := newTurns()
+	pass := hung.Take()
+	begun := time.Now()
+	newTurns().Take()()
+	if took := time.Since(begun); took < turnLimit || took > turnLimit+2*time.Second {
+		t.Errorf("waited %v behind a tab that hangs, want %v", took, turnLimit)
+	}
+	pass()
+	never := function(t, func([]safejs.Value) any {
+		return construct(t, "Promise", function(t, func([]safejs.Value) any { return nil }))
+	})
+	define(t, path("navigator"), "locks", map[string]any{"value": map[string]any{"request": never}})
+	begun = time.Now()
+	deaf := newTurns().Take()
+	if took := time.Since(begun); took < turnLimit || took > turnLimit+2*time.Second {
+		t.Errorf("waited %v for a browser that does not answer, want %v", took, turnLimit)
+	}
+	deaf()
+	alive(t)
+}
+
 // Where locks are missing, refused or broken, a tab goes on without.
 func TestTurnsWithoutLocks(t *testing.T) {
 	for name, value := range map[string]any{

@@ -86,7 +86,7 @@ type (
 	// UserActive: a person used the page. Stay: by saying so.
 	UserActive struct{ Stay bool }
 	// EndAsked: the page's own code ends the session.
-	EndAsked struct{}
+	EndAsked struct{ Snapshot }
 	// Stopped: the page no longer wants us.
 	Stopped struct{}
 )
@@ -148,6 +148,9 @@ func With(ev Event, snap Snapshot) Event {
 		ev.Snapshot = snap
 		return ev
 	case Answered:
+		ev.Snapshot = snap
+		return ev
+	case EndAsked:
 		ev.Snapshot = snap
 		return ev
 	}

@@ -195,7 +195,7 @@ func (r *record) checkEffects(before session.State, ev session.Event, now sessio
 	signOut := false
 	switch ev := ev.(type) {
 	case session.EndAsked:
-		signOut = before.Phase != session.Ended
+		signOut = before.Phase != session.Ended && after.EndedBy != session.NoticeIdentityChanged
 	case session.SignedOutSeen:
 		signOut = ev.Gesture && !ev.Told && before.Phase != session.Ended
 	}

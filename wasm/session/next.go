@@ -49,7 +49,7 @@ func Next(s State, ev Event, now Instant, p Policy) (State, []Effect) {
 	case UserActive:
 		x.userActive(ev)
 	case EndAsked:
-		x.endAsked()
+		x.endAsked(ev.Snapshot)
 	case Stopped:
 		x.stopped()
 	}
@@ -110,6 +110,10 @@ func (x *step) takeOver(snap Snapshot, why Why) {
 	if x.Who != "" && mark.Who != "" && x.Who != mark.Who {
 		x.finish(NoticeIdentityChanged, WhyOtherUser)
 		return
+	}
+	if x.Who == "" && snap.Token != x.Token {
+		// What waits was done with a token of nobody knows whom.
+		x.giveUp(false)
 	}
 	x.abandonCall()
 	x.Token, x.Absent, x.LocalExpires, x.HadSession = snap.Token, false, snap.Expires, true
@@ -216,6 +220,9 @@ func (x *step) report(token Token, uuid string, snap Snapshot) {
 		x.giveUp(false)
 	}
 	x.Token, x.Absent, x.AdoptedAt = token, false, Instant{}
+	if snap.Token != token {
+		x.AdoptedAt, x.Former = x.now, snap.Token // the UI may tell before it writes
+	}
 	x.Expires, x.Due, x.Life = Instant{}, Instant{}, 0
 	x.Refused, x.Failures, x.NotBefore = Token{}, 0, Instant{}
 	x.send(Call{Kind: CallOpen, Why: WhyStart, Token: token, UUID: uuid})
@@ -244,6 +251,9 @@ func (x *step) tokenSeen(ev TokenSeen) {
 	default:
 		if ev.Login {
 			x.Who = ""
+			if ev.Mark.Over() && ev.Snapshot.Token != ev.Token {
+				x.do(SetMark{}) // that was before; the UI has yet to write the token
+			}
 		}
 		x.LocalExpires = ev.Expires
 		x.report(ev.Token, ev.UUID, ev.Snapshot)
@@ -398,8 +408,10 @@ func (x *step) signedOutSeen(ev SignedOutSeen) {
 		}
 		return
 	}
-	if !ev.Gesture && !x.DroppedAt.IsZero() && x.now.Sub(x.DroppedAt) < logoutBound {
-		return // our own endCaptureSession
+	if !x.DroppedAt.IsZero() && x.now.Sub(x.DroppedAt) < logoutBound && (x.Dropping || !ev.Gesture) {
+		// Our own endCaptureSession, or a page's that does the same when told.
+		x.Dropping = false
+		return
 	}
 	if x.Phase == Ended {
 		// Most likely a handler's second one. But we may have seen this very
@@ -428,11 +440,15 @@ func (x *step) signedOutSeen(ev SignedOutSeen) {
 	x.signOut(WhySignedOut, ev.Snapshot, x.mine(ev.Snapshot) || ev.Gesture)
 }
 
-func (x *step) endAsked() {
-	if x.Phase == Ended {
-		return
+func (x *step) endAsked(snap Snapshot) {
+	x.reconcile(snap) // it may be somebody else's session by now
+	switch {
+	case x.Phase != Ended:
+		x.signOut(WhyEnd, Snapshot{Token: x.Token}, true)
+	case x.Unheard && x.EndedBy == NoticeSignedOut && snap.Token.Empty():
+		// The token was removed somewhere, which the server does not know.
+		x.end(WhyEnd, snap, true)
 	}
-	x.signOut(WhyEnd, Snapshot{Token: x.Token}, true)
 }
 
 // signOut is a person's own doing: it beats any answer still under way, and
@@ -462,7 +478,7 @@ func (x *step) end(why Why, snap Snapshot, mine bool) {
 	}
 	x.send(Call{Kind: CallEnd, Why: why})
 	if mine && !snap.Token.Empty() {
-		x.drop()
+		x.drop(snap)
 	}
 }
 
@@ -557,9 +573,16 @@ func (x *step) overElsewhere(snap Snapshot) bool {
 
 // follow ends the session as it ended elsewhere, for the same reason.
 func (x *step) follow(mark Mark) {
-	if mark.Why != "" {
+	switch {
+	case x.Token.Empty() && !x.HadSession:
+		// It was not this page's: it only asked whether there is one.
+		x.abandonCall()
+		x.Phase = SignedOut
+		x.giveUp(true)
+		x.settle(RejectSignedOut)
+	case mark.Why != "":
 		x.finish(NoticeExpired, mark.Why)
-	} else {
+	default:
 		x.finish(NoticeSignedOut, WhyElsewhere)
 	}
 }
@@ -602,7 +625,9 @@ func (x *step) tick(why Why) {
 	case x.unsure():
 	case x.Call.Kind != NoCall:
 	case x.Retry.Kind != NoCall:
-		x.repeat()
+		if !x.repeat() {
+			x.warn() // the server cannot say now
+		}
 	case x.Phase != Active:
 	case x.Due.Reached(x.now):
 		x.ask(why, false)
@@ -722,6 +747,11 @@ func (x *step) schedule() {
 	if x.Call.Kind == NoCall {
 		if x.Retry.Kind != NoCall {
 			consider(x.RetryAt)
+			for _, at := range x.limitTimes() {
+				if at.After(x.now) && !at.Reached(x.now) {
+					consider(at)
+				}
+			}
 		} else if x.Phase == Active {
 			consider(x.Due)
 			for _, at := range x.limitTimes() {
@@ -838,6 +868,7 @@ func (x *step) answered(ev Answered) {
 		if x.unsure() && call.Code.Empty() {
 			// Whatever it says, it may be for a person who has left.
 			x.wait(call, missingGrace)
+			x.settleHeld()
 			return
 		}
 	}
@@ -1012,7 +1043,7 @@ func (x *step) denied(call Call, answer Answer, snap Snapshot) {
 		x.do(SetMark{Mark: Mark{Written: x.now.Wall(), Why: why}}) // for the other tabs
 		if drop {
 			// Or the next page finds the remains and takes them for a session.
-			x.drop()
+			x.drop(snap)
 		}
 	}
 }
@@ -1146,9 +1177,10 @@ func (x *step) adopt() {
 	x.do(Adopt{Token: x.Token})
 }
 
-// drop ends the UI's own session.
-func (x *step) drop() {
-	x.DroppedAt = x.now
+// drop ends the UI's own session. If that has a token the UI will tell of it,
+// whatever a person has just clicked.
+func (x *step) drop(snap Snapshot) {
+	x.DroppedAt, x.Dropping = x.now, !snap.Token.Empty()
 	x.do(Drop{})
 }
 

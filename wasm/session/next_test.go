@@ -849,6 +849,20 @@ func TestNext(t *testing.T) {
 			p.due(2*time.Minute+time.Second, "ask:wake(alice-1)")
 			p.no(noSession, "expired:idle_limit", "mark:idle_limit", "drop")
 		}},
+		{"a warning while the server cannot be asked, by its last word", func(p *page) {
+			p.policy.IdleWarning = time.Minute
+			p.idle = 20 * time.Minute
+			p.active("alice-1")
+			p.pass(10 * time.Minute)
+			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
+			p.no(tooMany(15*time.Minute), "mark", "renewerror:rate_limited", "settle[1]=alice-1")
+			p.due(8*time.Minute, "warning:idle_limit")
+			if n := p.notice(session.NoticeWarning); n.ExpiresIn != time.Minute {
+				p.t.Errorf("warned of %v", n.ExpiresIn)
+			}
+			p.due(time.Minute + time.Second) // the limit, of which only the server can say
+			p.due(6*time.Minute-time.Second, "ask:request(alice-1)")
+		}},
 		{"a warning before the absolute limit", func(p *page) {
 			p.policy.IdleWarning = 2 * time.Minute
 			p.absolute = 30 * time.Minute
@@ -989,6 +1003,63 @@ func TestNext(t *testing.T) {
 			p.otherTab("alice-2", life)
 			p.on(session.StorageChanged{})
 			p.phase(session.Active)
+		}},
+		{"end() after the token was removed elsewhere reaches the server, once", func(p *page) {
+			p.active("alice-1")
+			p.writes("")
+			p.on(session.Ticked{})
+			p.due(800*time.Millisecond, "signedout:elsewhere")
+			p.on(session.EndAsked{}, "mark:ending", "end:end")
+			p.yes("", "mark:ended")
+			p.on(session.EndAsked{})
+		}},
+		{"end() does not end the session of somebody who has signed in since", func(p *page) {
+			p.active("alice-1")
+			p.otherTab("bob-1", life)
+			p.on(session.EndAsked{}, "identitychanged:other_user")
+			p.on(session.EndAsked{})
+		}},
+		{"our own endCaptureSession is nobody's sign-out, also right after a click", func(p *page) {
+			p.active("alice-1")
+			p.due(firstDue-time.Minute, "ask:due(alice-1)")
+			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop")
+			p.on(session.SignedOutSeen{Gesture: true})
+		}},
+		{"what waits for a token of nobody knows whom is not done as another user", func(p *page) {
+			p.writes("alice-1")
+			p.start("open(alice-1,)")
+			p.on(refusal(1, "alice-1"))
+			p.otherTab("bob-1", life)
+			p.on(session.StorageChanged{}, "abandon(1)")
+			p.phase(session.Active)
+		}},
+		{"a login that the UI tells of before it writes the token is not ended by the sign-out before", func(p *page) {
+			p.active("alice-1")
+			p.writes("")
+			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.yes("", "mark:ended")
+			p.on(session.TokenSeen{Token: tok("alice-2"), UUID: uuidOf("alice"), Login: true}, "unmark", "open(alice-2,uuid-alice)")
+			p.on(session.StorageChanged{})
+			p.writes("alice-2")
+			p.yes("alice-2", "mark")
+			p.phase(session.Active)
+		}},
+		{"who asks for a token that is missing is not kept waiting", func(p *page) {
+			p.active("alice-1")
+			p.writes("")
+			p.on(session.StorageChanged{})
+			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
+			p.yes("alice-2", "settle[1]=alice-1")
+			p.due(800*time.Millisecond, "signedout:elsewhere")
+		}},
+		{"a page that only asked whether there is a session says nothing of another tab's sign-out", func(p *page) {
+			p.store.Mark = session.Mark{NotBefore: p.now.Add(10 * time.Minute).Wall()}
+			p.start()
+			p.phase(session.Waiting)
+			p.store.Mark = session.Mark{Written: p.now.Wall()}
+			p.on(session.Wanted{ID: 1}, "reject[1]:unavailable")
+			p.on(session.StorageChanged{})
+			p.phase(session.SignedOut)
 		}},
 		{"a token that was missing for a moment was not removed", func(p *page) {
 			p.active("alice-1")

@@ -232,10 +232,11 @@ type State struct {
 	Restored bool
 	// EndedBy is how the page's last session ended. Unheard: not by a sign-out
 	// that the server has been told of. DroppedAt is when we ended the UI's
-	// session ourselves.
+	// session ourselves; Dropping: the UI has yet to tell of it.
 	EndedBy   NoticeName
 	Unheard   bool
 	DroppedAt Instant
+	Dropping  bool
 
 	LastActivity Instant
 	WarnedIdle   bool

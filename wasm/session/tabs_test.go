@@ -679,7 +679,7 @@ func (w *world) key(b []byte) []byte {
 		}
 		num(int64(s.Life))
 		num(int64(s.Failures))
-		flag(s.Absent, s.HadSession, s.Restored, s.Unheard, t.stale, t.record.over, t.record.told, t.record.restored)
+		flag(s.Absent, s.HadSession, s.Restored, s.Unheard, s.Dropping, t.stale, t.record.over, t.record.told, t.record.restored)
 		call(s.Call)
 		call(s.Retry)
 		for _, a := range s.Actions {
@@ -876,7 +876,7 @@ var stories = []struct {
 }
 
 func TestTwoTabsExhaustively(t *testing.T) {
-	if n, want := reflect.TypeFor[session.State]().NumField(), 46; n != want {
+	if n, want := reflect.TypeFor[session.State]().NumField(), 47; n != want {
 		t.Fatalf("State has %d fields, not %d: teach world.key the new one", n, want)
 	}
 	for _, kills := range []bool{false, true} {
