@@ -127,15 +127,15 @@ func TestEventNames(t *testing.T) {
 }
 
 // The loader writes one mark itself, which wasm/browser tests with the same
-// line, and reads one field of the module's.
+// line, and reads three fields of the module's.
 func TestMarkOfTheLoader(t *testing.T) {
 	loader := readFile(t, "web", "keepalive.js")
 	line := readFile(t, "wasm", "browser", "testdata", "farewell.txt")
 	if got, want := find(t, loader, "setItem\\(MARK, `([^`]*)`\\)"), strings.TrimSuffix(line, "\n"); got != want {
 		t.Errorf("the loader writes %q, the test of the module reads %q", got, want)
 	}
-	if got := find(t, loader, `read\(MARK\)\.split\(" "\)\[(\d+)\]`); got != "4" {
-		t.Errorf("the loader takes field %s for the token's end; TestMarkExpiresField says which it is", got)
+	if got := find(t, loader, `read\(MARK\)\.split\(" "\)\.slice\(([^)]*)\)`); got != "4, 7" {
+		t.Errorf("the loader takes fields %s for the ends of token and session; TestMarkEndFields says which they are", got)
 	}
 }
 

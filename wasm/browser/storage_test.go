@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -268,9 +269,10 @@ func TestMarkOfTheLoader(t *testing.T) {
 	}
 }
 
-// The loader reads one field of the mark itself: when the token expires.
-func TestMarkExpiresField(t *testing.T) {
-	if got := strings.Split(encodeMark(fullMark()), " ")[4]; got != "1700003600000" {
-		t.Errorf("the field is %q", got)
+// The loader reads three fields of the mark itself.
+func TestMarkEndFields(t *testing.T) {
+	want := []string{"1700003600000", "1700001800000", "1700043200000"}
+	if got := strings.Split(encodeMark(fullMark()), " ")[4:7]; !slices.Equal(got, want) {
+		t.Errorf("the fields are %q, want the ends of the token, and of the session by both limits: %q", got, want)
 	}
 }
