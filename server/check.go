@@ -2,16 +2,20 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store/redis"
 )
 
 // nobody is a uuid that no user has (RFC 9562 section 5.9): asking Capture for
@@ -41,14 +45,8 @@ func checkCommand(ctx context.Context, args, environment []string, stdout, stder
 	if advice := loginAdvice(config); advice != "" {
 		fmt.Fprintln(stdout, advice)
 	}
-	if *live {
-		for _, question := range questions(config) {
-			sentence, err := question(ctx, config)
-			if err != nil {
-				code = exitError
-			}
-			fmt.Fprintln(stdout, sentence)
-		}
+	if *live && !checkCapture(ctx, config, stdout) {
+		code = exitError
 	}
 	if code == exitOK {
 		fmt.Fprintln(stdout, "The configuration is fine.")
@@ -75,10 +73,32 @@ func checkStore(ctx context.Context, config *Config, live bool, stdout io.Writer
 		return nil
 	}
 	opened, err := openRedis(ctx, config.Store, func(advice string) { fmt.Fprintf(stdout, "KEEPALIVE_STORE: %s\n", advice) })
-	if err != nil {
+	switch {
+	case unproven(err):
+		return fmt.Errorf("whoever answers there has no certificate for it that this machine trusts (%w); write the host as the certificate has it, and name its issuer with the parameter ca", err)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("whoever answers there hangs up (%w); write rediss:// if it speaks TLS, or correct the address", err)
+	case unreachable(err):
+		return fmt.Errorf("nobody answers there (%w); start Redis, correct the address, or open the way to it from this machine", err)
+	case err != nil:
 		return err
 	}
 	return opened.Close()
+}
+
+// unproven reports whether somebody answered under another name, or with one
+// that nobody we trust vouches for.
+func unproven(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
+}
+
+// unreachable reports whether nobody answered.
+func unreachable(err error) bool {
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	return errors.Is(err, redis.ErrTimeout)
 }
 
 // checkStorePath finds out whether the file can be written, without opening
@@ -101,31 +121,53 @@ func checkStorePath(path string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// question says in a sentence what Capture thinks of the credentials of a
-// client, and returns an error if they will not do.
-type question func(ctx context.Context, config *Config) (sentence string, err error)
-
-// questions has one for each client that is configured.
-func questions(config *Config) []question {
-	var all []question
-	if config.clientSide() {
-		all = append(all, askAsIssuer)
-	}
-	if config.serverSide() {
-		all = append(all, askAsLogin)
-	}
-	return all
+// finding is what the answer to a question says.
+type finding struct {
+	sentence string
+	bad      bool
+	skew     time.Duration // of Capture's clock; see capture.Error
 }
 
-func askAsIssuer(ctx context.Context, config *Config) (sentence string, err error) {
+// maxSkew is the most by which the machine's clock may differ from Capture's.
+const maxSkew = time.Minute
+
+// checkCapture says in a sentence for each client what Capture thinks of it, and
+// what is wrong besides. It reports whether all is well.
+func checkCapture(ctx context.Context, config *Config, stdout io.Writer) bool {
 	client, err := newCapture(config)
 	if err != nil {
-		return err.Error(), err
+		fmt.Fprintln(stdout, err)
+		return false
 	}
-	_, err = client.Issue(ctx, nobody)
-	if err == nil {
-		return "Capture issued a token for a user that cannot exist; is KEEPALIVE_CAPTURE_URL a Capture application?", errUnexpected
+	var findings []finding
+	if config.clientSide() {
+		findings = append(findings, askAsIssuer(ctx, client))
 	}
+	if config.serverSide() {
+		findings = append(findings, askAsLogin(ctx, client, config.RedirectURIs))
+	}
+	fine := true
+	var skew time.Duration
+	for _, f := range findings {
+		fmt.Fprintln(stdout, f.sentence)
+		fine = fine && !f.bad
+		if f.skew.Abs() > skew.Abs() {
+			skew = f.skew
+		}
+	}
+	if skew.Abs() > maxSkew {
+		direction := "behind"
+		if skew < 0 {
+			direction = "ahead of"
+		}
+		fmt.Fprintf(stdout, "This machine's clock is %s %s Capture's; set it, best by NTP: signatures (KEEPALIVE_AUTH_SCHEME=signature) and the ends of tokens and sessions go by it.\n", skew.Abs(), direction)
+		return false
+	}
+	return fine
+}
+
+func askAsIssuer(ctx context.Context, client *capture.Client) finding {
+	_, err := client.Issue(ctx, nobody)
 	return judge(err, capture.AccountGone, "Capture takes the credentials of KEEPALIVE_ISSUER_CLIENT_ID: it looked for a user that cannot exist, and said so.", issuerVerdict)
 }
 
@@ -133,41 +175,49 @@ func askAsIssuer(ctx context.Context, config *Config) (sentence string, err erro
 // looks for the code, and nothing is changed.
 const noCode = "capturekeepalivecheck"
 
-func askAsLogin(ctx context.Context, config *Config) (sentence string, err error) {
-	client, err := newCapture(config)
-	if err != nil {
-		return err.Error(), err
+// askAsLogin asks with each redirect URI, up to the first that is refused.
+func askAsLogin(ctx context.Context, client *capture.Client, redirectURIs []string) finding {
+	var last finding
+	for i, uri := range redirectURIs {
+		_, err := client.Exchange(ctx, secret.New(noCode), uri)
+		last = judge(err, capture.GrantGone, "Capture takes the credentials of KEEPALIVE_LOGIN_CLIENT_ID: it looked for a code that cannot exist, and said so.", func(refused *capture.Error) string {
+			return loginVerdict(refused, i+1, uri)
+		})
+		if last.bad {
+			break
+		}
 	}
-	_, err = client.Exchange(ctx, secret.New(noCode), config.RedirectURIs[0])
-	if err == nil {
-		return "Capture gave tokens for a code that cannot exist; is KEEPALIVE_CAPTURE_URL a Capture application?", errUnexpected
-	}
-	return judge(err, capture.GrantGone, "Capture takes the credentials of KEEPALIVE_LOGIN_CLIENT_ID: it looked for a code that cannot exist, and said so.", loginVerdict)
+	return last
 }
 
 // judge is good for the one kind of error that only the right credentials get.
-func judge(err error, kind capture.Kind, good string, verdict func(*capture.Error) string) (string, error) {
-	var refused *capture.Error
-	if !errors.As(err, &refused) {
-		return err.Error(), err
+func judge(err error, kind capture.Kind, good string, verdict func(*capture.Error) string) finding {
+	refused, ok := errors.AsType[*capture.Error](err)
+	switch {
+	case err == nil:
+		return finding{sentence: "Capture gave a token for what cannot exist; is KEEPALIVE_CAPTURE_URL a Capture application?", bad: true}
+	case !ok:
+		return finding{sentence: err.Error(), bad: true}
+	case refused.Kind == kind:
+		return finding{sentence: good, skew: refused.Skew}
 	}
-	if refused.Kind == kind {
-		return good, nil
+	f := finding{sentence: fmt.Sprintf("%s (%s)", verdict(refused), refused), bad: true}
+	if !errors.Is(refused, capture.ErrNotCapture) {
+		f.skew = refused.Skew
 	}
-	return fmt.Sprintf("%s (%s)", verdict(refused), refused), err
+	return f
 }
 
-var errUnexpected = errors.New("an answer that Capture does not give")
-
-// loginVerdict says what to do about an error that the login client got.
-func loginVerdict(refused *capture.Error) string {
+// loginVerdict says what to do about an error that the login client got with
+// one of the redirect URIs, counted from 1.
+func loginVerdict(refused *capture.Error, entry int, redirectURI string) string {
 	switch refused.Number {
 	case 205, 402:
 		return wrongCredentials("KEEPALIVE_LOGIN_CLIENT_ID")
 	case 403, 480:
 		return "The client KEEPALIVE_LOGIN_CLIENT_ID may not exchange codes; give it the login_client feature."
 	case 420:
-		return "Capture does not know the first entry of KEEPALIVE_REDIRECT_URI for the client KEEPALIVE_LOGIN_CLIENT_ID; copy the page's redirectUri, and add it to the client's settings."
+		return fmt.Sprintf("Capture does not know entry %d of KEEPALIVE_REDIRECT_URI, %s, for the client KEEPALIVE_LOGIN_CLIENT_ID; make it the redirectUri of the page's settings to the letter, and add it to the client's redirect URIs.", entry, redirectURI)
 	case 100, 200, 201:
 		return "Capture does not take an argument of the call; compare KEEPALIVE_LOGIN_CLIENT_ID and KEEPALIVE_REDIRECT_URI with the application's settings."
 	}
@@ -201,11 +251,17 @@ func issuerVerdict(refused *capture.Error) string {
 
 // otherVerdict is for what has nothing to do with the kind of client.
 func otherVerdict(refused *capture.Error, variables string) string {
-	switch refused.Kind {
-	case capture.OperatorFault:
+	switch {
+	case refused.Kind == capture.OperatorFault:
 		return "Capture misses something in its configuration that the call names; compare " + variables + " with the application's settings."
-	case capture.RateLimited:
+	case refused.Kind == capture.RateLimited:
 		return "Capture asks for patience; try again later."
+	case errors.Is(refused, capture.ErrNotCapture):
+		return "Somebody answers at KEEPALIVE_CAPTURE_URL, but this is not a Capture domain; copy the application's address, such as https://app.us.janraincapture.com."
+	case unproven(refused):
+		return "Whoever answers at KEEPALIVE_CAPTURE_URL has no certificate for it that this machine trusts; compare it with the application's address, and see whether this machine's clock is right."
+	case refused.Status == 0:
+		return "Nobody answers at KEEPALIVE_CAPTURE_URL; compare it with the application's address, and see whether this machine can reach it."
 	}
-	return "Capture did not answer as it does; compare KEEPALIVE_CAPTURE_URL with the application's address, and see whether this machine can reach it."
+	return "Capture is in trouble, or what stands before it; try again later, and compare KEEPALIVE_CAPTURE_URL with the application's address."
 }

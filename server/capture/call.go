@@ -99,7 +99,7 @@ func (c *Client) call(ctx context.Context, op operation, header http.Header, for
 // number, except where the HTTP status says that somebody in between is
 // talking, or that the service is not itself.
 func judge(op operation, status int, header http.Header, body []byte, now time.Time, hidden []secret.String) *Error {
-	failure := &Error{Op: op.endpoint, Status: status, RetryAfter: retryAfter(header, now)}
+	failure := &Error{Op: op.endpoint, Status: status, RetryAfter: retryAfter(header, now), Skew: skew(header, now)}
 	var answer struct {
 		Stat      string `json:"stat"`
 		Code      int    `json:"code"`
@@ -128,7 +128,7 @@ func judge(op operation, status int, header http.Header, body []byte, now time.T
 	case readable && answer.Stat == "ok" && status < 300:
 		return nil
 	default:
-		failure.Cause = errNotCapture
+		failure.Cause = errNotJSON
 	}
 	return failure
 }

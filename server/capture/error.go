@@ -29,6 +29,9 @@ type Error struct {
 	// RetryAfter is how long Capture asked to wait; 0 if it did not say, one
 	// hour at most.
 	RetryAfter time.Duration
+	// Skew is how far the clock of whoever answered is ahead of this machine's,
+	// by the Date of the answer, to the second; 0 if it had none.
+	Skew time.Duration
 	// Lost is that no whole answer came to a request that may have been read:
 	// Capture may have done what it was asked for.
 	Lost bool
@@ -74,13 +77,18 @@ func (e *Error) Error() string {
 // Unwrap makes errors.Is(err, context.DeadlineExceeded) and the like work.
 func (e *Error) Unwrap() error { return e.Cause }
 
+// ErrNotCapture is behind the Cause of an answer that is not Capture's: a web
+// page, a redirect, anything but JSON with stat. With HTTP 500 and above that is
+// only trouble, which proxies like to tell of in HTML, and no ErrNotCapture.
+var ErrNotCapture = errors.New("the answer is not Capture's")
+
 // What can be wrong with an answer that names no number.
 var (
 	errMalformedToken = errors.New("the token is not one Capture could have issued, so it was not sent")
-	errRedirect       = errors.New("the answer is a redirect, which is not followed; is the URL Capture's own?")
+	errRedirect       = fmt.Errorf("%w: it is a redirect, which is not followed", ErrNotCapture)
 	errServer         = errors.New("the service is in trouble")
-	errNotCapture     = errors.New("the answer is not JSON with stat")
-	errTooLong        = fmt.Errorf("the answer is longer than %d KiB", maxAnswer>>10)
+	errNotJSON        = fmt.Errorf("%w: it is not JSON with stat", ErrNotCapture)
+	errTooLong        = fmt.Errorf("%w: it is longer than %d KiB", ErrNotCapture, maxAnswer>>10)
 	errMalformedCode  = errors.New("the code is not one Capture could have given, so it was not sent")
 	errNoIssuer       = errors.New("there is no client with the access_issuer feature; a client-side session needs one")
 	errNoLogin        = errors.New("there is no login client; a server-side session needs one")
@@ -110,4 +118,14 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 		return 0
 	}
 	return min(max(at.Sub(now), 0), maxRetryAfter)
+}
+
+// skew reads the Date of RFC 9110 section 6.6.1; 0 if it is absent or
+// unreadable.
+func skew(header http.Header, now time.Time) time.Duration {
+	date, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return date.Sub(now).Round(time.Second)
 }

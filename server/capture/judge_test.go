@@ -81,18 +81,18 @@ func TestJudge(t *testing.T) {
 		{"502 ends nobody", 502, refusal(413), Temporary, errServer},
 		{"503 with ok", 503, `{"stat":"ok"}`, Temporary, errServer},
 		{"redirect", 307, refusal(310), Temporary, errRedirect},
-		{"404 page", 404, "<html>", Temporary, errNotCapture},
-		{"ok with an error's status", 401, `{"stat":"ok"}`, Temporary, errNotCapture},
+		{"404 page", 404, "<html>", Temporary, errNotJSON},
+		{"ok with an error's status", 401, `{"stat":"ok"}`, Temporary, errNotJSON},
 		// Not JSON with stat.
-		{"empty", 200, "", Temporary, errNotCapture},
-		{"HTML", 200, "<!doctype html><title>Sign in to the Wi-Fi</title>", Temporary, errNotCapture},
-		{"no stat", 200, `{"code":413}`, Temporary, errNotCapture},
-		{"other stat", 200, `{"stat":"fail","code":413}`, Temporary, errNotCapture},
-		{"stat is no string", 200, `{"stat":true}`, Temporary, errNotCapture},
-		{"number is no number", 200, `{"stat":"error","code":"413"}`, Temporary, errNotCapture},
-		{"array", 200, `[{"stat":"error","code":413}]`, Temporary, errNotCapture},
-		{"cut", 200, refusal(413)[:25], Temporary, errNotCapture},
-		{"two answers", 200, refusal(413) + refusal(413), Temporary, errNotCapture},
+		{"empty", 200, "", Temporary, errNotJSON},
+		{"HTML", 200, "<!doctype html><title>Sign in to the Wi-Fi</title>", Temporary, errNotJSON},
+		{"no stat", 200, `{"code":413}`, Temporary, errNotJSON},
+		{"other stat", 200, `{"stat":"fail","code":413}`, Temporary, errNotJSON},
+		{"stat is no string", 200, `{"stat":true}`, Temporary, errNotJSON},
+		{"number is no number", 200, `{"stat":"error","code":"413"}`, Temporary, errNotJSON},
+		{"array", 200, `[{"stat":"error","code":413}]`, Temporary, errNotJSON},
+		{"cut", 200, refusal(413)[:25], Temporary, errNotJSON},
+		{"two answers", 200, refusal(413) + refusal(413), Temporary, errNotJSON},
 		{"number is missing", 200, `{"stat":"error"}`, Temporary, nil},
 		// The limit, to the byte.
 		{"as long as may be", 200, refusal(413) + strings.Repeat(" ", maxAnswer-len(refusal(413))), GrantGone, nil},
@@ -176,6 +176,36 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+func TestSkew(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"":                              0,
+		"soon":                          0,
+		"2026-11-21 13:00:00":           0,
+		"Sat, 21 Nov 2026 12:00:00 GMT": 0,
+		"Sat, 21 Nov 2026 13:00:00 GMT": time.Hour,
+		"Sat, 21 Nov 2026 11:58:30 GMT": -90 * time.Second,
+	} {
+		header := http.Header{"Date": {value}}
+		if got := judge(issue, 200, header, []byte(`{"stat":"error","code":402}`), now, nil).Skew; got != want {
+			t.Errorf("Date %q: %s, want %s", value, got, want)
+		}
+	}
+	if got := skew(http.Header{}, now); got != 0 {
+		t.Errorf("no Date: %s, want 0", got)
+	}
+}
+
+func TestErrNotCapture(t *testing.T) {
+	for cause, want := range map[error]bool{
+		errNotJSON: true, errRedirect: true, errTooLong: true,
+		errServer: false, errProtocol: false, errNoToken: false, errNoUUID: false, errNoRefreshToken: false,
+	} {
+		if got := errors.Is(&Error{Cause: cause}, ErrNotCapture); got != want {
+			t.Errorf("%v: %v, want %v", cause, got, want)
+		}
+	}
+}
+
 // Whatever comes back, it is an answer that can be used or an error that can
 // be printed, and nothing but Capture's own clear word ends a session.
 func FuzzAnswer(f *testing.F) {
@@ -199,7 +229,7 @@ func FuzzAnswer(f *testing.F) {
 
 	f.Fuzz(func(t *testing.T, status int, body []byte, wait string) {
 		for _, op := range []operation{identify, issue, exchange, refresh} {
-			failure := judge(op, status, http.Header{"Retry-After": {wait}}, body, now, []secret.String{secret.New(token)})
+			failure := judge(op, status, http.Header{"Retry-After": {wait}, "Date": {wait}}, body, now, []secret.String{secret.New(token)})
 			if failure == nil {
 				if uuid, ok := readUUID(body); ok && (uuid == "" || len(uuid) > 128 || strings.ContainsAny(uuid, " \r\n\x00\x7f")) {
 					t.Errorf("usable uuid %q", uuid)
