@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +25,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
+	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
 )
 
 // sentinels are secrets to be found nowhere, by what they are.
@@ -71,14 +73,22 @@ func echo(status int) http.Handler {
 // metrics, an error, a file of the store, or what the system shows of the
 // process. TestSentinelsInPanics does the same where the server itself fails.
 func TestSentinels(t *testing.T) {
+	t.Run("bolt", func(t *testing.T) {
+		data := t.TempDir()
+		lookForSentinels(t, "bolt:"+filepath.Join(data, "keepalive.db"), data, sentinels{})
+	})
+	t.Run("redis", func(t *testing.T) {
+		const password = "redis-password-0001"
+		// Its file has every write, also of what was deleted since.
+		database := redistest.Start(t, "--requirepass", password, "--appendonly", "yes")
+		lookForSentinels(t, "redis://:"+password+"@"+database.Address, database.Dir, sentinels{"the store's password": password})
+	})
+}
+
+// lookForSentinels is TestSentinels with one store, whose files are in data.
+func lookForSentinels(t *testing.T, storeURL, data string, planted sentinels) {
 	service, upstreamURL := upstream(t)
-	dir := t.TempDir()
-	hidden, data := filepath.Join(dir, "secrets"), filepath.Join(dir, "data")
-	for _, each := range []string{hidden, data} {
-		if err := os.Mkdir(each, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
+	hidden := t.TempDir()
 	file := func(name, value string) string {
 		path := filepath.Join(hidden, name)
 		write(t, path, value)
@@ -88,8 +98,8 @@ func TestSentinels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	planted := sentinels{"the issuer's secret": testSecret, "the login client's secret": loginSecret, "the key": string(rawKey)}
-	server := start(t, serving(upstreamURL, filepath.Join(data, "keepalive.db"),
+	planted["the issuer's secret"], planted["the login client's secret"], planted["the key"] = testSecret, loginSecret, string(rawKey)
+	server := start(t, serving(upstreamURL, "", "STORE", "STORE_FILE="+file("store", storeURL),
 		"LOG_LEVEL=debug", "RATE_LOGIN=off", "RATE_FORCED=off", "UPSTREAM_TIMEOUT=1s",
 		"ISSUER_CLIENT_SECRET", "ISSUER_CLIENT_SECRET_FILE="+file("issuer", testSecret),
 		"LOGIN_CLIENT_ID=login", "LOGIN_CLIENT_SECRET_FILE="+file("login", loginSecret), "REDIRECT_URI="+testRedirect,
@@ -199,14 +209,17 @@ func TestSentinels(t *testing.T) {
 		t.Errorf("exit: %v", err)
 	}
 	places["the log"] = []byte(server.log())
-	stored, err := os.ReadDir(data)
-	if err != nil || len(stored) == 0 {
-		t.Fatalf("the store has %d files, %v", len(stored), err)
-	}
-	for _, entry := range stored {
-		if places["the file "+entry.Name()], err = os.ReadFile(filepath.Join(data, entry.Name())); err != nil {
-			t.Fatal(err)
+	stored := 0
+	err = filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
 		}
+		stored++
+		places["the file "+path], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil || stored == 0 {
+		t.Fatalf("the store has %d files, %v", stored, err)
 	}
 	for place, text := range places {
 		if len(text) == 0 {

@@ -3,7 +3,7 @@
 //
 //	go run ./scripts/test               # setup, build, lint, unit, wasm, journeys
 //	go run ./scripts/test lint unit     # these
-//	go run ./scripts/test fuzz          # every fuzz target, for half a minute each
+//	go run ./scripts/test fuzz          # every fuzz target, for a minute each
 package main
 
 import (
@@ -207,7 +207,7 @@ func fuzz(ctx context.Context, s shell) error {
 				continue // the summary that go test adds
 			}
 			targets++
-			if err := s.run(ctx, nil, "go", "test", "-run=^$", "-fuzz=^"+name+"$", "-fuzztime=30s", path); err != nil {
+			if err := s.run(ctx, nil, "go", "test", "-run=^$", "-fuzz=^"+name+"$", "-fuzztime=60s", path); err != nil {
 				return err
 			}
 		}
