@@ -16,8 +16,8 @@ test: ## install what is missing, then build, lint, and run every test
 lint: ## gofmt, vet and staticcheck, for the server and for the browser
 	go run ./scripts/test lint
 
-fuzz: ## run every fuzz target for half a minute
+fuzz: ## run every fuzz target for a minute
 	go run ./scripts/test fuzz
 
-bench: ## measure the server on this machine and write docs/performance.md
+bench: ## measure the server on this machine, write docs/performance.md, and fail below the bar
 	go run ./scripts/bench

@@ -47,9 +47,30 @@ func TestCallsAndPage(t *testing.T) {
 		speeds: []speed{{bareEcho, 1000, 1, time.Millisecond, 2 * time.Millisecond}, {"bolt", 700, 0.7, time.Millisecond, 3 * time.Millisecond}},
 		memory: []resident{{"bolt", 50e6}}, calls: calls,
 	}.page(time.Unix(0, 0))
-	for _, line := range []string{"| token endpoint, bolt | 700 | 70 % | 1.00 ms | 3.00 ms |", "| bolt | 50 |", "1970-01-01"} {
+	for _, line := range []string{"| token endpoint, bolt | 700 | 70 % | 1.00 ms | 3.00 ms |", "| bolt | 50 |", "1970-01-01", "The bar is 60 % of bare echo with bolt"} {
 		if !strings.Contains(page, line) {
 			t.Errorf("no %q in\n%s", line, page)
 		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		speeds []speed
+		says   string
+		met    bool
+	}{
+		{"met", []speed{{name: "memory", ratio: 0.1}, {name: "bolt", ratio: 0.714}}, "fresh token over bolt: 71.4 % of bare echo, the bar is 60 %", true},
+		{"just met", []speed{{name: "bolt", ratio: 0.6}}, "60.0 %", true},
+		{"just missed", []speed{{name: "bolt", ratio: 0.5989}}, "59.9 %", false},
+		{"missed", []speed{{name: "memory", ratio: 0.9}, {name: "bolt", ratio: 0.45}}, "45.0 % of bare echo, the bar is 60 %", false},
+		{"not measured", []speed{{name: boltLoud, ratio: 0.9}}, "not measured", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if said, met := (results{speeds: tc.speeds}).verdict(); met != tc.met || !strings.Contains(said, tc.says) {
+				t.Errorf("%v %q, want %v %q", met, said, tc.met, tc.says)
+			}
+		})
 	}
 }

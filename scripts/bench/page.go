@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -49,11 +50,11 @@ Written by `+"`make bench`"+` on %s with %s, %s/%s, %d cores, which the client s
 struct of the same size, with what their package has for that (`+"`Bind` and `JSON` of echo, `encoding/json` for `net/http`"+`), and check nothing. The real one also
 checks origin, headers and cookie, reads the session from the store and decrypts it, and counts. At `+"`LOG_LEVEL=debug`"+` it logs a line for each request, too; at the
 default it does so only where there is news (see [operations](operations.md#the-log)). The signature of a cookie is verified when it is seen for the first time, and
-remembered. Medians of %d turns of %s.
+remembered. Medians of %d turns of %s. The bar is %.0f %% of bare echo with bolt: below it, `+"`make bench`"+` fails.
 
 | | requests/s | of bare echo | p50 | p99 |
 | --- | --: | --: | --: | --: |
-`, at.UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), connections, users, rounds, turn)
+`, at.UTC().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), connections, users, rounds, turn, 100*bar)
 	for _, s := range r.speeds {
 		fmt.Fprintf(&b, "| %s | %.0f | %.0f %% | %s | %s |\n", describe[s.name], s.perSecond, 100*s.ratio, millis(s.p50), millis(s.p99))
 	}
@@ -65,6 +66,16 @@ remembered. Medians of %d turns of %s.
 	fmt.Fprintf(&b, "\n## Calls to Capture\n\n%.2f calls in an hour for a session with %d tabs that all ask at once whenever the token of an hour is due (%d simulated hours). "+
 		"In the browser one of them asks for all.\n", r.calls, tabs, hours)
 	return b.String()
+}
+
+// verdict says whether the bar is met. What was not measured has not met it.
+func (r results) verdict() (sentence string, met bool) {
+	i := slices.IndexFunc(r.speeds, func(s speed) bool { return s.name == "bolt" })
+	if i < 0 {
+		return "fresh token over bolt: not measured", false
+	}
+	ratio := r.speeds[i].ratio
+	return fmt.Sprintf("fresh token over bolt: %.1f %% of bare echo, the bar is %.0f %%", 100*ratio, 100*bar), ratio >= bar
 }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*1000) }
