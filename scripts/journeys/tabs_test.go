@@ -137,8 +137,8 @@ func TestTabsWithoutLocks(t *testing.T) {
 			tab.WaitFor(t, fmt.Sprintf(`captureKeepalive.token().then(t => t === %q)`, last), soon)
 		}
 	}
-	if got := w.asked() - before; got < rounds || got > 2*rounds {
-		t.Errorf("%d requests in %d rounds of three tabs", got, rounds)
+	if got := w.asked() - before; got < rounds || got >= 3*rounds {
+		t.Errorf("%d requests in %d rounds of three tabs: nobody found the token of another", got, rounds)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestEndInAllTabs(t *testing.T) {
 	for i, tab := range tabs {
 		tab.WaitFor(t, `heard.some(e => e.startsWith("expired:"))`, 4*life)
 		tab.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
-		got := slices.DeleteFunc(heard(t, tab), func(e string) bool { return e == "renewerror:offline" })
+		got := without(without(heard(t, tab), "renewerror:offline"), "renewed:") // a life may have ended before
 		if !slices.Equal(got, []string{"expired:session_ended"}) {
 			t.Errorf("tab %d heard %v", i, got)
 		}

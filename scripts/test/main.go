@@ -187,7 +187,7 @@ func wasm(ctx context.Context, s shell) error {
 // runJourneys drives the program that the build step made. The test cache does not know of
 // that program, so -count=1; most of the time they wait, so several at once.
 func runJourneys(ctx context.Context, s shell) error {
-	return s.run(ctx, nil, "go", "test", "-count=1", "-parallel=4", "-timeout=15m", journeys)
+	return s.run(ctx, nil, "go", "test", "-count=1", "-parallel=3", "-timeout=15m", journeys)
 }
 
 // fuzz runs every fuzz target; go test takes one at a time.
