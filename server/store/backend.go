@@ -45,7 +45,8 @@ type Backend interface {
 	Replace(ctx context.Context, row Row) error
 	// Remove deletes the row and reports whether there was one, expired or not.
 	Remove(ctx context.Context, key Key) (bool, error)
-	// RemoveOwner deletes all rows of an owner and returns how many.
+	// RemoveOwner deletes all rows of an owner and returns how many. A row whose
+	// Owner is its Key need not be in an index for that.
 	RemoveOwner(ctx context.Context, owner Owner) (int, error)
 	// Sweep deletes the rows whose Expires is at or before now and returns how
 	// many, also when it fails half-way. A backend that expires rows by itself

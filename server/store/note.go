@@ -72,8 +72,9 @@ func (s *Store) writeOver(ctx context.Context, row *Row) error {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		row.Version = 1
-	case errors.Is(err, ErrTampered):
-		// No row of ours, so nothing is lost with it.
+	case errors.Is(err, ErrTampered), err == nil && (old.Owner != row.Owner || old.Version+1 <= 1):
+		// No row of ours, which have their key for an owner and count from 1, so
+		// nothing is lost with it. Nothing could replace it either.
 		if _, err := s.backend.Remove(ctx, row.Key); err != nil {
 			return err
 		}

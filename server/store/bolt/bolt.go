@@ -35,8 +35,6 @@ var (
 const (
 	// lockTimeout lets a predecessor that is just closing finish, and no more.
 	lockTimeout = time.Second
-	// batchDelay is how long a write waits for others to share its fdatasync.
-	batchDelay = time.Millisecond
 	// sweepStep bounds how long one step of a sweep holds up other writers.
 	sweepStep = 500
 
@@ -53,7 +51,10 @@ var (
 )
 
 // Backend implements store.Backend.
-type Backend struct{ db *bbolt.DB }
+type Backend struct {
+	db      *bbolt.DB
+	commits committer
+}
 
 var _ store.Backend = (*Backend)(nil)
 
@@ -80,11 +81,10 @@ func Open(path string) (_ *Backend, err error) {
 	case err != nil:
 		return nil, err
 	}
-	db.MaxBatchDelay = batchDelay
 	if err := setUp(db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Backend{db: db}, nil
+	return &Backend{db: db, commits: committer{db: db}}, nil
 }
 
 func setUp(db *bbolt.DB) (err error) {
@@ -133,7 +133,7 @@ func (b *Backend) Insert(ctx context.Context, row store.Row) error {
 		if t.rows.Get(row.Key[:]) != nil {
 			return store.ErrExists, nil
 		}
-		if err := t.owners.Put(ownerEntry(row.Owner, row.Key), nil); err != nil {
+		if err := t.own(row); err != nil {
 			return nil, err
 		}
 		return nil, t.put(row)
@@ -260,19 +260,17 @@ func (b *Backend) read(ctx context.Context, fn func(*bbolt.Tx) error) (err error
 }
 
 // write runs fn in a transaction that it may share with other writers, and
-// returns when that is on the disk. fn may run more than once. A verdict, from
-// an fn that has written nothing, does not roll back the others; a failure
-// does.
+// returns when that is on the disk. fn may run more than once. After a failure
+// nothing of it is written, nor after a verdict, before which fn must not write.
 //
 // The context is looked at again once it is our turn; from then on the write
 // happens, whether or not someone still waits for it.
-func (b *Backend) write(ctx context.Context, fn func(tables) (verdict, failure error)) (err error) {
-	defer catchDamage(&err)
+func (b *Backend) write(ctx context.Context, fn func(tables) (verdict, failure error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	var verdict error
-	failure := b.db.Batch(func(tx *bbolt.Tx) error {
+	failure := b.commits.commit(func(tx *bbolt.Tx) error {
 		if verdict = ctx.Err(); verdict != nil {
 			return nil
 		}

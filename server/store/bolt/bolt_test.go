@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -350,6 +351,95 @@ func TestDamagedPages(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A commit reads pages that no writer asked for: where a page has become empty
+// its neighbours are looked at. One that is damaged fails the writers who need
+// it, and neither the process nor anybody else.
+func TestDamageMetByACommit(t *testing.T) {
+	// Leaves of several rows each.
+	row := func(n uint32) store.Row {
+		row := testRow(n)
+		row.Value = bytes.Repeat(fmt.Appendf(nil, "row %02d.", n), 60)
+		return row
+	}
+	path := newPath(t)
+	b := mustOpen(t, path)
+	for n := range uint32(60) {
+		if err := b.Insert(t.Context(), row(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustClose(t, b)
+
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var leaves [][]byte
+	inUse := map[int]bool{} // other pages have rows too, as they once were
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.View(func(tx *bbolt.Tx) error {
+		for page := range len(file) / os.Getpagesize() {
+			if info, err := tx.Page(page); err == nil && info != nil && info.Type == "leaf" {
+				inUse[page] = true
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for page := range len(file) / os.Getpagesize() {
+		if leaf := file[page*os.Getpagesize() : (page+1)*os.Getpagesize()]; inUse[page] && bytes.Contains(leaf, []byte("row ")) {
+			leaves = append(leaves, leaf)
+		}
+	}
+	if len(leaves) < 3 {
+		t.Fatalf("the rows are in %d leaves, want several", len(leaves))
+	}
+	intact := leaves[0]
+	for _, leaf := range leaves[1:] {
+		copy(leaf[8:], []byte{0xaa, 0xaa}) // the flags, which say that it is a leaf
+	}
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	b = mustOpen(t, path)
+	defer mustClose(t, b)
+	var doomed []store.Key
+	for n := range uint32(60) {
+		if bytes.Contains(intact, row(n).Value) {
+			doomed = append(doomed, row(n).Key)
+		}
+	}
+	failures := 0
+	for _, key := range doomed {
+		var group sync.WaitGroup
+		var err error
+		group.Go(func() { _, err = b.Remove(t.Context(), key) })
+		for range 20 {
+			group.Go(func() {
+				if err := b.Ping(t.Context()); err != nil {
+					t.Errorf("Ping() beside a writer that meets damage = %v", err)
+				}
+			})
+		}
+		group.Wait()
+		switch {
+		case errors.Is(err, bolt.ErrDamaged):
+			failures++
+		case err != nil:
+			t.Errorf("Remove() = %v, want ErrDamaged", err)
+		}
+	}
+	if failures == 0 || failures == len(doomed) {
+		t.Errorf("%d of %d removals met the damage, want some", failures, len(doomed))
+	}
 }
 
 // A row is not removed with another owner, or before its time, because an

@@ -12,8 +12,8 @@ import (
 )
 
 // tables are the buckets within one transaction. Every row has an entry in
-// both indexes; an entry without its row can only come from damage, and is
-// dropped where it is met.
+// both indexes, but for one that is its own owner; an entry without its row can
+// only come from damage, and is dropped where it is met.
 type tables struct{ rows, owners, expiry *bbolt.Bucket }
 
 func open(tx *bbolt.Tx) tables {
@@ -41,6 +41,14 @@ func (t tables) put(row store.Row) error {
 	return t.rows.Put(row.Key[:], encodeRow(row))
 }
 
+// own writes whose the row is.
+func (t tables) own(row store.Row) error {
+	if row.Owner == store.Owner(row.Key) {
+		return nil
+	}
+	return t.owners.Put(ownerEntry(row.Owner, row.Key), nil)
+}
+
 // remove deletes the row, if there is one, and what it has in the indexes.
 func (t tables) remove(key store.Key) error {
 	if row, err := t.get(key); err == nil {
@@ -54,9 +62,10 @@ func (t tables) remove(key store.Key) error {
 	return t.rows.Delete(key[:])
 }
 
-// ownedBy returns the keys that the index has for owner.
+// ownedBy returns the keys of rows that may be owner's: its own, and what the
+// index has.
 func (t tables) ownedBy(owner store.Owner) []store.Key {
-	var keys []store.Key
+	keys := []store.Key{store.Key(owner)}
 	c := t.owners.Cursor()
 	for k, _ := c.Seek(owner[:]); bytes.HasPrefix(k, owner[:]); k, _ = c.Next() {
 		if len(k) == len(owner)+len(store.Key{}) {

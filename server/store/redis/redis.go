@@ -10,7 +10,8 @@
 // then on until the row's time is over. Every write of a row first writes the
 // index, and nothing ever takes an entry out before its time. A server that is
 // killed between the two leaves an entry without a row, which means nothing;
-// never a row without an entry.
+// never a row without an entry. A row that is its own owner, as those of claims
+// and notes are, needs none.
 package redis
 
 import (
@@ -187,8 +188,10 @@ func (b *Backend) write(ctx context.Context, s script, row store.Row, more ...an
 		return "", err
 	}
 	defer cancel()
-	if _, err := b.run(within, indexScript, indexKey(row.Owner), row.Key[:], millis(row.Expires.Add(indexGrace))); err != nil {
-		return "", failure(ctx, err)
+	if row.Owner != store.Owner(row.Key) {
+		if _, err := b.run(within, indexScript, indexKey(row.Owner), row.Key[:], millis(row.Expires.Add(indexGrace))); err != nil {
+			return "", failure(ctx, err)
+		}
 	}
 	answer, err = b.run(within, s, rowKey(row.Key), append([]any{
 		strconv.FormatUint(row.Version, 10), row.Owner[:], millis(row.Expires), row.Value, millis(row.Expires.Add(grace)),
@@ -228,13 +231,14 @@ func (b *Backend) RemoveOwner(ctx context.Context, owner store.Owner) (int, erro
 	}
 }
 
-// removeIndexed deletes the rows that the index names now, and returns how many
-// there were.
+// removeIndexed deletes the rows that the index names now, and the one that
+// needs no index, and returns how many there were.
 func (b *Backend) removeIndexed(ctx context.Context, owner store.Owner) (int, error) {
 	members, err := b.indexed(ctx, owner)
 	if err != nil {
 		return 0, err
 	}
+	members = append(members, string(owner[:]))
 	removed := 0
 	for len(members) > 0 {
 		batch := members[:min(len(members), removeBatch)]

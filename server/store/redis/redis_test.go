@@ -320,6 +320,22 @@ func TestIndexForgotten(t *testing.T) {
 	}
 }
 
+// A claim and a note are one key each: there are as many notes as tokens.
+func TestRowsOfNobodyHaveNoIndex(t *testing.T) {
+	server := redistest.Start(t)
+	b, admin := open(t, server.URL()), dial(t, server)
+	row := testRow(1)
+	row.Owner = store.Owner(row.Key)
+	mustInsert(t, b, row)
+	row.Version = 2
+	if err := b.Replace(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	if all := keys(t, admin, "*"); len(all) != 1 {
+		t.Errorf("there are the keys %q, want the row alone", all)
+	}
+}
+
 func keys(t *testing.T, client *goredis.Client, pattern string) []string {
 	t.Helper()
 	found, err := client.Keys(t.Context(), pattern).Result()

@@ -1,8 +1,11 @@
 package storetest
 
 import (
+	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -103,5 +106,34 @@ func (s suite) rememberAtOnce(t *testing.T) {
 	text, err := st.Recall(t.Context(), "a name")
 	if _, scan := fmt.Sscanf(text, "text %d", &n); err != nil || scan != nil || n < 0 || n > 7 {
 		t.Errorf("Recall() = %q, %v, want one of the texts", text, err)
+	}
+}
+
+// What is in a note's place and is no note, because somebody wrote to the
+// database, makes way for one.
+func (s suite) rememberOverAnything(t *testing.T) {
+	st, b, _ := s.store(t)
+	key := store.Key(sha256.Sum256([]byte("keepalive note a name")))
+	for name, row := range map[string]store.Row{
+		"another owner's":      {Owner: store.Owner{1}, Version: 3},
+		"before the first":     {Owner: store.Owner(key), Version: 0},
+		"after the last":       {Owner: store.Owner(key), Version: math.MaxUint64},
+		"another owner's last": {Owner: store.Owner{1}, Version: math.MaxUint64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := b.Remove(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+			row.Key, row.Expires, row.Value = key, s.base.Add(time.Hour), []byte("no note")
+			mustInsert(t, b, row)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			for _, text := range []string{"first", "second", "third"} {
+				if err := st.Remember(ctx, "a name", text, time.Hour); err != nil {
+					t.Fatalf("Remember() = %v", err)
+				}
+				wantNote(t, st, "a name", text)
+			}
+		})
 	}
 }

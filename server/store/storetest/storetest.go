@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Backend, traits ...Trait) {
 		{"ReplaceOfAnotherOwner", s.replaceOfAnotherOwner},
 		{"Remove", s.remove},
 		{"RemoveOwner", s.removeOwner},
+		{"RemoveOwnerOfItself", s.removeOwnerOfItself},
 		{"Sweep", s.sweep},
 		{"SweepFollowsReplace", s.sweepFollowsReplace},
 		{"SweepMany", s.sweepMany},
@@ -84,6 +85,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Backend, traits ...Trait) {
 		{"Store/Remember", s.remember},
 		{"Store/RememberEnds", s.rememberEnds},
 		{"Store/RememberAtOnce", s.rememberAtOnce},
+		{"Store/RememberOverAnything", s.rememberOverAnything},
 	} {
 		t.Run(c.name, c.run)
 	}
@@ -294,6 +296,37 @@ func (s suite) removeOwner(t *testing.T) {
 	if n, err := b.RemoveOwner(t.Context(), owner); n != 0 || err != nil {
 		t.Errorf("RemoveOwner(again) = %d, %v, want 0", n, err)
 	}
+}
+
+// A row that is its own owner, as those of claims and notes are, needs no entry
+// in an index: its owner says where it is.
+func (s suite) removeOwnerOfItself(t *testing.T) {
+	b := s.open(t)
+	own, other := s.row(1), s.row(2)
+	own.Owner = store.Owner(own.Key)
+	other.Owner = own.Owner
+	mustInsert(t, b, own)
+	mustInsert(t, b, other)
+	mustInsert(t, b, s.row(3))
+	own.Version = 2
+	if err := b.Replace(t.Context(), own); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := b.RemoveOwner(t.Context(), own.Owner); n != 2 || err != nil {
+		t.Errorf("RemoveOwner() = %d, %v, want 2", n, err)
+	}
+	wantAbsent(t, b, own.Key)
+	wantAbsent(t, b, other.Key)
+	wantRow(t, b, s.row(3))
+
+	// A row that has an owner's name, and another owner, stays.
+	named := s.row(4)
+	named.Key = store.Key(own.Owner)
+	mustInsert(t, b, named)
+	if n, err := b.RemoveOwner(t.Context(), own.Owner); n != 0 || err != nil {
+		t.Errorf("RemoveOwner() = %d, %v, want 0", n, err)
+	}
+	wantRow(t, b, named)
 }
 
 // wantSweep sweeps and checks that exactly the rows of gone have gone, or for
