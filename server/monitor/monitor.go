@@ -27,7 +27,7 @@ type Monitor struct {
 	set metrics.Set
 
 	tokens, renewals, opened, ended *metrics.Counter
-	limited                         *metrics.Counter
+	limited, replayed               *metrics.Counter
 	requests                        *metrics.Counter
 	requestTime                     *metrics.Histogram
 	calls, callErrors               *metrics.Counter
@@ -72,7 +72,8 @@ func New(version string) *Monitor {
 	m.ended = set.Counter("keepalive_sessions_ended_total", "Sessions ended before their limits.",
 		one("why", append(words(session.Whys()), other)...))
 	m.limited = set.Counter("keepalive_limited_total", "Times that a limit held something back.",
-		one("limit", limitLogin, limitForced, limitUpstream))
+		one("limit", limitLogin, limitForced, limitUpstreamRenewal, limitUpstreamLogin))
+	m.replayed = set.Counter("keepalive_tokens_replayed_total", "Logins refused because their token is one of a session, or from before a revocation.")
 
 	routes := one("route", append(routeNames(), other)...)
 	m.requests = set.Counter("keepalive_http_requests_total", "HTTP requests by the code of the answer.",
@@ -126,14 +127,18 @@ func (m *Monitor) RenewalEnded(reason api.Reason, outcome session.Outcome) {
 // SessionOpened implements session.Observer.
 func (m *Monitor) SessionOpened(mode store.Mode) { m.opened.Inc(string(mode)) }
 
+// TokenReplayed implements session.Observer.
+func (m *Monitor) TokenReplayed() { m.replayed.Inc() }
+
 // SessionsEnded implements session.Observer.
 func (m *Monitor) SessionsEnded(why session.Why, sessions int) { m.ended.Add(sessions, string(why)) }
 
 // The limits there are.
 const (
-	limitLogin    = "login"
-	limitForced   = "forced"
-	limitUpstream = "upstream"
+	limitLogin           = "login"
+	limitForced          = "forced"
+	limitUpstreamRenewal = "upstream_renewal"
+	limitUpstreamLogin   = "upstream_login" // or a renewal forced beyond its session's rate
 )
 
 // codeOK is the code of an answer that is no problem.

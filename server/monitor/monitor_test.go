@@ -72,6 +72,7 @@ func TestObserver(t *testing.T) {
 	m.RenewalEnded(api.ReasonInvalid, session.Outcome(api.RateLimited))
 	m.SessionOpened(store.ModeCode)
 	m.SessionsEnded(session.WhyAccountGone, 3)
+	m.TokenReplayed()
 	m.Request("/keepalive/session", http.MethodPost, "", 3*time.Millisecond)
 	m.Request("/keepalive/session", http.MethodPost, api.RateLimited, time.Millisecond)
 	m.Request("/keepalive/session/token", http.MethodPost, api.RateLimited, time.Millisecond)
@@ -85,6 +86,7 @@ func TestObserver(t *testing.T) {
 		`keepalive_limited_total{limit="login"} 1`,
 		`keepalive_sessions_opened_total{mode="code"} 1`,
 		`keepalive_sessions_ended_total{why="account_gone"} 3`,
+		`keepalive_tokens_replayed_total 1`,
 		`keepalive_http_requests_total{route="session",code="ok"} 1`,
 		`keepalive_http_requests_total{route="token",code="rate_limited"} 1`,
 		`keepalive_http_requests_total{route="auth",code="session_missing"} 1`,
@@ -177,7 +179,12 @@ func TestCeiling(t *testing.T) {
 	if wait, ok := ceiling.Take(); ok || wait <= 0 {
 		t.Errorf("the second call: %v %v", wait, ok)
 	}
-	wantLines(t, m, `keepalive_limited_total{limit="upstream"} 1`)
+	for range 2 {
+		if wait, ok := ceiling.TakeSpare(); ok || wait <= 0 {
+			t.Errorf("a login's call: %v %v", wait, ok)
+		}
+	}
+	wantLines(t, m, `keepalive_limited_total{limit="upstream_renewal"} 1`, `keepalive_limited_total{limit="upstream_login"} 2`)
 }
 
 func TestBreaker(t *testing.T) {

@@ -124,7 +124,7 @@ type watchedCeiling struct {
 func (w watchedCeiling) Take() (wait time.Duration, ok bool) {
 	wait, ok = w.next.Take()
 	if !ok {
-		w.monitor.limited.Inc(limitUpstream)
+		w.monitor.limited.Inc(limitUpstreamRenewal)
 	}
 	return wait, ok
 }
@@ -133,7 +133,7 @@ func (w watchedCeiling) Take() (wait time.Duration, ok bool) {
 func (w watchedCeiling) TakeSpare() (wait time.Duration, ok bool) {
 	wait, ok = w.next.TakeSpare()
 	if !ok {
-		w.monitor.limited.Inc(limitUpstream)
+		w.monitor.limited.Inc(limitUpstreamLogin)
 	}
 	return wait, ok
 }

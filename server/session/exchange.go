@@ -90,10 +90,10 @@ func (s *Service) exchange(ctx context.Context, login CodeLogin) (Session, error
 	}
 	storing, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if err := s.disown(storing, tokens.Access, tokens.Expires); err != nil {
+	if err := s.disown(storing, uuid, tokens.Access, tokens.Expires); err != nil {
 		return Session{}, err
 	}
-	return s.begin(storing, login.Previous, store.Record{
+	opened, err := s.begin(storing, store.Record{
 		Mode:          store.ModeCode,
 		UUID:          uuid,
 		AccessToken:   tokens.Access,
@@ -102,6 +102,10 @@ func (s *Service) exchange(ctx context.Context, login CodeLogin) (Session, error
 		RefreshToken:  tokens.Refresh,
 		RedirectURI:   login.RedirectURI,
 	})
+	if err != nil {
+		return Session{}, err
+	}
+	return opened, s.succeed(storing, login.Previous, opened, store.ModeCode)
 }
 
 // markUsed is before the exchange and not after it, so that no code is sent

@@ -19,6 +19,8 @@ type Observer interface {
 	RenewalEnded(reason api.Reason, outcome Outcome)
 	// SessionOpened: somebody signed in.
 	SessionOpened(mode store.Mode)
+	// TokenReplayed: somebody reported a token that is no login, and was refused.
+	TokenReplayed()
 	// SessionsEnded: so many sessions ended before their limits.
 	SessionsEnded(why Why, sessions int)
 }
@@ -81,4 +83,5 @@ type deaf struct{}
 func (deaf) TokenAsked(api.Reason, Outcome)   {}
 func (deaf) RenewalEnded(api.Reason, Outcome) {}
 func (deaf) SessionOpened(store.Mode)         {}
+func (deaf) TokenReplayed()                   {}
 func (deaf) SessionsEnded(Why, int)           {}

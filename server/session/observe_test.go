@@ -33,6 +33,7 @@ func (e *ear) add(n int, format string, args ...any) {
 func (e *ear) TokenAsked(r api.Reason, o session.Outcome)   { e.add(1, "asked %s %s", r, o) }
 func (e *ear) RenewalEnded(r api.Reason, o session.Outcome) { e.add(1, "renewal %s %s", r, o) }
 func (e *ear) SessionOpened(mode store.Mode)                { e.add(1, "opened %s", mode) }
+func (e *ear) TokenReplayed()                               { e.add(1, "replayed") }
 func (e *ear) SessionsEnded(why session.Why, n int)         { e.add(n, "ended %s", why) }
 
 func TestObserver(t *testing.T) {

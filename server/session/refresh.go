@@ -37,10 +37,10 @@ func (s *Service) turnTime(mode store.Mode) time.Duration {
 // refresh is a renewal of a server-side session. A refresh token works once;
 // what makes the outcome right even where two replicas get past each other is
 // the versioned write, and looking again before a session is given up.
-func (s *Service) refresh(ctx context.Context, id store.ID, record store.Record, key flight, of share) (Grant, error) {
+func (s *Service) refresh(ctx context.Context, id store.ID, record store.Record, key flight, of share, tell func(error)) (Grant, error) {
 	got, err := s.refreshUpstream(ctx, id, of, record.RefreshToken)
 	if err == nil {
-		return s.keep(ctx, id, record, key, got)
+		return s.keepPair(ctx, id, record, key, got, tell)
 	}
 	if kind, _ := about(err); kind == capture.GrantGone {
 		return s.bury(ctx, id, key, err)

@@ -384,16 +384,32 @@ func TestLogoutDuringARefresh(t *testing.T) {
 	})
 }
 
-// Trouble of the store while a pair is stored costs no session.
+// Trouble of the store while a pair is stored costs no session, and nobody waits
+// for its end.
 func TestPairIsStoredPatiently(t *testing.T) {
 	t.Run("for a while", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t)
 			opened := h.exchange(t)
+			h.capture.set(func(f *fakeCapture) { f.latency = 100 * time.Millisecond })
 			h.store.failUpdates(errDisk)
 			time.AfterFunc(10*time.Second, func() { h.store.failUpdates(nil) })
+			began := time.Now()
+			for _, got := range parallel(t, h, 20, func() (session.Grant, error) { return h.refused(t, opened.ID, first) }) {
+				if failure := wantCode(t, got.err, api.StoreUnavailable); failure.RetryAfter == 0 {
+					t.Error("nobody is told when to ask again")
+				}
+			}
+			if took := time.Since(began); took >= time.Second {
+				t.Errorf("the trouble was told after %v", took)
+			}
+			// Whoever asks while the store cannot be written waits for the turn, and
+			// has what that has kept.
 			if got, err := h.refused(t, opened.ID, first); err != nil || !got.Token.Equal(secret.New("access000002")) {
 				t.Errorf("after the trouble: %v", err)
+			}
+			if err := h.Drain(t.Context()); err != nil || h.capture.refreshes() != 1 {
+				t.Errorf("%d refreshes, want 1; %v", h.capture.refreshes(), err)
 			}
 			if access, refresh := pairOf(t, h, opened.ID); access != "access000002" || refresh != "refresh000002" {
 				t.Errorf("stored: %s and %s", access, refresh)
@@ -407,6 +423,9 @@ func TestPairIsStoredPatiently(t *testing.T) {
 			h.store.failUpdates(errDisk)
 			_, err := h.refused(t, opened.ID, first)
 			wantCode(t, err, api.StoreUnavailable)
+			if err := h.Drain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			if !strings.Contains(h.log.String(), "could not be stored") {
 				t.Error("the operator does not hear of it")
 			}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
@@ -41,11 +42,13 @@ func hexHash(s secret.String) string {
 	return hex.EncodeToString(hash[:])
 }
 
-// disown remembers that the server itself got the token. It comes before
-// anybody can have it.
-func (s *Service) disown(ctx context.Context, token secret.String, expires time.Time) error {
+// disown remembers that the server itself got the token, and for whom. It comes
+// before anybody can have it.
+func (s *Service) disown(ctx context.Context, uuid string, token secret.String, expires time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	life := max(longestToken, expires.Sub(s.now()))
-	if err := s.config.Store.Remember(ctx, oursNote(token), "", life+noteSlack); err != nil {
+	if err := s.config.Store.Remember(ctx, oursNote(token), userTag(uuid), life+noteSlack); err != nil {
 		return s.storeFailed(err)
 	}
 	return nil
@@ -53,21 +56,36 @@ func (s *Service) disown(ctx context.Context, token secret.String, expires time.
 
 // readmit is the answer to a login with a token that the server got: to a page
 // that has a session of that user it is this one as it stands, and to anybody
-// else what a dead token is.
-func (s *Service) readmit(ctx context.Context, previous store.ID, uuid string) (Session, error) {
-	if previous != (store.ID{}) {
-		record, err := s.read(ctx, previous)
+// else what a dead token is. That the tag of the user is short harms nobody: all
+// it can open is the session that the caller has.
+//
+// Capture is not asked, so that replaying tokens spends none of the calls that
+// logins need. In time the answer is like that to a token which was refused
+// before: one look at the notes, and what is remembered. So the first answer
+// tells by its haste that the server knows the token, or has refused it in this
+// minute; whoever holds the token learns more by asking Capture.
+func (s *Service) readmit(ctx context.Context, login Login, ours note) (Session, error) {
+	if login.Previous != (store.ID{}) {
+		record, err := s.read(ctx, login.Previous)
 		var failure *Error
 		switch {
 		case errors.As(err, &failure) && failure.Code == api.StoreUnavailable:
 			return Session{}, err
-		case err == nil && record.UUID == uuid:
-			return Session{ID: previous, Grant: grantOf(record, s.now())}, nil
+		case err != nil || userTag(record.UUID) != ours.text:
+		case login.Claim != "" && login.Claim != record.UUID:
+			return Session{}, s.mismatch(ctx, login.Claim, record.UUID)
+		default:
+			return Session{ID: login.Previous, Grant: grantOf(record, s.now())}, nil
 		}
 	}
-	s.config.Log.WarnContext(ctx, "audit: a login with a token of a session that the caller does not have",
-		"event", "token_replayed", "user", userTag(uuid))
-	return Session{}, grantRefused(errOurs)
+	return Session{}, s.replayed(ctx, "audit: a login with a token of a session that the caller does not have", ours.text, errOurs)
+}
+
+// replayed is the answer to a token that is no login.
+func (s *Service) replayed(ctx context.Context, audit, user string, cause error) *Error {
+	s.config.Log.WarnContext(ctx, audit, "event", "token_replayed", "user", user)
+	s.config.Observer.TokenReplayed()
+	return grantRefused(cause)
 }
 
 // report remembers that a token was reported, and returns the revocation of its
@@ -75,16 +93,18 @@ func (s *Service) readmit(ctx context.Context, previous store.ID, uuid string) (
 // if there was another since; the same login may be reported again otherwise,
 // for an answer can be lost.
 func (s *Service) report(ctx context.Context, token secret.String, uuid string) (since note, err error) {
+	// In this order: a report and a revocation that come in between are seen, or
+	// make this one older than the revocation.
+	last, err := s.recall(ctx, revokedNote(uuid))
+	if err != nil {
+		return note{}, err
+	}
 	before, err := s.recall(ctx, reportedNote(token))
 	if err != nil {
 		return note{}, err
 	}
 	if before.there {
 		return before, s.unrevoked(ctx, uuid, before)
-	}
-	last, err := s.recall(ctx, revokedNote(uuid))
-	if err != nil {
-		return note{}, err
 	}
 	life := max(longestToken, s.config.TokenLifetime) + noteSlack
 	if err := s.config.Store.Remember(ctx, reportedNote(token), last.text, life); err != nil {
@@ -103,14 +123,14 @@ func (s *Service) unrevoked(ctx context.Context, uuid string, since note) error 
 	case !last.there, last.text == since.text:
 		return nil
 	}
-	s.config.Log.WarnContext(ctx, "audit: a login with a token from before a revocation",
-		"event", "token_replayed", "user", userTag(uuid))
-	return grantRefused(errRevoked)
+	return s.replayed(ctx, "audit: a login with a token from before a revocation", userTag(uuid), errRevoked)
 }
 
 // markRevoked gives the revocation a name of its own, so that no clocks have
 // to be compared. It outlives every token that was reported before.
 func (s *Service) markRevoked(ctx context.Context, uuid string) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	return s.config.Store.Remember(ctx, revokedNote(uuid), rand.Text(), max(longestToken, s.config.TokenLifetime)+2*noteSlack)
 }
 
@@ -121,7 +141,7 @@ type note struct {
 }
 
 // recall takes a note that does not authenticate for one that is there, with a
-// text like no other's: a key that was removed from the ring must not make a
+// text that no note has: a key that was removed from the ring must not make a
 // token welcome.
 func (s *Service) recall(ctx context.Context, name string) (note, error) {
 	text, err := s.config.Store.Recall(ctx, name)
@@ -131,7 +151,8 @@ func (s *Service) recall(ctx context.Context, name string) (note, error) {
 	case errors.Is(err, store.ErrNotFound):
 		return note{}, nil
 	case errors.Is(err, store.ErrTampered):
-		return note{text: "illegible " + name, there: true}, nil
+		kind, _, _ := strings.Cut(name, " ")
+		return note{text: "illegible " + kind, there: true}, nil
 	}
 	return note{}, s.storeFailed(err)
 }

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"maps"
 	"strings"
 	"testing"
@@ -143,6 +144,9 @@ func TestOwnPageReportsTheServersToken(t *testing.T) {
 		}
 		_, err = h.Open(t.Context(), session.Login{Token: secret.New(newest), Previous: opened.ID, Claim: bob})
 		wantCode(t, err, api.IdentityMismatch)
+		if h.capture.identified != 2 { // the login, and wantDead's unknown token
+			t.Errorf("%d questions of whose a token is, want 2", h.capture.identified)
+		}
 	})
 }
 
@@ -264,9 +268,49 @@ func TestRevocationDuringALogin(t *testing.T) {
 		if n, err := h.Revoke(t.Context(), alice); n != 0 || err != nil {
 			t.Errorf("report %d: %d sessions are left, %v", reports, n, err)
 		}
-		if want := map[string]int{"opened token": reports, "ended revoked": reports}; !maps.Equal(hears.heard, want) {
+		want := map[string]int{"replayed": 1}
+		if reports > 1 {
+			want["opened token"], want["ended revoked"] = 1, 1 // the first one; the other was nobody's
+		}
+		if !maps.Equal(hears.heard, want) {
 			t.Errorf("report %d: heard %v, want %v", reports, hears.heard, want)
 		}
+	}
+}
+
+// Nor does it help to report a token again in the very moment in which it is
+// reported elsewhere, and all sessions are revoked.
+func TestReportAndRevocationDuringALogin(t *testing.T) {
+	for _, note := range []string{"ours", "revoked", "reported"} {
+		t.Run(note, func(t *testing.T) {
+			h := newHouse(t)
+			h.store.beforeRecall = map[string]func(){note: func() {
+				h.login(t, reported)
+				if n, err := h.Revoke(t.Context(), alice); n != 1 || err != nil {
+					t.Errorf("Revoke() = %d, %v", n, err)
+				}
+			}}
+			_, err := h.Open(t.Context(), session.Login{Token: secret.New(reported)})
+			wantCode(t, err, api.GrantRefused)
+			if n, err := h.Revoke(t.Context(), alice); n != 0 || err != nil {
+				t.Errorf("%d sessions are left, %v", n, err)
+			}
+		})
+	}
+}
+
+// The page keeps its session until nothing can go wrong with the new one.
+func TestOldSessionOutlivesAFailedLogin(t *testing.T) {
+	h := newHouse(t)
+	old := h.login(t, reported)
+	h.store.created = func(store.Record) { h.store.fail["recall revoked"] = errDisk }
+	_, err := h.Open(t.Context(), session.Login{Token: secret.New("alicestoken02"), Previous: old.ID})
+	wantCode(t, err, api.StoreUnavailable)
+	h.store.created = nil
+	delete(h.store.fail, "recall revoked")
+	h.wantAlive(t, old.ID)
+	if n, err := h.Revoke(t.Context(), alice); n != 1 || err != nil {
+		t.Errorf("there were %d sessions, %v, want the old one alone", n, err)
 	}
 }
 
@@ -326,13 +370,20 @@ func TestReplayWhenTheStoreFails(t *testing.T) {
 		_, err := h.Exchange(t.Context(), codeLogin())
 		down(t, h, err, "remember ours")
 	})
-	// A refresh token works once: what it gave is worth more.
+	// A refresh token works once: what it gave is worth more, though it is not
+	// what those hear who wait.
 	t.Run("refresh", func(t *testing.T) {
 		h := newHouse(t)
 		opened := h.exchange(t)
 		h.store.fail["remember ours"] = errDisk
-		if got, err := h.refused(t, opened.ID, first); err != nil || !got.Token.Equal(secret.New("access000002")) {
-			t.Errorf("the pair is lost: %v", err)
+		_, err := h.refused(t, opened.ID, first)
+		wantCode(t, err, api.StoreUnavailable)
+		if err := h.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		delete(h.store.fail, "remember ours")
+		if access, refresh := pairOf(t, h, opened.ID); access != "access000002" || refresh != "refresh000002" {
+			t.Errorf("the pair is lost: %s and %s are stored", access, refresh)
 		}
 		if !strings.Contains(h.log.String(), "not known as ours") {
 			t.Errorf("the operator does not hear of it:\n%s", h.log)
@@ -347,6 +398,24 @@ func TestReplayWhenTheStoreFails(t *testing.T) {
 		_, ended := h.Status(t.Context(), opened.ID)
 		if wantCode(t, ended, api.SessionEnded); n != 1 {
 			t.Errorf("Revoke() = %d, want the one that has ended", n)
+		}
+	})
+}
+
+// A mark that hangs uses up neither the operator's patience nor the time in which
+// the sessions end.
+func TestRevocationEndsSessionsWhateverTheMarkTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		opened := h.login(t, reported)
+		h.store.fail["remember revoked"] = errHangs
+		ctx, leave := context.WithTimeout(t.Context(), 2*time.Second)
+		defer leave()
+		n, err := h.Revoke(ctx, alice)
+		wantCode(t, err, api.StoreUnavailable)
+		_, ended := h.Status(t.Context(), opened.ID)
+		if wantCode(t, ended, api.SessionEnded); n != 1 {
+			t.Errorf("Revoke() = %d, want 1", n)
 		}
 	})
 }
@@ -377,7 +446,8 @@ func TestNotesUnderARemovedKey(t *testing.T) {
 
 // The log tells an attack, and whose account to look at, without names.
 func TestReplayIsAudited(t *testing.T) {
-	h := newHouse(t)
+	hears := &ear{heard: map[string]int{}}
+	h := newHouse(t, func(c *session.Config) { c.Observer = hears })
 	stolen := h.steal(t, h.login(t, reported).ID)
 	wantDead(t, h, stolen, store.ID{})
 	if _, err := h.Revoke(t.Context(), alice); err != nil {
@@ -387,6 +457,13 @@ func TestReplayIsAudited(t *testing.T) {
 	log := h.log.String()
 	if n := strings.Count(log, `"event":"token_replayed"`); n != 2 {
 		t.Errorf("%d lines tell of 2 replays:\n%s", n, log)
+	}
+	if n := hears.heard["replayed"]; n != 2 {
+		t.Errorf("the metrics hear of %d replays, want 2", n)
+	}
+	// Capture was asked about the tokens of the logins and about unknown ones.
+	if h.capture.identified != 3 {
+		t.Errorf("%d questions of whose a token is, want 3", h.capture.identified)
 	}
 	for _, hidden := range []string{alice, reported, stolen} {
 		if strings.Contains(log, hidden) {

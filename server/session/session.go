@@ -41,6 +41,14 @@ const (
 	// pairTimeout bounds the attempts to store what a refresh gave. That pair
 	// cannot be had again, so that it is worth more patience.
 	pairTimeout = 15 * time.Second
+	// lookTimeout bounds a look at the store that comes after a failure of it, so
+	// that both together keep nobody waiting for two seconds.
+	lookTimeout = 500 * time.Millisecond
+
+	// freeAge is how old a token has to be for its first refusal to be free. A
+	// page leaves so long between two attempts; one that is quicker refuses what
+	// it is given, whatever that is.
+	freeAge = 8 * time.Second
 
 	// codeMemory is how long a code counts as used: far longer than the seconds
 	// that Capture takes one for (contract section 4), and no longer, because
@@ -150,7 +158,7 @@ type Config struct {
 type Service struct {
 	config  Config
 	flights singleflight.Group
-	waiting sync.WaitGroup // one for each caller that waits for detached work, or left it behind
+	waiting sync.WaitGroup // one for each piece of detached work, and each caller who waits for it
 	forced  *limit.Table[store.Key]
 	refused *limit.First[refusal]
 	paused  *limit.Memo[store.Key, pause]
@@ -226,14 +234,21 @@ type Status struct {
 // Open makes a session for the user whose token is reported, under a new id.
 // It mints nothing: the token in the answer is the reported one.
 //
-// A token that this server got itself makes no session: with the cookie of a
-// session of its user that one is returned as it stands, and without it the
-// answer is that to a dead token. So is the one to a token that was reported
-// before a Revoke of its user.
+// A token that this server got itself makes no session, and Capture is not asked
+// about it: with the cookie of a session of its user that one is returned as it
+// stands, and without it the answer is that to a dead token. So is the one to a
+// token that was reported before a Revoke of its user.
 //
 // Codes: grant_refused, identity_mismatch, upstream_refused,
 // upstream_unavailable, store_unavailable.
 func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
+	ours, err := s.recall(ctx, oursNote(login.Token))
+	if err != nil {
+		return Session{}, err
+	}
+	if ours.there {
+		return s.readmit(ctx, login, ours)
+	}
 	// Whatever life the token has left is counted from before the call: a slow
 	// answer must not make it look younger.
 	began := s.now()
@@ -242,16 +257,7 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 		return Session{}, err
 	}
 	if login.Claim != "" && login.Claim != uuid {
-		s.config.Log.WarnContext(ctx, "audit: a login claimed somebody else's token",
-			"event", "identity_mismatch", "claimed", userTag(login.Claim), "actual", userTag(uuid))
-		return Session{}, &Error{Code: api.IdentityMismatch, Detail: "uuid is not the one Capture names for accessToken; report the uuid of the user who signed in, or none"}
-	}
-	ours, err := s.recall(ctx, oursNote(login.Token))
-	if err != nil {
-		return Session{}, err
-	}
-	if ours.there {
-		return s.readmit(ctx, login.Previous, uuid)
+		return Session{}, s.mismatch(ctx, login.Claim, uuid)
 	}
 	since, err := s.report(ctx, login.Token, uuid)
 	if err != nil {
@@ -265,7 +271,7 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 			expires = began
 		}
 	}
-	opened, err := s.begin(ctx, login.Previous, store.Record{
+	opened, err := s.begin(ctx, store.Record{
 		Mode:          store.ModeToken,
 		UUID:          uuid,
 		AccessToken:   login.Token,
@@ -276,16 +282,23 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 		return Session{}, err
 	}
 	// A revocation under way may have looked for sessions before this one was
-	// there. Nobody has its id yet, so an error leaves nothing that can be used.
+	// there.
 	if err := s.unrevoked(ctx, uuid, since); err != nil {
-		_ = s.end(ctx, opened.ID, WhyRevoked)
+		s.drop(ctx, opened)
 		return Session{}, err
 	}
-	return opened, nil
+	return opened, s.succeed(ctx, login.Previous, opened, store.ModeToken)
 }
 
-// begin stores a new session, under a new id, in the place of the previous one.
-func (s *Service) begin(ctx context.Context, previous store.ID, record store.Record) (Session, error) {
+// mismatch is the answer to a login with a claim that is not true.
+func (s *Service) mismatch(ctx context.Context, claimed, actual string) *Error {
+	s.config.Log.WarnContext(ctx, "audit: a login claimed somebody else's token",
+		"event", "identity_mismatch", "claimed", userTag(claimed), "actual", userTag(actual))
+	return &Error{Code: api.IdentityMismatch, Detail: "uuid is not the one Capture names for accessToken; report the uuid of the user who signed in, or none"}
+}
+
+// begin stores a new session under a new id. Nobody has that id before succeed.
+func (s *Service) begin(ctx context.Context, record store.Record) (Session, error) {
 	now := s.now()
 	record.Created = now
 	record.AbsoluteExpires = now.Add(s.config.AbsoluteTimeout)
@@ -295,16 +308,50 @@ func (s *Service) begin(ctx context.Context, previous store.ID, record store.Rec
 	if err := s.config.Store.Create(ctx, id, record); err != nil {
 		return Session{}, s.storeFailed(err)
 	}
-	// The old session goes last: if the store fails in between, the page still
-	// has it.
+	return Session{ID: id, Grant: grantOf(record, now)}, nil
+}
+
+// succeed puts a new session in the place of the previous one, if there is one.
+// It is the last that can go wrong: until then the page still has the old one.
+func (s *Service) succeed(ctx context.Context, previous store.ID, opened Session, mode store.Mode) error {
 	if previous != (store.ID{}) {
 		if err := s.end(ctx, previous, WhyReplaced); err != nil {
-			_, undo := s.config.Store.Delete(ctx, id)
-			return Session{}, s.storeFailed(errors.Join(err, undo))
+			s.drop(ctx, opened)
+			return s.storeFailed(err)
 		}
 	}
-	s.config.Observer.SessionOpened(record.Mode)
-	return Session{ID: id, Grant: grantOf(record, now)}, nil
+	s.config.Observer.SessionOpened(mode)
+	return nil
+}
+
+// drop deletes a session that nobody was given. Left behind, it would be there
+// until its idle limit, but out of everyone's reach.
+func (s *Service) drop(ctx context.Context, opened Session) {
+	s.aside(ctx, func(ctx context.Context) {
+		if _, err := s.config.Store.Delete(ctx, opened.ID); err != nil {
+			s.config.Log.WarnContext(ctx, "a session that nobody was given stays until its idle limit", "session", Tag(opened.ID), "cause", err)
+		}
+	})
+}
+
+// aside does what the answer does not depend on. It is waited for as long as a
+// store takes that is well: one that is not has made its caller wait already.
+func (s *Service) aside(ctx context.Context, do func(context.Context)) {
+	over := make(chan struct{})
+	s.waiting.Go(func() {
+		defer close(over)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+		defer cancel()
+		var fault error // is in the log
+		defer s.catch(ctx, &fault)
+		do(ctx)
+	})
+	patience := time.NewTimer(pollInterval)
+	defer patience.Stop()
+	select {
+	case <-over:
+	case <-patience.C:
+	}
 }
 
 // Status tells about a session. It is no activity.
@@ -378,12 +425,18 @@ func (s *Service) end(ctx context.Context, id store.ID, why Why) error {
 // that were reported until then open none again; the user may sign in at once.
 // The log says so, with a tag of the user.
 //
+// It is done to the end though its caller leaves.
+//
 // Codes: store_unavailable; then some of it is done, and it can be tried again.
 func (s *Service) Revoke(ctx context.Context, uuid string) (int, error) {
+	ctx = context.WithoutCancel(ctx)
 	// The mark goes first: a login that does not see it is early enough to have
 	// its session found here.
 	marked := s.markRevoked(ctx, uuid)
-	ended, err := s.config.Store.DeleteByUUID(ctx, uuid)
+	// With time of its own: whatever the mark took, the sessions end.
+	ending, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	ended, err := s.config.Store.DeleteByUUID(ending, uuid)
 	s.config.Observer.SessionsEnded(WhyRevoked, ended)
 	if err := errors.Join(marked, err); err != nil {
 		return ended, s.storeFailed(err)

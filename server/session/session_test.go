@@ -189,13 +189,17 @@ func (f *fakeCapture) mints() int {
 	return len(f.issued)
 }
 
-var errDisk = errors.New("disk on fire")
+var (
+	errDisk  = errors.New("disk on fire")
+	errHangs = errors.New("there is no answer") // until the caller gives up
+)
 
 // hookedStore is a store that can be made to fail, or to do something first.
 type hookedStore struct {
 	session.Store
 	beforeUpdate func()
 	beforeCreate func()
+	beforeRecall map[string]func() // by the kind of note
 	fail         map[string]error
 	freeForAll   bool // claims keep nobody out
 	created      func(store.Record)
@@ -261,6 +265,10 @@ func (h *hookedStore) Update(ctx context.Context, id store.ID, r store.Record) (
 func (h *hookedStore) Remember(ctx context.Context, name, text string, ttl time.Duration) error {
 	kind, _, _ := strings.Cut(name, " ")
 	if err := h.fail["remember "+kind]; err != nil {
+		if err == errHangs {
+			<-ctx.Done()
+			return ctx.Err()
+		}
 		return err
 	}
 	return h.Store.Remember(ctx, name, text, ttl)
@@ -268,6 +276,10 @@ func (h *hookedStore) Remember(ctx context.Context, name, text string, ttl time.
 
 func (h *hookedStore) Recall(ctx context.Context, name string) (string, error) {
 	kind, _, _ := strings.Cut(name, " ")
+	if hook := h.beforeRecall[kind]; hook != nil {
+		delete(h.beforeRecall, kind)
+		hook()
+	}
 	if err := h.fail["recall "+kind]; err != nil {
 		return "", err
 	}

@@ -85,18 +85,29 @@ func (s *Service) renew(ctx context.Context, id store.ID, record store.Record, r
 	key := flight{id.Key(), record.AccessToken.Hash()}
 	s.waiting.Add(1)
 	answer := s.flights.DoChan(key.String(), func() (any, error) {
-		// The caller may leave, but a token that was minted must be stored, or
-		// it would be minted again for the next one.
-		bound := 2 * s.turnTime(record.Mode) // another's turn, and one's own
-		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
-		defer cancel()
-		grant, err := s.fly(detached, id, key, forced)
-		outcome := OutcomeRenewed
-		if err != nil {
-			outcome = failedOutcome(context.WithoutCancel(ctx), err)
+		result := make(chan landing, 1)
+		land := func(grant Grant, err error) {
+			select {
+			case result <- landing{grant, err}:
+			default: // those who waited have been told something else
+			}
 		}
-		s.config.Observer.RenewalEnded(reason, outcome)
-		return grant, err
+		s.waiting.Go(func() {
+			// The caller may leave, but a token that was minted must be stored, or
+			// it would be minted again for the next one.
+			bound := 2 * s.turnTime(record.Mode) // another's turn, and one's own
+			detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
+			defer cancel()
+			grant, err := s.fly(detached, id, key, forced, func(err error) { land(Grant{}, err) })
+			outcome := OutcomeRenewed
+			if err != nil {
+				outcome = failedOutcome(context.WithoutCancel(ctx), err)
+			}
+			s.config.Observer.RenewalEnded(reason, outcome)
+			land(grant, err)
+		})
+		first := <-result
+		return first.grant, first.err
 	})
 	select {
 	case result := <-answer:
@@ -112,8 +123,15 @@ func (s *Service) renew(ctx context.Context, id store.ID, record store.Record, r
 	}
 }
 
-// fly is one renewal. Its result goes to all who wait.
-func (s *Service) fly(ctx context.Context, id store.ID, key flight, forced bool) (grant Grant, err error) {
+// landing is what those hear who wait for a flight.
+type landing struct {
+	grant Grant
+	err   error
+}
+
+// fly is one renewal. Its result goes to all who wait, unless it tells them
+// something before.
+func (s *Service) fly(ctx context.Context, id store.ID, key flight, forced bool, tell func(error)) (grant Grant, err error) {
 	defer s.catch(ctx, &err)
 
 	record, err := s.read(ctx, id)
@@ -128,7 +146,7 @@ func (s *Service) fly(ctx context.Context, id store.ID, key flight, forced bool)
 	}
 	of := whole
 	if forced {
-		if of, err = s.admitForced(key); err != nil {
+		if of, err = s.admitForced(key, record.AccessIssued); err != nil {
 			return Grant{}, err
 		}
 	}
@@ -141,13 +159,13 @@ func (s *Service) fly(ctx context.Context, id store.ID, key flight, forced bool)
 		return grantOf(record, s.now()), nil
 	}
 	if record.Mode == store.ModeCode {
-		return s.refresh(ctx, id, record, key, of)
+		return s.refresh(ctx, id, record, key, of, tell)
 	}
 	token, err := s.issue(ctx, of, record.UUID)
 	if err != nil {
 		return Grant{}, s.renewalFailed(ctx, id, record.UUID, err)
 	}
-	return s.keep(ctx, id, record, key, pair{
+	return s.keepToken(ctx, id, record, key, pair{
 		access: token.Access, issued: token.Expires.Add(-s.config.TokenLifetime), expires: token.Expires,
 	})
 }
@@ -161,20 +179,21 @@ func (s *Service) catch(ctx context.Context, err *error) {
 	}
 }
 
-// admitForced lets the first refusal of a token pass, and counts those that
-// insist: a token whose renewal fails, or comes back the same, must not let
-// one page hammer Capture. A page that refuses each new token in turn is served,
-// but out of what the others leave.
-func (s *Service) admitForced(key flight) (share, error) {
+// admitForced counts the renewals that a page forces, and beyond its rate lets
+// the first refusal of a token pass, out of what the others leave: a token whose
+// renewal fails, or comes back the same, must not let one page hammer Capture.
+// Nor must a page that refuses each new token at once, so a token has to be of
+// some age for that.
+func (s *Service) admitForced(key flight, issued time.Time) (share, error) {
 	wait, ok := s.forced.Take(key.session)
-	first := s.refused.Is(refusal(key))
+	first := s.now().Sub(issued) >= freeAge && s.refused.Is(refusal(key))
 	switch {
 	case ok:
 		return whole, nil
 	case first:
 		return spare, nil
 	}
-	return spare, &Error{Code: api.RateLimited, RetryAfter: wait, Detail: "this session has forced too many renewals of the same token; wait, then ask again"}
+	return spare, &Error{Code: api.RateLimited, RetryAfter: wait, Detail: "this session has forced too many renewals; wait, then ask again"}
 }
 
 // pair is what Capture gave: an access token, its life, and, in a server-side
@@ -184,23 +203,38 @@ type pair struct {
 	issued, expires time.Time
 }
 
-// keep stores a new pair over the one it replaces. Capture may have used up the
-// time of the flight; what it gave is stored all the same.
-func (s *Service) keep(ctx context.Context, id store.ID, record store.Record, key flight, got pair) (Grant, error) {
-	ctx = context.WithoutCancel(ctx)
-	if record.Mode == store.ModeToken {
-		return s.keepOnce(ctx, id, record, key, got)
+// keepToken stores an issued token over the one it replaces, if the store does
+// it now: nobody has the token yet, and another can be had.
+func (s *Service) keepToken(ctx context.Context, id store.ID, record store.Record, key flight, got pair) (Grant, error) {
+	// Capture may have used up the time of the flight.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if err := s.disown(ctx, record.UUID, got.access, got.expires); err != nil {
+		return Grant{}, err
 	}
-	// Trouble of the store must not cost the session: the pair that is being
-	// replaced is worth nothing any more.
-	ctx, cancel := context.WithTimeout(ctx, pairTimeout)
+	return s.keepOnce(ctx, id, record, key, got)
+}
+
+// keepPair stores a refreshed pair over the one it replaces. Trouble of the
+// store must not cost the session, for the old pair is worth nothing any more;
+// but those who wait hear of it at once.
+func (s *Service) keepPair(ctx context.Context, id store.ID, record store.Record, key flight, got pair, tell func(error)) (Grant, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pairTimeout)
 	defer cancel()
 	for {
+		forgotten := s.disown(ctx, record.UUID, got.access, got.expires)
+		if forgotten != nil {
+			tell(forgotten)
+		}
 		grant, err := s.keepOnce(ctx, id, record, key, got)
+		if err == nil && forgotten != nil {
+			s.config.Log.WarnContext(ctx, "a refreshed token is not known as ours: whoever steals it can open a client-side session with it", "session", Tag(id), "cause", forgotten)
+		}
 		var failure *Error
 		if !errors.As(err, &failure) || failure.Code != api.StoreUnavailable {
 			return grant, err
 		}
+		tell(err)
 		if sleep(ctx, pollInterval) != nil {
 			s.config.Log.ErrorContext(ctx, "what a refresh gave could not be stored; the session ends with its present token", "session", Tag(id), "cause", err)
 			return Grant{}, err
@@ -211,10 +245,6 @@ func (s *Service) keep(ctx context.Context, id store.ID, record store.Record, ke
 func (s *Service) keepOnce(ctx context.Context, id store.ID, record store.Record, key flight, got pair) (Grant, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	forgotten := s.disown(ctx, got.access, got.expires)
-	if forgotten != nil && record.Mode == store.ModeToken {
-		return Grant{}, forgotten // nobody has the token, and another can be had
-	}
 	for {
 		record.AccessToken, record.RefreshToken = got.access, got.refresh
 		record.AccessIssued, record.AccessExpires = got.issued, got.expires
@@ -222,9 +252,6 @@ func (s *Service) keepOnce(ctx context.Context, id store.ID, record store.Record
 		switch {
 		case err == nil:
 			s.config.Log.InfoContext(ctx, "a session has a new token", "session", Tag(id))
-			if forgotten != nil {
-				s.config.Log.WarnContext(ctx, "a refreshed token is not known as ours: whoever steals it can open a client-side session with it", "session", Tag(id), "cause", forgotten)
-			}
 			return grantOf(kept, s.now()), nil
 		case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExpired):
 			// Somebody wrote in between: the user was there, perhaps just in

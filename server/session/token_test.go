@@ -480,18 +480,37 @@ func TestForcedRenewals(t *testing.T) {
 			ask(t, h, opened.ID, api.ReasonInvalid, reported)
 		})
 	})
-	t.Run("the first refusal of a token never is", func(t *testing.T) {
+	t.Run("the first refusal of a token that had its time never is", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t)
 			opened := h.login(t, reported)
 			have := secret.New(reported)
 			for i := range 20 {
+				<-time.After(8 * time.Second)
 				grant, err := h.Token(t.Context(), opened.ID, api.ReasonInvalid, have)
 				if err != nil {
 					t.Fatalf("refusal %d of a token never refused before: %v", i, err)
 				}
 				have = grant.Token
 			}
+		})
+	})
+	t.Run("refusing each new token is", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t) // two a minute
+			opened := h.login(t, reported)
+			have := reported
+			for range 2 {
+				have = ask(t, h, opened.ID, api.ReasonInvalid, have).Token.Reveal()
+			}
+			for range 2 {
+				_, err := h.Token(t.Context(), opened.ID, api.ReasonInvalid, secret.New(have))
+				wantCode(t, err, api.RateLimited)
+				<-time.After(4*time.Second - time.Millisecond)
+			}
+			// It may be true after all: it was not the refusal that was too much.
+			<-time.After(2 * time.Millisecond)
+			ask(t, h, opened.ID, api.ReasonInvalid, have)
 		})
 	})
 	t.Run("a token that is due anyway needs no force", func(t *testing.T) {

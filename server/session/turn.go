@@ -10,7 +10,8 @@ import (
 
 // turn waits until this replica may renew, or another has: then the record has
 // the new token, and key is done with it. What is watched is the record, not
-// the turn: the answer is there before the turn is given back.
+// the turn: the answer is there before the turn is given back, and a store that
+// fails keeps nobody waiting for that.
 func (s *Service) turn(ctx context.Context, id store.ID, mode store.Mode, key flight) (record store.Record, release func(), err error) {
 	name := "renewal " + hex.EncodeToString(key.session[:])
 	// The turn is kept while what Capture gave is stored, whatever becomes of
@@ -39,14 +40,20 @@ func (s *Service) turn(ctx context.Context, id store.ID, mode store.Mode, key fl
 			if taken {
 				return
 			}
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-			defer cancel()
-			if err := giveBack(ctx); err != nil {
-				s.config.Log.WarnContext(ctx, "a session's next renewal on another replica may have to wait", "session", Tag(id), "for", leaseTime, "cause", err)
-			}
+			s.aside(ctx, func(ctx context.Context) {
+				if err := giveBack(ctx); err != nil {
+					s.config.Log.WarnContext(ctx, "a session's next renewal on another replica may have to wait", "session", Tag(id), "for", leaseTime, "cause", err)
+				}
+			})
 		}
-		// What was read before the turn came may be old.
-		record, err = s.read(ctx, id)
+		// What was read before the turn came may be old. A store that has just
+		// failed is not given as long again.
+		looking, cancel := ctx, context.CancelFunc(func() {})
+		if err != nil && !taken {
+			looking, cancel = context.WithTimeout(ctx, lookTimeout)
+		}
+		record, err = s.read(looking, id)
+		cancel()
 		if err != nil {
 			release()
 			return store.Record{}, nil, err
