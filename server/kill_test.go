@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +13,71 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
 )
+
+// The hardest moment of a client-side session: Capture has issued a token, and
+// the server dies before it has stored it, or even heard of it. The stored token
+// stays the one in force, and another can be had.
+func TestKilledBetweenIssuingAndStoring(t *testing.T) {
+	const sessions = 10
+	service, url := upstream(t)
+	env := serving(url, "", "STORE="+redistest.Start(t).URL(), "RATE_LOGIN=off")
+	survivor, victim := start(t, env), start(t, env)
+	type user struct {
+		uuid, token string
+		page        *page
+	}
+	users := make([]user, sessions)
+	for i := range users {
+		one := &users[i]
+		one.uuid, one.token = service.SignIn("ada@example.com", "Ada")
+		one.page = newPage(t, survivor.public)
+		one.page.login(t, one.token)
+	}
+	service.Fail(simulator.Fault{Endpoint: simulator.EndpointIssue, Times: sessions, Answer: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Half of the answer is on its way: what is missing is its last byte.
+		answer := `{"stat":"ok","accessToken":"mintedanddropped1"}`
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
+		_, _ = io.WriteString(w, answer[:len(answer)-1])
+		_ = http.NewResponseController(w).Flush() // or the caller has gone
+		<-r.Context().Done()
+	})})
+	var group sync.WaitGroup
+	for _, one := range users {
+		group.Go(func() {
+			var answer got
+			answer.status, answer.err = one.page.at(victim.public).post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: one.token}, &answer.answer)
+			if answer.err == nil {
+				t.Errorf("a killed process answered %d", answer.status)
+			}
+		})
+	}
+	ticks := time.NewTicker(5 * time.Millisecond)
+	defer ticks.Stop()
+	for deadline := time.Now().Add(patience); service.Count(simulator.EndpointIssue) < sessions; <-ticks.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d tokens were issued", service.Count(simulator.EndpointIssue), sessions)
+		}
+	}
+	if err := victim.command.Process.Kill(); err != nil { // SIGKILL
+		t.Fatal(err)
+	}
+	group.Wait()
+	for i, one := range users {
+		var kept, renewed got
+		kept.status, kept.err = one.page.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &kept.answer)
+		if kept.err != nil || kept.status != http.StatusOK || kept.answer.AccessToken != one.token {
+			t.Errorf("session %d: %d %s %v, the stored token: %v", i, kept.status, kept.answer.Code, kept.err, kept.answer.AccessToken == one.token)
+		}
+		renewed.status, renewed.err = one.page.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: one.token}, &renewed.answer)
+		if renewed.err != nil || renewed.status != http.StatusOK || service.TokenOwner(renewed.answer.AccessToken) != one.uuid {
+			t.Errorf("session %d: %d %s %v\n%s", i, renewed.status, renewed.answer.Code, renewed.err, survivor.log())
+		}
+	}
+	if calls := service.Count(simulator.EndpointIssue); calls != 2*sessions {
+		t.Errorf("%d calls for %d sessions and one kill, want two for each", calls, sessions)
+	}
+}
 
 // Five times twenty kills: enough that a race of one in a hundred shows, in
 // less than a minute.

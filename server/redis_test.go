@@ -5,15 +5,19 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
 )
 
-// Two servers share a Redis, which fails under load and comes back: every
-// request is refused in time, no cookie is touched, and nothing is restarted.
+// The bar: two servers share a Redis, which fails while logins, renewals and
+// activity of both kinds of sessions are under way, and comes back. Every request
+// that is refused is refused in time, no cookie is touched, no session is lost,
+// and nothing is restarted.
 func TestRedisFailsUnderLoad(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fail, mend func(*testing.T, *redistest.Server)
@@ -29,28 +33,44 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			service, upstreamURL := upstream(t)
-			_, token := service.SignIn("ada@example.com", "Ada")
 			database := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-			env := serving(upstreamURL, "", "STORE="+database.URL())
+			env := serving(upstreamURL, "", serverSide("STORE="+database.URL(), "RATE_LOGIN=off", "RATE_FORCED=off", "RATE_UPSTREAM=off")...)
 			servers := []*process{start(t, env), start(t, env)}
-			browser := newPage(t, servers[0].public)
-			browser.login(t, token)
-
-			tc.fail(t, database)
-			var group sync.WaitGroup
-			for range 50 {
-				for _, server := range servers {
-					// Not DELETE: a Redis that stands still does it when it goes on.
-					group.Go(func() {
-						wantUnavailable(t, browser, server.public, http.MethodPost, api.PathToken, `{"reason":"invalid","have":"`+token+`"}`)
-					})
-					group.Go(func() {
-						wantUnavailable(t, browser, server.public, http.MethodPost, api.PathToken, `{"reason":"start"}`)
-					})
-					group.Go(func() { wantUnavailable(t, browser, server.public, http.MethodGet, api.PathSession, "") })
-				}
+			users := make([]*user, 16)
+			for i := range users {
+				users[i] = newUser(t, service, servers[i%2].public, i/2%2 == 0)
 			}
-			group.Wait()
+			// Renewals are on their way to Capture when the store fails.
+			service.Fail(simulator.Fault{Delay: 200 * time.Millisecond})
+			l := &load{over: make(chan struct{})}
+			for i, each := range users {
+				l.repeat(func() {
+					l.request(t, each.page, http.MethodPost, api.PathToken, `{"reason":"invalid","have":"`+each.token()+`"}`, each.renewed)
+				})
+				l.repeat(func() { l.request(t, each.page, http.MethodPost, api.PathActivity, "", nil) })
+				l.repeat(func() { l.request(t, each.page, http.MethodGet, api.PathSession, "", nil) })
+				l.repeat(func() {
+					visitor := newPage(t, servers[i%2].public)
+					if i/2%2 == 0 {
+						_, token := service.SignIn("bob@example.com", "Bob")
+						l.request(t, visitor, http.MethodPost, api.PathSession, `{"accessToken":"`+token+`"}`, nil)
+					} else {
+						_, code := service.SignInCode("bob@example.com", "Bob", testRedirect)
+						l.request(t, visitor, http.MethodPost, api.PathSession, `{"authorizationCode":"`+code+`"}`, nil)
+					}
+					visitor.client.CloseIdleConnections()
+				})
+			}
+			parties := int64(4 * len(users))
+			l.wait(t, "served", &l.served, 3*parties)
+			waiting := l.answers()
+			tc.fail(t, database)
+			began := time.Now()
+			l.waitForAll(t, waiting)
+			if took := time.Since(began); took >= 2*time.Second {
+				t.Errorf("who waited when the store failed had an answer after %v", took)
+			}
+			l.wait(t, "refused", &l.refused, 3*parties)
 			for _, server := range servers {
 				if status := get(t, server.admin+"/readyz"); status != http.StatusServiceUnavailable {
 					t.Errorf("/readyz during the outage: %d", status)
@@ -65,13 +85,152 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 						t.Fatalf("/readyz stays 503\n%s", server.log())
 					}
 				}
-				var answer api.TokenAnswer
-				status, err := browser.at(server.public).post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &answer)
-				if err != nil || status != http.StatusOK || answer.AccessToken != token {
-					t.Errorf("token: %d %v, the same token: %v\n%s", status, err, answer.AccessToken == token, server.log())
+			}
+			l.wait(t, "served again", &l.served, l.served.Load()+3*parties)
+			close(l.over)
+			l.group.Wait()
+			t.Logf("%d requests served, %d refused, the slowest refusal after %v", l.served.Load(), l.refused.Load(), time.Duration(l.slowest.Load()))
+
+			for i, each := range users {
+				for _, server := range servers {
+					var answer api.TokenAnswer
+					status, err := each.page.at(server.public).post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: each.token()}, &answer)
+					if err != nil || status != http.StatusOK || service.TokenOwner(answer.AccessToken) != each.uuid {
+						t.Fatalf("session %d: %d %v\n%s", i, status, err, server.log())
+					}
 				}
 			}
 		})
+	}
+}
+
+// user is somebody with a session of either kind.
+type user struct {
+	page *page
+	uuid string
+	have atomic.Pointer[string]
+}
+
+func newUser(t *testing.T, service *simulator.Service, base string, clientSide bool) *user {
+	t.Helper()
+	u := &user{page: newPage(t, base)}
+	var answer api.TokenAnswer
+	if clientSide {
+		var token string
+		u.uuid, token = service.SignIn("ada@example.com", "Ada")
+		answer = u.page.login(t, token)
+	} else {
+		var code string
+		u.uuid, code = service.SignInCode("ada@example.com", "Ada", testRedirect)
+		answer = u.page.exchange(t, code)
+	}
+	u.have.Store(&answer.AccessToken)
+	return u
+}
+
+func (u *user) token() string                  { return *u.have.Load() }
+func (u *user) renewed(answer api.TokenAnswer) { u.have.Store(&answer.AccessToken) }
+
+// load is requests without end, by many at once.
+type load struct {
+	over            chan struct{}
+	group           sync.WaitGroup
+	served, refused atomic.Int64
+	slowest         atomic.Int64    // refusal, in nanoseconds
+	parties         []*atomic.Int64 // how many answers each has had
+}
+
+func (l *load) repeat(do func()) {
+	answers := new(atomic.Int64)
+	l.parties = append(l.parties, answers)
+	l.group.Go(func() {
+		// Not without a pause: what is tried is the store, not this machine.
+		ticks := time.NewTicker(100 * time.Millisecond)
+		defer ticks.Stop()
+		for {
+			do()
+			answers.Add(1)
+			select {
+			case <-l.over:
+				return
+			case <-ticks.C:
+			}
+		}
+	})
+}
+
+// answers is how many each party has had.
+func (l *load) answers() []int64 {
+	all := make([]int64, len(l.parties))
+	for i, each := range l.parties {
+		all[i] = each.Load()
+	}
+	return all
+}
+
+// waitForAll returns when each party has had another answer.
+func (l *load) waitForAll(t *testing.T, before []int64) {
+	t.Helper()
+	for i, each := range l.parties {
+		l.wait(t, "answered", each, before[i]+1)
+	}
+}
+
+// wait returns when so many requests came to that.
+func (l *load) wait(t *testing.T, what string, count *atomic.Int64, n int64) {
+	t.Helper()
+	ticks := time.NewTicker(5 * time.Millisecond)
+	defer ticks.Stop()
+	for deadline := time.Now().Add(patience); count.Load() < n; <-ticks.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d requests were %s, want %d", count.Load(), what, n)
+		}
+	}
+}
+
+// request makes one request. It has to be served, or refused within the bar.
+func (l *load) request(t *testing.T, browser *page, method, path, body string, served func(api.TokenAnswer)) {
+	r, err := http.NewRequestWithContext(t.Context(), method, browser.base+"/keepalive"+path, strings.NewReader(body))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	r.Header.Set("Origin", testOrigin)
+	r.Header.Set("X-Keepalive", "1")
+	r.Header.Set("Content-Type", "application/json")
+	began := time.Now()
+	response, err := browser.client.Do(r)
+	took := time.Since(began)
+	if err != nil {
+		t.Errorf("%s %s: %v", method, path, err)
+		return
+	}
+	defer response.Body.Close()
+	if response.StatusCode < 300 {
+		l.served.Add(1)
+		if served != nil {
+			var answer api.TokenAnswer
+			if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+				t.Errorf("%s %s: %v", method, path, err)
+				return
+			}
+			served(answer)
+		}
+		return
+	}
+	l.refused.Add(1)
+	for slowest := l.slowest.Load(); int64(took) > slowest && !l.slowest.CompareAndSwap(slowest, int64(took)); {
+		slowest = l.slowest.Load()
+	}
+	var problem struct{ Code api.Code }
+	if err := json.NewDecoder(response.Body).Decode(&problem); err != nil || response.StatusCode != http.StatusServiceUnavailable || problem.Code != api.StoreUnavailable {
+		t.Errorf("%s %s: %d %q %v, want 503 %s", method, path, response.StatusCode, problem.Code, err, api.StoreUnavailable)
+	}
+	if took >= 2*time.Second {
+		t.Errorf("%s %s: refused after %v", method, path, took)
+	}
+	if cookies := response.Header.Values("Set-Cookie"); len(cookies) != 0 {
+		t.Errorf("%s %s: the cookie was touched: %d headers", method, path, len(cookies))
 	}
 }
 
@@ -130,37 +289,5 @@ func TestCheckRedis(t *testing.T) {
 				t.Errorf("a password is in %q", all)
 			}
 		})
-	}
-}
-
-// wantUnavailable makes one request and wants it to be refused within the bar.
-func wantUnavailable(t *testing.T, browser *page, base, method, path, body string) {
-	t.Helper()
-	url := base + "/keepalive" + path
-	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	r.Header.Set("Origin", testOrigin)
-	r.Header.Set("X-Keepalive", "1")
-	r.Header.Set("Content-Type", "application/json")
-	began := time.Now()
-	response, err := browser.client.Do(r)
-	took := time.Since(began)
-	if err != nil {
-		t.Errorf("%s %s: %v", method, url, err)
-		return
-	}
-	defer response.Body.Close()
-	var problem struct{ Code api.Code }
-	if err := json.NewDecoder(response.Body).Decode(&problem); err != nil || response.StatusCode != http.StatusServiceUnavailable || problem.Code != api.StoreUnavailable {
-		t.Errorf("%s %s: %d %q %v, want 503 %s", method, url, response.StatusCode, problem.Code, err, api.StoreUnavailable)
-	}
-	if took >= 2*time.Second {
-		t.Errorf("%s %s: refused after %v", method, url, took)
-	}
-	if cookies := response.Header.Values("Set-Cookie"); len(cookies) != 0 {
-		t.Errorf("%s %s: the cookie was touched: %d headers", method, url, len(cookies))
 	}
 }

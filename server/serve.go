@@ -33,6 +33,10 @@ const (
 	// drainTimeout bounds how long work in flight may hold up the end: a refresh
 	// that is cut off can cost its session. Supervisors kill after 30 s.
 	drainTimeout = 25 * time.Second
+	// lastTimeout of it is kept for what /auth began meanwhile, and closeTimeout
+	// of that for closing the store.
+	lastTimeout  = 5 * time.Second
+	closeTimeout = time.Second
 	// sweepInterval is how often dead sessions are thrown out. They are dead
 	// without it: this only saves room.
 	sweepInterval = time.Minute
@@ -268,7 +272,9 @@ func (a *app) serve(ctx context.Context, front, back []endpoint) error {
 	}
 
 	a.api.Drain()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout-closeTimeout)
+	defer cancelLast()
+	drain, cancel := context.WithTimeout(last, drainTimeout-lastTimeout)
 	defer cancel()
 	// A slow download must not use up the time that renewals need.
 	requests, cancelRequests := context.WithTimeout(drain, drainTimeout/2)
@@ -277,8 +283,6 @@ func (a *app) serve(ctx context.Context, front, back []endpoint) error {
 	drained := a.sessions.Drain(drain)
 	a.shut(drain, back)
 	// What /auth began in the meantime has to be stored as well.
-	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout/5)
-	defer cancelLast()
 	if errors.Join(drained, a.sessions.Drain(last)) != nil {
 		a.log.Error("a renewal did not finish in time: its token is lost, and with a refresh token the session too")
 	}
