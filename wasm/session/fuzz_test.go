@@ -49,6 +49,7 @@ func playWild(t *testing.T, script []byte) {
 		Resubmit:    w.below(4) != 0,
 		OnDemand:    w.below(3) == 2,
 	}
+	w.resubmit = policy.Resubmit
 	var s session.State
 	var r record
 	var story []string
@@ -83,6 +84,9 @@ type wild struct {
 	calls   []session.Call
 	holds   uint64
 	wanteds uint64
+	helds   uint64
+	// resubmit is the policy's.
+	resubmit bool
 }
 
 // below reads a number from 0 to n-1; 0 when the script is over.
@@ -140,8 +144,16 @@ func (w *wild) snapshot() session.Snapshot {
 		snap.Mark = session.Mark{Written: w.now.Wall()}
 	case 3:
 		snap.Mark = w.mark(w.token())
+	case 4:
+		snap.Mark = session.Mark{Written: w.now.Wall(), Why: session.WhyIdleLimit}
 	default:
 		snap.Mark = w.mark(snap.Token)
+	}
+	switch w.below(8) {
+	case 0:
+		snap.Offline = true
+	case 1:
+		snap.Mark.NotBefore = w.moment()
 	}
 	return snap
 }
@@ -182,7 +194,19 @@ func (w *wild) answer() session.Answer {
 
 func (w *wild) event() session.Event {
 	screen := []string{"editProfile", "other"}[w.below(2)]
-	switch w.below(16) {
+	switch w.below(18) {
+	case 16:
+		if w.helds == 20 || !w.resubmit { // then nothing is held
+			return session.EndAsked{Snapshot: w.snapshot()}
+		}
+		w.helds++ // the ids of what was held are not those of what failed
+		return session.Submitted{Snapshot: w.snapshot(), Action: session.Action{ID: 20 + w.helds, Screen: "editProfile", Held: w.now}}
+	case 17:
+		ev := session.TurnCame{Snapshot: w.snapshot()}
+		if n := len(w.calls); n != 0 {
+			ev.Seq = w.calls[n-1-min(n-1, w.pickLate())].Seq
+		}
+		return ev
 	case 12:
 		return session.CodeSeen{Snapshot: w.snapshot(), Code: tok([]string{"", "code-1", "code-2"}[w.below(3)]), RedirectURI: "https://example.test/"}
 	case 13:
@@ -224,12 +248,12 @@ func (w *wild) event() session.Event {
 			w.wanteds++
 			return session.Wanted{ID: w.wanteds, Fresh: w.below(2) == 0}
 		}
-		return session.EndAsked{}
+		return session.EndAsked{Snapshot: w.snapshot()}
 	case 10:
 		return session.UserActive{Stay: w.below(4) == 0}
 	case 11:
 		if w.below(8) == 0 {
-			return session.EndAsked{}
+			return session.EndAsked{Snapshot: w.snapshot()}
 		}
 	}
 	return session.Ticked{Snapshot: w.snapshot()}

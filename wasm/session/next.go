@@ -408,7 +408,7 @@ func (x *step) signedOutSeen(ev SignedOutSeen) {
 		}
 		return
 	}
-	if !x.DroppedAt.IsZero() && x.now.Sub(x.DroppedAt) < logoutBound && (x.Dropping || !ev.Gesture) {
+	if !x.DroppedAt.IsZero() && x.now.Sub(x.DroppedAt) < logoutBound && (x.Dropping && x.Phase == Ended || !ev.Gesture) {
 		// Our own endCaptureSession, or a page's that does the same when told.
 		x.Dropping = false
 		return
@@ -441,8 +441,9 @@ func (x *step) signedOutSeen(ev SignedOutSeen) {
 }
 
 func (x *step) endAsked(snap Snapshot) {
-	x.reconcile(snap) // it may be somebody else's session by now
 	switch {
+	case x.Phase != Ended && x.Who != "" && snap.Mark.Of(snap.Token) && snap.Mark.Who != x.Who:
+		x.finish(NoticeIdentityChanged, WhyOtherUser) // it is somebody else's session by now
 	case x.Phase != Ended:
 		x.signOut(WhyEnd, Snapshot{Token: x.Token}, true)
 	case x.Unheard && x.EndedBy == NoticeSignedOut && snap.Token.Empty():
@@ -494,6 +495,7 @@ func (x *step) reconcile(snap Snapshot) {
 		x.Unheard, x.Retry, x.RetryAt = true, Call{}, Instant{}
 	}
 	if !snap.Readable || x.Phase == Ended {
+		x.MissingAt = Instant{} // nothing can be said of the token
 		return
 	}
 	if !snap.Token.Empty() {
@@ -799,7 +801,7 @@ func (x *step) ask(why Why, first bool) {
 // left alone.
 func (x *step) turnCame(ev TurnCame) {
 	x.reconcile(ev.Snapshot)
-	if x.Call.Kind == NoCall || x.Call.Seq != ev.Seq {
+	if x.Call.Kind != CallToken || x.Call.Seq != ev.Seq {
 		return
 	}
 	if at := x.asked(x.now); at.After(x.now) {
@@ -865,9 +867,10 @@ func (x *step) answered(ev Answered) {
 			x.unopen(ev)
 			return // storage has moved on: this answer is for another time
 		}
-		if x.unsure() && call.Code.Empty() {
-			// Whatever it says, it may be for a person who has left.
-			x.wait(call, missingGrace)
+		if x.unsure() && ev.Answer.OK && call.Code.Empty() {
+			// It may be for a person who has left.
+			x.Failures++
+			x.wait(call, floor)
 			x.settleHeld()
 			return
 		}

@@ -1025,6 +1025,14 @@ func TestNext(t *testing.T) {
 			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop")
 			p.on(session.SignedOutSeen{Gesture: true})
 		}},
+		{"a sign-out right after a login is one, whatever we ended before", func(p *page) {
+			p.active("alice-1")
+			p.due(firstDue-time.Minute, "ask:due(alice-1)")
+			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop")
+			p.login("alice-2", "unmark", "open(alice-2,uuid-alice)")
+			p.writes("")
+			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+		}},
 		{"what waits for a token of nobody knows whom is not done as another user", func(p *page) {
 			p.writes("alice-1")
 			p.start("open(alice-1,)")
