@@ -1,5 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint fuzz bench
+# The steps of `make test` go one after the other, also under make -j.
+.NOTPARALLEL:
+.PHONY: help run build quick test setup lint unit wasm journeys fuzz bench
+
+FUZZTIME := 60s
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
@@ -10,14 +14,39 @@ run: build ## build everything and start the demo on http://localhost:8080
 build: ## build web/dist and bin/capture-keepalive
 	go run ./scripts/build
 
-test: ## install what is missing, then build, lint, and run every test
-	go run ./scripts/test
+quick: ## run what needs no browser and no server: under 30 s
+	go vet ./...
+	go test -short ./...
+
+test: setup build lint unit wasm journeys ## everything, in this order; installs what is missing
+
+setup: ## install the programs that the tests need, on Debian
+	scripts/setup.sh
 
 lint: ## gofmt, vet and staticcheck, for the server and for the browser
-	go run ./scripts/test lint
+	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "Not formatted. Run: gofmt -w" $$unformatted; exit 1; }
+	go vet ./...
+	GOOS=js GOARCH=wasm go vet ./wasm/...
+	go tool staticcheck ./...
+	staticcheck=$$(go tool -n staticcheck) && GOOS=js GOARCH=wasm $$staticcheck ./wasm/...
 
-fuzz: ## run every fuzz target for a minute
-	go run ./scripts/test fuzz
+unit: ## all Go tests without a browser, under the race detector
+	go test -race $$(go list ./... | grep -v /scripts/journeys)
+
+wasm: ## the module's tests in Chromium, Firefox and WebKit
+	for browser in chromium firefox webkit; do go run ./scripts/wasmtest -browser $$browser ./wasm/... || exit 1; done
+
+# The test cache does not know the built program: -count=1. The journeys mostly
+# wait, so several run at once.
+journeys: ## drive the built program in real browsers
+	go test -count=1 -parallel=3 -timeout=15m ./scripts/journeys
+
+fuzz: ## run every fuzz target for FUZZTIME (60s)
+	@set -e; for file in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+			(set -x; go test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) $$(dirname $$file)); \
+		done; \
+	done
 
 bench: ## measure the server on this machine, write docs/performance.md, and fail below the bar
 	go run ./scripts/bench

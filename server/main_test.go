@@ -64,6 +64,9 @@ type process struct {
 // start runs the real program and waits until it serves.
 func start(t *testing.T, environment []string) *process {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: this test runs the server as a process of its own")
+	}
 	command := exec.Command(os.Args[0], "serve")
 	command.Env = append(environment, asProgram+"=1")
 	stderr, err := command.StderrPipe()

@@ -38,10 +38,7 @@ func ChromiumAsShipped(t testing.TB) *Browser {
 
 func startChromium(t testing.TB, more ...chromedp.ExecAllocatorOption) *Browser {
 	t.Helper()
-	paths, err := need.Chromium.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
+	paths := need.Chromium.Require(t)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(paths[0]),
 		chromedp.WindowSize(1280, 900),

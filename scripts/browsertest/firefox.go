@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/browsers"
+	"github.com/capture-keepalive/capture-keepalive/scripts/internal/need"
 )
 
 // Firefox starts Firefox, which ends with the test.
 func Firefox(t testing.TB) *Browser {
 	t.Helper()
+	need.Firefox.Require(t)
 	ctx, end := context.WithCancel(context.Background())
 	driven, err := browsers.DriveFirefox(ctx)
 	if err != nil {

@@ -21,10 +21,7 @@ import (
 // cannot read the console, cut off the network or move the clock.
 func WebKit(t testing.TB) *Browser {
 	t.Helper()
-	paths, err := need.WebKit.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
+	paths := need.WebKit.Require(t)
 	ctx, end := context.WithCancel(context.Background())
 	driven, err := browsers.DriveWebKit(ctx)
 	if err != nil {

@@ -21,6 +21,9 @@ const (
 // TestSizes holds what was built last against the bars. What a build makes must
 // also be there: run scripts/build first.
 func TestSizes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test needs a build")
+	}
 	root, err := gotool.Root(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)

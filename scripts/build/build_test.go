@@ -25,6 +25,9 @@ import (
 // The whole command, on a small module of its own, twice, in two places and
 // with two empty caches: the manifest must be true and the bytes equal.
 func TestBuild(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test builds twice from empty caches")
+	}
 	command := filepath.Join(t.TempDir(), "build")
 	if out, err := exec.Command("go", "build", "-o", command, ".").CombinedOutput(); err != nil {
 		t.Fatalf("compiling the build command: %v\n%s", err, out)

@@ -24,6 +24,9 @@ const maxIdle = 25 * 1000 * 1000
 // TestIdleMemory starts the binary that was built last, as an operator does,
 // and asks the kernel (proc(5), VmRSS) once it is ready.
 func TestIdleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test runs the built server")
+	}
 	root, err := gotool.Root(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)

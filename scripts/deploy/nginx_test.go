@@ -60,10 +60,7 @@ type town struct {
 // addresses and certificate replaced.
 func newTown(t *testing.T) *town {
 	t.Helper()
-	programs, err := need.Nginx.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
+	programs := need.Nginx.Require(t)
 	dir := t.TempDir()
 	// The site shows what reached it.
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

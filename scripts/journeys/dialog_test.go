@@ -301,10 +301,7 @@ func TestDialogStates(t *testing.T) {
 // elements that it finds, and the dialog is about where the focus is by itself.
 func keyboard(t *testing.T, url string) (eval func(js string, out any), press func(keys string, modifiers ...chromedp.KeyOption)) {
 	t.Helper()
-	paths, err := need.Chromium.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
+	paths := need.Chromium.Require(t)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(paths[0]))
 	for _, flag := range browsers.ChromiumFlags {
 		options = append(options, chromedp.Flag(flag, true))

@@ -8,6 +8,9 @@ import (
 )
 
 func TestRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test runs Chromium")
+	}
 	tests := []struct {
 		name   string
 		args   []string

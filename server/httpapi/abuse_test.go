@@ -227,6 +227,9 @@ func attack(t *testing.T, length time.Duration, logins int) {
 // However many addresses and tokens are made up, what is remembered of them has
 // a bound.
 func TestMadeUpLoginsTakeNoMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test opens a flood of sessions")
+	}
 	f := newFort(t, func(c *session.Config) { c.Ceiling = nil })
 	made := 0
 	knock := func(n int) (heap uint64) {

@@ -876,6 +876,9 @@ var stories = []struct {
 }
 
 func TestTwoTabsExhaustively(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: half a minute")
+	}
 	if n, want := reflect.TypeFor[session.State]().NumField(), 47; n != want {
 		t.Fatalf("State has %d fields, not %d: teach world.key the new one", n, want)
 	}

@@ -16,6 +16,9 @@ import (
 // A driven browser takes orders until its context ends, and nothing of it is
 // left then.
 func TestDrive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test runs Firefox and WebKit")
+	}
 	for name, drive := range map[string]func(context.Context) (Driven, error){"firefox": DriveFirefox, "webkit": DriveWebKit} {
 		ctx, end := context.WithCancel(t.Context())
 		driven, err := drive(ctx)

@@ -24,7 +24,7 @@ func TestFind(t *testing.T) {
 		want     []string
 		missing  string
 	}{
-		{"an equal is enough", [][]string{{"first", "second"}}, []string{filepath.Join(bin, "second")}, ""},
+		{"an alternative is enough", [][]string{{"first", "second"}}, []string{filepath.Join(bin, "second")}, ""},
 		{"a pattern", [][]string{{filepath.Join(other, "brow*")}}, []string{filepath.Join(other, "browser")}, ""},
 		{"all of them, in order",
 			[][]string{{filepath.Join(other, "*")}, {"second"}},
@@ -51,7 +51,7 @@ func TestFind(t *testing.T) {
 			if missing.Program != test.missing {
 				t.Errorf("%q is said to be missing, want %q", missing.Program, test.missing)
 			}
-			if remedy := "go run ./scripts/setup thing"; !strings.Contains(err.Error(), remedy) {
+			if remedy := "scripts/setup.sh thing"; !strings.Contains(err.Error(), remedy) {
 				t.Errorf("%q does not name the remedy %q", err, remedy)
 			}
 		})

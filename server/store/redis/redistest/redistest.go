@@ -188,9 +188,12 @@ func (s *Server) end() {
 
 func find(t testing.TB, program string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skipf("-short: this test runs %s", program)
+	}
 	path, err := exec.LookPath(program)
 	if err != nil {
-		t.Fatalf("%v: it takes a real Redis to run this test: run `go run ./scripts/setup redis`", err)
+		t.Fatalf("%v: this test needs a real Redis. Run: scripts/setup.sh redis", err)
 	}
 	return path
 }
