@@ -26,12 +26,6 @@ import (
 )
 
 const (
-	// maxMargin is how long before its end a token counts as due: a hidden tab
-	// wakes once a minute, so less would let the token die between two wakes.
-	maxMargin = 2 * time.Minute
-	// marginShare of a token's life is the margin of a short-lived one.
-	marginShare = 5
-
 	// touchGrain is the least a Touch must move the idle limit to be worth a
 	// durable write.
 	touchGrain = time.Second

@@ -76,7 +76,7 @@ func (s *Service) answer(ctx context.Context, id store.ID, reason api.Reason, ha
 
 // due reports whether a token is so near its end that it is time for another.
 func due(record store.Record, now time.Time) bool {
-	margin := min(maxMargin, record.AccessExpires.Sub(record.AccessIssued)/marginShare)
+	margin := api.Margin(record.AccessExpires.Sub(record.AccessIssued))
 	return !now.Before(record.AccessExpires.Add(-margin))
 }
 
