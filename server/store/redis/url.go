@@ -78,6 +78,7 @@ func Validate(text secret.String) error {
 
 var (
 	errScheme   = errors.New("it must begin with redis://, rediss://, redis-cluster://, rediss-cluster://, redis-sentinel:// or rediss-sentinel://")
+	errBlank    = errors.New("it holds a space, a line end or another invisible character; remove it, or percent-encode it in a password")
 	errEncoding = errors.New("its user or password holds a character that means something else in a URL; percent-encode / as %2F, ? as %3F, @ as %40, : as %3A and % as %25")
 	errNoPass   = errors.New("it has a user and no password; write user:password@ before the host, or :password@ for the default user")
 	errPath     = errors.New("it has more than a number after the host; write the database like /0, or leave it out")
@@ -92,6 +93,9 @@ var (
 // parse does not leave the work to net/url: that knows no list of hosts, and
 // its errors quote what they are about.
 func parse(text secret.String) (target, error) {
+	if strings.ContainsFunc(text.Reveal(), func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfeff }) {
+		return target{}, errBlank
+	}
 	scheme, rest, found := strings.Cut(text.Reveal(), "://")
 	t, known := schemes[scheme]
 	if !found || !known {

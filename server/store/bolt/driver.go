@@ -1,0 +1,74 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode"
+
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+// Driver opens bolt:PATH.
+var Driver = store.Driver{
+	Schemes:  []string{"bolt"},
+	Form:     "bolt:PATH for one server",
+	Validate: validate,
+	Open: func(_ context.Context, location secret.String) (store.Backend, error) {
+		backend, err := Open(pathOf(location))
+		if err != nil {
+			return nil, err
+		}
+		return backend, nil
+	},
+	Diagnose: func(_ context.Context, location secret.String) ([]string, error) {
+		return nil, checkFile(pathOf(location))
+	},
+}
+
+func pathOf(location secret.String) string {
+	_, path, _ := strings.Cut(location.Reveal(), ":")
+	return path
+}
+
+var (
+	errNoFile = errors.New("the location names no file; write it like bolt:/var/lib/keepalive/keepalive.db")
+	errPath   = errors.New("the path has a control character, or a space or quote at one end; " +
+		"write it without, like bolt:/var/lib/keepalive/keepalive.db")
+)
+
+// validate refuses what surrounds a value in a badly quoted environment or a
+// file with Windows line ends: the system would make it a part of the name.
+func validate(location secret.String) error {
+	path := pathOf(location)
+	surrounded := func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"'`\ufeff", r) }
+	switch {
+	case strings.TrimFunc(path, surrounded) == "":
+		return errNoFile
+	case strings.TrimFunc(path, surrounded) != path, strings.ContainsFunc(path, unicode.IsControl):
+		return errPath
+	}
+	return nil
+}
+
+// checkFile finds out whether the file can be written, without opening the
+// store: a server may be running on it.
+func checkFile(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		return file.Close()
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the file cannot be read and written (%w); correct the path or its permissions", err)
+	}
+	probe, err := os.CreateTemp(filepath.Dir(path), ".keepalive-check-*")
+	if err != nil {
+		return fmt.Errorf("no file can be made in its directory (%w); create the directory, or correct its permissions", err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
