@@ -9,18 +9,21 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/capture-keepalive/capture-keepalive/server/config"
+
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/app"
 )
 
 // What a page asks most: its token, while that is fresh. Whole requests over
 // the network are scripts/bench's.
 func BenchmarkFreshToken(b *testing.B) {
 	service, url := upstream(b)
-	config, err := ParseConfig(serving(url, filepath.Join(b.TempDir(), "keepalive.db"), "RATE_LOGIN=off"))
+	settings, err := config.Read(serving(url, filepath.Join(b.TempDir(), "keepalive.db"), "RATE_LOGIN=off"))
 	if err != nil {
 		b.Fatal(err)
 	}
-	a, err := newApp(b.Context(), config, nil, slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	a, err := app.New(b.Context(), settings, app.Options{Log: slog.New(slog.NewJSONHandler(io.Discard, nil))})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -29,7 +32,7 @@ func BenchmarkFreshToken(b *testing.B) {
 			b.Error(err)
 		}
 	})
-	handler := a.api.Public()
+	handler := a.Public()
 	ask := func(path, body, cookie string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(http.MethodPost, "/keepalive"+path, strings.NewReader(body))
 		r.Header.Set("Origin", testOrigin)

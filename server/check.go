@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,7 +12,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/spf13/cobra"
+
+	"github.com/capture-keepalive/capture-keepalive/server/app"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/config"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis"
 )
@@ -22,57 +25,59 @@ import (
 // that user's token proves the credentials and changes nothing.
 const nobody = "00000000-0000-0000-0000-000000000000"
 
-func checkCommand(ctx context.Context, args, environment []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	live := flags.Bool("live", false, "ask Capture whether it takes the credentials, and Redis whether it does")
-	running := flags.Bool("running", false, "ask the server that runs here whether it is well, and nothing else")
-	if code, ok := parseFlags(flags, args, stderr); !ok {
-		return code
+func (p *program) checkCommand() *cobra.Command {
+	var live, running bool
+	command := &cobra.Command{
+		Use:   "check",
+		Short: "Say what is wrong with the configuration",
+		Long:  settingsHelp("Say what is wrong with the configuration."),
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if running {
+				return p.checkRunning(command.Context())
+			}
+			return p.check(command.Context(), live)
+		},
 	}
-	if *running {
-		return checkRunning(ctx, environment, stdout, stderr)
-	}
-	config, err := ParseConfig(environment)
-	if err != nil {
-		fmt.Fprintln(stdout, err)
-		return exitError
-	}
-	code := exitOK
-	if err := checkStore(ctx, config, *live, stdout); err != nil {
-		fmt.Fprintf(stdout, "KEEPALIVE_STORE: %s\n", err)
-		code = exitError
-	}
-	if advice := loginAdvice(config); advice != "" {
-		fmt.Fprintln(stdout, advice)
-	}
-	if *live && !checkCapture(ctx, config, stdout) {
-		code = exitError
-	}
-	if code == exitOK {
-		fmt.Fprintln(stdout, "The configuration is fine.")
-	}
-	return code
+	flags := command.Flags()
+	flags.BoolVar(&live, "live", false, "ask Capture whether it takes the credentials, and Redis whether it does")
+	flags.BoolVar(&running, "running", false, "ask the server that runs here whether it is well, and nothing else")
+	return command
 }
 
-// loginAdvice says what is amiss with the limit of logins, if anything: a server
-// on loopback has a proxy in front of it, and without its address every visitor
-// looks like that proxy. With INSECURE_COOKIE the browser is on this machine.
-func loginAdvice(config *Config) string {
-	if config.RateLogin.Off() || config.InsecureCookie || len(config.proxies) > 0 || !loopbackAddress(config.Listen) {
-		return ""
+func (p *program) check(ctx context.Context, live bool) error {
+	settings, err := config.Read(p.environment)
+	if err != nil {
+		fmt.Fprintln(p.stdout, err)
+		return errReported
 	}
-	return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN is on loopback, so all visitors share the one limit of logins (KEEPALIVE_RATE_LOGIN, %s) that is meant for each; set KEEPALIVE_TRUSTED_PROXIES to the proxy's address, 127.0.0.1/32 for one on this machine.", config.RateLogin)
+	fine := true
+	if err := checkStore(ctx, settings, live, p.stdout); err != nil {
+		fmt.Fprintf(p.stdout, "KEEPALIVE_STORE: %s\n", err)
+		fine = false
+	}
+	if advice := settings.LoginAdvice(); advice != "" {
+		fmt.Fprintln(p.stdout, advice)
+	}
+	if live && !checkCapture(ctx, settings, p.stdout) {
+		fine = false
+	}
+	if !fine {
+		return errReported
+	}
+	fmt.Fprintln(p.stdout, "The configuration is fine.")
+	return nil
 }
 
 // checkStore asks a Redis only if live, and says what its settings put at risk.
-func checkStore(ctx context.Context, config *Config, live bool, stdout io.Writer) error {
-	if !config.backend.redis {
-		return checkStorePath(config.backend.path)
+func checkStore(ctx context.Context, settings *config.Config, live bool, stdout io.Writer) error {
+	if !settings.Backend.Redis {
+		return checkStorePath(settings.Backend.Path)
 	}
 	if !live {
 		return nil
 	}
-	opened, err := openRedis(ctx, config.Store, func(advice string) { fmt.Fprintf(stdout, "KEEPALIVE_STORE: %s\n", advice) })
+	opened, err := app.OpenRedis(ctx, settings.Store, func(advice string) { fmt.Fprintf(stdout, "KEEPALIVE_STORE: %s\n", advice) })
 	switch {
 	case unproven(err):
 		return fmt.Errorf("whoever answers there has no certificate for it that this machine trusts (%w); write the host as the certificate has it, and name its issuer with the parameter ca", err)
@@ -133,18 +138,18 @@ const maxSkew = time.Minute
 
 // checkCapture says in a sentence for each client what Capture thinks of it, and
 // what is wrong besides. It reports whether all is well.
-func checkCapture(ctx context.Context, config *Config, stdout io.Writer) bool {
-	client, err := newCapture(config)
+func checkCapture(ctx context.Context, settings *config.Config, stdout io.Writer) bool {
+	client, err := app.NewCapture(settings, nil)
 	if err != nil {
 		fmt.Fprintln(stdout, err)
 		return false
 	}
 	var findings []finding
-	if config.clientSide() {
+	if settings.ClientSide() {
 		findings = append(findings, askAsIssuer(ctx, client))
 	}
-	if config.serverSide() {
-		findings = append(findings, askAsLogin(ctx, client, config.RedirectURIs))
+	if settings.ServerSide() {
+		findings = append(findings, askAsLogin(ctx, client, settings.RedirectURIs))
 	}
 	fine := true
 	var skew time.Duration

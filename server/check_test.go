@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
 )
 
 // Where all visitors look like one, check and serve say so; it is no error.
@@ -21,7 +23,7 @@ func TestLoginAdvice(t *testing.T) {
 		"on a name for loopback itself": {[]string{"LISTEN=localhost:8080"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env := environment(append(tc.changes, "STORE=bolt:"+filepath.Join(t.TempDir(), "keepalive.db"))...)
+			env := configtest.Environment(append(tc.changes, "STORE=bolt:"+filepath.Join(t.TempDir(), "keepalive.db"))...)
 			var stdout, stderr output
 			if code := run(t.Context(), []string{"check"}, env, &stdout, &stderr); code != exitOK {
 				t.Fatalf("exit %d: %s%s", code, stdout.String(), stderr.String())
@@ -33,7 +35,7 @@ func TestLoginAdvice(t *testing.T) {
 		})
 	}
 	t.Run("serve", func(t *testing.T) {
-		server := start(t, environment("LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "STORE=memory:"))
+		server := start(t, configtest.Environment("LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "STORE=memory:"))
 		if log := server.log(); !strings.Contains(log, `"level":"WARN"`) || !strings.Contains(log, "KEEPALIVE_TRUSTED_PROXIES is empty") {
 			t.Errorf("serve does not warn:\n%s", log)
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
+
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 )
@@ -108,7 +110,7 @@ func TestRevokeCommand(t *testing.T) {
 		t.Errorf("no audit line:\n%s", log)
 	}
 	for i, hidden := range []string{
-		code, again, first.AccessToken, second.AccessToken, service.RefreshToken(uuid), uuid, loginSecret, testSecret,
+		code, again, first.AccessToken, second.AccessToken, service.RefreshToken(uuid), uuid, loginSecret, configtest.IssuerSecret,
 		cookieOf(t, phone), cookieOf(t, laptop),
 	} {
 		if hidden == "" || strings.Contains(log, hidden) {
@@ -164,14 +166,14 @@ func TestRevokeCommandFailsClearly(t *testing.T) {
 		{"the store is down", strings.TrimPrefix(refusing.URL, "http://"), "the store is away (store_unavailable)"},
 	} {
 		var stdout, stderr output
-		code := run(t.Context(), []string{"revoke", "-uuid", "u"}, []string{"KEEPALIVE_ADMIN_LISTEN=" + tc.admin}, &stdout, &stderr)
+		code := run(t.Context(), []string{"revoke", "--uuid", "u"}, []string{"KEEPALIVE_ADMIN_LISTEN=" + tc.admin}, &stdout, &stderr)
 		if code != exitError || !strings.Contains(stderr.String(), tc.says) || stdout.String() != "" {
 			t.Errorf("%s: exit %d, %q, %q should say %q", tc.name, code, stdout.String(), stderr.String(), tc.says)
 		}
 	}
 	nobody.Close()
 	var stdout, stderr output
-	code := run(t.Context(), []string{"revoke", "-uuid", "u"}, []string{"KEEPALIVE_ADMIN_LISTEN=" + address}, &stdout, &stderr)
+	code := run(t.Context(), []string{"revoke", "--uuid", "u"}, []string{"KEEPALIVE_ADMIN_LISTEN=" + address}, &stdout, &stderr)
 	if code != exitError || !strings.Contains(stderr.String(), "cannot be reached") || !strings.Contains(stderr.String(), "nothing is known to have ended") {
 		t.Errorf("nobody there: exit %d, %q", code, stderr.String())
 	}
@@ -195,7 +197,7 @@ func TestAdminAddress(t *testing.T) {
 
 // The demo does both: the page chooses, and its own address is the redirectUri.
 func TestDemoWithACode(t *testing.T) {
-	base := demonstrate(t, "-life", "1h")
+	base := demonstrate(t, "--life", "1h")
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)

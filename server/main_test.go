@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
+
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
@@ -46,7 +48,7 @@ func TestMain(m *testing.M) {
 func upstream(t testing.TB) (*simulator.Service, string) {
 	t.Helper()
 	service := simulator.New(simulator.Options{Clients: []simulator.Client{
-		{ID: "page"}, {ID: "issuer", Secret: secret.New(testSecret), AccessIssuer: true},
+		{ID: "page"}, {ID: "issuer", Secret: secret.New(configtest.IssuerSecret), AccessIssuer: true},
 		{ID: "login", Secret: secret.New(loginSecret), Login: true},
 	}})
 	server := httptest.NewServer(service)
@@ -178,7 +180,7 @@ var clientSideGone = []string{"CLIENT_ID", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SE
 
 // serving is an environment for start.
 func serving(captureURL, store string, changes ...string) []string {
-	return environment(append([]string{
+	return configtest.Environment(append([]string{
 		"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "ORIGINS=" + testOrigin, "INSECURE_COOKIE=true",
 		"CAPTURE_URL=" + captureURL, "STORE=bolt:" + store,
 	}, changes...)...)
@@ -338,8 +340,8 @@ func TestServeFailsClearly(t *testing.T) {
 		{"an admin port that is taken", serving("http://127.0.0.1:1", "x.db", "ADMIN_LISTEN="+taken.Addr().String()), nil, exitError, "KEEPALIVE_ADMIN_LISTEN"},
 		{"a store that cannot be", serving("http://127.0.0.1:1", missing), nil, exitError, "KEEPALIVE_STORE"},
 		{"no configuration", nil, nil, exitError, "KEEPALIVE_ORIGINS"},
-		{"an argument", environment(), []string{"now"}, exitUsage, `"now"`},
-		{"a flag", environment(), []string{"-now"}, exitUsage, "-now"},
+		{"an argument", configtest.Environment(), []string{"now"}, exitUsage, `"now"`},
+		{"a flag", configtest.Environment(), []string{"--now"}, exitUsage, "--now"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var stdout, stderr output
@@ -359,15 +361,20 @@ func TestOtherCommands(t *testing.T) {
 		stderr string
 	}{
 		{[]string{"version"}, exitOK, "capture-keepalive dev go", ""},
-		{[]string{"help"}, exitOK, "Usage: capture-keepalive <command>", ""},
-		{[]string{"--help"}, exitOK, "Usage: capture-keepalive <command>", ""},
-		{nil, exitUsage, "", "Usage: capture-keepalive <command>"},
-		{[]string{"sevre"}, exitUsage, "", `no command "sevre"`},
-		{[]string{"demo", "-listen", "0.0.0.0:8080"}, exitUsage, "", "on this machine"},
-		{[]string{"demo", "-life", "-1s"}, exitUsage, "", "-life"},
-		{[]string{"revoke"}, exitUsage, "", "-uuid is missing"},
-		{[]string{"revoke", "-uuid", "u", "now"}, exitUsage, "", `"now"`},
-		{[]string{"demo", "-help"}, exitOK, "", "-store"},
+		{[]string{"--version"}, exitOK, "capture-keepalive dev go", ""},
+		{[]string{"help"}, exitOK, "Available Commands:", ""},
+		{[]string{"--help"}, exitOK, "Available Commands:", ""},
+		{nil, exitUsage, "", "no command is given"},
+		{[]string{"sevre"}, exitUsage, "", "Did you mean this?\n\tserve"},
+		{[]string{"serve", "--help"}, exitOK, "KEEPALIVE_ in front", ""},
+		{[]string{"check", "--help"}, exitOK, "IDLE_TIMEOUT", ""},
+		{[]string{"demo", "--listen", "0.0.0.0:8080"}, exitUsage, "", "on this machine"},
+		{[]string{"demo", "--life", "-1s"}, exitUsage, "", "--life"},
+		{[]string{"demo", "--life", "long"}, exitUsage, "", "--life"},
+		{[]string{"revoke"}, exitUsage, "", "--uuid is missing"},
+		{[]string{"revoke", "--uuid", "u", "now"}, exitUsage, "", `"now"`},
+		{[]string{"demo", "--help"}, exitOK, "--store", ""},
+		{[]string{"completion", "bash"}, exitOK, "__start_capture-keepalive", ""},
 	} {
 		var stdout, stderr output
 		code := run(t.Context(), tc.args, nil, &stdout, &stderr)
@@ -432,39 +439,39 @@ func TestCheck(t *testing.T) {
 		not   string
 	}{
 		{name: "fine", env: serving(url, filepath.Join(dir, "new.db")), code: exitOK, says: []string{"is fine"}},
-		{name: "fine, and Capture agrees", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db")), code: exitOK, says: []string{"takes the credentials", "is fine"}},
-		{name: "fine, with signatures", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), "AUTH_SCHEME=signature"), code: exitOK, says: []string{"takes the credentials"}},
-		{name: "both clients, and Capture agrees", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide()...), code: exitOK, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID: it", "KEEPALIVE_LOGIN_CLIENT_ID: it", "is fine"}},
-		{name: "the login client alone", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide(clientSideGone...)...), code: exitOK, says: []string{"KEEPALIVE_LOGIN_CLIENT_ID: it", "is fine"}},
-		{name: "the login client, with signatures", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide("AUTH_SCHEME=signature")...), code: exitOK, says: []string{"KEEPALIVE_LOGIN_CLIENT_ID: it"}},
-		{name: "wrong login secret", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide("LOGIN_CLIENT_SECRET=another-secret-9")...), code: exitError, says: []string{"KEEPALIVE_LOGIN_CLIENT_ID and its secret", "KEEPALIVE_ISSUER_CLIENT_ID: it"}},
-		{name: "not a login client", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide("LOGIN_CLIENT_ID=issuer", "LOGIN_CLIENT_SECRET="+testSecret)...), code: exitError, says: []string{"login_client feature"}},
-		{name: "half a login client", env: serving(url, filepath.Join(dir, "new.db"), "LOGIN_CLIENT_ID=login"), code: exitError, says: []string{"KEEPALIVE_LOGIN_CLIENT_SECRET: ", "KEEPALIVE_REDIRECT_URI: "}},
-		{name: "two problems", env: environment("ORIGINS", "KEYS"), code: exitError, says: []string{"KEEPALIVE_ORIGINS: ", "KEEPALIVE_KEYS: "}},
+		{name: "fine, and Capture agrees", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), code: exitOK, says: []string{"takes the credentials", "is fine"}},
+		{name: "fine, with signatures", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), "AUTH_SCHEME=signature"), code: exitOK, says: []string{"takes the credentials"}},
+		{name: "both clients, and Capture agrees", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide()...), code: exitOK, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID: it", "KEEPALIVE_LOGIN_CLIENT_ID: it", "is fine"}},
+		{name: "the login client alone", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide(clientSideGone...)...), code: exitOK, says: []string{"KEEPALIVE_LOGIN_CLIENT_ID: it", "is fine"}},
+		{name: "the login client, with signatures", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide("AUTH_SCHEME=signature")...), code: exitOK, says: []string{"KEEPALIVE_LOGIN_CLIENT_ID: it"}},
+		{name: "wrong login secret", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide("LOGIN_CLIENT_SECRET=another-secret-9")...), code: exitError, says: []string{"KEEPALIVE_LOGIN_CLIENT_ID and its secret", "KEEPALIVE_ISSUER_CLIENT_ID: it"}},
+		{name: "not a login client", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide("LOGIN_CLIENT_ID=issuer", "LOGIN_CLIENT_SECRET="+configtest.IssuerSecret)...), code: exitError, says: []string{"login_client feature"}},
+		{name: "half a login client", env: serving(url, filepath.Join(dir, "new.db"), "LOGIN_CLIENT_ID=login"), code: exitError, says: []string{"KEEPALIVE_LOGIN_CLIENT_SECRET is not set", "KEEPALIVE_REDIRECT_URI is not set"}},
+		{name: "two problems", env: configtest.Environment("ORIGINS", "KEYS"), code: exitError, says: []string{"KEEPALIVE_ORIGINS is not set", "KEEPALIVE_KEYS is not set"}},
 		{name: "no directory", env: serving(url, filepath.Join(dir, "none", "x.db")), code: exitError, says: []string{"KEEPALIVE_STORE: ", "create the directory"}},
 		{name: "a directory for a file", env: serving(url, dir), code: exitError, says: []string{"KEEPALIVE_STORE: "}},
-		{name: "wrong secret", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), "ISSUER_CLIENT_SECRET=another-secret-9"), code: exitError, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID and its secret"}},
-		{name: "not an issuer", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), "ISSUER_CLIENT_ID=login", "ISSUER_CLIENT_SECRET="+loginSecret), code: exitError, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID may not issue tokens; give it the access_issuer feature"}},
-		{name: "an issuer no longer", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Number: 480}, code: exitError, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID; give it the access_issuer feature"}},
-		{name: "wrong page", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), "CLIENT_ID=other"), code: exitError, says: []string{"KEEPALIVE_CLIENT_ID"}},
-		{name: "wrong type", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), "TYPE_NAME=other"), code: exitError, says: []string{"KEEPALIVE_TYPE_NAME"}},
-		{name: "nobody there", args: []string{"-live"}, env: serving("http://127.0.0.1:1", filepath.Join(dir, "new.db")), code: exitError, says: []string{"Nobody answers at KEEPALIVE_CAPTURE_URL"}, not: clock},
-		{name: "no Redis there", args: []string{"-live"}, env: serving(url, "", "STORE=redis://:"+testSecret+"@127.0.0.1:1"), code: exitError, says: []string{"KEEPALIVE_STORE: nobody answers there", "start Redis, correct the address", "takes the credentials"}, not: "is fine"},
-		{name: "no cluster there", args: []string{"-live"}, env: serving(url, "", "STORE=redis-cluster://:"+testSecret+"@127.0.0.1:1"), code: exitError, says: []string{"KEEPALIVE_STORE: nobody answers there"}},
-		{name: "no sentinel there", args: []string{"-live"}, env: serving(url, "", "STORE=redis-sentinel://:"+testSecret+"@127.0.0.1:1/main"), code: exitError, says: []string{"KEEPALIVE_STORE: nobody answers there"}},
-		{name: "a Redis that is silent", args: []string{"-live"}, env: serving(url, "", "STORE=redis://:"+testSecret+"@"+silent.Addr().String()), code: exitError, says: []string{"KEEPALIVE_STORE: nobody answers there", "start Redis"}},
-		{name: "a Redis that hangs up", args: []string{"-live"}, env: serving(url, "", "STORE=redis://:"+testSecret+"@"+rude.Addr().String()), code: exitError, says: []string{"KEEPALIVE_STORE: whoever answers there hangs up", "rediss://"}},
-		{name: "another's Redis", args: []string{"-live"}, env: serving(url, "", "STORE=rediss://:"+testSecret+"@"+stranger.Listener.Addr().String()), code: exitError, says: []string{"KEEPALIVE_STORE: whoever answers there has no certificate", "parameter ca"}},
-		{name: "another's certificate", args: []string{"-live"}, env: serving(stranger.URL, filepath.Join(dir, "new.db")), code: exitError, says: []string{"answers at KEEPALIVE_CAPTURE_URL has no certificate"}, not: "Nobody answers"},
-		{name: "a web page instead", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: at(time.Hour, simulator.HTML(http.StatusNotFound)), code: exitError, says: []string{"this is not a Capture domain", "HTTP 404"}, not: clock},
-		{name: "a page that says all is well", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Answer: simulator.HTML(http.StatusOK)}, code: exitError, says: []string{"this is not a Capture domain"}},
-		{name: "moved", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Answer: http.RedirectHandler("https://www.example.com/", http.StatusMovedPermanently)}, code: exitError, says: []string{"this is not a Capture domain", "a redirect"}},
-		{name: "JSON of somebody else", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide(clientSideGone...)...), fault: simulator.Fault{Answer: simulator.Body(http.StatusNotFound, "application/json", `{"message":"no route"}`)}, code: exitError, says: []string{"this is not a Capture domain"}},
-		{name: "in trouble", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Answer: simulator.HTML(http.StatusBadGateway)}, code: exitError, says: []string{"Capture is in trouble", "HTTP 502"}, not: "not a Capture domain"},
-		{name: "a foreign redirect URI", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide(append(clientSideGone, "REDIRECT_URI="+testRedirect+","+testOrigin+"/other")...)...), fault: simulator.Fault{Answer: choosy}, code: exitError, says: []string{"entry 2 of KEEPALIVE_REDIRECT_URI, " + testOrigin + "/other,", "make it the redirectUri of the page's settings", "add it to the client's redirect URIs"}},
-		{name: "a clock that is slow", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: at(time.Hour, number(310)), code: exitError, says: []string{"takes the credentials", clock + " is ", " behind Capture's; set it"}, not: "is fine"},
-		{name: "a clock that is fast", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db"), "AUTH_SCHEME=signature"), fault: at(-2*time.Minute, number(402)), code: exitError, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID and its secret", clock + " is ", " ahead of Capture's", "KEEPALIVE_AUTH_SCHEME"}},
-		{name: "a clock that is good enough", args: []string{"-live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: at(30*time.Second, number(310)), code: exitOK, says: []string{"is fine"}, not: clock},
+		{name: "wrong secret", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), "ISSUER_CLIENT_SECRET=another-secret-9"), code: exitError, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID and its secret"}},
+		{name: "not an issuer", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), "ISSUER_CLIENT_ID=login", "ISSUER_CLIENT_SECRET="+loginSecret), code: exitError, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID may not issue tokens; give it the access_issuer feature"}},
+		{name: "an issuer no longer", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Number: 480}, code: exitError, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID; give it the access_issuer feature"}},
+		{name: "wrong page", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), "CLIENT_ID=other"), code: exitError, says: []string{"KEEPALIVE_CLIENT_ID"}},
+		{name: "wrong type", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), "TYPE_NAME=other"), code: exitError, says: []string{"KEEPALIVE_TYPE_NAME"}},
+		{name: "nobody there", args: []string{"--live"}, env: serving("http://127.0.0.1:1", filepath.Join(dir, "new.db")), code: exitError, says: []string{"Nobody answers at KEEPALIVE_CAPTURE_URL"}, not: clock},
+		{name: "no Redis there", args: []string{"--live"}, env: serving(url, "", "STORE=redis://:"+configtest.IssuerSecret+"@127.0.0.1:1"), code: exitError, says: []string{"KEEPALIVE_STORE: nobody answers there", "start Redis, correct the address", "takes the credentials"}, not: "is fine"},
+		{name: "no cluster there", args: []string{"--live"}, env: serving(url, "", "STORE=redis-cluster://:"+configtest.IssuerSecret+"@127.0.0.1:1"), code: exitError, says: []string{"KEEPALIVE_STORE: nobody answers there"}},
+		{name: "no sentinel there", args: []string{"--live"}, env: serving(url, "", "STORE=redis-sentinel://:"+configtest.IssuerSecret+"@127.0.0.1:1/main"), code: exitError, says: []string{"KEEPALIVE_STORE: nobody answers there"}},
+		{name: "a Redis that is silent", args: []string{"--live"}, env: serving(url, "", "STORE=redis://:"+configtest.IssuerSecret+"@"+silent.Addr().String()), code: exitError, says: []string{"KEEPALIVE_STORE: nobody answers there", "start Redis"}},
+		{name: "a Redis that hangs up", args: []string{"--live"}, env: serving(url, "", "STORE=redis://:"+configtest.IssuerSecret+"@"+rude.Addr().String()), code: exitError, says: []string{"KEEPALIVE_STORE: whoever answers there hangs up", "rediss://"}},
+		{name: "another's Redis", args: []string{"--live"}, env: serving(url, "", "STORE=rediss://:"+configtest.IssuerSecret+"@"+stranger.Listener.Addr().String()), code: exitError, says: []string{"KEEPALIVE_STORE: whoever answers there has no certificate", "parameter ca"}},
+		{name: "another's certificate", args: []string{"--live"}, env: serving(stranger.URL, filepath.Join(dir, "new.db")), code: exitError, says: []string{"answers at KEEPALIVE_CAPTURE_URL has no certificate"}, not: "Nobody answers"},
+		{name: "a web page instead", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: at(time.Hour, simulator.HTML(http.StatusNotFound)), code: exitError, says: []string{"this is not a Capture domain", "HTTP 404"}, not: clock},
+		{name: "a page that says all is well", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Answer: simulator.HTML(http.StatusOK)}, code: exitError, says: []string{"this is not a Capture domain"}},
+		{name: "moved", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Answer: http.RedirectHandler("https://www.example.com/", http.StatusMovedPermanently)}, code: exitError, says: []string{"this is not a Capture domain", "a redirect"}},
+		{name: "JSON of somebody else", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide(clientSideGone...)...), fault: simulator.Fault{Answer: simulator.Body(http.StatusNotFound, "application/json", `{"message":"no route"}`)}, code: exitError, says: []string{"this is not a Capture domain"}},
+		{name: "in trouble", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Answer: simulator.HTML(http.StatusBadGateway)}, code: exitError, says: []string{"Capture is in trouble", "HTTP 502"}, not: "not a Capture domain"},
+		{name: "a foreign redirect URI", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), serverSide(append(clientSideGone, "REDIRECT_URI="+testRedirect+","+testOrigin+"/other")...)...), fault: simulator.Fault{Answer: choosy}, code: exitError, says: []string{"entry 2 of KEEPALIVE_REDIRECT_URI, " + testOrigin + "/other,", "make it the redirectUri of the page's settings", "add it to the client's redirect URIs"}},
+		{name: "a clock that is slow", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: at(time.Hour, number(310)), code: exitError, says: []string{"takes the credentials", clock + " is ", " behind Capture's; set it"}, not: "is fine"},
+		{name: "a clock that is fast", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db"), "AUTH_SCHEME=signature"), fault: at(-2*time.Minute, number(402)), code: exitError, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID and its secret", clock + " is ", " ahead of Capture's", "KEEPALIVE_AUTH_SCHEME"}},
+		{name: "a clock that is good enough", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: at(30*time.Second, number(310)), code: exitOK, says: []string{"is fine"}, not: clock},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			defer service.Fail(tc.fault)() // the zero Fault is none
@@ -481,7 +488,7 @@ func TestCheck(t *testing.T) {
 			if tc.not != "" && strings.Contains(stdout.String(), tc.not) {
 				t.Errorf("%q says %q", stdout.String(), tc.not)
 			}
-			if all := stdout.String() + stderr.String(); strings.Contains(all, testSecret) || strings.Contains(all, loginSecret) || strings.Contains(all, "another-secret-9") {
+			if all := stdout.String() + stderr.String(); strings.Contains(all, configtest.IssuerSecret) || strings.Contains(all, loginSecret) || strings.Contains(all, "another-secret-9") {
 				t.Errorf("a secret is in %q", all)
 			}
 			if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 0 {
@@ -498,7 +505,7 @@ func demonstrate(t *testing.T, args ...string) (base string) {
 	stdout, stderr := &output{lines: make(chan string, 1)}, new(output)
 	done := make(chan int, 1)
 	go func() {
-		done <- run(ctx, append([]string{"demo", "-listen", "localhost:0"}, args...), nil, stdout, stderr)
+		done <- run(ctx, append([]string{"demo", "--listen", "localhost:0"}, args...), nil, stdout, stderr)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -519,7 +526,7 @@ func demonstrate(t *testing.T, args ...string) (base string) {
 }
 
 func TestDemo(t *testing.T) {
-	base := demonstrate(t, "-life", "1h")
+	base := demonstrate(t, "--life", "1h")
 	client := &http.Client{Timeout: patience, Transport: new(http.Transport)}
 	defer client.CloseIdleConnections()
 
@@ -600,7 +607,7 @@ func TestDemo(t *testing.T) {
 
 func TestDemoKeepsItsStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "demo.db")
-	t.Run("first run", func(t *testing.T) { demonstrate(t, "-store", path) })
+	t.Run("first run", func(t *testing.T) { demonstrate(t, "--store", path) })
 	keys, err := os.ReadFile(path + ".keys")
 	if err != nil {
 		t.Fatal(err)
@@ -608,7 +615,7 @@ func TestDemoKeepsItsStore(t *testing.T) {
 	if info, err := os.Stat(path + ".keys"); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v, %v", info.Mode(), err)
 	}
-	t.Run("second run", func(t *testing.T) { demonstrate(t, "-store", path) })
+	t.Run("second run", func(t *testing.T) { demonstrate(t, "--store", path) })
 	again, err := os.ReadFile(path + ".keys")
 	if err != nil || !bytes.Equal(keys, again) {
 		t.Errorf("the key changed between runs (%v)", err)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
+
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/metrics"
 )
@@ -63,7 +65,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for name, secret := range map[string]string{
 		"the uuid": uuid, "the token": token, "the new token": renewed.AccessToken, "nobody's token": bogus,
-		"the issuer's secret": testSecret, "a key": testKeys, "the name": "Ada", "the origin": testOrigin,
+		"the issuer's secret": configtest.IssuerSecret, "a key": configtest.Keys, "the name": "Ada", "the origin": testOrigin,
 	} {
 		if strings.Contains(text, secret) {
 			t.Errorf("the metrics hold %s", name)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
+
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
@@ -261,7 +263,7 @@ func TestServersShareSessions(t *testing.T) {
 
 func TestCheckRedis(t *testing.T) {
 	_, upstreamURL := upstream(t)
-	database := redistest.Start(t, "--requirepass", testSecret)
+	database := redistest.Start(t, "--requirepass", configtest.IssuerSecret)
 	at := func(password string) []string {
 		return serving(upstreamURL, "", "STORE=redis://:"+password+"@"+database.Address)
 	}
@@ -273,8 +275,8 @@ func TestCheckRedis(t *testing.T) {
 		says string
 	}{
 		{"not asked", nil, at("wrong-password-7"), exitOK, "is fine"},
-		{"settings that lose sessions", []string{"-live"}, at(testSecret), exitOK, "KEEPALIVE_STORE: Redis keeps nothing on disk"},
-		{"a wrong password", []string{"-live"}, at("wrong-password-7"), exitError, "KEEPALIVE_STORE: redis: it does not take the user and password"},
+		{"settings that lose sessions", []string{"--live"}, at(configtest.IssuerSecret), exitOK, "KEEPALIVE_STORE: Redis keeps nothing on disk"},
+		{"a wrong password", []string{"--live"}, at("wrong-password-7"), exitError, "KEEPALIVE_STORE: redis: it does not take the user and password"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var stdout, stderr output
@@ -285,7 +287,7 @@ func TestCheckRedis(t *testing.T) {
 			if !strings.Contains(all, tc.says) {
 				t.Errorf("%q does not say %q", all, tc.says)
 			}
-			if strings.Contains(all, testSecret) || strings.Contains(all, "wrong-password-7") {
+			if strings.Contains(all, configtest.IssuerSecret) || strings.Contains(all, "wrong-password-7") {
 				t.Errorf("a password is in %q", all)
 			}
 		})

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
+
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
 )
@@ -75,7 +77,7 @@ func TestKeyRollOut(t *testing.T) {
 	database := redistest.Start(t)
 	var servers [2]*process
 	for i, file := range files {
-		write(t, file, testKeys)
+		write(t, file, configtest.Keys)
 		servers[i] = start(t, serving(url, "", "STORE="+database.URL(), "KEYS", "KEYS_FILE="+file, "RATE_LOGIN=off", "RATE_FORCED=off"))
 	}
 	var users []*page
@@ -101,8 +103,8 @@ func TestKeyRollOut(t *testing.T) {
 	}
 	works("before")
 	for _, step := range []struct{ name, keys string }{
-		{"the new key is accepted", testKeys + "," + secondKey},
-		{"the new key is used", secondKey + "," + testKeys},
+		{"the new key is accepted", configtest.Keys + "," + secondKey},
+		{"the new key is used", secondKey + "," + configtest.Keys},
 		{"the old key is gone", secondKey},
 	} {
 		for i, server := range servers {
@@ -117,7 +119,7 @@ func TestKeyRollOut(t *testing.T) {
 		}
 	}
 	for _, server := range servers {
-		for _, key := range []string{testKeys, secondKey} {
+		for _, key := range []string{configtest.Keys, secondKey} {
 			if strings.Contains(server.log(), key[len("k1:"):]) {
 				t.Error("the log shows a key")
 			}
@@ -131,14 +133,14 @@ func TestClientSecretIsReadAgain(t *testing.T) {
 	const changed = "issuer-secret-0002"
 	service, _ := upstream(t)
 	var wants atomic.Pointer[string]
-	old := testSecret
+	old := configtest.IssuerSecret
 	wants.Store(&old)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id, password, ok := r.BasicAuth(); ok && id == "issuer" {
 			if password != *wants.Load() {
 				r.SetBasicAuth(id, "not-the-secret")
 			} else {
-				r.SetBasicAuth(id, testSecret)
+				r.SetBasicAuth(id, configtest.IssuerSecret)
 			}
 		}
 		service.ServeHTTP(w, r)
@@ -146,8 +148,8 @@ func TestClientSecretIsReadAgain(t *testing.T) {
 	t.Cleanup(front.Close)
 	dir := t.TempDir()
 	secrets, keys := filepath.Join(dir, "secret"), filepath.Join(dir, "keys")
-	write(t, secrets, testSecret)
-	write(t, keys, testKeys)
+	write(t, secrets, configtest.IssuerSecret)
+	write(t, keys, configtest.Keys)
 	server := start(t, serving(front.URL, filepath.Join(dir, "keepalive.db"),
 		"ISSUER_CLIENT_SECRET", "ISSUER_CLIENT_SECRET_FILE="+secrets, "KEYS", "KEYS_FILE="+keys))
 	renew := func(want int) {
@@ -185,7 +187,7 @@ func TestClientSecretIsReadAgain(t *testing.T) {
 		renew(http.StatusOK)
 		write(t, wrong.file, strings.TrimSpace(string(good)))
 	}
-	if strings.Contains(server.log(), changed) || strings.Contains(server.log(), testSecret) {
+	if strings.Contains(server.log(), changed) || strings.Contains(server.log(), configtest.IssuerSecret) {
 		t.Error("the log shows a client secret")
 	}
 }

@@ -2,10 +2,6 @@ package main
 
 import (
 	"bufio"
-	"errors"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/app"
+	"github.com/capture-keepalive/capture-keepalive/server/config"
 )
 
 func TestCheckRunning(t *testing.T) {
@@ -37,7 +36,7 @@ func TestCheckRunning(t *testing.T) {
 			var stdout, stderr output
 			// No secret is needed for it, and no proxy is asked.
 			environment := []string{"KEEPALIVE_ADMIN_LISTEN=" + tc.address, "HTTP_PROXY=http://127.0.0.1:1"}
-			if code := run(t.Context(), []string{"check", "-running"}, environment, &stdout, &stderr); code != tc.code {
+			if code := run(t.Context(), []string{"check", "--running"}, environment, &stdout, &stderr); code != tc.code {
 				t.Errorf("exit %d, want %d\n%s%s", code, tc.code, &stdout, &stderr)
 			}
 			if said := stdout.String() != ""; said != (tc.code == exitOK) || (stderr.String() == "") != said {
@@ -47,82 +46,9 @@ func TestCheckRunning(t *testing.T) {
 	}
 }
 
-// A client that is slow on purpose loses its connection, and so cannot use them
-// up. The program's own bounds are too long to wait for; that they are set is
-// the other test.
-func TestSlowClientsAreCutOff(t *testing.T) {
-	const bound = 200 * time.Millisecond
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := io.ReadAll(r.Body); err != nil {
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
-	server := newHTTPServer(handler, slog.New(slog.DiscardHandler))
-	server.ReadHeaderTimeout, server.ReadTimeout, server.IdleTimeout = bound, bound, bound
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		_ = server.Close()
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
-		}
-	})
-	for name, sent := range map[string]string{
-		"nothing":      "",
-		"half a head":  "POST / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-		"half a body":  "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
-		"idle":         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
-		"endless head": "GET / HTTP/1.1\r\nHost: x\r\nX-Big: " + strings.Repeat("x", 2*maxHeaderBytes),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			connection, err := net.Dial("tcp", listener.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer connection.Close()
-			if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := io.WriteString(connection, sent); err != nil {
-				t.Fatal(err)
-			}
-			answer, err := io.ReadAll(connection)
-			if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-				t.Fatalf("it is still connected; it was answered %q", answer)
-			}
-			if name == "endless head" && !strings.HasPrefix(string(answer), "HTTP/1.1 431 ") {
-				t.Errorf("answered %q, want 431", answer)
-			}
-		})
-	}
-}
-
-func TestServerHasBounds(t *testing.T) {
-	server := newHTTPServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	for name, bound := range map[string]time.Duration{
-		"head": server.ReadHeaderTimeout, "body": server.ReadTimeout, "answer": server.WriteTimeout, "idle": server.IdleTimeout,
-	} {
-		if bound <= 0 || bound > 5*time.Minute {
-			t.Errorf("%s: %s", name, bound)
-		}
-	}
-	if server.MaxHeaderBytes <= 0 || server.MaxHeaderBytes > 64<<10 {
-		t.Errorf("a head may have %d bytes", server.MaxHeaderBytes)
-	}
-	if longest := 10 * time.Second; server.ReadHeaderTimeout > longest {
-		t.Errorf("a head may take %s, want %s at most", server.ReadHeaderTimeout, longest)
-	}
-}
-
 // What is shipped to run the program with must fit the program.
 func TestDeployFiles(t *testing.T) {
-	known := names()
+	known := config.Names()
 	for _, name := range []string{"capture-keepalive.service", "Dockerfile"} {
 		text, err := os.ReadFile(filepath.Join("..", "scripts", "deploy", name))
 		if err != nil {
@@ -176,7 +102,7 @@ func TestSystemdUnit(t *testing.T) {
 		}
 	}
 	stop, err := time.ParseDuration(strings.Join(settings["TimeoutStopSec"], ""))
-	if err != nil || stop <= drainTimeout {
-		t.Errorf("TimeoutStopSec is %s (%v), and the server drains for %s", stop, err, drainTimeout)
+	if err != nil || stop <= app.DrainTimeout {
+		t.Errorf("TimeoutStopSec is %s (%v), and the server drains for %s", stop, err, app.DrainTimeout)
 	}
 }

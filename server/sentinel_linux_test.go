@@ -22,8 +22,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/capture-keepalive/capture-keepalive/server/app"
+	"github.com/capture-keepalive/capture-keepalive/server/config"
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
+
 	"github.com/capture-keepalive/capture-keepalive/server/api"
-	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
 )
@@ -94,16 +97,16 @@ func lookForSentinels(t *testing.T, storeURL, data string, planted sentinels) {
 		write(t, path, value)
 		return path
 	}
-	rawKey, err := base64.StdEncoding.DecodeString(testKeys[len("k1:"):])
+	rawKey, err := base64.StdEncoding.DecodeString(configtest.Keys[len("k1:"):])
 	if err != nil {
 		t.Fatal(err)
 	}
-	planted["the issuer's secret"], planted["the login client's secret"], planted["the key"] = testSecret, loginSecret, string(rawKey)
+	planted["the issuer's secret"], planted["the login client's secret"], planted["the key"] = configtest.IssuerSecret, loginSecret, string(rawKey)
 	server := start(t, serving(upstreamURL, "", "STORE", "STORE_FILE="+file("store", storeURL),
 		"LOG_LEVEL=debug", "RATE_LOGIN=off", "RATE_FORCED=off", "UPSTREAM_TIMEOUT=1s",
-		"ISSUER_CLIENT_SECRET", "ISSUER_CLIENT_SECRET_FILE="+file("issuer", testSecret),
+		"ISSUER_CLIENT_SECRET", "ISSUER_CLIENT_SECRET_FILE="+file("issuer", configtest.IssuerSecret),
 		"LOGIN_CLIENT_ID=login", "LOGIN_CLIENT_SECRET_FILE="+file("login", loginSecret), "REDIRECT_URI="+testRedirect,
-		"KEYS", "KEYS_FILE="+file("keys", testKeys)))
+		"KEYS", "KEYS_FILE="+file("keys", configtest.Keys)))
 
 	var answers bytes.Buffer // what is said to those who are refused
 	do := func(browser *page, method, path, body string, change ...func(*http.Request)) {
@@ -283,36 +286,28 @@ func (b body) Read([]byte) (int, error) {
 func TestSentinelsInPanics(t *testing.T) {
 	service, upstreamURL := upstream(t)
 	data := t.TempDir()
-	config, err := ParseConfig(serving(upstreamURL, filepath.Join(data, "keepalive.db"), serverSide(
+	settings, err := config.Read(serving(upstreamURL, filepath.Join(data, "keepalive.db"), serverSide(
 		"LOG_LEVEL=debug", "RATE_LOGIN=off", "RATE_FORCED=off")...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log output
-	app, err := newApp(t.Context(), config, nil, newLog(config, &log))
+	explosive := &bomb{}
+	asking, answered := &bomb{}, &bomb{}
+	server, err := app.New(t.Context(), settings, app.Options{
+		Log: app.NewLog(settings, &log), Transport: wires{asking, answered},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	closed := false
 	t.Cleanup(func() {
 		if !closed {
-			_ = app.Close() // the test has failed already
+			_ = server.Close() // the test has failed already
 		}
 	})
-	explosive := &bomb{}
-	asking, answered := &bomb{}, &bomb{}
-	client, err := capture.New(capture.Config{
-		URL: config.CaptureURL, ClientID: config.ClientID, Scheme: config.AuthScheme, TypeName: config.TypeName,
-		Issuer:    capture.Credentials{ID: config.IssuerClientID, Secret: config.IssuerClientSecret},
-		Login:     capture.Credentials{ID: config.LoginClientID, Secret: config.LoginClientSecret},
-		Transport: wires{asking, answered},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	app.secrets.client.Store(client)
 
-	planted := sentinels{"the issuer's secret": testSecret, "the login client's secret": loginSecret, "the keys": testKeys}
+	planted := sentinels{"the issuer's secret": configtest.IssuerSecret, "the login client's secret": loginSecret, "the keys": configtest.Keys}
 	var answers bytes.Buffer
 	ask := func(method, path, cookie string, body io.Reader) *httptest.ResponseRecorder {
 		t.Helper()
@@ -322,7 +317,7 @@ func TestSentinelsInPanics(t *testing.T) {
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Cookie", cookie)
 		answer := httptest.NewRecorder()
-		app.api.Public().ServeHTTP(answer, r)
+		server.Public().ServeHTTP(answer, r)
 		return answer
 	}
 	panics := 0
@@ -394,12 +389,12 @@ func TestSentinelsInPanics(t *testing.T) {
 	}
 
 	metrics := httptest.NewRecorder()
-	app.api.Admin().ServeHTTP(metrics, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	server.Admin().ServeHTTP(metrics, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	closed = true
-	if err := app.Close(); err != nil {
+	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
-	stored, err := os.ReadFile(config.backend.path)
+	stored, err := os.ReadFile(settings.Backend.Path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ const (
 	maxLoader = 3 * 1024   // keepalive.js, brotli
 	maxDialog = 2900       // dialog.js, brotli
 	maxModule = 620 * 1000 // the module, brotli
-	maxServer = 14 * 1000 * 1000
+	maxServer = 17 * 1000 * 1000
 )
 
 // TestSizes holds what was built last against the bars. What a build makes must

@@ -70,7 +70,7 @@ func TestDockerfile(t *testing.T) {
 	health := strings.Join(shipped["HEALTHCHECK"], " ")
 	_, command, _ := strings.Cut(health, "CMD ")
 	for what, want := range map[string][]string{
-		command:                                  {binary, "check", "-running"},
+		command:                                  {binary, "check", "--running"},
 		strings.Join(shipped["ENTRYPOINT"], " "): {binary},
 		strings.Join(shipped["CMD"], " "):        {"serve"},
 	} {

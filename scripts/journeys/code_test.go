@@ -118,7 +118,7 @@ func TestOnDemand(t *testing.T) {
 // could tell.
 func TestOnDemandTwoTabs(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	b := browsertest.Chromium(t)
 	url := d.URL + "/?mode=code&clientSession=onDemand"
 	one := visit(t, b, url)
@@ -142,7 +142,7 @@ func TestOnDemandTwoTabs(t *testing.T) {
 // Both kinds of session live side by side on one server.
 func TestBothModes(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	token := visit(t, browsertest.Chromium(t), d.URL)
 	signIn(t, token)
 	code := visit(t, browsertest.Chromium(t), d.URL+"/?mode=code")

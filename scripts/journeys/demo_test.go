@@ -44,7 +44,7 @@ func startDemo(t *testing.T, args ...string) *demo {
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("%v: run `make build` first", err)
 	}
-	args = append([]string{"demo", "-listen", "localhost:0", "-life", life.String()}, args...)
+	args = append([]string{"demo", "--listen", "localhost:0", "--life", life.String()}, args...)
 	cmd := exec.Command(binary, args...)
 	cmd.Stderr = t.Output()
 	stdout, err := cmd.StdoutPipe()

@@ -41,7 +41,7 @@ func warned(t *testing.T, b *browsertest.Browser, url, options string) *browsert
 // moves the limit, on the server as well, and is back in the field.
 func TestDialogBeforeIdleLimit(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	p := warned(t, browsertest.Chromium(t), d.URL, `{"dialog":true,"idleWarning":1788}`)
 	signIn(t, p)
 	p.Eval(t, `document.querySelector("#capture_editProfile_aboutMe").focus()`, nil)
@@ -65,7 +65,7 @@ func TestDialogBeforeIdleLimit(t *testing.T) {
 // Whoever stays in one tab has stayed in all of them.
 func TestDialogInTwoTabs(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	b := browsertest.Chromium(t)
 	options := `{"dialog":true,"idleWarning":1788}`
 	first := warned(t, b, d.URL, options)
@@ -92,7 +92,7 @@ func TestDialogInTwoTabs(t *testing.T) {
 // Before the absolute limit nothing can be done but to sign out.
 func TestDialogBeforeAbsoluteLimit(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	p := warned(t, browsertest.Chromium(t), d.URL, `{"dialog":true,"idleWarning":43200}`)
 	signIn(t, p)
 	p.WaitFor(t, `ui("dialog")?.open && heard.includes("warning:idle_limit") && heard.includes("warning:absolute_limit")`, soon)
@@ -111,7 +111,7 @@ func TestDialogBeforeAbsoluteLimit(t *testing.T) {
 // Nobody gets a dialog who has not asked for one.
 func TestDialogIsOff(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	p := warned(t, browsertest.Chromium(t), d.URL, `{"idleWarning":1800}`)
 	signIn(t, p)
 	p.WaitFor(t, `heard.includes("warning:idle_limit")`, soon)

@@ -72,7 +72,7 @@ func TestEveryEngine(t *testing.T) {
 		t.Run("three tabs, in turn", func(t *testing.T) { renewInTurn(t, b, 2) })
 
 		t.Run("reload with a healthy token", func(t *testing.T) {
-			d := startDemo(t, "-life", "10m")
+			d := startDemo(t, "--life", "10m")
 			p := visit(t, b, d.URL)
 			signIn(t, p)
 			p.Reload(t)

@@ -110,7 +110,7 @@ func TestHidden(t *testing.T) {
 // createCaptureSession.
 func TestHealthyTokenIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	w := outside(t, startDemo(t, "-life", "20m"))
+	w := outside(t, startDemo(t, "--life", "20m"))
 	b := browsertest.ChromiumAsShipped(t)
 	p := visit(t, b, w.URL)
 	signIn(t, p)

@@ -52,7 +52,7 @@ func TestOptions(t *testing.T) {
 // every promise settles.
 func TestStartAndStop(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	p := visit(t, browsertest.Chromium(t), d.URL)
 	signIn(t, p)
 	var codes []string
@@ -132,7 +132,7 @@ func TestFaultyPage(t *testing.T) {
 // the session could not be saved.
 func TestGuard(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	p := visit(t, browsertest.Chromium(t), d.URL)
 	p.Eval(t, `window.told = 0, janrain.events.onCaptureExpiredToken.addHandler((...args) => {
 		told++; janrain.capture.ui.endCaptureSession(); window.toldArgs = args.length }), 1`, nil)
@@ -156,7 +156,7 @@ func TestGuard(t *testing.T) {
 // not ours; and a stop() before the module has come is the end of it.
 func TestGuardAfterRestart(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	p := visit(t, browsertest.Chromium(t), d.URL)
 	signIn(t, p)
 	p.Eval(t, `window.told = 0, janrain.events.onCaptureExpiredToken.addHandler(() => told++),

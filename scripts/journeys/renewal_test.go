@@ -125,12 +125,12 @@ func TestOffline(t *testing.T) {
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
 	store := t.TempDir() + "/sessions.db"
-	d := startDemo(t, "-store", store)
+	d := startDemo(t, "--store", store)
 	p := visit(t, browsertest.Chromium(t), d.URL)
 	signIn(t, p)
 	d.kill(t)
 	p.WaitFor(t, `heard.includes("renewerror:offline")`, 2*life)
-	startDemo(t, "-store", store, "-listen", "localhost:"+d.port())
+	startDemo(t, "--store", store, "--listen", "localhost:"+d.port())
 	if got := sessionStatus(t, p); got != 200 {
 		t.Errorf("GET session is %d after the restart, want 200", got)
 	}

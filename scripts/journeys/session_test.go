@@ -39,7 +39,7 @@ func TestRestoredSilently(t *testing.T) {
 // A page with a healthy token asks nobody anything.
 func TestReloadAsksNobody(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	p := visit(t, browsertest.Chromium(t), d.URL)
 	signIn(t, p)
 	for range 3 {
@@ -121,7 +121,7 @@ func TestSignOutWhileLeaving(t *testing.T) {
 		nil,
 		{"*://*:*/keepalive/*.wasm"}, // the loader alone must do it
 	} {
-		d := startDemo(t, "-life", "10m")
+		d := startDemo(t, "--life", "10m")
 		p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"load":"due"}`)
 		signIn(t, p)
 		p.Block(t, block...)
@@ -139,7 +139,7 @@ func TestSignOutWhileLeaving(t *testing.T) {
 func TestSignOutWithoutTheUI(t *testing.T) {
 	t.Parallel()
 	for _, load := range []string{"now", "due"} { // with the module, and by the loader alone
-		d := startDemo(t, "-life", "10m")
+		d := startDemo(t, "--life", "10m")
 		p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"load":"`+load+`"}`)
 		signIn(t, p)
 		p.Block(t, "*://*:*/registration-ui.js")
@@ -163,7 +163,7 @@ func TestSignOutWithoutTheUI(t *testing.T) {
 // a user who does something is seen, or would be signed out for being idle.
 func TestLoadDue(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"load":"due"}`)
 	signIn(t, p)
 	p.Reload(t)

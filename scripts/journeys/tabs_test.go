@@ -145,7 +145,7 @@ func TestTabsWithoutLocks(t *testing.T) {
 // A sign-out in one tab reaches all of them within a second.
 func TestSignOutReachesAllTabs(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	for _, options := range []string{`{}`, `{"broadcast":false}`} {
 		tabs := openTabs(t, browsertest.Chromium(t), d.URL+`/?options=`+options, 3)
 		for _, tab := range tabs {
@@ -170,13 +170,13 @@ func TestSignOutReachesAllTabs(t *testing.T) {
 func TestEndInAllTabs(t *testing.T) {
 	t.Parallel()
 	store := t.TempDir() + "/sessions.db"
-	d := startDemo(t, "-store", store)
+	d := startDemo(t, "--store", store)
 	tabs := openTabs(t, browsertest.Chromium(t), d.URL, 3)
 	d.kill(t)
 	if err := os.Remove(store); err != nil {
 		t.Fatal(err)
 	}
-	startDemo(t, "-store", store, "-listen", "localhost:"+d.port()) // the same keys, and no sessions
+	startDemo(t, "--store", store, "--listen", "localhost:"+d.port()) // the same keys, and no sessions
 	for i, tab := range tabs {
 		tab.WaitFor(t, `heard.some(e => e.startsWith("expired:"))`, 4*life)
 		tab.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
@@ -191,7 +191,7 @@ func TestEndInAllTabs(t *testing.T) {
 // no other tab takes that for a sign-out.
 func TestOwnLogoutInOneTab(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	tabs := openTabs(t, browsertest.Chromium(t), d.URL+`/?options={"guard":false}`, 2)
 	tabs[0].Eval(t, `janrain.settings.capture.standIn = {onDeadToken: "event"},
 		janrain.events.onCaptureExpiredToken.addHandler(() => janrain.capture.ui.endCaptureSession()), 1`, nil)
@@ -215,7 +215,7 @@ func TestOwnLogoutInOneTab(t *testing.T) {
 // nothing of the first user's as the second.
 func TestAnotherUser(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t, "-life", "10m")
+	d := startDemo(t, "--life", "10m")
 	w := outside(t, d)
 	tabs := openTabs(t, browsertest.Chromium(t), w.URL, 2)
 	ada, other := tabs[0], tabs[1]

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -7,48 +7,22 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
-const (
-	testKeys   = "k1:c2V2ZW50ZWVuIGJ5dGVzIGFuZCBmaWZ0ZWVuIG1vcmU="
-	testSecret = "issuer-secret-0001"
-)
-
-// environment is a whole good one, with changes: NAME=value sets, NAME unsets.
-func environment(changes ...string) []string {
-	values := map[string]string{
-		"ORIGINS":              "https://www.example.com",
-		"CAPTURE_URL":          "https://app.us.janraincapture.com",
-		"CLIENT_ID":            "page",
-		"ISSUER_CLIENT_ID":     "issuer",
-		"ISSUER_CLIENT_SECRET": testSecret,
-		"KEYS":                 testKeys,
-	}
-	for _, change := range changes {
-		name, value, set := strings.Cut(change, "=")
-		if set {
-			values[name] = value
-		} else {
-			delete(values, name)
-		}
-	}
-	lines := []string{"PATH=/usr/bin", "HOME=/nowhere"}
-	for name, value := range values {
-		lines = append(lines, "KEEPALIVE_"+name+"="+value)
-	}
-	return lines
-}
+const testKeys, testSecret = configtest.Keys, configtest.IssuerSecret
 
 func TestDefaults(t *testing.T) {
-	config, err := ParseConfig(environment())
+	config, err := Read(configtest.Environment())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +35,7 @@ func TestDefaults(t *testing.T) {
 		{"BASE_PATH", config.BasePath, "/keepalive"},
 		{"AUTH_SCHEME", config.AuthScheme, capture.SchemeBasic},
 		{"TYPE_NAME", config.TypeName, "user"},
-		{"STORE", config.backend, backend{path: "keepalive.db"}},
+		{"STORE", config.Backend, Backend{Path: "keepalive.db"}},
 		{"TOKEN_LIFETIME", config.TokenLifetime, time.Hour},
 		{"IDLE_TIMEOUT", config.IdleTimeout, 30 * time.Minute},
 		{"ABSOLUTE_TIMEOUT", config.AbsoluteTimeout, 12 * time.Hour},
@@ -73,9 +47,9 @@ func TestDefaults(t *testing.T) {
 		{"REDIRECT_URI", len(config.RedirectURIs), 0},
 		{"AUTH_TOKEN_HEADER", config.AuthTokenHeader, false},
 		{"AUTH_IS_ACTIVITY", config.AuthIsActivity, true},
-		{"TRUSTED_PROXIES", len(config.proxies), 0},
+		{"TRUSTED_PROXIES", len(config.Proxies), 0},
 		{"INSECURE_COOKIE", config.InsecureCookie, false},
-		{"LOG_LEVEL", config.level, slog.LevelInfo},
+		{"LOG_LEVEL", config.Level, slog.LevelInfo},
 		{"LOG_FORMAT", config.LogFormat, "json"},
 	} {
 		if tc.got != tc.want {
@@ -85,7 +59,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	config, err := ParseConfig(environment(
+	config, err := Read(configtest.Environment(
 		"ORIGINS= https://a.example , https://b.example:8443,http://localhost:3000", "TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.7,2001:db8::/32",
 		"RATE_LOGIN=off", "STORE=memory:", "LOG_LEVEL=debug", "AUTH_SCHEME=signature", "TOKEN_LIFETIME=40s", "CAPTURE_URL=http://127.0.0.1:1234",
 		"TYPE_NAME=", // set to nothing is not set
@@ -96,11 +70,11 @@ func TestSettings(t *testing.T) {
 	if want := []string{"https://a.example", "https://b.example:8443", "http://localhost:3000"}; !slices.Equal(config.Origins, want) {
 		t.Errorf("origins %q", config.Origins)
 	}
-	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}; !slices.Equal(config.proxies, want) {
-		t.Errorf("proxies %v", config.proxies)
+	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}; !slices.Equal(config.Proxies, want) {
+		t.Errorf("proxies %v", config.Proxies)
 	}
-	if !config.RateLogin.Off() || config.backend.path != "" || config.level != slog.LevelDebug || config.AuthScheme != capture.SchemeSignature || config.TokenLifetime != 40*time.Second || config.TypeName != "user" {
-		t.Errorf("the rest: %v %v %v %v %v %q", config.RateLogin, config.backend, config.level, config.AuthScheme, config.TokenLifetime, config.TypeName)
+	if !config.RateLogin.Off() || config.Backend.Path != "" || config.Level != slog.LevelDebug || config.AuthScheme != capture.SchemeSignature || config.TokenLifetime != 40*time.Second || config.TypeName != "user" {
+		t.Errorf("the rest: %v %v %v %v %v %q", config.RateLogin, config.Backend, config.Level, config.AuthScheme, config.TokenLifetime, config.TypeName)
 	}
 }
 
@@ -112,7 +86,7 @@ func TestProblems(t *testing.T) {
 	}{
 		{change: "ORIGINS", says: "https://www.example.com"},
 		{change: "ORIGINS=,", says: "https://www.example.com"},
-		{change: "ORIGINS=https://a.example,*", says: "entry 2 has a wildcard"},
+		{change: "ORIGINS=https://a.example,*", says: "(entry 2) has a wildcard"},
 		{change: "ORIGINS=https://*.example.com", says: "wildcard"},
 		{change: "ORIGINS=null", says: "null"},
 		{change: "ORIGINS=https://a.example/", says: "slash at the end"},
@@ -122,15 +96,15 @@ func TestProblems(t *testing.T) {
 		{change: "ORIGINS=HTTPS://a.example", says: "capitals"},
 		{change: "ORIGINS=https://A.example", says: "lower case"},
 		{change: "ORIGINS=https://bücher.example", says: "xn--"},
-		{change: "ORIGINS=https://a.example:443", says: "leave it out"},
-		{change: "ORIGINS=http://localhost:80", says: "leave it out"},
+		{change: "ORIGINS=https://a.example:443", says: "Leave it out"},
+		{change: "ORIGINS=http://localhost:80", says: "Leave it out"},
 		{change: "ORIGINS=http://a.example", says: "https"},
 		{change: "ORIGINS=a.example", says: "https://"},
 		{change: "ORIGINS=ftp://a.example", says: "https://"},
 
 		{change: "CAPTURE_URL", says: "janraincapture"},
 		{change: "CAPTURE_URL=http://capture.example", says: "https"},
-		{change: "CAPTURE_URL=https://capture.example?x=1", says: "remove"},
+		{change: "CAPTURE_URL=https://capture.example?x=1", says: "emove"},
 		{change: "CLIENT_ID", says: "clientId"},
 		{change: "CLIENT_ID=two words", says: "clientId"},
 		{change: "ISSUER_CLIENT_ID", says: "access_issuer"},
@@ -144,7 +118,7 @@ func TestProblems(t *testing.T) {
 		{change: "KEYS=" + testKeys + ",k2:c2hvcnQ=", says: "key 2"},
 		{change: "STORE=sqlite:x", says: "bolt:PATH"},
 		{change: "STORE=bolt:", says: "bolt:/"},
-		{change: "STORE=memory:x", says: "remove"},
+		{change: "STORE=memory:x", says: "emove"},
 		{change: "STORE=redis://" + testSecret + "@localhost", says: "user:password@"},
 		{change: "STORE=rediss://localhost/x", says: "like /0"},
 		{change: "STORE=redis-cluster://:" + testSecret + "@a,b:x", says: "host 2"},
@@ -176,16 +150,16 @@ func TestProblems(t *testing.T) {
 		{change: "LOG_LEVEL=verbose", says: "debug, info, warn or error"},
 		{change: "LOG_FORMAT=xml", says: "json or text"},
 
-		{change: "LISTN=127.0.0.1:8080", says: "did you mean KEEPALIVE_LISTEN?"},
-		{change: "ISSUER_CLIENTSECRET=" + testSecret, says: "did you mean KEEPALIVE_ISSUER_CLIENT_SECRET?"},
-		{change: "ABSOLUTE_TIMOUT=1h", says: "did you mean KEEPALIVE_ABSOLUTE_TIMEOUT?"},
+		{change: "LISTN=127.0.0.1:8080", says: "Did you mean KEEPALIVE_LISTEN?"},
+		{change: "ISSUER_CLIENTSECRET=" + testSecret, says: "Did you mean KEEPALIVE_ISSUER_CLIENT_SECRET?"},
+		{change: "ABSOLUTE_TIMOUT=1h", says: "Did you mean KEEPALIVE_ABSOLUTE_TIMEOUT?"},
 		{change: "WHAT_IS_THIS=1", says: "no such setting"},
 		{change: "LISTEN_FILE=/x", says: "no such setting"},
 		{change: "AUTH_TOKEN_HEADER=yes", says: "true or false"},
 		{change: "AUTH_IS_ACTIVITY=1m", says: "true or false"},
 	} {
 		t.Run(tc.change, func(t *testing.T) {
-			_, err := ParseConfig(environment(tc.change))
+			_, err := Read(configtest.Environment(tc.change))
 			var problems Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("error %v, want Problems", err)
@@ -225,27 +199,27 @@ func TestClients(t *testing.T) {
 		{name: "no login id", changes: both[1:], blamed: []string{"LOGIN_CLIENT_ID"}, says: "responseType code"},
 		{name: "no login secret", changes: []string{both[0], redirect}, blamed: []string{"LOGIN_CLIENT_SECRET"}, says: "KEEPALIVE_LOGIN_CLIENT_SECRET_FILE"},
 		{name: "no redirect URI", changes: both[:2], blamed: []string{"REDIRECT_URI"}, says: "redirectUri of the page's settings"},
-		{name: "a redirect URI alone", changes: []string{redirect}, blamed: []string{"LOGIN_CLIENT_ID", "LOGIN_CLIENT_SECRET"}, says: "it is missing"},
-		{name: "a login secret alone", changes: slices.Concat(noIssuer, both[1:2]), blamed: []string{"LOGIN_CLIENT_ID", "REDIRECT_URI"}, says: "it is missing"},
+		{name: "a redirect URI alone", changes: []string{redirect}, blamed: []string{"LOGIN_CLIENT_ID", "LOGIN_CLIENT_SECRET"}, says: "is not set"},
+		{name: "a login secret alone", changes: slices.Concat(noIssuer, both[1:2]), blamed: []string{"LOGIN_CLIENT_ID", "REDIRECT_URI"}, says: "is not set"},
 		{name: "a file that is not there", changes: slices.Concat(noIssuer, []string{both[0], "LOGIN_CLIENT_SECRET_FILE=/nowhere/x", redirect}), blamed: []string{"LOGIN_CLIENT_SECRET_FILE"}, says: "cannot be opened"},
 		{name: "a login id with a colon", changes: append(both[1:3:3], "LOGIN_CLIENT_ID=a:b"), blamed: []string{"LOGIN_CLIENT_ID"}, says: "no client id has"},
 
 		{name: "no address", changes: append(both[:2:2], "REDIRECT_URI=www.example.com"), blamed: []string{"REDIRECT_URI"}, says: "https://"},
-		{name: "plain http", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/,http://a.example/"), blamed: []string{"REDIRECT_URI"}, says: "entry 2 is plain http"},
+		{name: "plain http", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/,http://a.example/"), blamed: []string{"REDIRECT_URI"}, says: "(entry 2) is plain http"},
 		{name: "plain http on this machine", changes: append(both[:2:2], "REDIRECT_URI=http://localhost:3000/"), modes: []store.Mode{store.ModeToken, store.ModeCode}},
 		{name: "a fragment", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/#x"), blamed: []string{"REDIRECT_URI"}, says: "fragment"},
 		{name: "an empty fragment", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/#"), blamed: []string{"REDIRECT_URI"}, says: "fragment"},
 		{name: "a user", changes: append(both[:2:2], "REDIRECT_URI=https://u:p@a.example/"), blamed: []string{"REDIRECT_URI"}, says: "before the @"},
 		{name: "another scheme", changes: append(both[:2:2], "REDIRECT_URI=app://a.example/"), blamed: []string{"REDIRECT_URI"}, says: "https://"},
-		{name: "nothing but commas", changes: append(both[:2:2], "REDIRECT_URI= , "), blamed: []string{"REDIRECT_URI"}, says: "missing"},
+		{name: "nothing but commas", changes: append(both[:2:2], "REDIRECT_URI= , "), blamed: []string{"REDIRECT_URI"}, says: "not set"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			config, err := ParseConfig(environment(tc.changes...))
+			config, err := Read(configtest.Environment(tc.changes...))
 			if tc.blamed == nil {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := config.modes(); !slices.Equal(got, tc.modes) {
+				if got := config.Modes(); !slices.Equal(got, tc.modes) {
 					t.Errorf("modes %q, want %q", got, tc.modes)
 				}
 				return
@@ -256,7 +230,7 @@ func TestClients(t *testing.T) {
 			}
 			var blamed []string
 			for _, problem := range problems {
-				blamed = append(blamed, strings.TrimPrefix(problem.Variable, prefix))
+				blamed = append(blamed, strings.TrimPrefix(problem.Variable, Prefix))
 			}
 			slices.Sort(blamed)
 			if !slices.Equal(blamed, tc.blamed) || !strings.Contains(problems[0].Text, tc.says) {
@@ -271,7 +245,7 @@ func TestClients(t *testing.T) {
 
 func TestInsecureCookieNeedsLoopback(t *testing.T) {
 	for listen, ok := range map[string]bool{"127.0.0.1:8080": true, "localhost:8080": true, "[::1]:8080": true, ":8080": false, "0.0.0.0:8080": false, "192.0.2.1:8080": false} {
-		_, err := ParseConfig(environment("INSECURE_COOKIE=true", "ORIGINS=http://localhost:8080", "LISTEN="+listen))
+		_, err := Read(configtest.Environment("INSECURE_COOKIE=true", "ORIGINS=http://localhost:8080", "LISTEN="+listen))
 		if (err == nil) != ok {
 			t.Errorf("on %s: %v", listen, err)
 		}
@@ -279,7 +253,7 @@ func TestInsecureCookieNeedsLoopback(t *testing.T) {
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
-	_, err := ParseConfig([]string{"KEEPALIVE_IDLE_TIMEOUT=x", "KEEPALIVE_TYPO_HERE=1", "KEEPALIVE_RATE_LOGIN=x"})
+	_, err := Read([]string{"KEEPALIVE_IDLE_TIMEOUT=x", "KEEPALIVE_TYPO_HERE=1", "KEEPALIVE_RATE_LOGIN=x"})
 	var problems Problems
 	if !errors.As(err, &problems) {
 		t.Fatal(err)
@@ -309,14 +283,14 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 	good := file("secret", testSecret+"\r\n")
 	t.Run("read", func(t *testing.T) {
-		config, err := ParseConfig(environment("ISSUER_CLIENT_SECRET", "ISSUER_CLIENT_SECRET_FILE="+good, "KEYS", "KEYS_FILE="+file("keys", testKeys+"\n")))
+		config, err := Read(configtest.Environment("ISSUER_CLIENT_SECRET", "ISSUER_CLIENT_SECRET_FILE="+good, "KEYS", "KEYS_FILE="+file("keys", testKeys+"\n")))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if config.IssuerClientSecret.Reveal() != testSecret {
 			t.Error("the secret is not the file's content without its line break")
 		}
-		if kid, _ := config.ring.SigningKey(); kid != "k1" {
+		if kid, _ := config.Ring.SigningKey(); kid != "k1" {
 			t.Errorf("signing key %q", kid)
 		}
 	})
@@ -331,7 +305,7 @@ func TestSecretsFromFiles(t *testing.T) {
 		{"both", good, "ISSUER_CLIENT_SECRET", "both set", "TYPE_NAME=user"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := ParseConfig(environment(tc.keep, "ISSUER_CLIENT_SECRET_FILE="+tc.path))
+			_, err := Read(configtest.Environment(tc.keep, "ISSUER_CLIENT_SECRET_FILE="+tc.path))
 			var problems Problems
 			if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Variable != "KEEPALIVE_"+tc.blames || !strings.Contains(problems[0].Text, tc.says) {
 				t.Errorf("got %v, want %s alone, with %q", err, tc.blames, tc.says)
@@ -353,13 +327,13 @@ func TestStoreOfRedis(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, change := range []string{"STORE=" + want, "STORE_FILE=" + path} {
-			config, err := ParseConfig(environment(change))
+			config, err := Read(configtest.Environment(change))
 			if err != nil {
 				t.Errorf("%s: %v", scheme, err)
 				continue
 			}
-			if !config.backend.redis || config.Store.Reveal() != want || config.backend.path != "" {
-				t.Errorf("%s: store %q and %q", scheme, config.Store.Reveal(), config.backend.path)
+			if !config.Backend.Redis || config.Store.Reveal() != want || config.Backend.Path != "" {
+				t.Errorf("%s: store %q and %q", scheme, config.Store.Reveal(), config.Backend.Path)
 			}
 			if printed := fmt.Sprintf("%v %+v %#v", *config, *config, *config); strings.Contains(printed, testSecret) {
 				t.Errorf("%s: printing the configuration prints the password", scheme)
@@ -368,19 +342,22 @@ func TestStoreOfRedis(t *testing.T) {
 	}
 }
 
-// Everything the environment can set is in the help, so that this list and the
-// struct cannot drift apart.
-func TestHelpListsEverySetting(t *testing.T) {
-	var help strings.Builder
-	printUsage(&help)
-	for _, name := range []string{
-		"LISTEN", "ADMIN_LISTEN", "BASE_PATH", "ORIGINS", "CAPTURE_URL", "CLIENT_ID", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SECRET",
-		"ISSUER_CLIENT_SECRET_FILE", "AUTH_SCHEME", "TYPE_NAME", "STORE", "STORE_FILE", "KEYS", "KEYS_FILE", "TOKEN_LIFETIME", "IDLE_TIMEOUT",
-		"ABSOLUTE_TIMEOUT", "UPSTREAM_TIMEOUT", "RATE_LOGIN", "RATE_FORCED", "RATE_UPSTREAM", "TRUSTED_PROXIES", "INSECURE_COOKIE",
-		"LOG_LEVEL", "LOG_FORMAT",
-	} {
-		if !strings.Contains(help.String(), "\n  "+name+" ") {
-			t.Errorf("the help does not list %s", name)
+// A setting without a meaning, or that the help does not show, is one that
+// nobody can use.
+func TestHelpExplainsEverySetting(t *testing.T) {
+	help := Help()
+	for _, setting := range Settings() {
+		if setting.Meaning == "" {
+			t.Errorf("%s has no meaning", setting.Name)
+		}
+		line := regexp.MustCompile(`(?m)^ +` + setting.Name + ` +\S.* ` + regexp.QuoteMeta(setting.Meaning))
+		if !line.MatchString(help) {
+			t.Errorf("the help does not explain %s:\n%s", setting.Name, help)
+		}
+	}
+	for _, want := range []string{"12h  ", "(required)", "(required for responseType token)", "KEYS_FILE "} {
+		if !strings.Contains(help, want) {
+			t.Errorf("the help does not say %q", want)
 		}
 	}
 }
@@ -389,20 +366,20 @@ func TestHelpListsEverySetting(t *testing.T) {
 // names what is wrong and shows no secret.
 func FuzzConfig(f *testing.F) {
 	const mark = "zq!9xw"
-	for _, name := range names() {
+	for _, name := range Names() {
 		f.Add(name, "1h", "k1:c2V2ZW50ZWVuIGJ5dGVzIGFuZCBmaWZ0ZWVuIG1vcmU=")
 		f.Add(name, "https://user:password@www.example.com:443/x?y#z", "0123456789abcdef")
 		f.Add(name, "127.0.0.1:99999,10.0.0.0/33", "")
 	}
 	f.Fuzz(func(t *testing.T, name, value, hidden string) {
-		if strings.HasSuffix(name, fileSuffix) {
+		if strings.HasSuffix(name, FileSuffix) {
 			return // it would read any file
 		}
 		if strings.Contains(name, "=") || strings.Contains(name+value, mark) {
 			return
 		}
 		for _, secretName := range secrets {
-			_, err := ParseConfig(environment(name+"="+value, secretName+"="+mark+hidden))
+			_, err := Read(configtest.Environment(name+"="+value, secretName+"="+mark+hidden))
 			if err == nil {
 				continue
 			}

@@ -1,0 +1,151 @@
+// Package app is the server as a process: it assembles the parts that a
+// configuration asks for, runs the listeners, reads secrets again, and ends in
+// the time that supervisors allow.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/config"
+	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/monitor"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+// sweepInterval is how often dead sessions are removed. They are dead without
+// it: this only saves room.
+const sweepInterval = time.Minute
+
+// App is the server without its listeners.
+type App struct {
+	api      *httpapi.Server
+	sessions *session.Service
+	store    *store.Store
+	secrets  *secrets
+	log      *slog.Logger
+
+	stopSweep context.CancelFunc
+	swept     sync.WaitGroup
+}
+
+// Options are what an App needs beside its configuration.
+type Options struct {
+	// Version is what the metrics name.
+	Version string
+	// Files are the page's files and their manifest; see [httpapi.Config].
+	Files fs.FS
+	Log   *slog.Logger
+	// Transport reaches Capture. Nil: one for this App alone.
+	Transport http.RoundTripper
+}
+
+// New puts the parts together. The store is open until Close; ctx is for
+// opening it.
+func New(ctx context.Context, settings *config.Config, options Options) (*App, error) {
+	secrets, err := newSecrets(settings, options.Transport)
+	if err != nil {
+		return nil, err
+	}
+	log := options.Log
+	backend, err := openBackend(ctx, settings, log)
+	if err != nil {
+		return nil, fmt.Errorf("KEEPALIVE_STORE: %w", err)
+	}
+	watch := monitor.New(options.Version)
+	a := &App{
+		store:   store.New(watch.Backend(backend), &secrets.keys, nil),
+		secrets: secrets,
+		log:     log,
+	}
+	a.sessions = session.New(session.Config{
+		Store:           a.store,
+		Capture:         watch.Capture(secrets),
+		RedirectURIs:    settings.RedirectURIs,
+		TokenLifetime:   settings.TokenLifetime,
+		IdleTimeout:     settings.IdleTimeout,
+		AbsoluteTimeout: settings.AbsoluteTimeout,
+		UpstreamTimeout: settings.UpstreamTimeout,
+		Forced:          settings.RateForced,
+		Ceiling:         watch.Ceiling(limit.NewBucket(settings.RateUpstream)),
+		Observer:        watch,
+		Log:             log,
+	})
+	watch.Breaker(a.sessions.LeavesCaptureAlone)
+	a.api, err = httpapi.New(httpapi.Config{
+		Sessions:        a.sessions,
+		Modes:           settings.Modes(),
+		Keys:            &secrets.keys,
+		BasePath:        settings.BasePath,
+		Origins:         settings.Origins,
+		Files:           options.Files,
+		InsecureCookie:  settings.InsecureCookie,
+		TrustedProxies:  settings.Proxies,
+		RateLogin:       settings.RateLogin,
+		AuthTokenHeader: settings.AuthTokenHeader,
+		AuthIsActivity:  settings.AuthIsActivity,
+		Observer:        watch,
+		Metrics:         watch,
+		Log:             log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+
+	sweeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.stopSweep = cancel
+	a.swept.Go(func() { a.sweep(sweeping) })
+	return a, nil
+}
+
+// Public is the handler for pages.
+func (a *App) Public() http.Handler { return a.api.Public() }
+
+// Admin is the handler for the operator.
+func (a *App) Admin() http.Handler { return a.api.Admin() }
+
+// Close ends what runs in the background and closes the store.
+func (a *App) Close() error {
+	a.stopSweep()
+	a.swept.Wait()
+	return a.store.Close()
+}
+
+func (a *App) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		swept, err := a.store.Sweep(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			a.log.Error("dead sessions could not be removed; the next try is in a minute", "error", err)
+		case swept > 0:
+			a.log.Info("dead sessions and spent codes were removed", "rows", swept)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// NewLog is the log that the configuration asks for.
+func NewLog(settings *config.Config, to io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: settings.Level}
+	if settings.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(to, options))
+	}
+	return slog.New(slog.NewJSONHandler(to, options))
+}

@@ -1,0 +1,207 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/config"
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
+	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
+	"github.com/capture-keepalive/capture-keepalive/web"
+)
+
+// patience bounds what a test waits for.
+const patience = 30 * time.Second
+
+// stuck is a Capture whose answer to Issue does not come, whatever the caller's
+// patience.
+type stuck struct {
+	session.Capture
+	answer chan struct{}
+}
+
+func (stuck) Identify(context.Context, secret.String) (string, error) { return "a uuid", nil }
+
+func (s stuck) Issue(context.Context, string) (capture.Token, error) {
+	<-s.answer
+	return capture.Token{}, errors.New("too late")
+}
+
+// silence is a listener that nobody calls.
+type silence struct{ closed chan struct{} }
+
+func (s silence) Accept() (net.Conn, error) {
+	<-s.closed
+	return nil, net.ErrClosed
+}
+func (s silence) Close() error   { close(s.closed); return nil }
+func (s silence) Addr() net.Addr { return &net.TCPAddr{} }
+
+// The end comes in the time that supervisors are told of, whatever is in flight.
+func TestTheEndComesInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings, err := config.Read(configtest.Environment())
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, never := slog.New(slog.DiscardHandler), stuck{answer: make(chan struct{})}
+		a := &App{store: store.New(memory.New(), settings.Ring, nil), log: log, stopSweep: func() {}}
+		a.sessions = session.New(session.Config{
+			Store: a.store, Capture: never, TokenLifetime: time.Hour, IdleTimeout: time.Hour, AbsoluteTimeout: time.Hour, UpstreamTimeout: time.Second, Log: log,
+		})
+		a.api, err = httpapi.New(httpapi.Config{
+			Sessions: a.sessions, Modes: settings.Modes(), Keys: settings.Ring, Origins: settings.Origins, Files: web.Dist(), Log: log,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := secret.New("alicestoken01")
+		opened, err := a.sessions.Open(t.Context(), session.Login{Token: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		go a.sessions.Token(t.Context(), opened.ID, api.ReasonInvalid, token)
+		time.AfterFunc(time.Second, stop)
+		began := time.Now().Add(time.Second)
+		unused := func() []Endpoint {
+			return []Endpoint{{silence{make(chan struct{})}, http.NotFoundHandler()}}
+		}
+		if err := errors.Join(a.Serve(ctx, unused(), unused()), a.Close()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > DrainTimeout || took < DrainTimeout/2 {
+			t.Errorf("it ended after %v, want at most %v, and most of that for the renewal", took, DrainTimeout)
+		}
+		close(never.answer)
+		if err := a.sessions.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A client that asks for a lot and reads nothing loses its connection as well.
+func TestSlowReadersAreCutOff(t *testing.T) {
+	server := newHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(make([]byte, 64<<20)) // more than the buffers on the way hold
+	}), slog.New(slog.DiscardHandler))
+	server.WriteTimeout = 200 * time.Millisecond
+	cut := make(chan struct{})
+	server.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			close(cut)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+	connection, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	if _, err := io.WriteString(connection, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-cut:
+	case <-time.After(patience):
+		t.Fatal("it is still connected")
+	}
+}
+
+// A client that is slow on purpose loses its connection, and so cannot use them
+// up. The program's own bounds are too long to wait for; that they are set is
+// the other test.
+func TestSlowClientsAreCutOff(t *testing.T) {
+	const bound = 200 * time.Millisecond
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	server := newHTTPServer(handler, slog.New(slog.DiscardHandler))
+	server.ReadHeaderTimeout, server.ReadTimeout, server.IdleTimeout = bound, bound, bound
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+	for name, sent := range map[string]string{
+		"nothing":      "",
+		"half a head":  "POST / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+		"half a body":  "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+		"idle":         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+		"endless head": "GET / HTTP/1.1\r\nHost: x\r\nX-Big: " + strings.Repeat("x", 2*maxHeaderBytes),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			connection, err := net.Dial("tcp", listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer connection.Close()
+			if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(connection, sent); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(connection)
+			if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+				t.Fatalf("it is still connected; it was answered %q", answer)
+			}
+			if name == "endless head" && !strings.HasPrefix(string(answer), "HTTP/1.1 431 ") {
+				t.Errorf("answered %q, want 431", answer)
+			}
+		})
+	}
+}
+
+func TestServerHasBounds(t *testing.T) {
+	server := newHTTPServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	for name, bound := range map[string]time.Duration{
+		"head": server.ReadHeaderTimeout, "body": server.ReadTimeout, "answer": server.WriteTimeout, "idle": server.IdleTimeout,
+	} {
+		if bound <= 0 || bound > 5*time.Minute {
+			t.Errorf("%s: %s", name, bound)
+		}
+	}
+	if server.MaxHeaderBytes <= 0 || server.MaxHeaderBytes > 64<<10 {
+		t.Errorf("a head may have %d bytes", server.MaxHeaderBytes)
+	}
+	if longest := 10 * time.Second; server.ReadHeaderTimeout > longest {
+		t.Errorf("a head may take %s, want %s at most", server.ReadHeaderTimeout, longest)
+	}
+}

@@ -1,0 +1,106 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync/atomic"
+
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/config"
+	"github.com/capture-keepalive/capture-keepalive/server/keyring"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+)
+
+// secrets are what can change while the server runs: the keys, and the secrets
+// of the Capture clients. As a session.Capture it calls with the newest.
+type secrets struct {
+	keys      keyring.Current
+	client    atomic.Pointer[capture.Client]
+	settings  config.Config // what does not change, and what was read last
+	transport http.RoundTripper
+}
+
+func newSecrets(settings *config.Config, transport http.RoundTripper) (*secrets, error) {
+	s := &secrets{settings: *settings, transport: transport}
+	if err := s.use(settings); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// use takes the secrets of config, all of them or, with an error, none.
+func (s *secrets) use(settings *config.Config) error {
+	next := s.settings
+	next.Keys, next.Ring = settings.Keys, settings.Ring
+	next.IssuerClientSecret, next.LoginClientSecret = settings.IssuerClientSecret, settings.LoginClientSecret
+	client, err := NewCapture(&next, s.transport)
+	if err != nil {
+		return err
+	}
+	s.settings = next
+	s.client.Store(client)
+	s.keys.Use(next.Ring)
+	return nil
+}
+
+// reload takes the secrets from again at each hangup until ctx is done. Values
+// that are wrong are told in the log, and the old ones stay.
+func (s *secrets) reload(ctx context.Context, hangups <-chan os.Signal, again func() (*config.Config, error), log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		settings, err := again()
+		if err == nil {
+			err = s.use(settings)
+		}
+		if err != nil {
+			log.Error("keys and client secrets were read again and are wrong; the old ones stay in use", "error", err)
+			continue
+		}
+		if settings.Store.Hash() != s.settings.Store.Hash() {
+			log.Warn("KEEPALIVE_STORE has changed; restart the server to use it")
+		}
+		log.Info("keys and client secrets were read again and are in use", "keys", s.keys.String())
+	}
+}
+
+// Identify implements session.Capture.
+func (s *secrets) Identify(ctx context.Context, token secret.String) (string, error) {
+	return s.client.Load().Identify(ctx, token)
+}
+
+// Issue implements session.Capture.
+func (s *secrets) Issue(ctx context.Context, uuid string) (capture.Token, error) {
+	return s.client.Load().Issue(ctx, uuid)
+}
+
+// Exchange implements session.Capture.
+func (s *secrets) Exchange(ctx context.Context, code secret.String, redirectURI string) (capture.Tokens, error) {
+	return s.client.Load().Exchange(ctx, code, redirectURI)
+}
+
+// Refresh implements session.Capture.
+func (s *secrets) Refresh(ctx context.Context, token secret.String) (capture.Tokens, error) {
+	return s.client.Load().Refresh(ctx, token)
+}
+
+// NewCapture returns the client that the configuration asks for. Without a
+// transport it has one of its own.
+func NewCapture(settings *config.Config, transport http.RoundTripper) (*capture.Client, error) {
+	return capture.New(capture.Config{
+		URL:           settings.CaptureURL,
+		ClientID:      settings.ClientID,
+		Issuer:        capture.Credentials{ID: settings.IssuerClientID, Secret: settings.IssuerClientSecret},
+		Login:         capture.Credentials{ID: settings.LoginClientID, Secret: settings.LoginClientSecret},
+		Scheme:        settings.AuthScheme,
+		TypeName:      settings.TypeName,
+		TokenLifetime: settings.TokenLifetime,
+		Timeout:       settings.UpstreamTimeout,
+		Transport:     transport,
+	})
+}

@@ -1,0 +1,161 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store/redis"
+)
+
+// The functions of this file return what is wrong with one value, or nothing.
+
+func checkAddress(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return "must be host:port, such as 127.0.0.1:8080."
+	}
+	return ""
+}
+
+var basePath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+
+func checkBasePath(path string) string {
+	if !basePath.MatchString(path) {
+		return "must be a path such as /keepalive: a slash in front, none at the end, " +
+			"and plain letters, digits and . _ ~ - between."
+	}
+	return ""
+}
+
+// checkOrigin accepts exactly what a browser writes into Origin (RFC 6454
+// section 6.2), so that comparing strings is enough ever after.
+func checkOrigin(origin string) string {
+	switch {
+	case origin == "null":
+		return "is null, which is what every sandboxed page sends. List real origins."
+	case strings.Contains(origin, "*"):
+		return "has a wildcard. List each origin in full."
+	}
+	parsed, err := url.Parse(origin)
+	if err != nil || !isWeb(parsed) {
+		return "is not an origin. Write it like https://www.example.com."
+	}
+	switch {
+	case origin != parsed.Scheme+"://"+parsed.Host:
+		return "has more than scheme, host and port (a path or slash at the end, capitals in the scheme, a query). " +
+			"Write it like https://www.example.com."
+	case origin != strings.ToLower(origin), strings.ContainsFunc(origin, unprintable):
+		return "has a host that browsers write otherwise. Write it in lower case, international names in their xn-- form."
+	case defaultPort(parsed):
+		return "names the scheme's own port, which browsers leave out. Leave it out, too."
+	case parsed.Scheme == "http" && !loopbackOrigin(origin):
+		return "is plain http, where the session's cookie cannot live. Use https."
+	}
+	return ""
+}
+
+func isWeb(u *url.URL) bool {
+	return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+}
+
+func defaultPort(u *url.URL) bool {
+	usual := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	return u.Port() == usual || strings.HasSuffix(u.Host, ":")
+}
+
+func checkClientID(id, meaning string) string {
+	switch {
+	case id == "":
+		return "is not set. Set it to " + meaning + "."
+	case strings.ContainsFunc(id, unprintable), strings.Contains(id, ":"):
+		return "holds a space, a colon or something else that no client id has. Set it to " + meaning + "."
+	}
+	return ""
+}
+
+// checkRedirectURI accepts what RFC 6749 section 3.1.2 does, over https.
+func checkRedirectURI(uri string) string {
+	parsed, err := url.Parse(uri)
+	switch {
+	case err != nil, !isWeb(parsed), strings.ContainsFunc(uri, unprintable):
+		return "is not a web address. Write it like https://www.example.com/signed-in, exactly as the page's settings have it."
+	case strings.Contains(uri, "#"):
+		return "has a fragment, which no redirectUri may have. Leave out everything from the # on."
+	case parsed.User != nil:
+		return "holds a user name or password. Leave out what stands before the @."
+	case parsed.Scheme == "http" && !loopbackHost(parsed.Hostname()):
+		return "is plain http to another machine. Use https."
+	}
+	return ""
+}
+
+func parseStore(text secret.String) (Backend, string) {
+	if redis.Handles(text) {
+		return Backend{Redis: true}, wrong(redis.Validate(text))
+	}
+	scheme, rest, _ := strings.Cut(text.Reveal(), ":")
+	switch scheme {
+	case "bolt":
+		if rest == "" {
+			return Backend{}, "names no file. Write it like bolt:/var/lib/keepalive/keepalive.db."
+		}
+		return Backend{Path: rest}, ""
+	case "memory":
+		if rest != "" {
+			return Backend{}, "has something after memory:, which takes nothing. Remove it."
+		}
+		return Backend{}, ""
+	}
+	return Backend{}, "must be bolt:PATH, redis://HOST (or rediss, redis-cluster, redis-sentinel), or memory: to try things out."
+}
+
+func parseProxy(entry string) (netip.Prefix, string) {
+	if network, err := netip.ParsePrefix(entry); err == nil {
+		return network.Masked(), ""
+	}
+	address, err := netip.ParseAddr(entry)
+	if err != nil || address.Zone() != "" {
+		return netip.Prefix{}, "is not a network. Write it like 10.0.0.0/8 or 192.0.2.7."
+	}
+	return netip.PrefixFrom(address, address.BitLen()), ""
+}
+
+func trimmed(entries []string) []string {
+	var kept []string
+	for _, entry := range entries {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			kept = append(kept, entry)
+		}
+	}
+	return kept
+}
+
+func unprintable(r rune) bool { return r <= ' ' || r > '~' }
+
+// LoopbackAddress reports whether a listener there is out of the network's
+// reach.
+func LoopbackAddress(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && loopbackHost(host)
+}
+
+func loopbackOrigin(origin string) bool {
+	parsed, err := url.Parse(origin)
+	return err == nil && loopbackHost(parsed.Hostname())
+}
+
+func loopbackHost(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}

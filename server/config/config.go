@@ -1,0 +1,135 @@
+// Package config reads the settings of the server from the environment.
+//
+// Each setting is one field of [Config] with its name, default and meaning, and
+// each rule that it must keep is one function in rules.go. Nothing here opens a
+// store or asks Capture: that is the work of the check command.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/keyring"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+const (
+	// Prefix stands before the name of every setting.
+	Prefix = "KEEPALIVE_"
+	// FileSuffix makes a variable name a file that holds the value.
+	FileSuffix = "_FILE"
+	// MaxTokenLifetime is the longest life of an access token.
+	MaxTokenLifetime = 24 * time.Hour
+)
+
+// Config is what the environment says. Of each setting the tags hold the name
+// without prefix, the default, the meaning, and when it is required.
+type Config struct {
+	Listen      string   `env:"LISTEN" envDefault:"127.0.0.1:8080" help:"host:port of the public listener"`
+	AdminListen string   `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:9090" help:"host:port of the operator's listener"`
+	BasePath    string   `env:"BASE_PATH" envDefault:"/keepalive" help:"path in front of every public route"`
+	Origins     []string `env:"ORIGINS" required:"yes" help:"origins of the pages, with commas between them"`
+
+	CaptureURL         string         `env:"CAPTURE_URL" required:"yes" help:"address of the Capture application"`
+	ClientID           string         `env:"CLIENT_ID" required:"responseType token" help:"clientId of the page's settings"`
+	IssuerClientID     string         `env:"ISSUER_CLIENT_ID" required:"responseType token" help:"id of the API client with the access_issuer feature"`
+	IssuerClientSecret secret.String  `env:"ISSUER_CLIENT_SECRET" required:"responseType token" help:"secret of that client"`
+	LoginClientID      string         `env:"LOGIN_CLIENT_ID" required:"responseType code" help:"id of the client with the login_client feature"`
+	LoginClientSecret  secret.String  `env:"LOGIN_CLIENT_SECRET" required:"responseType code" help:"secret of that client"`
+	RedirectURIs       []string       `env:"REDIRECT_URI" required:"responseType code" help:"redirectUri of the page's settings, several with commas between them"`
+	AuthScheme         capture.Scheme `env:"AUTH_SCHEME" envDefault:"basic" help:"how clients prove themselves: basic or signature"`
+	TypeName           string         `env:"TYPE_NAME" envDefault:"user" help:"entity type that holds the users"`
+
+	// Store is a secret because a URL can hold a password.
+	Store secret.String `env:"STORE" envDefault:"bolt:keepalive.db" help:"where sessions are kept: bolt:PATH, redis://HOST or memory:"`
+	Keys  secret.String `env:"KEYS" required:"yes" help:"id:base64key, several with commas between them, the newest first"`
+
+	TokenLifetime   time.Duration `env:"TOKEN_LIFETIME" envDefault:"1h" help:"life of an access token at Capture"`
+	IdleTimeout     time.Duration `env:"IDLE_TIMEOUT" envDefault:"30m" help:"a session ends after this time without activity"`
+	AbsoluteTimeout time.Duration `env:"ABSOLUTE_TIMEOUT" envDefault:"12h" help:"a session ends after this time in any case"`
+	UpstreamTimeout time.Duration `env:"UPSTREAM_TIMEOUT" envDefault:"10s" help:"longest wait for an answer of Capture"`
+
+	RateLogin    limit.Rate `env:"RATE_LOGIN" envDefault:"30/1m" help:"logins of one client address, events/duration or off"`
+	RateForced   limit.Rate `env:"RATE_FORCED" envDefault:"6/1m" help:"forced renewals of one session"`
+	RateUpstream limit.Rate `env:"RATE_UPSTREAM" envDefault:"100/1s" help:"calls to Capture"`
+
+	AuthTokenHeader bool `env:"AUTH_TOKEN_HEADER" envDefault:"false" help:"/auth answers the access token, too"`
+	AuthIsActivity  bool `env:"AUTH_IS_ACTIVITY" envDefault:"true" help:"a request to /auth moves the idle limit"`
+
+	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"networks of the proxies whose X-Forwarded-For is believed"`
+	InsecureCookie bool     `env:"INSECURE_COOKIE" envDefault:"false" help:"for plain http on this machine"`
+
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	LogFormat string `env:"LOG_FORMAT" envDefault:"json" help:"json or text"`
+
+	Derived
+}
+
+// Derived is what the rules make of the words of a Config.
+type Derived struct {
+	Ring    *keyring.Ring  // of Keys
+	Proxies []netip.Prefix // of TrustedProxies
+	Level   slog.Level     // of LogLevel
+	Backend Backend        // of Store
+}
+
+// Backend is the database that Store names: a Redis, a bolt file, or memory if
+// it is neither. The URL stays in Store, which hides it from fmt.
+type Backend struct {
+	Redis bool
+	Path  string
+}
+
+// secrets can also come from a file.
+var secrets = []string{"ISSUER_CLIENT_SECRET", "LOGIN_CLIENT_SECRET", "STORE", "KEYS"}
+
+// Read reads environment, which is like os.Environ. A variable that is set to
+// nothing is not set. The error is a Problems with all that is wrong.
+func Read(environment []string) (*Config, error) {
+	var problems Problems
+	values := ours(environment)
+	problems.unknown(values)
+	problems.readFiles(values)
+
+	config := new(Config)
+	options := env.Options{Environment: values, Prefix: Prefix}
+	if err := env.ParseWithOptions(config, options); err != nil {
+		problems.unparsed(err)
+	}
+	for _, rule := range rules {
+		rule(config, &problems)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return config, nil
+}
+
+// ClientSide reports whether anything of a client for client-side sessions is
+// there; when the configuration is valid, all of it is.
+func (c *Config) ClientSide() bool {
+	return c.IssuerClientID != "" || !c.IssuerClientSecret.Empty()
+}
+
+// ServerSide is ClientSide for server-side sessions.
+func (c *Config) ServerSide() bool {
+	return c.LoginClientID != "" || !c.LoginClientSecret.Empty() || len(c.RedirectURIs) > 0
+}
+
+// Modes are the kinds of session that the configured clients can open.
+func (c *Config) Modes() []store.Mode {
+	var modes []store.Mode
+	if c.ClientSide() {
+		modes = append(modes, store.ModeToken)
+	}
+	if c.ServerSide() {
+		modes = append(modes, store.ModeCode)
+	}
+	return modes
+}

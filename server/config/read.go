@@ -1,0 +1,121 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
+)
+
+// maxSecretFile bounds what is read from a file with a value, in bytes.
+const maxSecretFile = 64 << 10
+
+// ours returns the variables with the prefix, by full name.
+func ours(environment []string) map[string]string {
+	values := make(map[string]string)
+	for _, line := range environment {
+		name, value, _ := strings.Cut(line, "=")
+		if strings.HasPrefix(name, Prefix) && value != "" {
+			values[name] = value
+		}
+	}
+	return values
+}
+
+// AdminListen is the operator's listener of environment. The commands that
+// talk to a running server need it, and no secret.
+func AdminListen(environment []string) (string, error) {
+	address := ours(environment)[Prefix+"ADMIN_LISTEN"]
+	if address == "" {
+		address = Default("ADMIN_LISTEN")
+	}
+	if text := checkAddress(address); text != "" {
+		return "", Problem{Variable: Prefix + "ADMIN_LISTEN", Text: text}
+	}
+	return address, nil
+}
+
+// readFiles replaces each …_FILE by the content of its file.
+func (p *Problems) readFiles(values map[string]string) {
+	for _, name := range secrets {
+		path, given := values[Prefix+name+FileSuffix]
+		if !given {
+			continue
+		}
+		delete(values, Prefix+name+FileSuffix)
+		if _, both := values[Prefix+name]; both {
+			p.add(name, "and "+Prefix+name+FileSuffix+" are both set. Keep one of them.")
+			continue
+		}
+		content, err := ReadSecret(path)
+		if err != nil {
+			p.add(name+FileSuffix, "names a file that "+err.Error())
+			continue
+		}
+		values[Prefix+name] = content
+	}
+}
+
+// ReadSecret returns the value that a file holds. The subject of its errors is
+// the file: "cannot be opened …".
+func ReadSecret(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot be opened (%w); correct the path or its permissions", err)
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
+	if err != nil {
+		return "", fmt.Errorf("cannot be read (%w); name a plain file", err)
+	}
+	if len(content) > maxSecretFile {
+		return "", errors.New("has more than 64 KiB, which no secret has; correct the path")
+	}
+	// Editors and echo end a file with a line break that is not meant.
+	value := strings.TrimRight(string(content), "\r\n")
+	if value == "" {
+		return "", errors.New("is empty; put the value in it")
+	}
+	return value, nil
+}
+
+// unparsed names the variables whose values have the wrong type. The parser's
+// own words quote the value and name the Go field, so they are not used.
+func (p *Problems) unparsed(err error) {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		p.add("*", "cannot be read: "+err.Error())
+		return
+	}
+	byField := make(map[string]string)
+	for name, field := range fields() {
+		byField[field.Name] = name
+	}
+	for _, one := range all.Errors {
+		var wrong env.ParseError
+		if !errors.As(one, &wrong) {
+			p.add("*", "cannot be read: "+one.Error())
+			continue
+		}
+		p.add(byField[wrong.Name], remedy(wrong.Type))
+	}
+}
+
+func remedy(wanted reflect.Type) string {
+	switch wanted {
+	case reflect.TypeFor[time.Duration]():
+		return "must be a duration with a unit, such as 90s, 30m or 12h."
+	case reflect.TypeFor[limit.Rate]():
+		return "must be events/duration, such as 30/1m, or off."
+	case reflect.TypeFor[bool]():
+		return "must be true or false."
+	}
+	return "cannot be read."
+}

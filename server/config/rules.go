@@ -1,0 +1,205 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/keyring"
+)
+
+const (
+	// maxAbsolute is as long as browsers keep a cookie (RFC 6265bis section 5.5).
+	maxAbsolute = 400 * 24 * time.Hour
+	maxUpstream = 2 * time.Minute
+)
+
+// rules are what a configuration must keep, and what can be checked without
+// asking anyone. Each adds its problems and fills in its part of Derived.
+var rules = []func(*Config, *Problems){
+	(*Config).checkListeners,
+	(*Config).checkOrigins,
+	(*Config).checkCapture,
+	(*Config).checkClients,
+	(*Config).checkIssuer,
+	(*Config).checkLogin,
+	(*Config).checkStore,
+	(*Config).checkKeys,
+	(*Config).checkLives,
+	(*Config).checkProxies,
+	(*Config).checkInsecureCookie,
+	(*Config).checkLog,
+}
+
+func (c *Config) checkListeners(p *Problems) {
+	p.check("LISTEN", checkAddress(c.Listen))
+	p.check("ADMIN_LISTEN", checkAddress(c.AdminListen))
+	if c.Listen == c.AdminListen && !strings.HasSuffix(c.Listen, ":0") {
+		p.check("ADMIN_LISTEN", "is the same as KEEPALIVE_LISTEN. Give the operator's listener an address of its own.")
+	}
+	p.check("BASE_PATH", checkBasePath(c.BasePath))
+}
+
+func (c *Config) checkOrigins(p *Problems) {
+	c.Origins = trimmed(c.Origins)
+	if len(c.Origins) == 0 {
+		p.check("ORIGINS", "is not set. List the origins of your pages, such as https://www.example.com.")
+	}
+	for i, origin := range c.Origins {
+		p.checkEntry("ORIGINS", i, checkOrigin(origin))
+	}
+}
+
+func (c *Config) checkCapture(p *Problems) {
+	p.check("CAPTURE_URL", wrong(capture.ValidateURL(c.CaptureURL)))
+	if c.AuthScheme != capture.SchemeBasic && c.AuthScheme != capture.SchemeSignature {
+		p.check("AUTH_SCHEME", "must be basic or signature.")
+	}
+	if strings.ContainsFunc(c.TypeName, unprintable) {
+		p.check("TYPE_NAME", "must be the name of an entity type, such as user, without spaces.")
+	}
+}
+
+// issuing reports whether an issuer client is wanted; the others complete it.
+func (c *Config) issuing(p *Problems) bool { return c.ClientSide() || p.has("ISSUER_CLIENT_SECRET") }
+
+// loggingIn is issuing for the login client.
+func (c *Config) loggingIn(p *Problems) bool { return c.ServerSide() || p.has("LOGIN_CLIENT_SECRET") }
+
+// checkClients wants at least one client.
+func (c *Config) checkClients(p *Problems) {
+	c.RedirectURIs = trimmed(c.RedirectURIs)
+	if !c.issuing(p) && !c.loggingIn(p) {
+		p.check("ISSUER_CLIENT_ID", "and KEEPALIVE_LOGIN_CLIENT_ID are both not set. "+
+			"For client-side sessions (responseType token) set the first, its secret and KEEPALIVE_CLIENT_ID; "+
+			"for server-side ones (responseType code) the second, its secret and KEEPALIVE_REDIRECT_URI.")
+	}
+}
+
+func (c *Config) checkIssuer(p *Problems) {
+	if !c.issuing(p) {
+		return
+	}
+	const client = "the API client that has the access_issuer feature"
+	p.check("CLIENT_ID", checkClientID(c.ClientID, "the clientId of the page's settings"))
+	p.check("ISSUER_CLIENT_ID", checkClientID(c.IssuerClientID, "the id of "+client))
+	if c.IssuerClientSecret.Empty() {
+		p.check("ISSUER_CLIENT_SECRET", missingSecret("ISSUER_CLIENT_SECRET", client))
+	}
+}
+
+func (c *Config) checkLogin(p *Problems) {
+	if !c.loggingIn(p) {
+		return
+	}
+	const client = "the client of the pages with responseType code"
+	p.check("LOGIN_CLIENT_ID", checkClientID(c.LoginClientID, "the id of "+client))
+	if c.LoginClientSecret.Empty() {
+		p.check("LOGIN_CLIENT_SECRET", missingSecret("LOGIN_CLIENT_SECRET", client))
+	}
+	if len(c.RedirectURIs) == 0 {
+		p.check("REDIRECT_URI", "is not set. Set it to the redirectUri of the page's settings, several with commas between them.")
+	}
+	for i, uri := range c.RedirectURIs {
+		p.checkEntry("REDIRECT_URI", i, checkRedirectURI(uri))
+	}
+}
+
+func missingSecret(name, client string) string {
+	return fmt.Sprintf("is not set. Set it, or %s%s%s, to the secret of %s.", Prefix, name, FileSuffix, client)
+}
+
+func (c *Config) checkStore(p *Problems) {
+	var text string
+	c.Backend, text = parseStore(c.Store)
+	p.check("STORE", text)
+}
+
+func (c *Config) checkKeys(p *Problems) {
+	if p.has("KEYS") {
+		return
+	}
+	if c.Keys.Empty() {
+		p.add("KEYS", "is not set. Set it to id:base64key, for example k1:$(openssl rand -base64 32).")
+		return
+	}
+	var err error
+	c.Ring, err = keyring.Parse(c.Keys)
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range joined.Unwrap() {
+			p.add("KEYS", wrong(one))
+		}
+		return
+	}
+	p.check("KEYS", wrong(err))
+}
+
+func (c *Config) checkLives(p *Problems) {
+	p.check("TOKEN_LIFETIME", within(c.TokenLifetime, MaxTokenLifetime))
+	p.check("ABSOLUTE_TIMEOUT", within(c.AbsoluteTimeout, maxAbsolute))
+	p.check("IDLE_TIMEOUT", within(c.IdleTimeout, maxAbsolute))
+	if c.IdleTimeout > c.AbsoluteTimeout && !p.has("ABSOLUTE_TIMEOUT") {
+		p.check("IDLE_TIMEOUT", "is longer than KEEPALIVE_ABSOLUTE_TIMEOUT and so could never end a session. Shorten it.")
+	}
+	p.check("UPSTREAM_TIMEOUT", within(c.UpstreamTimeout, maxUpstream))
+}
+
+// CheckTokenLifetime is the rule for TOKEN_LIFETIME. The subject of its error is
+// the lifetime.
+func CheckTokenLifetime(lifetime time.Duration) error {
+	if text := within(lifetime, MaxTokenLifetime); text != "" {
+		return errors.New(strings.TrimSuffix(text, "."))
+	}
+	return nil
+}
+
+func within(d, most time.Duration) string {
+	if d <= 0 || d > most {
+		return fmt.Sprintf("must be more than 0s and at most %s.", most)
+	}
+	return ""
+}
+
+func (c *Config) checkProxies(p *Problems) {
+	for i, entry := range trimmed(c.TrustedProxies) {
+		proxy, text := parseProxy(entry)
+		p.checkEntry("TRUSTED_PROXIES", i, text)
+		if text == "" {
+			c.Proxies = append(c.Proxies, proxy)
+		}
+	}
+}
+
+func (c *Config) checkInsecureCookie(p *Problems) {
+	if !c.InsecureCookie {
+		return
+	}
+	if !LoopbackAddress(c.Listen) {
+		p.check("INSECURE_COOKIE", "sends the session over plain http, and KEEPALIVE_LISTEN is not on loopback. "+
+			"Remove it and serve https, or listen on 127.0.0.1.")
+	}
+	foreign := func(origin string) bool { return !loopbackOrigin(origin) }
+	if slices.ContainsFunc(c.Origins, foreign) {
+		p.check("INSECURE_COOKIE", "is for pages of this machine, and KEEPALIVE_ORIGINS lists others. "+
+			"Remove it, or list only http://localhost origins.")
+	}
+}
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+func (c *Config) checkLog(p *Problems) {
+	level, ok := levels[c.LogLevel]
+	if !ok {
+		p.check("LOG_LEVEL", "must be debug, info, warn or error.")
+	}
+	c.Level = level
+	if c.LogFormat != "json" && c.LogFormat != "text" {
+		p.check("LOG_FORMAT", "must be json or text.")
+	}
+}
