@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,7 +28,7 @@ type Error struct {
 	// RequestID is what Capture's support asks for; empty if there was none.
 	RequestID string
 	// RetryAfter is how long Capture asked to wait; 0 if it did not say, one
-	// hour at most.
+	// minute at most.
 	RetryAfter time.Duration
 	// Skew is how far the clock of whoever answered is ahead of this machine's,
 	// by the Date of the answer, to the second; 0 if it had none.
@@ -38,6 +39,17 @@ type Error struct {
 	// Cause is what went wrong besides; nil where the number or the status says
 	// it all.
 	Cause error
+}
+
+// Outage reports whether the error shows that Capture, or the way to it, is
+// down: no connection, no whole answer in time, or HTTP 500 and above. A
+// firewall's 403, a refusal and a limit are answers, and a caller who gave up
+// says nothing.
+func (e *Error) Outage() bool {
+	if e.Kind != Temporary || errors.Is(e.Cause, context.Canceled) {
+		return false
+	}
+	return e.Status == 0 || e.Status >= 500 || e.Lost
 }
 
 // Error implements error.
@@ -98,12 +110,13 @@ var (
 	errProtocol       = errors.New("the answer is broken HTTP")
 )
 
-// maxRetryAfter bounds what a confused service can ask for: nobody should be
-// locked out for a day by one header.
-const maxRetryAfter = time.Hour
+// maxRetryAfter bounds what an answer can ask for. A maintenance page asks for
+// an hour and is gone after a minute, and the users who wait would still wait.
+const maxRetryAfter = time.Minute
 
 // retryAfter reads the header in both forms of RFC 9110 section 10.2.3; 0 if
-// it is absent, past or unreadable.
+// it is absent, past or unreadable. A date is compared with the Date of the
+// same answer where there is one: the two clocks need not agree.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	value := header.Get("Retry-After")
 	seconds, err := strconv.ParseUint(value, 10, 32)
@@ -117,7 +130,7 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return min(max(at.Sub(now), 0), maxRetryAfter)
+	return min(max(at.Sub(now.Add(skew(header, now))), 0), maxRetryAfter)
 }
 
 // skew reads the Date of RFC 9110 section 6.6.1; 0 if it is absent or

@@ -143,9 +143,13 @@ func TestLoggable(t *testing.T) {
 			t.Errorf("loggable(%q) = %q, want %q", in, got, want)
 		}
 	}
-	for in, want := range map[string]string{"missing_argument": "missing_argument", "a1": "", "a-b": "", "a\xff": ""} {
-		if got := loggable(in, wordChars, hidden); got != want {
-			t.Errorf("loggable(%q) as a word = %q, want %q", in, got, want)
+	for in, want := range map[string]string{
+		"missing_argument": "missing_argument", "uuid": "uuid", "code": "code",
+		"a_1": "", "a_-b": "", "a_\xff": "",
+		"wkujcntnjtarzlna": "", // a token may consist of letters alone
+	} {
+		if got := loggableName(in, hidden); got != want {
+			t.Errorf("loggableName(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
@@ -155,16 +159,18 @@ func TestRetryAfter(t *testing.T) {
 		"":                              0,
 		"0":                             0,
 		"7":                             7 * time.Second,
-		"3600":                          time.Hour,
-		"3601":                          time.Hour,
-		"4294967295":                    time.Hour,
-		"99999999999999999999":          time.Hour,
+		"60":                            time.Minute,
+		"61":                            time.Minute,
+		"3600":                          time.Minute,
+		"4294967295":                    time.Minute,
+		"99999999999999999999":          time.Minute,
 		"-7":                            0,
 		"1.5":                           0,
 		"soon":                          0,
-		"Sat, 21 Nov 2026 12:01:30 GMT": 90 * time.Second,
+		"Sat, 21 Nov 2026 12:00:30 GMT": 30 * time.Second,
+		"Sat, 21 Nov 2026 13:00:00 GMT": time.Minute,
 		"Sat, 21 Nov 2026 11:59:00 GMT": 0,
-		"Sat, 21 Nov 2099 12:00:00 GMT": time.Hour,
+		"Sat, 21 Nov 2099 12:00:00 GMT": time.Minute,
 		"Sun Nov  6 08:49:37 1994":      0,
 	} {
 		if got := retryAfter(http.Header{"Retry-After": {value}}, now); got != want {
@@ -173,6 +179,21 @@ func TestRetryAfter(t *testing.T) {
 	}
 	if got := retryAfter(http.Header{}, now); got != 0 {
 		t.Errorf("no Retry-After: %s, want 0", got)
+	}
+}
+
+// A date means the clock of the machine that wrote it.
+func TestRetryAfterByTheClockOfTheAnswer(t *testing.T) {
+	for date, want := range map[string]time.Duration{
+		"Sat, 21 Nov 2026 11:00:00 GMT": 0,
+		"Sat, 21 Nov 2026 10:59:30 GMT": 30 * time.Second,
+		"Sat, 21 Nov 2026 10:00:00 GMT": time.Minute,
+		"soon":                          0,
+	} {
+		header := http.Header{"Retry-After": {"Sat, 21 Nov 2026 11:00:00 GMT"}, "Date": {date}}
+		if got := retryAfter(header, now); got != want {
+			t.Errorf("Date %s: %s, want %s", date, got, want)
+		}
 	}
 }
 
@@ -234,10 +255,10 @@ func FuzzAnswer(f *testing.F) {
 				if uuid, ok := readUUID(body); ok && (uuid == "" || len(uuid) > 128 || strings.ContainsAny(uuid, " \r\n\x00\x7f")) {
 					t.Errorf("usable uuid %q", uuid)
 				}
-				if access, ok := readAccessToken(body); ok && !WellFormed(access) {
+				if access, ok := readAccessToken(body); ok && !usable(access) {
 					t.Errorf("usable token %q", access.Reveal())
 				}
-				if tokens, life, ok := readTokens(body); ok && (!WellFormed(tokens.Access) || life < 0 || life > maxLife) {
+				if tokens, life, ok := readTokens(body); ok && (!usable(tokens.Access) || life < 0 || life > maxLife) {
 					t.Errorf("usable token %q for %v", tokens.Access.Reveal(), life)
 				}
 				continue
@@ -251,7 +272,7 @@ func FuzzAnswer(f *testing.F) {
 					t.Errorf("message %q has %q", message, r)
 				}
 			}
-			if failure.RetryAfter < 0 || failure.RetryAfter > time.Hour {
+			if failure.RetryAfter < 0 || failure.RetryAfter > time.Minute {
 				t.Errorf("RetryAfter = %s", failure.RetryAfter)
 			}
 			if failure.Kind != GrantGone && failure.Kind != AccountGone {

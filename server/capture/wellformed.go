@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,10 +18,28 @@ const (
 	maxToken = 512
 )
 
-// WellFormed reports whether token could be an access token: 8 to 512
-// printable ASCII characters without space. Use it before any call: what fails
-// here must not reach a request header.
+// WellFormed reports whether a string that a visitor sent could be an access
+// token or a code: 8 to 512 ASCII letters and digits.
+//
+// Every recorded token and code consists of lower-case letters and digits
+// (contract section 1). Capital letters are taken as well: they cannot do harm.
+// Nothing else is: punctuation lets a visitor write what a firewall in front of
+// Capture takes for an attack (<script, ../, xp_cmdshell), and such a firewall
+// may then refuse this server, and with it everyone's renewals.
 func WellFormed(token secret.String) bool {
+	value := token.Reveal()
+	for i := range len(value) {
+		if c := value[i]; (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return usable(token)
+}
+
+// usable reports whether a token that Capture itself issued can be used: 8 to
+// 512 printable ASCII characters without space, so that a header can hold it.
+// It is wider than [WellFormed], because no visitor chose the token.
+func usable(token secret.String) bool {
 	value := token.Reveal()
 	return len(value) >= minToken && len(value) <= maxToken && printable(value)
 }
@@ -44,8 +63,7 @@ func printable(s string) bool {
 	return true
 }
 
-// What a log may hold of an answer. Words have no digits, which all but
-// excludes tokens, also those that this client does not know of.
+// What a log may hold of an answer.
 const (
 	wordChars       = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
 	identifierChars = wordChars + "0123456789-."
@@ -64,6 +82,19 @@ func loggable(s, chars string, secrets []secret.String) string {
 		}
 	}
 	return s
+}
+
+// shortNames are the arguments' names without an underscore.
+var shortNames = []string{"attributes", "code", "uuid"}
+
+// loggableName returns s if it is the name of an error or of an argument. Such
+// names have an underscore or are known, so that no token passes for one: not
+// even a token of letters that this call did not send.
+func loggableName(s string, secrets []secret.String) string {
+	if !strings.Contains(s, "_") && !slices.Contains(shortNames, s) {
+		return ""
+	}
+	return loggable(s, wordChars, secrets)
 }
 
 // ValidateURL reports why raw cannot be the base URL of a Capture application.
@@ -98,6 +129,9 @@ func parseURL(raw string) (*url.URL, error) {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return nil, errors.New("its port is not a number from 1 to 65535; correct or remove it")
 		}
+	}
+	if u.Path == "" {
+		u.Path = "/" // for JoinPath, which would else make a path without it
 	}
 	return u, nil
 }

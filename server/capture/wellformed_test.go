@@ -10,21 +10,34 @@ import (
 
 func TestWellFormed(t *testing.T) {
 	for token, want := range map[string]bool{
-		"":                         false,
-		"z0t8k3vq5n1m7p2r":         true, // recorded length
-		"z0t8k3vq5n1m7p2rs":        true, // the docs' length
-		"z0t8k3v":                  false,
-		"z0t8k3vq":                 true,
-		"~!-._/+=":                 true,
-		strings.Repeat("a", 512):   true,
-		strings.Repeat("a", 513):   false,
-		"z0t8k3vq 5n1m7p2r":        false,
-		"z0t8k3vq\r\nX-Evil: 1":    false,
-		"z0t8k3vq5n1m7p2\x00":      false,
-		"z0t8k3vq5n1m7p2\x7f":      false,
-		"z0t8k3vq5n1m7p2\u00e9":    false,
-		"\tz0t8k3vq5n1m7p2r":       false,
-		"eyJhbGciOi.eyJzdWIi.c2ln": true, // opaque means opaque
+		"":                       false,
+		"z0t8k3vq5n1m7p2r":       true, // recorded length
+		"z0t8k3vq5n1m7p2rs":      true, // the docs' length
+		"Z0T8K3VQ5N1M7P2R":       true,
+		"z0t8k3v":                false,
+		"z0t8k3vq":               true,
+		strings.Repeat("a", 512): true,
+		strings.Repeat("a", 513): false,
+		"z0t8k3vq 5n1m7p2r":      false,
+		"z0t8k3vq\r\nX-Evil: 1":  false,
+		"z0t8k3vq5n1m7p2\x00":    false,
+		"z0t8k3vq5n1m7p2\x7f":    false,
+		"z0t8k3vq5n1m7p2\u00e9":  false,
+		"z0t8k3vq5n1m7p2\uff41":  false, // a full-width letter
+		"\tz0t8k3vq5n1m7p2r":     false,
+		// What a firewall in front of Capture could take for an attack.
+		"<script>alert(1)":   false,
+		"../../etc/passwd":   false,
+		"%2e%2e%2fpasswd":    false,
+		"' or '1'='1":        false,
+		"1;drop/**/table":    false,
+		"exec+xp_cmdshell":   false,
+		"information_schema": false,
+		"${jndi:ldap://a}":   false,
+		"..........":         false,
+		"--------":           false,
+		"@@[`{@@[`{":         false, // the neighbours of the letters and digits
+		"/:/:/:/:":           false,
 	} {
 		if got := capture.WellFormed(secret.New(token)); got != want {
 			t.Errorf("WellFormed(%q) = %v, want %v", token, got, want)

@@ -187,7 +187,7 @@ func attack(t *testing.T, length time.Duration, logins int) {
 	}
 	every(time.Second/time.Duration(logins), func() {
 		address := netip.AddrFrom4([4]byte{203, byte(rand.N(256)), byte(rand.N(256)), byte(rand.N(256))})
-		f.do(request("POST", "/session", `{"accessToken":"`+fmt.Sprintf("made-up-%016x", rand.Uint64())+`"}`, from(address.String())))
+		f.do(request("POST", "/session", `{"accessToken":"`+fmt.Sprintf("madeup%016x", rand.Uint64())+`"}`, from(address.String())))
 	})
 	if logins <= ceiling/2 {
 		var honest atomic.Int32
@@ -236,7 +236,7 @@ func TestMadeUpLoginsTakeNoMemory(t *testing.T) {
 		for range n {
 			made++
 			address := netip.AddrFrom4([4]byte{10, byte(made >> 16), byte(made >> 8), byte(made)})
-			response := f.do(request("POST", "/session", `{"accessToken":"`+fmt.Sprintf("made-up-%016x", made)+`"}`, from(address.String())))
+			response := f.do(request("POST", "/session", `{"accessToken":"`+fmt.Sprintf("madeup%016x", made)+`"}`, from(address.String())))
 			if response.StatusCode != http.StatusForbidden {
 				t.Fatalf("login %d: %s", made, response.Status)
 			}
@@ -262,8 +262,8 @@ func TestARefusedLoginIsNotAskedTwice(t *testing.T) {
 		body string
 		want []api.Code
 	}{
-		"token": {`{"accessToken":"made-up-00000001"}`, []api.Code{api.GrantRefused, api.GrantRefused, api.GrantRefused}},
-		"code":  {`{"authorizationCode":"made-up-00000002"}`, []api.Code{api.GrantRefused, api.CodeUsed, api.CodeUsed}},
+		"token": {`{"accessToken":"madeup00000001"}`, []api.Code{api.GrantRefused, api.GrantRefused, api.GrantRefused}},
+		"code":  {`{"authorizationCode":"madeup00000002"}`, []api.Code{api.GrantRefused, api.CodeUsed, api.CodeUsed}},
 		// A code of a page with another redirectUri is the operator's affair.
 		"foreign code": {`{"authorizationCode":"` + code + `"}`, []api.Code{api.UpstreamRefused, api.CodeUsed}},
 	} {
@@ -320,19 +320,19 @@ func TestRefusedLoginsAreAllAlike(t *testing.T) {
 		t.Fatalf("Revoke() = %d, %v", n, err)
 	}
 	answers := map[string]string{
-		"unknown token":                  login(token("made-up-00000001"), 0),
-		"unknown token, again":           login(token("made-up-00000001"), 0),
+		"unknown token":                  login(token("madeup00000001"), 0),
+		"unknown token, again":           login(token("madeup00000001"), 0),
 		"expired token":                  login(token(expired), 0),
 		"invalid token":                  login(token(invalid), 0),
-		"token of a user who is gone":    login(token("made-up-00000002"), 310),
-		"token of a deleted grant":       login(token("made-up-00000003"), 413),
-		"somebody's, with another uuid":  login(`{"accessToken":"made-up-00000004","uuid":"`+uuid+`"}`, 0),
+		"token of a user who is gone":    login(token("madeup00000002"), 310),
+		"token of a deleted grant":       login(token("madeup00000003"), 413),
+		"somebody's, with another uuid":  login(`{"accessToken":"madeup00000004","uuid":"`+uuid+`"}`, 0),
 		"token of a session":             login(token(*thief.token.Load()), 0),
 		"… with somebody's uuid":         login(`{"accessToken":"`+*thief.token.Load()+`","uuid":"`+uuid+`"}`, 0),
 		"token from before a revocation": login(token(revoked), 0),
-		"unknown code":                   login(`{"authorizationCode":"made-up-00000005"}`, 0),
-		"expired code":                   login(`{"authorizationCode":"made-up-00000006"}`, 415),
-		"code of a user who is gone":     login(`{"authorizationCode":"made-up-00000007"}`, 310),
+		"unknown code":                   login(`{"authorizationCode":"madeup00000005"}`, 0),
+		"expired code":                   login(`{"authorizationCode":"madeup00000006"}`, 415),
+		"code of a user who is gone":     login(`{"authorizationCode":"madeup00000007"}`, 310),
 	}
 	want := answers["unknown token"]
 	for _, name := range slices.Sorted(maps.Keys(answers)) {

@@ -23,7 +23,7 @@ func FuzzBody(f *testing.F) {
 		`{"accessToken":"` + goodToken + `"}`,
 		`{"accessToken":"` + goodToken + `","uuid":"` + uuid + `","expires":1795262400}`,
 		`{"authorizationCode":"` + goodToken + `","redirectUri":"https://www.example.com/back"}`,
-		`{"accessToken":"` + goodToken + `","accessToken":"another-token-01"}`,
+		`{"accessToken":"` + goodToken + `","accessToken":"anothertoken01"}`,
 		`{"accesstoken":"` + goodToken + `"}`,
 		`{"accessToken":"\u007a0t8k3vq5n1m7p2r"}`,
 		`{"accessToken":"` + goodToken + `"}{}`,

@@ -1,0 +1,54 @@
+package capture
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+)
+
+// maxLife bounds what Capture can say of a token's life; the real service says
+// an hour at most (contract section 4).
+const maxLife = 24 * time.Hour
+
+// readTokens reads an answer of oauth/token. Life 0 means that Capture named
+// none. The tokens are good all the same, and there is no second chance to get
+// them.
+func readTokens(body []byte) (tokens Tokens, life time.Duration, ok bool) {
+	var answer struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+		// A json.Number is read from a number and from a text that holds one.
+		Seconds json.Number `json:"expires_in"`
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return Tokens{}, 0, false
+	}
+	tokens = Tokens{Access: secret.New(answer.Access), Refresh: secret.New(answer.Refresh)}
+	if !usable(tokens.Access) || !tokens.Refresh.Empty() && !usable(tokens.Refresh) {
+		return Tokens{}, 0, false
+	}
+	if seconds, err := answer.Seconds.Float64(); err == nil && seconds > 0 {
+		life = time.Duration(min(seconds, maxLife.Seconds()) * float64(time.Second))
+	}
+	return tokens, life, true
+}
+
+func readUUID(body []byte) (string, bool) {
+	var answer struct {
+		Result struct {
+			UUID string `json:"uuid"`
+		} `json:"result"`
+	}
+	err := json.Unmarshal(body, &answer)
+	return answer.Result.UUID, err == nil && plausibleUUID(answer.Result.UUID)
+}
+
+func readAccessToken(body []byte) (secret.String, bool) {
+	var answer struct {
+		AccessToken string `json:"accessToken"`
+	}
+	err := json.Unmarshal(body, &answer)
+	token := secret.New(answer.AccessToken)
+	return token, err == nil && usable(token)
+}

@@ -1,0 +1,137 @@
+package capture
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/andybalholm/brotli"
+
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+)
+
+// maxAnswer bounds what is read of an answer, in bytes, before and after it is
+// inflated. Real ones have a few hundred.
+const maxAnswer = 64 << 10
+
+// call posts form and returns the body of an answer that says ok. hidden is
+// what must not come back in an error.
+func (c *Client) call(ctx context.Context, op operation, header http.Header, form url.Values, hidden ...secret.String) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	made := c.send(ctx, op, header, form)
+	if made.err != nil {
+		return nil, &Error{Op: op.endpoint, Status: made.status, Lost: made.connected || made.answered, Cause: cause(made.err)}
+	}
+	body := inflate(made.header.Get("Content-Encoding"), made.body)
+	if failure := judge(op, made.status, made.header, body, c.now(), hidden); failure != nil {
+		return nil, failure
+	}
+	return body, nil
+}
+
+// inflate returns the plain body of an answer that a proxy on the way has
+// compressed without being asked. What cannot be inflated is returned as it is,
+// and is then not JSON.
+func inflate(coding string, body []byte) []byte {
+	var plain io.Reader
+	var err error
+	packed := bytes.NewReader(body)
+	switch coding = strings.ToLower(strings.TrimSpace(coding)); {
+	case coding == "br":
+		plain = brotli.NewReader(packed)
+	case coding == "deflate" && len(body) > 0 && body[0]&0x0f == 8: // RFC 1950 section 2.2
+		plain, err = zlib.NewReader(packed)
+	case coding == "deflate": // without the wrapper, as many servers send it
+		plain = flate.NewReader(packed)
+	case bytes.HasPrefix(body, []byte{0x1f, 0x8b}): // gzip, whatever it is called
+		plain, err = gzip.NewReader(packed)
+	default:
+		return body
+	}
+	if err != nil {
+		return body
+	}
+	content, err := io.ReadAll(io.LimitReader(plain, maxAnswer+1))
+	if err != nil {
+		return body
+	}
+	return content
+}
+
+// reply is what every answer of Capture has (contract section 4).
+type reply struct {
+	Stat      string `json:"stat"`
+	Code      int    `json:"code"`
+	Name      string `json:"error"`
+	Argument  string `json:"argument_name"`
+	RequestID string `json:"request_id"`
+}
+
+// judge reads an answer; nil means that it says ok. Capture's number decides,
+// except where the HTTP status shows that a proxy is talking, or that the
+// service is in trouble.
+func judge(op operation, status int, header http.Header, body []byte, now time.Time, hidden []secret.String) *Error {
+	failure := &Error{Op: op.endpoint, Status: status, RetryAfter: retryAfter(header, now), Skew: skew(header, now)}
+	var answer reply
+	readable := len(body) <= maxAnswer && json.Unmarshal(body, &answer) == nil
+	if readable && answer.Stat == "error" {
+		failure.Number = answer.Code
+		failure.Name = loggableName(answer.Name, hidden)
+		failure.Argument = loggableName(answer.Argument, hidden)
+		failure.RequestID = loggable(answer.RequestID, identifierChars, hidden)
+	}
+	switch {
+	case status == http.StatusTooManyRequests:
+		failure.Kind = RateLimited
+	case status >= 500:
+		failure.Cause = errServer
+	case status >= 300 && status < 400:
+		failure.Cause = errRedirect
+	case len(body) > maxAnswer:
+		failure.Cause = errTooLong
+	case readable && answer.Stat == "error":
+		failure.Kind = verdict(op, answer.Code, answer.Argument)
+	case readable && answer.Stat == "ok" && status < 300:
+		return nil
+	default:
+		failure.Cause = errNotJSON
+	}
+	return failure
+}
+
+// cause reduces an error of the transport to what is known to hold no text of
+// the answer: net/http quotes a broken status line, and HTTP/2 passes on the
+// peer's debug data.
+func cause(err error) error {
+	for _, plain := range []error{context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, plain) {
+			return plain
+		}
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return dns
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op
+	}
+	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return certificate
+	}
+	if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {
+		return os.ErrDeadlineExceeded
+	}
+	return errProtocol
+}

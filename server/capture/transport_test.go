@@ -1,0 +1,505 @@
+package capture
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/andybalholm/brotli"
+
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+)
+
+const okBody = `{"stat":"ok","accessToken":"a1b2c3d4e5f6g7h8","result":{"uuid":"u1"},` +
+	`"access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`
+
+// firewall stands between client and server on real sockets. It passes
+// everything on until forget; then each connection it has passed so far meets
+// fate with its next byte from the client.
+type firewall struct {
+	address string
+	opened  atomic.Int32
+
+	mu    sync.Mutex
+	paths []*path
+}
+
+type path struct {
+	client *net.TCPConn
+	fate   atomic.Value // func(*net.TCPConn)
+}
+
+// reset answers the next byte with a TCP reset.
+func reset(conn *net.TCPConn) {
+	_ = conn.SetLinger(0)
+	_ = conn.Close()
+}
+
+// swallow takes every byte and never answers.
+func swallow(*net.TCPConn) {}
+
+func newFirewall(t *testing.T, server string) *firewall {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &firewall{address: listener.Addr().String()}
+	t.Cleanup(func() {
+		_ = listener.Close()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, each := range f.paths {
+			_ = each.client.Close()
+		}
+	})
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			f.opened.Add(1)
+			go f.pass(conn.(*net.TCPConn), server)
+		}
+	}()
+	return f
+}
+
+func (f *firewall) pass(client *net.TCPConn, server string) {
+	defer client.Close()
+	upstream, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer upstream.Close()
+	here := &path{client: client}
+	f.mu.Lock()
+	f.paths = append(f.paths, here)
+	f.mu.Unlock()
+	go func() { _, _ = io.Copy(client, upstream) }()
+	buffer := make([]byte, 16<<10)
+	for {
+		n, err := client.Read(buffer)
+		if fate, forgotten := here.fate.Load().(func(*net.TCPConn)); forgotten {
+			fate(client)
+			_, _ = io.Copy(io.Discard, client)
+			return
+		}
+		if err != nil {
+			return
+		}
+		if _, err := upstream.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (f *firewall) forget(fate func(*net.TCPConn)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, each := range f.paths {
+		each.fate.Store(fate)
+	}
+}
+
+func firewallConfig(base string) Config {
+	return Config{
+		URL: base, ClientID: "page", Timeout: 3 * time.Second,
+		Issuer: Credentials{ID: "issuer", Secret: secret.New("issuersecret")},
+		Login:  Credentials{ID: "login", Secret: secret.New("loginsecret")},
+	}
+}
+
+// inParallel makes n calls at once and returns their errors.
+func inParallel(n int, call func() error) []error {
+	failures := make([]error, n)
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { failures[i] = call() })
+	}
+	group.Wait()
+	return failures
+}
+
+// Fourteen kept connections that a firewall has forgotten cost no renewal and
+// no login, whichever way the firewall has of forgetting.
+func TestForgottenConnections(t *testing.T) {
+	const many = 14
+	for name, fate := range map[string]func(*net.TCPConn){"reset": reset, "swallow": swallow} {
+		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			t.Run(name+" "+protocol, func(t *testing.T) {
+				client, wall, together := behindFirewall(t, protocol)
+				for call, ask := range map[string]func() error{
+					"issue":    func() error { _, err := client.Issue(t.Context(), "u1"); return err },
+					"identify": func() error { _, err := client.Identify(t.Context(), secret.New("z0t8k3vq5n1m7p2r")); return err },
+				} {
+					// All are at the server at once, so that as many connections are
+					// open, and are kept.
+					together(many)
+					for i, err := range inParallel(many, ask) {
+						if err != nil {
+							t.Fatalf("%s %d before: %v", call, i, err)
+						}
+					}
+					together(0)
+					wall.forget(fate)
+					for i, err := range inParallel(many, ask) {
+						if err != nil {
+							t.Errorf("%s %d: %v", call, i, err)
+						}
+					}
+					// From now on the forgotten ones are not met again.
+					began := time.Now()
+					if err := ask(); err != nil || time.Since(began) > client.timeout/4 {
+						t.Errorf("%s after that: %v, after %v", call, err, time.Since(began))
+					}
+				}
+			})
+		}
+	}
+}
+
+// behindFirewall returns a client of a server, with a firewall between them.
+// together(n) has the server answer when n requests are there.
+func behindFirewall(t *testing.T, protocol string) (client *Client, wall *firewall, together func(n int)) {
+	t.Helper()
+	var mu sync.Mutex
+	arrived, gate := 0, make(chan struct{})
+	close(gate)
+	want := 0
+	together = func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		arrived, want, gate = 0, n, make(chan struct{})
+		if n == 0 {
+			close(gate)
+		}
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Proto != protocol {
+			t.Errorf("the request came by %s", r.Proto)
+		}
+		mu.Lock()
+		arrived++
+		if want > 0 && arrived == want {
+			close(gate)
+		}
+		wait := gate
+		mu.Unlock()
+		select {
+		case <-wait:
+		case <-r.Context().Done():
+		}
+		_, _ = io.WriteString(w, okBody)
+	}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	if protocol == "HTTP/1.1" {
+		server.Start()
+	} else {
+		server.EnableHTTP2 = true
+		server.StartTLS()
+	}
+	t.Cleanup(server.Close)
+	at, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wall = newFirewall(t, at.Host)
+	client, err = New(firewallConfig(at.Scheme + "://" + wall.address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if certificate := server.Certificate(); certificate != nil {
+		trust(client, certificate)
+	}
+	return client, wall, together
+}
+
+// trust has all transports of client, those to come too, accept certificate.
+func trust(client *Client, certificate *x509.Certificate) {
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate)
+	with := func(c *http.Client) *http.Client {
+		c.Transport.(*http.Transport).TLSClientConfig.RootCAs = roots
+		return c
+	}
+	replacement := client.connections.replacement
+	client.connections.replacement = func() *http.Client { return with(replacement()) }
+	client.connections.kept.Store(client.connections.replacement())
+	with(client.connections.fresh)
+}
+
+// A dead connection says nothing about Capture; a second one does.
+func TestSecondAttemptDecides(t *testing.T) {
+	var requests atomic.Int32
+	address := serveConns(t, func(n int32, conn net.Conn) {
+		reader := bufio.NewReader(conn)
+		for {
+			if !readCall(reader) {
+				return
+			}
+			if requests.Add(1); n > 1 || requests.Load() > 1 {
+				return // closed without an answer
+			}
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(okBody), okBody)
+		}
+	})
+	client, err := New(firewallConfig("http://" + address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Issue(t.Context(), "u1"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Issue(t.Context(), "u1")
+	failure, ok := errors.AsType[*Error](err)
+	if !ok || !failure.Outage() || !failure.Lost {
+		t.Errorf("%v, want an outage", err)
+	}
+	if n := requests.Load(); n != 3 {
+		t.Errorf("%d requests, want the first, the one on the dead connection, and one more", n)
+	}
+}
+
+// An answer that breaks off has been made: the call may have had its effect,
+// and asking again would hide it.
+func TestBrokenAnswerIsNotAskedForAgain(t *testing.T) {
+	var requests atomic.Int32
+	address := serveConns(t, func(_ int32, conn net.Conn) {
+		reader := bufio.NewReader(conn)
+		for {
+			if !readCall(reader) {
+				return
+			}
+			if requests.Add(1) > 1 {
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Le")
+				return
+			}
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(okBody), okBody)
+		}
+	})
+	client, err := New(firewallConfig("http://" + address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err = client.Issue(t.Context(), "u1")
+	}
+	if err == nil || requests.Load() != 2 {
+		t.Errorf("%v after %d requests", err, requests.Load())
+	}
+}
+
+// readCall reads a request with its body.
+func readCall(reader *bufio.Reader) bool {
+	request, err := http.ReadRequest(reader)
+	if err != nil {
+		return false
+	}
+	_, err = io.Copy(io.Discard, request.Body)
+	return err == nil
+}
+
+// serveConns hands each connection to talk, with its number from 1 on.
+func serveConns(t *testing.T, talk func(n int32, conn net.Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	var opened atomic.Int32
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				talk(opened.Add(1), conn)
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// A code or a refresh token is sent again only where nothing was sent: the
+// connection was refused, and is accepted at the second try.
+func TestOnceMeansOnce(t *testing.T) {
+	var dials, sent atomic.Int32
+	dialer := func(refused int32, err error) http.RoundTripper {
+		dials.Store(0)
+		sent.Store(0)
+		transport := newTransport()
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if dials.Add(1) <= refused {
+				return nil, err
+			}
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
+		return transport
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		sent.Add(1)
+		_, _ = io.WriteString(w, okBody)
+	}))
+	defer server.Close()
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}
+	for _, tc := range []struct {
+		name         string
+		refused      int32
+		err          error
+		dials, sent  int32
+		good, outage bool
+	}{
+		{"refused once", 1, refused, 2, 1, true, false},
+		{"refused twice", 2, refused, 2, 0, false, true},
+		{"died in the handshake", 1, &net.OpError{Op: "read", Net: "tcp", Err: errors.New("reset")}, 1, 0, false, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			settings := firewallConfig(server.URL)
+			settings.Transport = dialer(tc.refused, tc.err)
+			client, err := New(settings)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = client.Refresh(t.Context(), secret.New("refreshtoken0000"))
+			if (err == nil) != tc.good || dials.Load() != tc.dials || sent.Load() != tc.sent {
+				t.Errorf("%v, %d dials, %d requests", err, dials.Load(), sent.Load())
+			}
+			if failure, ok := errors.AsType[*Error](err); ok && (failure.Outage() != tc.outage || failure.Lost) {
+				t.Errorf("%v: outage %v, lost %v", err, failure.Outage(), failure.Lost)
+			}
+		})
+	}
+}
+
+// What a proxy on the way compresses is read, also if it names it wrongly.
+func TestCompressedAnswers(t *testing.T) {
+	pack := func(open func(io.Writer) io.WriteCloser, text string) string {
+		var packed bytes.Buffer
+		w := open(&packed)
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return packed.String()
+	}
+	zip := func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }
+	wrapped := func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }
+	br := func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) }
+	bare := func(w io.Writer) io.WriteCloser {
+		deflater, err := flate.NewWriter(w, flate.BestCompression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return deflater
+	}
+	bomb := okBody + strings.Repeat(" ", 4*maxAnswer)
+	for _, tc := range []struct {
+		name, coding, body string
+		good               bool
+	}{
+		{"plain", "", okBody, true},
+		{"plain, said to be gzip", "gzip", okBody, true},
+		{"identity", "identity", okBody, true},
+		{"gzip", "gzip", pack(zip, okBody), true},
+		{"x-gzip", " X-GZIP ", pack(zip, okBody), true},
+		{"gzip, not said", "", pack(zip, okBody), true},
+		{"deflate", "deflate", pack(wrapped, okBody), true},
+		{"deflate without its wrapper", "deflate", pack(bare, okBody), true},
+		{"brotli", "br", pack(br, okBody), true},
+		{"too long once inflated", "gzip", pack(zip, bomb), false},
+		{"too long, brotli", "br", pack(br, bomb), false},
+		{"cut", "gzip", pack(zip, okBody)[:30], false},
+		{"an unknown coding", "zstd", "\x28\xb5\x2f\xfd", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if got := r.Header.Get("Accept-Encoding"); got != "identity" {
+					t.Errorf("Accept-Encoding: %q", got)
+				}
+				w.Header()["Content-Encoding"] = []string{tc.coding}
+				_, _ = io.WriteString(w, tc.body)
+			}))
+			defer server.Close()
+			client, err := New(firewallConfig(server.URL))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = client.Issue(t.Context(), "u1")
+			if (err == nil) != tc.good {
+				t.Errorf("%v, want a good answer: %v", err, tc.good)
+			}
+			if failure, ok := errors.AsType[*Error](err); ok && (failure.Kind != Temporary || failure.Outage()) {
+				t.Errorf("%v: outage %v", failure, failure.Outage())
+			}
+		})
+	}
+}
+
+// Only what shows that Capture cannot be reached, or says itself that it is in
+// trouble, is an outage.
+func TestOutageIsTransportOr5xx(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		status int
+		body   string
+		want   bool
+	}{
+		{"a firewall's 403", 403, "<html>Access Denied</html>", false},
+		{"a captive portal", 200, "<html>Sign in</html>", false},
+		{"a redirect", 302, "", false},
+		{"a limit", 429, "", false},
+		{"a limit by number", 200, `{"stat":"error","code":510}`, false},
+		{"a refusal of the client", 401, `{"stat":"error","code":402}`, false},
+		{"a dead token", 200, `{"stat":"error","code":200,"argument_name":"access_token"}`, false},
+		{"an unexpected error that is an answer", 200, `{"stat":"error","code":500}`, false},
+		{"500", 500, `{"stat":"error","code":500}`, true},
+		{"502", 502, "<html>", true},
+		{"503 with a final word", 503, `{"stat":"error","code":413}`, true},
+	} {
+		failure := judge(identify, tc.status, http.Header{}, []byte(tc.body), now, nil)
+		if failure == nil || failure.Outage() != tc.want {
+			t.Errorf("%s: %v, want an outage: %v", tc.name, failure, tc.want)
+		}
+	}
+	for _, tc := range []struct {
+		name    string
+		failure Error
+		want    bool
+	}{
+		{"no connection", Error{Cause: errors.New("refused")}, true},
+		{"a timeout", Error{Cause: context.DeadlineExceeded, Lost: true}, true},
+		{"an answer that breaks off", Error{Status: 200, Cause: io.ErrUnexpectedEOF, Lost: true}, true},
+		{"a caller who left", Error{Cause: context.Canceled, Lost: true}, false},
+		{"a token that was not sent", Error{Kind: GrantGone, Cause: errMalformedToken}, false},
+		{"no client", Error{Kind: OperatorFault, Cause: errNoIssuer}, false},
+		{"an answer without a token", Error{Status: 200, Cause: errNoToken}, false},
+	} {
+		if got := tc.failure.Outage(); got != tc.want {
+			t.Errorf("%s: outage %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
