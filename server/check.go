@@ -6,10 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +14,6 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
-	"github.com/capture-keepalive/capture-keepalive/server/store/redis"
 )
 
 // nobody is a uuid that no user has (RFC 9562 section 5.9): asking Capture for
@@ -69,61 +64,29 @@ func (p *program) check(ctx context.Context, live bool) error {
 	return nil
 }
 
-// checkStore asks a Redis only if live, and says what its settings put at risk.
+// checkStore asks a database that is another process only if live, and says
+// what its settings put at risk.
 func checkStore(ctx context.Context, settings *config.Config, live bool, stdout io.Writer) error {
-	if !settings.Backend.Redis {
-		return checkStorePath(settings.Backend.Path)
-	}
-	if !live {
-		return nil
-	}
-	opened, err := app.OpenRedis(ctx, settings.Store, func(advice string) { fmt.Fprintf(stdout, "KEEPALIVE_STORE: %s\n", advice) })
+	driver := settings.Driver
+	var advice []string
+	var err error
 	switch {
-	case unproven(err):
-		return fmt.Errorf("whoever answers there has no certificate for it that this machine trusts (%w); write the host as the certificate has it, and name its issuer with the parameter ca", err)
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("whoever answers there hangs up (%w); write rediss:// if it speaks TLS, or correct the address", err)
-	case unreachable(err):
-		return fmt.Errorf("nobody answers there (%w); start Redis, correct the address, or open the way to it from this machine", err)
-	case err != nil:
-		return err
+	case driver.Diagnose != nil && (live || !driver.Remote):
+		advice, err = driver.Diagnose(ctx, settings.Store)
+	case driver.Advise != nil:
+		advice = driver.Advise(settings.Store)
 	}
-	return opened.Close()
+	for _, one := range advice {
+		fmt.Fprintf(stdout, "KEEPALIVE_STORE: %s\n", one)
+	}
+	return err
 }
 
-// unproven reports whether somebody answered under another name, or with one
-// that nobody we trust vouches for.
+// unproven reports whether a server answered under another name, or with a
+// certificate that no trusted authority has signed.
 func unproven(err error) bool {
 	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
 	return ok
-}
-
-// unreachable reports whether nobody answered.
-func unreachable(err error) bool {
-	if _, ok := errors.AsType[net.Error](err); ok {
-		return true
-	}
-	return errors.Is(err, redis.ErrTimeout)
-}
-
-// checkStorePath finds out whether the file can be written, without opening
-// the store: a server may be running on it.
-func checkStorePath(path string) error {
-	if path == "" {
-		return nil
-	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err == nil {
-		return file.Close()
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the file cannot be read and written (%w); correct the path or its permissions", err)
-	}
-	probe, err := os.CreateTemp(filepath.Dir(path), ".keepalive-check-*")
-	if err != nil {
-		return fmt.Errorf("no file can be made in its directory (%w); create the directory, or correct its permissions", err)
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 // finding is what the answer to a question says.

@@ -394,7 +394,7 @@ func TestSentinelsInPanics(t *testing.T) {
 	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
-	stored, err := os.ReadFile(settings.Backend.Path)
+	stored, err := os.ReadFile(filepath.Join(data, "keepalive.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-
-	"github.com/capture-keepalive/capture-keepalive/server/secret"
-	"github.com/capture-keepalive/capture-keepalive/server/store/redis"
 )
 
 // The functions of this file return what is wrong with one value, or nothing.
@@ -95,26 +92,6 @@ func checkRedirectURI(uri string) string {
 		return "is plain http to another machine. Use https."
 	}
 	return ""
-}
-
-func parseStore(text secret.String) (Backend, string) {
-	if redis.Handles(text) {
-		return Backend{Redis: true}, wrong(redis.Validate(text))
-	}
-	scheme, rest, _ := strings.Cut(text.Reveal(), ":")
-	switch scheme {
-	case "bolt":
-		if rest == "" {
-			return Backend{}, "names no file. Write it like bolt:/var/lib/keepalive/keepalive.db."
-		}
-		return Backend{Path: rest}, ""
-	case "memory":
-		if rest != "" {
-			return Backend{}, "has something after memory:, which takes nothing. Remove it."
-		}
-		return Backend{}, ""
-	}
-	return Backend{}, "must be bolt:PATH, redis://HOST (or rediss, redis-cluster, redis-sentinel), or memory: to try things out."
 }
 
 func parseProxy(entry string) (netip.Prefix, string) {

@@ -76,14 +76,7 @@ type Derived struct {
 	Ring    *keyring.Ring  // of Keys
 	Proxies []netip.Prefix // of TrustedProxies
 	Level   slog.Level     // of LogLevel
-	Backend Backend        // of Store
-}
-
-// Backend is the database that Store names: a Redis, a bolt file, or memory if
-// it is neither. The URL stays in Store, which hides it from fmt.
-type Backend struct {
-	Redis bool
-	Path  string
+	Driver  store.Driver   // of Store
 }
 
 // secrets can also come from a file.

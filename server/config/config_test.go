@@ -35,7 +35,7 @@ func TestDefaults(t *testing.T) {
 		{"BASE_PATH", config.BasePath, "/keepalive"},
 		{"AUTH_SCHEME", config.AuthScheme, capture.SchemeBasic},
 		{"TYPE_NAME", config.TypeName, "user"},
-		{"STORE", config.Backend, Backend{Path: "keepalive.db"}},
+		{"STORE", config.Store.Reveal(), "bolt:keepalive.db"},
 		{"TOKEN_LIFETIME", config.TokenLifetime, time.Hour},
 		{"IDLE_TIMEOUT", config.IdleTimeout, 30 * time.Minute},
 		{"ABSOLUTE_TIMEOUT", config.AbsoluteTimeout, 12 * time.Hour},
@@ -73,8 +73,8 @@ func TestSettings(t *testing.T) {
 	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}; !slices.Equal(config.Proxies, want) {
 		t.Errorf("proxies %v", config.Proxies)
 	}
-	if !config.RateLogin.Off() || config.Backend.Path != "" || config.Level != slog.LevelDebug || config.AuthScheme != capture.SchemeSignature || config.TokenLifetime != 40*time.Second || config.TypeName != "user" {
-		t.Errorf("the rest: %v %v %v %v %v %q", config.RateLogin, config.Backend, config.Level, config.AuthScheme, config.TokenLifetime, config.TypeName)
+	if !config.RateLogin.Off() || config.Driver.Schemes[0] != "memory" || config.Level != slog.LevelDebug || config.AuthScheme != capture.SchemeSignature || config.TokenLifetime != 40*time.Second || config.TypeName != "user" {
+		t.Errorf("the rest: %v %v %v %v %v %q", config.RateLogin, config.Driver.Schemes, config.Level, config.AuthScheme, config.TokenLifetime, config.TypeName)
 	}
 }
 
@@ -332,8 +332,8 @@ func TestStoreOfRedis(t *testing.T) {
 				t.Errorf("%s: %v", scheme, err)
 				continue
 			}
-			if !config.Backend.Redis || config.Store.Reveal() != want || config.Backend.Path != "" {
-				t.Errorf("%s: store %q and %q", scheme, config.Store.Reveal(), config.Backend.Path)
+			if !config.Driver.Remote || config.Store.Reveal() != want {
+				t.Errorf("%s: store %q, %q", scheme, config.Store.Reveal(), config.Driver.Form)
 			}
 			if printed := fmt.Sprintf("%v %+v %#v", *config, *config, *config); strings.Contains(printed, testSecret) {
 				t.Errorf("%s: printing the configuration prints the password", scheme)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/keyring"
+	"github.com/capture-keepalive/capture-keepalive/server/store/drivers"
 )
 
 const (
@@ -114,9 +115,9 @@ func missingSecret(name, client string) string {
 }
 
 func (c *Config) checkStore(p *Problems) {
-	var text string
-	c.Backend, text = parseStore(c.Store)
-	p.check("STORE", text)
+	var err error
+	c.Driver, err = drivers.For(c.Store)
+	p.check("STORE", wrong(err))
 }
 
 func (c *Config) checkKeys(p *Problems) {

@@ -24,6 +24,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/keyring"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
+	"github.com/capture-keepalive/capture-keepalive/server/store/bolt"
 	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
@@ -101,10 +102,11 @@ func Run(ctx context.Context, options Options, stdout, stderr io.Writer) (err er
 		// Safari refuses secure cookies on http://localhost.
 		InsecureCookie: true,
 		LogFormat:      "text",
+		Store:          secret.New("bolt:" + path),
 		Derived: config.Derived{
-			Level:   slog.LevelWarn,
-			Ring:    ring,
-			Backend: config.Backend{Path: path},
+			Level:  slog.LevelWarn,
+			Ring:   ring,
+			Driver: bolt.Driver,
 		},
 	}
 	hosts := make(map[string]bool)
