@@ -27,7 +27,7 @@ type codeFacts struct {
 	code   Code
 	status int
 	title  string
-	// final: asking again cannot help; for a session this is its end.
+	// final: nothing else will come for this session, or for this credential.
 	final bool
 }
 
@@ -38,13 +38,13 @@ var codes = [...]codeFacts{
 	{SessionEnded, 401, "The session has ended", true},
 	{IdentityMismatch, 403, "The token belongs to someone else", true},
 	{GrantRefused, 403, "Capture does not vouch for this credential", true},
-	{OriginRefused, 403, "This page may not ask", true},
-	{BadRequest, 400, "The request is malformed", true},
-	{NotFound, 404, "There is nothing here", true},
-	{MethodNotAllowed, 405, "This method is not for this route", true},
+	{OriginRefused, 403, "This page may not ask", false},
+	{BadRequest, 400, "The request is malformed", false},
+	{NotFound, 404, "There is nothing here", false},
+	{MethodNotAllowed, 405, "This method is not for this route", false},
 	{CodeUsed, 409, "The authorization code was used before", true},
-	{TooLarge, 413, "The request is too large", true},
-	{UnsupportedMedia, 415, "The body must be application/json", true},
+	{TooLarge, 413, "The request is too large", false},
+	{UnsupportedMedia, 415, "The body must be application/json", false},
 	{RateLimited, 429, "Too many requests", false},
 	{UpstreamRefused, 502, "Capture refuses the service's own credentials", false},
 	{UpstreamUnavailable, 503, "Capture cannot answer now", false},
@@ -79,5 +79,7 @@ func (c Code) Status() int { facts, _ := c.facts(); return facts.status }
 // Title is a sentence for a person.
 func (c Code) Title() string { facts, _ := c.facts(); return facts.title }
 
-// Final reports whether asking the same again cannot help.
+// Final reports whether the server has said no for good: the session or the
+// credential is no use any more. Everything else the page waits out: a request
+// that is refused today, for a wrong setting say, may be right tomorrow.
 func (c Code) Final() bool { facts, _ := c.facts(); return facts.final }

@@ -16,6 +16,12 @@ func TestStatuses(t *testing.T) {
 		api.TooLarge: 413, api.UnsupportedMedia: 415, api.RateLimited: 429,
 		api.UpstreamRefused: 502, api.UpstreamUnavailable: 503, api.StoreUnavailable: 503, api.Internal: 500,
 	}
+	// These end a session, or spend a credential. No other may: a page gives its
+	// user's session up on them.
+	final := map[api.Code]bool{
+		api.SessionMissing: true, api.SessionEnded: true, api.IdentityMismatch: true, api.GrantRefused: true,
+		api.CodeUsed: true,
+	}
 	if got := len(api.Codes()); got != len(want) {
 		t.Errorf("%d codes, want %d", got, len(want))
 	}
@@ -23,9 +29,8 @@ func TestStatuses(t *testing.T) {
 		if code.Status() != want[code] || !code.Known() || code.Title() == "" {
 			t.Errorf("%s: status %d, known %t, title %q; want status %d", code, code.Status(), code.Known(), code.Title(), want[code])
 		}
-		// What may pass must be worth a second try, and nothing else.
-		if waits := code.Status() >= 429; code.Final() == waits {
-			t.Errorf("%s: final %t with status %d", code, code.Final(), code.Status())
+		if code.Final() != final[code] {
+			t.Errorf("%s: final %t, want %t", code, code.Final(), final[code])
 		}
 	}
 	if other := api.Code("other"); other.Known() || other.Final() || other.Status() != 500 {
