@@ -10,9 +10,12 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
 	// writeTimeout lets a slow line fetch the module.
-	writeTimeout   = 2 * time.Minute
-	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 16 << 10
+	writeTimeout = 2 * time.Minute
+	idleTimeout  = 2 * time.Minute
+	// maxHeaderBytes has room for the cookies of a large site: browsers send all
+	// that other parts of the site have set, and a request that is refused for
+	// them is refused for good.
+	maxHeaderBytes = 64 << 10
 )
 
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,7 +11,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
-	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
@@ -26,12 +23,10 @@ const (
 	// refused.
 	insecureName = "keepalive"
 
-	// cookieLeeway is how far the clocks of two replicas may be apart.
-	cookieLeeway = 30 * time.Second
-
-	// rememberedCookies is how many verified cookies are remembered, at about
-	// 300 bytes each.
-	rememberedCookies = 1 << 14
+	// cookieLeeway is how far two clocks may be apart: those of two replicas, or
+	// one clock before and after it was set. The session's record has the limits
+	// that count; the end of the cookie only refuses what is long over.
+	cookieLeeway = 2 * time.Hour
 )
 
 var errUnknownKey = errors.New("httpapi: the cookie names no key of the ring")
@@ -40,40 +35,23 @@ var errUnknownKey = errors.New("httpapi: the cookie names no key of the ring")
 // nothing about the session; it lets a forged cookie be refused without
 // asking the store.
 type cookies struct {
-	keys      Keys
-	insecure  bool
-	now       func() time.Time
-	parser    *jwt.Parser
-	validator *jwt.Validator
-	// genuine are the cookies seen last whose signature was good, by their hash: to
-	// verify one takes fifteen times as long as to find it again.
-	genuine *limit.Memo[[sha256.Size]byte, *genuineCookie]
-}
-
-// genuineCookie is what a good signature said, and under which key: one that is
-// not accepted any more makes the cookie worthless again.
-type genuineCookie struct {
-	id     store.ID
-	claims jwt.RegisteredClaims
-	kid    string
-	key    []byte
+	keys     Keys
+	insecure bool
+	now      func() time.Time
+	parser   *jwt.Parser
 }
 
 func newCookies(keys Keys, insecure bool, now func() time.Time) cookies {
-	options := []jwt.ParserOption{
+	return cookies{keys: keys, insecure: insecure, now: now, parser: jwt.NewParser(
 		// Without the list, a token could choose "none" (RFC 8725 section 3.1).
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(),
+		// When a cookie was issued is not held against the clock: one that was
+		// set back would refuse every cookie.
 		jwt.WithLeeway(cookieLeeway),
 		jwt.WithTimeFunc(now),
 		jwt.WithStrictDecoding(),
-	}
-	return cookies{
-		keys: keys, insecure: insecure, now: now,
-		parser: jwt.NewParser(options...), validator: jwt.NewValidator(options...),
-		genuine: limit.NewMemo[[sha256.Size]byte, *genuineCookie](rememberedCookies),
-	}
+	)}
 }
 
 func (k cookies) name() string {
@@ -144,52 +122,25 @@ func (k cookies) read(r *http.Request) (id store.ID, current, ok bool) {
 }
 
 func (k cookies) verify(signed string) (id store.ID, current, ok bool) {
-	digest := sha256.Sum256([]byte(signed))
-	found, ok := k.remembered(digest)
-	if !ok {
-		if found, ok = k.parse(signed); !ok {
-			return store.ID{}, false, false
+	var claims jwt.RegisteredClaims
+	var kid string
+	_, err := k.parser.ParseWithClaims(signed, &claims, func(token *jwt.Token) (any, error) {
+		kid, _ = token.Header["kid"].(string)
+		key, known := k.keys.VerificationKey(kid)
+		if !known {
+			return nil, errUnknownKey
 		}
-		k.genuine.Put(digest, found)
+		return key, nil
+	})
+	if err != nil {
+		return store.ID{}, false, false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(claims.ID)
+	if err != nil || len(raw) != len(id) {
+		return store.ID{}, false, false
 	}
 	signing, _ := k.keys.SigningKey()
-	return found.id, found.kid == signing, true
-}
-
-// remembered finds a cookie whose signature was good before. Its times and its
-// key are looked at again: both can have ended since.
-func (k cookies) remembered(digest [sha256.Size]byte) (*genuineCookie, bool) {
-	found, ok := k.genuine.Get(digest)
-	if !ok {
-		return nil, false
-	}
-	key, accepted := k.keys.VerificationKey(found.kid)
-	if !accepted || !hmac.Equal(key, found.key) || k.validator.Validate(&found.claims) != nil {
-		return nil, false
-	}
-	return found, true
-}
-
-func (k cookies) parse(signed string) (found *genuineCookie, ok bool) {
-	found = new(genuineCookie)
-	_, err := k.parser.ParseWithClaims(signed, &found.claims,
-		func(token *jwt.Token) (any, error) {
-			var known bool
-			found.kid, _ = token.Header["kid"].(string)
-			if found.key, known = k.keys.VerificationKey(found.kid); !known {
-				return nil, errUnknownKey
-			}
-			return found.key, nil
-		})
-	if err != nil {
-		return nil, false
-	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(found.claims.ID)
-	if err != nil || len(raw) != len(found.id) {
-		return nil, false
-	}
-	found.id = store.ID(raw)
-	return found, true
+	return store.ID(raw), kid == signing, true
 }
 
 // sessionOf returns the session the request is about.

