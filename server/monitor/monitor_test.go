@@ -13,7 +13,6 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
-	"github.com/capture-keepalive/capture-keepalive/server/metrics"
 	"github.com/capture-keepalive/capture-keepalive/server/monitor"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
@@ -26,7 +25,7 @@ func scrape(t *testing.T, m *monitor.Monitor) string {
 	t.Helper()
 	answer := httptest.NewRecorder()
 	m.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	if answer.Code != http.StatusOK || answer.Header().Get("Content-Type") != metrics.ContentType {
+	if answer.Code != http.StatusOK || !strings.HasPrefix(answer.Header().Get("Content-Type"), "text/plain; version=0.0.4") {
 		t.Fatalf("%d %s", answer.Code, answer.Header().Get("Content-Type"))
 	}
 	return answer.Body.String()
@@ -79,18 +78,18 @@ func TestObserver(t *testing.T) {
 	m.Request("/auth", http.MethodGet, api.SessionMissing, time.Millisecond)
 	m.Request("-", "-", api.NotFound, time.Millisecond)
 	wantLines(t, m,
-		`keepalive_token_requests_total{reason="start",outcome="fresh"} 1`,
-		`keepalive_renewals_total{reason="due",outcome="renewed"} 1`,
-		`keepalive_renewals_total{reason="invalid",outcome="rate_limited"} 1`,
+		`keepalive_token_requests_total{outcome="fresh",reason="start"} 1`,
+		`keepalive_renewals_total{outcome="renewed",reason="due"} 1`,
+		`keepalive_renewals_total{outcome="rate_limited",reason="invalid"} 1`,
 		`keepalive_limited_total{limit="forced"} 1`,
 		`keepalive_limited_total{limit="login"} 1`,
 		`keepalive_sessions_opened_total{mode="code"} 1`,
 		`keepalive_sessions_ended_total{why="account_gone"} 3`,
 		`keepalive_tokens_replayed_total 1`,
-		`keepalive_http_requests_total{route="session",code="ok"} 1`,
-		`keepalive_http_requests_total{route="token",code="rate_limited"} 1`,
-		`keepalive_http_requests_total{route="auth",code="session_missing"} 1`,
-		`keepalive_http_requests_total{route="other",code="not_found"} 1`,
+		`keepalive_http_requests_total{code="ok",route="session"} 1`,
+		`keepalive_http_requests_total{code="rate_limited",route="token"} 1`,
+		`keepalive_http_requests_total{code="session_missing",route="auth"} 1`,
+		`keepalive_http_requests_total{code="not_found",route="other"} 1`,
 		`keepalive_http_request_duration_seconds_bucket{route="session",le="0.001"} 1`,
 		`keepalive_http_request_duration_seconds_bucket{route="session",le="0.005"} 2`,
 	)
@@ -118,8 +117,8 @@ func TestLabelsAreBounded(t *testing.T) {
 		t.Errorf("%d series, there were %d", series(after), series(before))
 	}
 	wantLines(t, m,
-		`keepalive_token_requests_total{reason="other",outcome="other"} 1`,
-		`keepalive_http_requests_total{route="other",code="other"} 1`,
+		`keepalive_token_requests_total{outcome="other",reason="other"} 1`,
+		`keepalive_http_requests_total{code="other",route="other"} 1`,
 		`keepalive_upstream_requests_total{call="issue",outcome="other"} 1`,
 		`keepalive_upstream_errors_total{call="issue",number="other"} 1`,
 	)
@@ -149,7 +148,9 @@ func TestCapture(t *testing.T) {
 		t.Run(call, func(t *testing.T) {
 			m := monitor.New("v1")
 			refused := &capture.Error{Kind: capture.OperatorFault, Number: 402}
-			for _, failure := range []error{nil, refused, fmt.Errorf("wrapped: %w", refused), &capture.Error{}, errors.New("anything")} {
+			// Visitors who disconnect: nothing that should wake an operator.
+			gone := &capture.Error{Cause: context.Canceled, Lost: true}
+			for _, failure := range []error{nil, refused, fmt.Errorf("wrapped: %w", refused), &capture.Error{}, errors.New("anything"), gone, fmt.Errorf("wrapped: %w", gone)} {
 				if err := ask(m.Capture(fakeCapture{failure})); !errors.Is(err, failure) {
 					t.Errorf("got %v, want %v", err, failure)
 				}
@@ -158,6 +159,7 @@ func TestCapture(t *testing.T) {
 				`keepalive_upstream_requests_total{call="`+call+`",outcome="ok"} 1`,
 				`keepalive_upstream_requests_total{call="`+call+`",outcome="operator_fault"} 2`,
 				`keepalive_upstream_requests_total{call="`+call+`",outcome="temporary"} 2`,
+				`keepalive_upstream_requests_total{call="`+call+`",outcome="canceled"} 2`,
 				`keepalive_upstream_errors_total{call="`+call+`",number="402"} 2`,
 				`keepalive_upstream_errors_total{call="`+call+`",number="none"} 2`,
 				`keepalive_upstream_duration_seconds_count{call="`+call+`"} 5`,
@@ -189,12 +191,12 @@ func TestCeiling(t *testing.T) {
 
 func TestBreaker(t *testing.T) {
 	m := monitor.New("v1")
-	wantLines(t, m, `keepalive_upstream_left_alone 0`)
+	wantLines(t, m, `keepalive_upstream_breaker_open 0`)
 	open := false
 	m.Breaker(func() bool { return open })
-	wantLines(t, m, `keepalive_upstream_left_alone 0`)
+	wantLines(t, m, `keepalive_upstream_breaker_open 0`)
 	open = true
-	wantLines(t, m, `keepalive_upstream_left_alone 1`)
+	wantLines(t, m, `keepalive_upstream_breaker_open 1`)
 }
 
 // A watched backend is one.

@@ -21,6 +21,29 @@ const (
 
 var storeOperations = []string{storeInsert, storeLookup, storeReplace, storeRemove, storeRemoveOwner, storeSweep, storePing}
 
+// storeMetrics say how the session store works.
+type storeMetrics struct {
+	storeErrors, swept counter
+	storeTime          histogram
+}
+
+var storeBounds = []time.Duration{
+	100 * time.Microsecond, 500 * time.Microsecond, time.Millisecond, 5 * time.Millisecond,
+	10 * time.Millisecond, 50 * time.Millisecond, 250 * time.Millisecond, time.Second, 5 * time.Second,
+}
+
+func (m *Monitor) newStoreMetrics() storeMetrics {
+	operations := label{"operation", storeOperations}
+	return storeMetrics{
+		storeErrors: m.counter("keepalive_store_errors_total",
+			"Operations in which the session store failed.", operations),
+		storeTime: m.histogram("keepalive_store_duration_seconds",
+			"How long operations of the session store took.", storeBounds, operations),
+		swept: m.counter("keepalive_store_swept_total",
+			"Expired sessions, spent codes and old notes removed from the store."),
+	}
+}
+
 // Backend returns next, watched. Closing it closes next.
 func (m *Monitor) Backend(next store.Backend) store.Backend { return watchedBackend{m, next} }
 
@@ -90,7 +113,7 @@ func (w watchedBackend) Ping(ctx context.Context) error {
 func (w watchedBackend) Close() error { return w.next.Close() }
 
 // stored counts as errors only those of the database: the others are answers
-// about a row, and a caller who left is neither.
+// about a row, and a caller who gave up is neither.
 func (m *Monitor) stored(operation string, began time.Time, err error) {
 	m.storeTime.Observe(time.Since(began), operation)
 	if err == nil {

@@ -35,12 +35,42 @@ func numbers() []string {
 	return all
 }
 
+// outcomeCanceled is of a call that its caller gave up, mostly because a
+// visitor disconnected. It says nothing about Capture.
+const outcomeCanceled = "canceled"
+
 func callOutcomes() []string {
-	all := []string{codeOK}
+	all := []string{codeOK, outcomeCanceled}
 	for _, kind := range capture.Kinds() {
 		all = append(all, kind.String())
 	}
 	return append(all, other)
+}
+
+// captureMetrics say how calls to Capture went.
+type captureMetrics struct {
+	calls, callErrors counter
+	callTime          histogram
+	breakerOpen       func() bool
+}
+
+var callBounds = []time.Duration{
+	25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second,
+}
+
+func (m *Monitor) newCaptureMetrics() captureMetrics {
+	calls := label{"call", callNames}
+	m.gauge("keepalive_upstream_breaker_open",
+		"1 while the circuit breaker is open because calls to Capture failed many times in a row, else 0.", m.readBreaker)
+	return captureMetrics{
+		calls: m.counter("keepalive_upstream_requests_total",
+			"Calls to Capture by their outcome.", calls, label{"outcome", callOutcomes()}),
+		callErrors: m.counter("keepalive_upstream_errors_total",
+			"Failed calls to Capture by Capture's number.", calls, label{"number", callNumbers}),
+		callTime: m.histogram("keepalive_upstream_duration_seconds",
+			"How long calls to Capture took.", callBounds, calls),
+	}
 }
 
 // Capture returns next, watched.
@@ -84,11 +114,19 @@ func (w watchedCapture) Refresh(ctx context.Context, token secret.String) (captu
 }
 
 func (m *Monitor) called(call string, began time.Time, err error) {
-	m.callTime.Observe(time.Since(began), call)
-	if err == nil {
+	switch {
+	case err == nil:
 		m.calls.Inc(call, codeOK)
-		return
+	case errors.Is(err, context.Canceled):
+		m.calls.Inc(call, outcomeCanceled)
+		return // how long the caller was willing to wait is no duration of a call
+	default:
+		m.callFailed(call, err)
 	}
+	m.callTime.Observe(time.Since(began), call)
+}
+
+func (m *Monitor) callFailed(call string, err error) {
 	outcome, number := capture.Temporary.String(), "none"
 	var failure *capture.Error
 	if errors.As(err, &failure) {
@@ -101,15 +139,15 @@ func (m *Monitor) called(call string, began time.Time, err error) {
 	m.callErrors.Inc(call, number)
 }
 
-// Breaker has a metric say whether Capture is left alone; without it the metric
-// is 0. It must not be called while the metrics are written.
-func (m *Monitor) Breaker(open func() bool) { m.open = open }
+// Breaker has a metric say whether the circuit breaker is open; without it the
+// metric is 0. Call it before the first scrape.
+func (m *Monitor) Breaker(open func() bool) { m.breakerOpen = open }
 
-func (m *Monitor) leftAlone() (float64, bool) {
-	if m.open != nil && m.open() {
-		return 1, true
+func (m *Monitor) readBreaker() float64 {
+	if m.breakerOpen != nil && m.breakerOpen() {
+		return 1
 	}
-	return 0, true
+	return 0
 }
 
 // Ceiling returns next, watched.
