@@ -123,6 +123,22 @@ type TokenRequest struct {
 	Reason Reason `json:"reason"`
 	// Have is the token the page has, when it has one.
 	Have string `json:"have,omitempty"`
+	// Counts is what the page did since it last told; nil: nothing.
+	Counts *PageCounts `json:"counts,omitempty"`
+}
+
+// MaxPageCount is the most that one member of PageCounts can say. The server
+// takes a larger number for this one.
+const MaxPageCount = 20
+
+// PageCounts say what the page did for its user. They are numbers for the
+// operator's dashboard and decide nothing: a page can make them up.
+type PageCounts struct {
+	Finished       int `json:"finished,omitempty"`       // forms finished after a renewal
+	Held           int `json:"held,omitempty"`           // forms held until there was a token
+	Sent           int `json:"sent,omitempty"`           // held forms sent
+	Kept           int `json:"kept,omitempty"`           // forms not sent: the user was told, the values stay on screen
+	SignInsAvoided int `json:"signInsAvoided,omitempty"` // dead tokens replaced without a sign-in
 }
 
 // String keeps the token out of logs.

@@ -91,6 +91,7 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 		InsecureCookie:  settings.InsecureCookie,
 		TrustedProxies:  settings.Proxies,
 		RateLogin:       settings.RateLogin,
+		Timeout:         requestTimeout(settings.UpstreamTimeout),
 		AuthTokenHeader: settings.AuthTokenHeader,
 		AuthIsActivity:  settings.AuthIsActivity,
 		Observer:        watch,

@@ -18,6 +18,10 @@ const (
 	maxHeaderBytes = 64 << 10
 )
 
+// requestTimeout bounds the answer to a request: two calls to Capture, which is
+// what the longest renewal makes, and what has to be stored.
+func requestTimeout(upstream time.Duration) time.Duration { return 2*upstream + 10*time.Second }
+
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,

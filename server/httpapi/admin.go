@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -14,9 +13,15 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
-// authPatience is how long a proxy that only asks who is there waits for a
-// token to be renewed.
-const authPatience = 2 * time.Second
+const (
+	// authPatience is how long a proxy that only asks who is there waits for a
+	// token to be renewed. The renewal goes on without it.
+	authPatience = 2 * time.Second
+	// authTimeout bounds the whole answer to such a proxy.
+	authTimeout = 5 * time.Second
+	// activityPatience is how long it waits for the activity to be stored.
+	activityPatience = time.Second
+)
 
 // auth answers a reverse proxy that asks on behalf of a visitor (auth_request,
 // forward_auth). It needs the visitor's cookie and believes no other header.
@@ -26,25 +31,19 @@ func (s *Server) auth(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	if s.config.AuthIsActivity {
-		if err := s.config.Sessions.Touch(ctx, id); err != nil {
-			return err
-		}
-	}
-	asking, cancel := ctx, context.CancelFunc(func() {})
 	if !s.config.AuthTokenHeader {
-		// A renewal goes on without us; the site's page need not wait for it.
-		asking, cancel = context.WithTimeout(ctx, authPatience)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, authTimeout)
+		defer cancel()
 	}
-	grant, err := s.config.Sessions.Token(asking, id, api.ReasonRequest, secret.String{})
-	cancel()
-	if err != nil && !s.config.AuthTokenHeader && upstream(err) {
-		// The site asks who is there, not for a token, and trouble of Capture
-		// signs nobody out.
-		grant, err = s.withoutToken(c, id)
-	}
+	grant, err := s.visitor(ctx, id)
 	if err != nil {
 		return err
+	}
+	if s.config.AuthIsActivity {
+		if err := s.recordActivity(ctx, id); err != nil {
+			return err
+		}
 	}
 	header := c.Response().Header()
 	header.Set(api.HeaderUUID, grant.UUID)
@@ -63,21 +62,51 @@ func (s *Server) auth(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// upstream reports whether an error is trouble between this server and Capture.
-func upstream(err error) bool {
-	var failure *session.Error
-	if !errors.As(err, &failure) {
-		return false
+// visitor finds out whose session it is, with a good token where the site wants
+// one. Where it does not, trouble with a token, of Capture or of storing what
+// Capture gave, is no reason not to say who is there.
+func (s *Server) visitor(ctx context.Context, id store.ID) (session.Grant, error) {
+	if s.config.AuthTokenHeader {
+		return s.config.Sessions.Token(ctx, id, api.ReasonRequest, secret.String{})
 	}
-	return failure.Code == api.UpstreamRefused || failure.Code == api.UpstreamUnavailable
-}
-
-func (s *Server) withoutToken(c echo.Context, id store.ID) (session.Grant, error) {
-	status, err := s.config.Sessions.Status(c.Request().Context(), id)
+	patient, cancel := context.WithTimeout(ctx, authPatience)
+	defer cancel()
+	grant, err := s.config.Sessions.Token(patient, id, api.ReasonRequest, secret.String{})
+	if err == nil || !mayPass(err) {
+		return grant, err
+	}
+	status, err := s.config.Sessions.Status(ctx, id)
 	if err != nil {
 		return session.Grant{}, err
 	}
 	return session.Grant{UUID: status.UUID, AbsoluteExpires: status.AbsoluteExpires}, nil
+}
+
+// recordActivity moves the idle limit. It fails only if the session has ended:
+// what cannot be written now must not close the site to people who are signed
+// in.
+func (s *Server) recordActivity(ctx context.Context, id store.ID) error {
+	ctx, cancel := context.WithTimeout(ctx, activityPatience)
+	defer cancel()
+	err := s.config.Sessions.Touch(ctx, id)
+	if err == nil || !mayPass(err) {
+		return err
+	}
+	if omitted, ok := s.lines.allow("activity"); ok {
+		s.config.Log.WarnContext(ctx, "a visitor's activity could not be stored; the visitor was let through",
+			"session", session.Tag(id), "omitted", omitted, "error", err)
+	}
+	return nil
+}
+
+// mayPass reports whether an error is trouble of Capture or of the store, which
+// may be over in a moment and says nothing about the session.
+func mayPass(err error) bool {
+	switch problemOf(err).code {
+	case api.UpstreamRefused, api.UpstreamUnavailable, api.StoreUnavailable:
+		return true
+	}
+	return false
 }
 
 // revoke ends all sessions of a user. It is for the operator's programs: the
@@ -93,8 +122,8 @@ func (s *Server) revoke(c echo.Context) error {
 	if !isJSON(r.Header.Values(echo.HeaderContentType)) {
 		return &problem{code: api.UnsupportedMedia, detail: "header Content-Type must be application/json"}
 	}
-	var body api.RevokeRequest
-	if err := decode(r, object{{"uuid", &body.UUID}}); err != nil {
+	body, err := decode[api.RevokeRequest](r)
+	if err != nil {
 		return err
 	}
 	switch {

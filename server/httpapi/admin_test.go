@@ -37,8 +37,8 @@ func TestAuth(t *testing.T) {
 		token  string // in the answer
 		calls  []string
 	}{
-		{"as it is configured by default", func(c *httpapi.Config) { c.AuthIsActivity = true }, "", []string{"Touch", "Token request "}},
-		{"with the token", func(c *httpapi.Config) { c.AuthIsActivity, c.AuthTokenHeader = true, true }, goodToken, []string{"Touch", "Token request "}},
+		{"as it is configured by default", func(c *httpapi.Config) { c.AuthIsActivity = true }, "", []string{"Token request ", "Touch"}},
+		{"with the token", func(c *httpapi.Config) { c.AuthIsActivity, c.AuthTokenHeader = true, true }, goodToken, []string{"Token request ", "Touch"}},
 		{"no activity", func(*httpapi.Config) {}, "", []string{"Token request "}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -81,13 +81,14 @@ func TestAuthRefusals(t *testing.T) {
 		code  api.Code // empty: 204
 	}{
 		{"ended", false, failing(api.SessionEnded), api.SessionEnded},
-		{"the store is down", false, failing(api.StoreUnavailable), api.StoreUnavailable},
+		{"the store is down, and a token is wanted", true, failing(api.StoreUnavailable), api.StoreUnavailable},
 		{"no token can be had", true, failing(api.UpstreamUnavailable), api.UpstreamUnavailable},
 		{"no client any more", true, failing(api.UpstreamRefused), api.UpstreamRefused},
 		{"a fault", false, errors.New("unforeseen"), api.Internal},
 		// Who is there is known; only the token is not.
 		{"no token can be had or is wanted", false, failing(api.UpstreamUnavailable), ""},
 		{"no client any more, and no token wanted", false, failing(api.UpstreamRefused), ""},
+		{"a token cannot be stored, and none is wanted", false, failing(api.StoreUnavailable), ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t, func(c *httpapi.Config) { c.AuthTokenHeader = tc.token })
@@ -106,10 +107,30 @@ func TestAuthRefusals(t *testing.T) {
 			}
 		})
 	}
-	t.Run("the store fails for the activity", func(t *testing.T) {
+	t.Run("the activity cannot be stored", func(t *testing.T) {
+		for _, token := range []bool{true, false} {
+			s := newSite(t, func(c *httpapi.Config) { c.AuthIsActivity, c.AuthTokenHeader = true, token })
+			known := s.login(t)
+			s.sessions.fail = map[string]error{"Touch": failing(api.StoreUnavailable)}
+			response := s.ask(proxied(cookie(known)))
+			if response.StatusCode != http.StatusNoContent || response.Header.Get("X-Capture-Uuid") != uuid {
+				t.Errorf("%s, X-Capture-Uuid %q", response.Status, response.Header.Get("X-Capture-Uuid"))
+			}
+			if !strings.Contains(s.log.String(), "activity could not be stored") {
+				t.Errorf("the log does not tell: %s", s.log)
+			}
+		}
+	})
+	t.Run("the session ends before the activity", func(t *testing.T) {
 		s := newSite(t, func(c *httpapi.Config) { c.AuthIsActivity = true })
 		known := s.login(t)
-		s.sessions.fail = map[string]error{"Touch": failing(api.StoreUnavailable)}
+		s.sessions.fail = map[string]error{"Touch": failing(api.SessionEnded)}
+		wantProblem(t, s.ask(proxied(cookie(known))), api.SessionEnded)
+	})
+	t.Run("the store is down", func(t *testing.T) {
+		s := newSite(t, func(c *httpapi.Config) { c.AuthIsActivity = true })
+		known := s.login(t)
+		s.sessions.err = failing(api.StoreUnavailable)
 		wantProblem(t, s.ask(proxied(cookie(known))), api.StoreUnavailable)
 	})
 	t.Run("the store fails in between", func(t *testing.T) {

@@ -39,13 +39,20 @@ type fakeSessions struct {
 	err   error
 	fail  map[string]error // by call
 	panic any
+	still map[string]bool // calls that stand still until their context ends; "*": all
 	now   func() time.Time
 }
 
-func (f *fakeSessions) called(name string) error {
+func (f *fakeSessions) called(ctx context.Context, name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, name)
+	if f.still[name] || f.still["*"] {
+		f.mu.Unlock()
+		<-ctx.Done()
+		f.mu.Lock()
+		return ctx.Err()
+	}
 	if f.panic != nil {
 		panic(f.panic)
 	}
@@ -63,35 +70,35 @@ func (f *fakeSessions) grant() session.Grant {
 	}
 }
 
-func (f *fakeSessions) Open(_ context.Context, login session.Login) (session.Session, error) {
+func (f *fakeSessions) Open(ctx context.Context, login session.Login) (session.Session, error) {
 	f.login = login
-	return session.Session{ID: someID, Grant: f.grant()}, f.called("Open")
+	return session.Session{ID: someID, Grant: f.grant()}, f.called(ctx, "Open")
 }
 
-func (f *fakeSessions) Exchange(_ context.Context, login session.CodeLogin) (session.Session, error) {
+func (f *fakeSessions) Exchange(ctx context.Context, login session.CodeLogin) (session.Session, error) {
 	f.code = login
-	return session.Session{ID: someID, Grant: f.grant()}, f.called("Exchange")
+	return session.Session{ID: someID, Grant: f.grant()}, f.called(ctx, "Exchange")
 }
 
-func (f *fakeSessions) Revoke(_ context.Context, uuid string) (int, error) {
-	return 2, f.called("Revoke " + uuid)
+func (f *fakeSessions) Revoke(ctx context.Context, uuid string) (int, error) {
+	return 2, f.called(ctx, "Revoke "+uuid)
 }
 
-func (f *fakeSessions) Token(_ context.Context, id store.ID, reason api.Reason, have secret.String) (session.Grant, error) {
-	return f.grant(), f.called("Token " + string(reason) + " " + have.Reveal())
+func (f *fakeSessions) Token(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (session.Grant, error) {
+	return f.grant(), f.called(ctx, "Token "+string(reason)+" "+have.Reveal())
 }
 
-func (f *fakeSessions) Status(context.Context, store.ID) (session.Status, error) {
+func (f *fakeSessions) Status(ctx context.Context, _ store.ID) (session.Status, error) {
 	grant := f.grant()
 	return session.Status{
 		UUID: uuid, Mode: store.ModeToken, At: grant.At,
 		TokenExpires: grant.TokenExpires, IdleExpires: grant.IdleExpires, AbsoluteExpires: grant.AbsoluteExpires,
-	}, f.called("Status")
+	}, f.called(ctx, "Status")
 }
 
-func (f *fakeSessions) Touch(context.Context, store.ID) error { return f.called("Touch") }
-func (f *fakeSessions) End(context.Context, store.ID) error   { return f.called("End") }
-func (f *fakeSessions) Ping(context.Context) error            { return f.called("Ping") }
+func (f *fakeSessions) Touch(ctx context.Context, _ store.ID) error { return f.called(ctx, "Touch") }
+func (f *fakeSessions) End(ctx context.Context, _ store.ID) error   { return f.called(ctx, "End") }
+func (f *fakeSessions) Ping(ctx context.Context) error              { return f.called(ctx, "Ping") }
 
 // someID is the session of every fake login.
 var someID = store.ID{1, 2, 3}

@@ -24,8 +24,20 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
-// rememberedClients is for how many client addresses logins are counted.
-const rememberedClients = 1 << 14
+const (
+	// rememberedClients is for how many client addresses logins are counted.
+	rememberedClients = 1 << 14
+	// rememberedReports is for how many sessions page reports are counted.
+	rememberedReports = 1 << 14
+
+	// DefaultTimeout is Config's Timeout where none is set.
+	DefaultTimeout = 30 * time.Second
+	// readyTimeout bounds the answer to the question whether the server is ready.
+	readyTimeout = 2 * time.Second
+)
+
+// pageReports bounds how often one session's page can say what it did.
+var pageReports = limit.Rate{Events: 6, Per: time.Minute}
 
 // Sessions is what the routes do. Its errors are *session.Error.
 type Sessions interface {
@@ -45,6 +57,9 @@ type Observer interface {
 	// Request: one was answered. pattern is that of the route, or a dash where
 	// none matched; code is empty where the answer is no problem.
 	Request(pattern, method string, code api.Code, took time.Duration)
+	// PageCounts: a page told what it did for its user. The numbers are bounded
+	// and may be made up.
+	PageCounts(counts api.PageCounts)
 }
 
 // Keys sign and verify the cookie.
@@ -80,13 +95,18 @@ type Config struct {
 	// RateLogin bounds the logins of one client address. Zero: no limit.
 	RateLogin limit.Rate
 
+	// Timeout bounds every request: whatever stands still behind the server, the
+	// answer comes by then. It must be longer than a renewal that goes well. Zero:
+	// DefaultTimeout.
+	Timeout time.Duration
+
 	// AuthTokenHeader has /auth tell the access token as well.
 	AuthTokenHeader bool
 	// AuthIsActivity has /auth move the idle limit: a page that was loaded is a
 	// user who is there.
 	AuthIsActivity bool
 
-	// Observer hears of every request. Nil: nobody does.
+	// Observer hears of every request. Nil: there is none.
 	Observer Observer
 	// Metrics answers /metrics of the operator's listener. Nil: there is none.
 	Metrics http.Handler
@@ -104,6 +124,8 @@ type Server struct {
 	cookies  cookies
 	origins  map[string]bool
 	logins   *limit.Table[netip.Prefix]
+	reports  *limit.Table[store.Key]
+	lines    *sampler
 	draining atomic.Bool
 
 	public, admin *echo.Echo
@@ -113,6 +135,9 @@ type Server struct {
 func New(config Config) (*Server, error) {
 	if config.BasePath == "" {
 		config.BasePath = api.DefaultBasePath
+	}
+	if config.Timeout == 0 {
+		config.Timeout = DefaultTimeout
 	}
 	if config.Now == nil {
 		config.Now = time.Now
@@ -125,6 +150,8 @@ func New(config Config) (*Server, error) {
 		cookies: newCookies(config.Keys, config.InsecureCookie, config.Now),
 		origins: make(map[string]bool, len(config.Origins)),
 		logins:  limit.NewTable[netip.Prefix](config.RateLogin, rememberedClients),
+		reports: limit.NewTable[store.Key](pageReports, rememberedReports),
+		lines:   newSampler(config.Now),
 	}
 	for _, origin := range config.Origins {
 		s.origins[origin] = true
@@ -185,7 +212,9 @@ func (s *Server) ready(c echo.Context) error {
 	if s.draining.Load() {
 		return c.String(http.StatusServiceUnavailable, "draining\n")
 	}
-	if err := s.config.Sessions.Ping(c.Request().Context()); err != nil {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
+	defer cancel()
+	if err := s.config.Sessions.Ping(ctx); err != nil {
 		return err
 	}
 	return c.String(http.StatusOK, "ok\n")

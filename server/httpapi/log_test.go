@@ -10,6 +10,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
 )
 
 // At info the log tells who came and went, what was refused and what was slow;
@@ -101,5 +102,49 @@ func TestRenewalsAreLogged(t *testing.T) {
 	}
 	if after := town.log.String(); strings.Count(after, "\n") != 2 || strings.Count(after, renewed) != 1 {
 		t.Errorf("after a renewal:\n%s", after)
+	}
+}
+
+// A flood of like requests is a few lines a second, and a count; what is rare
+// beside it is still told.
+func TestAFloodIsSampled(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		ask  func(s *site) *http.Response
+	}{
+		{"paths that are not there", func(s *site) *http.Response { return s.do(request("GET", "/wp-login.php", "")) }},
+		{"methods that are not there", func(s *site) *http.Response { return s.do(request("BREW", "/session", "")) }},
+		{"pages of another site", func(s *site) *http.Response {
+			return s.do(request("POST", "/session", "{}", header("Origin", "https://evil.example")))
+		}},
+		{"no cookie", func(s *site) *http.Response { return s.do(request("POST", "/session/token", `{"reason":"due"}`)) }},
+		{"bodies without sense", func(s *site) *http.Response { return s.do(request("POST", "/session", "[")) }},
+		{"Capture away", func(s *site) *http.Response {
+			s.sessions.err = &session.Error{Code: api.UpstreamUnavailable, Detail: "a test"}
+			return s.do(request("POST", "/session", `{"accessToken":"`+goodToken+`"}`))
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newSite(t)
+			for range 1000 {
+				if response := tc.ask(s); response.StatusCode < http.StatusBadRequest {
+					t.Fatal(response.Status)
+				}
+			}
+			if lines := strings.Count(s.log.String(), "\n"); lines != 10 {
+				t.Errorf("%d lines for 1000 requests in one moment, want 10", lines)
+			}
+			s.sessions.err = nil
+			s.login(t)
+			if !strings.Contains(s.log.String(), `"status":201`) {
+				t.Error("the login is not told")
+			}
+			s.log.Reset()
+			s.clock = s.clock.Add(time.Second)
+			tc.ask(s)
+			if !strings.Contains(s.log.String(), `"omitted":990`) {
+				t.Errorf("a second later the log does not say how many were left out: %s", s.log)
+			}
+		})
 	}
 }

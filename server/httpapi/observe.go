@@ -1,26 +1,20 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
-	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
-
-// slowAnswer is the time from which on an answer is worth a line in the log
-// whatever it says.
-const slowAnswer = time.Second
 
 // call is echo's context of one request, and what its handler leaves for the
 // log line.
@@ -28,7 +22,7 @@ type call struct {
 	echo.Context
 	session store.ID
 	tagged  bool // session is known
-	news    bool // somebody came or went
+	news    bool // a session began or ended
 }
 
 // setTag names the session in the request's log line.
@@ -37,7 +31,7 @@ func setTag(c echo.Context, id store.ID) {
 	here.session, here.tagged = id, true
 }
 
-// announce says that somebody came or went: that is logged at info.
+// announce has the request logged at info: a session began or ended.
 func announce(c echo.Context) { c.(*call).news = true }
 
 // The headers that every answer has. Whole values, shared: Header.Set would make
@@ -47,9 +41,8 @@ var (
 	noStore = []string{"no-store"}
 )
 
-// observe is around every request: it names it, sets the headers that every
-// answer has, catches panics, writes errors and logs one line, which most levels
-// leave out where there is no news.
+// observe is around every request: it names it, bounds its time, sets the
+// headers that every answer has, catches panics, writes errors and logs it.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := s.config.Now()
@@ -62,6 +55,9 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		header[echo.HeaderCacheControl] = noStore
 
 		here := &call{Context: c}
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Timeout)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
 		err := s.guarded(here, next)
 		var code api.Code
 		if err != nil {
@@ -103,49 +99,6 @@ func (s *Server) guarded(c echo.Context, next echo.HandlerFunc) (err error) {
 		err = &panicked{kind}
 	}()
 	return next(c)
-}
-
-// logRequest says what happened, in words of ours alone: the path, query,
-// cookies and bodies are the client's and may hold secrets.
-func (s *Server) logRequest(c *call, id string, code api.Code, took time.Duration, err error) {
-	status, ctx := c.Response().Status, c.Request().Context()
-	level := levelOf(status, took, c.news)
-	if !s.config.Log.Enabled(ctx, level) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("requestId", id),
-		slog.String("method", method(c.Request().Method)),
-		slog.String("route", route(c)),
-		slog.Int("status", status),
-		slog.Duration("duration", took),
-	}
-	if c.tagged {
-		attrs = append(attrs, slog.String("session", session.Tag(c.session)))
-	}
-	if code != "" {
-		attrs = append(attrs, slog.String("code", string(code)))
-	}
-	// What this package refused is told by its code; the rest has a cause.
-	if own := (*problem)(nil); err != nil && !errors.As(err, &own) {
-		attrs = append(attrs, slog.Any("error", err))
-	}
-	s.config.Log.LogAttrs(ctx, level, "request", attrs...)
-}
-
-// levelOf is how loud the line of a request is. Pages and proxies ask all day
-// how things stand, and the metrics count them; a line for each would bury those
-// about who came and went, and fill the disk.
-func levelOf(status int, took time.Duration, news bool) slog.Level {
-	switch {
-	case status == http.StatusInternalServerError:
-		return slog.LevelError // a fault of ours
-	case status > http.StatusInternalServerError:
-		return slog.LevelWarn // somebody else's, who may be back soon
-	case status >= http.StatusBadRequest, took >= slowAnswer, news:
-		return slog.LevelInfo
-	}
-	return slog.LevelDebug
 }
 
 // route is the pattern that matched, or a dash.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -24,8 +25,11 @@ func (p *problem) Error() string { return "httpapi: " + string(p.code) + ": " + 
 
 func badRequest(detail string) *problem { return &problem{code: api.BadRequest, detail: detail} }
 
-// problemOf finds the answer to any error: ours, the session's, echo's own, or
-// one that nobody foresaw, of which the page learns nothing.
+// retryLate is when to ask again after the server ran out of time.
+const retryLate = 5 * time.Second
+
+// problemOf finds the answer to any error: of this package, of the session, of
+// echo, of the request's deadline. The page learns nothing about any other.
 func problemOf(err error) *problem {
 	var own *problem
 	var failure *session.Error
@@ -42,6 +46,8 @@ func problemOf(err error) *problem {
 		case http.StatusMethodNotAllowed:
 			return &problem{code: api.MethodNotAllowed, detail: "the route has other methods; header Allow names them"}
 		}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &problem{code: api.StoreUnavailable, retryAfter: retryLate, detail: "the server did not get an answer in time; ask again in a moment"}
 	}
 	return &problem{code: api.Internal, detail: "this is a fault of the server; its log has more under the requestId"}
 }
@@ -71,7 +77,7 @@ func (s *Server) fail(c echo.Context, err error) api.Code {
 		response.Header().Set(echo.HeaderRetryAfter, strconv.FormatInt(int64((found.retryAfter+time.Second-1)/time.Second), 10))
 	}
 	response.Header()[echo.HeaderCacheControl] = noStore
-	// A write that fails means that the client has gone.
+	// A write that fails means that the client disconnected.
 	_ = c.Blob(found.code.Status(), api.ContentTypeProblem, body)
 	return found.code
 }

@@ -50,14 +50,8 @@ type login func(ctx context.Context, previous store.ID) (session.Session, error)
 
 // readLogin tells the two kinds of credential apart.
 func (s *Server) readLogin(r *http.Request) (login, error) {
-	var body api.OpenRequest
-	if err := decode(r, object{
-		{"accessToken", &body.AccessToken},
-		{"authorizationCode", &body.AuthorizationCode},
-		{"expires", &body.Expires},
-		{"redirectUri", &body.RedirectURI},
-		{"uuid", &body.UUID},
-	}); err != nil {
+	body, err := decode[api.OpenRequest](r)
+	if err != nil {
 		return nil, err
 	}
 	switch {
@@ -117,23 +111,44 @@ func (s *Server) token(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var reason, have string
-	if err := decode(c.Request(), object{{"have", &have}, {"reason", &reason}}); err != nil {
-		return err
-	}
-	if !api.Reason(reason).Known() {
-		return badRequest("reason must be start, due, expired, invalid, denied, savefailed, wake or request")
-	}
-	grant, err := s.config.Sessions.Token(c.Request().Context(), id, api.Reason(reason), secret.New(have))
+	body, err := decode[api.TokenRequest](c.Request())
 	if err != nil {
 		return err
 	}
+	if !body.Reason.Known() {
+		return badRequest("reason must be start, due, expired, invalid, denied, savefailed, wake or request")
+	}
+	grant, err := s.config.Sessions.Token(c.Request().Context(), id, body.Reason, secret.New(body.Have))
+	if err != nil {
+		return err
+	}
+	s.countPage(id, body.Counts)
 	if !current {
 		if err := s.setCookie(c, id, grant.AbsoluteExpires); err != nil {
 			return err
 		}
 	}
 	return sayJSON(c, http.StatusOK, answer(grant))
+}
+
+// countPage passes on what a page says that it did for its user. It may be made
+// up, so that it is bounded: each number by api.MaxPageCount, and the reports of
+// one session by pageReports.
+func (s *Server) countPage(id store.ID, counts *api.PageCounts) {
+	if counts == nil || s.config.Observer == nil {
+		return
+	}
+	if _, ok := s.reports.Take(id.Key()); !ok {
+		return
+	}
+	bounded := func(n int) int { return min(max(n, 0), api.MaxPageCount) }
+	s.config.Observer.PageCounts(api.PageCounts{
+		Finished:       bounded(counts.Finished),
+		Held:           bounded(counts.Held),
+		Sent:           bounded(counts.Sent),
+		Kept:           bounded(counts.Kept),
+		SignInsAvoided: bounded(counts.SignInsAvoided),
+	})
 }
 
 func (s *Server) status(c echo.Context) error {

@@ -75,7 +75,17 @@ func TestBodies(t *testing.T) {
 		{"an unknown reason", token, `{"reason":"because"}`, "reason must be start, due"},
 		{"a reason in capitals", token, `{"reason":"DUE"}`, "reason must be start, due"},
 		{"a reason of no type", token, `{"reason":["due"]}`, "reason must be a string"},
-		{"a credential in a question", token, `{"reason":"due","accessToken":"` + goodToken + `"}`, "have, reason"},
+		{"a question with counts", token, `{"reason":"due","counts":{"finished":1,"held":2,"sent":2,"kept":0,"signInsAvoided":1}}`, ""},
+		{"counts that say nothing", token, `{"reason":"due","counts":{}}`, ""},
+		{"counts of another type", token, `{"reason":"due","counts":[1]}`, "counts must be an object"},
+		{"counts null", token, `{"reason":"due","counts":null}`, "counts must be an object"},
+		{"an unknown count", token, `{"reason":"due","counts":{"finished":1,"won":2}}`, "it knows counts.finished, counts.held"},
+		{"a count twice", token, `{"reason":"due","counts":{"held":1,"held":2}}`, "counts.held is there more than once"},
+		{"half a count", token, `{"reason":"due","counts":{"held":0.5}}`, "counts.held must be a whole number"},
+		{"a count as text", token, `{"reason":"due","counts":{"held":"1"}}`, "counts.held must be a whole number"},
+		{"a count cut off", token, `{"reason":"due","counts":{"held":1`, "well-formed"},
+		{"an object in a count", token, `{"reason":"due","counts":{"held":{"held":1}}}`, "counts.held must be a whole number"},
+		{"a credential in a question", token, `{"reason":"due","accessToken":"` + goodToken + `"}`, "counts, have, reason"},
 
 		{"an activity", "/session/activity", ``, ""},
 		{"an activity with an empty object", "/session/activity", `{}`, ""},
@@ -130,8 +140,7 @@ func TestBodiesInPieces(t *testing.T) {
 	}
 }
 
-// The bodies are read member by member; this keeps that list and the shared
-// structs together.
+// A member that the shared structs have is a member that the server reads.
 func TestEveryMemberOfTheWireIsKnown(t *testing.T) {
 	s := newSite(t)
 	known := s.login(t)
@@ -142,7 +151,7 @@ func TestEveryMemberOfTheWireIsKnown(t *testing.T) {
 		for i := range shape.NumField() {
 			field := shape.Field(i)
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			value := map[reflect.Kind]string{reflect.String: `"x"`, reflect.Int64: `1`}[field.Type.Kind()]
+			value := map[reflect.Kind]string{reflect.String: `"x"`, reflect.Int64: `1`, reflect.Pointer: `{}`}[field.Type.Kind()]
 			problem := wantProblem(t, s.do(request("POST", path, `{"`+name+`":`+value+`,"nobody":1}`, cookie(known))), api.BadRequest)
 			if !strings.Contains(problem.Detail, "does not know; it knows") || !strings.Contains(problem.Detail, name) {
 				t.Errorf("%s of %s is refused: %q", name, path, problem.Detail)

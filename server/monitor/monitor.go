@@ -29,6 +29,7 @@ type Monitor struct {
 	registry *prometheus.Registry
 
 	sessionMetrics
+	pageMetrics
 	requestMetrics
 	captureMetrics
 	storeMetrics
@@ -48,6 +49,7 @@ func New(version string) *Monitor {
 		}, func() float64 { return 1 }),
 	)
 	m.sessionMetrics = m.newSessionMetrics()
+	m.pageMetrics = m.newPageMetrics()
 	m.requestMetrics = m.newRequestMetrics()
 	m.captureMetrics = m.newCaptureMetrics()
 	m.storeMetrics = m.newStoreMetrics()

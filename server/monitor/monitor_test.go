@@ -77,7 +77,13 @@ func TestObserver(t *testing.T) {
 	m.Request("/keepalive/session/token", http.MethodPost, api.RateLimited, time.Millisecond)
 	m.Request("/auth", http.MethodGet, api.SessionMissing, time.Millisecond)
 	m.Request("-", "-", api.NotFound, time.Millisecond)
+	m.PageCounts(api.PageCounts{Finished: 1, Held: 2, Sent: 3, Kept: 4, SignInsAvoided: 5})
 	wantLines(t, m,
+		`keepalive_page_forms_total{outcome="finished"} 1`,
+		`keepalive_page_forms_total{outcome="held"} 2`,
+		`keepalive_page_forms_total{outcome="sent"} 3`,
+		`keepalive_page_forms_total{outcome="kept"} 4`,
+		`keepalive_page_signins_avoided_total 5`,
 		`keepalive_token_requests_total{outcome="fresh",reason="start"} 1`,
 		`keepalive_renewals_total{outcome="renewed",reason="due"} 1`,
 		`keepalive_renewals_total{outcome="rate_limited",reason="invalid"} 1`,
