@@ -1,6 +1,6 @@
 // Package middleware makes the sessions of capture-keepalive the sessions of a
-// Go site: it asks the server, for each request, whose session the visitor's
-// cookie stands for, and puts the answer into the request's context.
+// Go site. For each request it asks the server which user the visitor's cookie
+// stands for, and puts the answer into the request's context.
 //
 //	keepalive, err := middleware.New(middleware.Config{URL: "http://127.0.0.1:9090"})
 //	…
@@ -10,12 +10,14 @@
 //
 //	visitor, _ := middleware.FromContext(r.Context())
 //
-// A visitor is signed out when the server says so, and only then: while it
-// cannot be asked, or cannot tell, the answer is 503.
+// With echo: e.Use(echo.WrapMiddleware(keepalive.Require)).
 //
-// The site has to be on the host that the cookie is for, which is the one whose
-// pages use keepalive.js. Wrap what needs to know who is there, and not images
-// and scripts: each request asks once.
+// A visitor is signed out when the server says so, and only then. While the
+// server cannot be asked, or cannot tell, the answer is 503.
+//
+// The site has to be on the host that the cookie is for: the host of the pages
+// that use keepalive.js. Wrap the handlers that need to know the visitor, but
+// not images and scripts: each request asks once.
 package middleware
 
 import (
@@ -36,8 +38,8 @@ import (
 // DefaultTimeout leaves the server the time for a refresh at Capture.
 const DefaultTimeout = 15 * time.Second
 
-// spoofable is in front of the name of every header that the server sets for a
-// site, and nobody else may.
+// spoofable begins the name of every header that the server sets for a site. A
+// visitor must not set one.
 const spoofable = "X-Capture-"
 
 // maxAnswer bounds what is read of an answer's body, in bytes.
@@ -50,8 +52,8 @@ type Config struct {
 	URL string
 	// Timeout bounds one question; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// SignedOut answers in [Middleware.Require] where nobody is signed in; nil
-	// answers 401.
+	// SignedOut answers in [Middleware.Require] to visitors who are not signed in;
+	// nil answers 401.
 	SignedOut http.Handler
 	// Unavailable answers where the server could not be asked, or could not
 	// tell; the reason is in [Reason]. Nil answers 503.
@@ -97,7 +99,7 @@ func New(config Config) (*Middleware, error) {
 		m.signedOut = plain(http.StatusUnauthorized, "Sign in first.")
 	}
 	if m.unavailable == nil {
-		m.unavailable = plain(http.StatusServiceUnavailable, "Who you are cannot be found out now. Try again in a moment.")
+		m.unavailable = plain(http.StatusServiceUnavailable, "We can't check your sign-in right now. Please try again shortly.")
 	}
 	if config.Transport == nil {
 		m.client.Transport = &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 90 * time.Second}
@@ -129,7 +131,7 @@ const (
 )
 
 // FromContext returns the visitor of a request that came through a Middleware;
-// ok is false where nobody is signed in.
+// ok is false for a visitor who is not signed in.
 func FromContext(ctx context.Context) (visitor Visitor, ok bool) {
 	visitor, ok = ctx.Value(keyVisitor).(Visitor)
 	return visitor, ok
@@ -142,10 +144,11 @@ func Reason(ctx context.Context) error {
 	return reason
 }
 
-// Require lets through who is signed in.
+// Require lets visitors through who are signed in.
 func (m *Middleware) Require(next http.Handler) http.Handler { return m.handler(next, m.signedOut) }
 
-// Recognize lets everybody through, and next finds out who is signed in.
+// Recognize lets every visitor through; next finds out with [FromContext] who
+// is signed in.
 func (m *Middleware) Recognize(next http.Handler) http.Handler { return m.handler(next, next) }
 
 func (m *Middleware) handler(signedIn, signedOut http.Handler) http.Handler {
@@ -176,8 +179,8 @@ func (m *Middleware) handler(signedIn, signedOut http.Handler) http.Handler {
 }
 
 var (
-	errSignedOut = errors.New("middleware: nobody is signed in")
-	errAnswer    = errors.New("middleware: the server answered what /auth does not; is URL its ADMIN_LISTEN?")
+	errSignedOut = errors.New("middleware: the visitor is not signed in")
+	errAnswer    = errors.New("middleware: the answer is not one of /auth; set URL to the server's ADMIN_LISTEN")
 	errTrouble   = errors.New("middleware: the server cannot tell now")
 )
 
@@ -213,11 +216,11 @@ func (m *Middleware) ask(visitor *http.Request) (_ Visitor, cookies []string, er
 	case response.StatusCode >= 500:
 		return Visitor{}, nil, fmt.Errorf("%w: it answered %d", errTrouble, response.StatusCode)
 	}
-	return Visitor{}, nil, fmt.Errorf("%w It answered %d", errAnswer, response.StatusCode)
+	return Visitor{}, nil, fmt.Errorf("%w (it answered %d)", errAnswer, response.StatusCode)
 }
 
 // saysSignedOut reports whether a 401 is the server's own: one of a proxy in
-// between, which wants a password of its own, signs nobody out.
+// between, which wants a password of its own, says nothing about the session.
 func saysSignedOut(body []byte) bool {
 	var problem api.Problem
 	if json.Unmarshal(body, &problem) != nil {
