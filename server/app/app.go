@@ -125,7 +125,10 @@ func (a *App) sweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	for {
-		swept, err := a.store.Sweep(ctx)
+		swept, err := a.store.Sweep(ctx, func(ended store.Ended) {
+			a.log.Info("a session had ended by a limit of time and was removed",
+				"session", ended.Key.Tag(), "limit", ended.Limit, "ended", ended.At)
+		})
 		switch {
 		case ctx.Err() != nil:
 			return

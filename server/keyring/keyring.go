@@ -220,10 +220,10 @@ func (r *Ring) Seal(plaintext, aad []byte) ([]byte, error) {
 // was sealed with the key that Seal uses now. The error is ErrUnknownKey or
 // ErrAuthentication.
 func (r *Ring) Open(sealed, aad []byte) (plain []byte, current bool, err error) {
-	if len(sealed) < 2 || sealed[0] != envelope || len(sealed) < 2+int(sealed[1]) {
+	header, box, ok := split(sealed)
+	if !ok {
 		return nil, false, ErrAuthentication
 	}
-	header, box := sealed[:2+int(sealed[1])], sealed[2+int(sealed[1]):]
 	k, current, ok := r.find(string(header[2:]))
 	if !ok {
 		return nil, false, ErrUnknownKey
@@ -233,6 +233,25 @@ func (r *Ring) Open(sealed, aad []byte) (plain []byte, current bool, err error) 
 		return nil, false, ErrAuthentication
 	}
 	return plain, current, nil
+}
+
+// SealedUnder returns the id of the key that something was sealed under, as it
+// says itself, without authenticating it: for counting.
+func SealedUnder(sealed []byte) (id string, ok bool) {
+	header, _, ok := split(sealed)
+	if !ok {
+		return "", false
+	}
+	return string(header[2:]), true
+}
+
+// split parts what Seal returned into the header and the rest.
+func split(sealed []byte) (header, box []byte, ok bool) {
+	if len(sealed) < 2 || sealed[0] != envelope || len(sealed) < 2+int(sealed[1]) {
+		return nil, nil, false
+	}
+	end := 2 + int(sealed[1])
+	return sealed[:end], sealed[end:], true
 }
 
 // bind is unambiguous, because the header tells its own length.

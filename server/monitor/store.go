@@ -15,11 +15,19 @@ const (
 	storeReplace     = "replace"
 	storeRemove      = "remove"
 	storeRemoveOwner = "remove_owner"
+	storeOwned       = "owned"
+	storeWalk        = "walk"
 	storeSweep       = "sweep"
+	storeNow         = "now"
+	storeLock        = "lock"
+	storeUnlock      = "unlock"
 	storePing        = "ping"
 )
 
-var storeOperations = []string{storeInsert, storeLookup, storeReplace, storeRemove, storeRemoveOwner, storeSweep, storePing}
+var storeOperations = []string{
+	storeInsert, storeLookup, storeReplace, storeRemove, storeRemoveOwner, storeOwned, storeWalk, storeSweep,
+	storeNow, storeLock, storeUnlock, storePing,
+}
 
 // storeMetrics say how the session store works.
 type storeMetrics struct {
@@ -53,9 +61,9 @@ type watchedBackend struct {
 }
 
 // Insert implements store.Backend.
-func (w watchedBackend) Insert(ctx context.Context, row store.Row) error {
+func (w watchedBackend) Insert(ctx context.Context, row store.Row, begun store.Moment) error {
 	began := time.Now()
-	err := w.next.Insert(ctx, row)
+	err := w.next.Insert(ctx, row, begun)
 	w.monitor.stored(storeInsert, began, err)
 	return err
 }
@@ -92,13 +100,67 @@ func (w watchedBackend) RemoveOwner(ctx context.Context, owner store.Owner) (int
 	return removed, err
 }
 
-// Sweep implements store.Backend.
-func (w watchedBackend) Sweep(ctx context.Context, now time.Time) (int, error) {
+// Owned implements store.Backend.
+func (w watchedBackend) Owned(ctx context.Context, owner store.Owner) ([]store.Row, error) {
 	began := time.Now()
-	swept, err := w.next.Sweep(ctx, now)
+	rows, err := w.next.Owned(ctx, owner)
+	w.monitor.stored(storeOwned, began, err)
+	return rows, err
+}
+
+// Walk implements store.Backend.
+func (w watchedBackend) Walk(ctx context.Context, visit func(store.Row) error) error {
+	began := time.Now()
+	err := w.next.Walk(ctx, visit)
+	w.monitor.stored(storeWalk, began, err)
+	return err
+}
+
+// Sweep implements store.Backend.
+func (w watchedBackend) Sweep(ctx context.Context, before time.Time, limit int) ([]store.Row, error) {
+	began := time.Now()
+	swept, err := w.next.Sweep(ctx, before, limit)
 	w.monitor.stored(storeSweep, began, err)
-	w.monitor.swept.Add(swept)
+	w.monitor.swept.Add(len(swept))
 	return swept, err
+}
+
+// Now implements store.Backend.
+func (w watchedBackend) Now(ctx context.Context) (store.Moment, error) {
+	began := time.Now()
+	now, err := w.next.Now(ctx)
+	w.monitor.stored(storeNow, began, err)
+	return now, err
+}
+
+// Locks implements store.Backend.
+func (w watchedBackend) Locks() store.Locks {
+	locks := w.next.Locks()
+	if locks == nil {
+		return nil
+	}
+	return watchedLocks{w.monitor, locks}
+}
+
+type watchedLocks struct {
+	monitor *Monitor
+	next    store.Locks
+}
+
+// Lock implements store.Locks.
+func (w watchedLocks) Lock(ctx context.Context, key store.Key, holder store.Holder, lease time.Duration) error {
+	began := time.Now()
+	err := w.next.Lock(ctx, key, holder, lease)
+	w.monitor.stored(storeLock, began, err)
+	return err
+}
+
+// Unlock implements store.Locks.
+func (w watchedLocks) Unlock(ctx context.Context, key store.Key, holder store.Holder) error {
+	began := time.Now()
+	err := w.next.Unlock(ctx, key, holder)
+	w.monitor.stored(storeUnlock, began, err)
+	return err
 }
 
 // Ping implements store.Backend.
@@ -116,13 +178,7 @@ func (w watchedBackend) Close() error { return w.next.Close() }
 // about a row, and a caller who gave up is neither.
 func (m *Monitor) stored(operation string, began time.Time, err error) {
 	m.storeTime.Observe(time.Since(began), operation)
-	if err == nil {
-		return
+	if err != nil && !store.IsVerdict(err) && !errors.Is(err, context.Canceled) {
+		m.storeErrors.Inc(operation)
 	}
-	for _, answer := range []error{store.ErrNotFound, store.ErrExpired, store.ErrTampered, store.ErrConflict, store.ErrExists, context.Canceled} {
-		if errors.Is(err, answer) {
-			return
-		}
-	}
-	m.storeErrors.Inc(operation)
 }

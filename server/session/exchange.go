@@ -64,9 +64,15 @@ func (s *Service) Exchange(ctx context.Context, login CodeLogin) (Session, error
 // exchange bounds each of its steps by itself: none may use up the time in
 // which the next one saves what was given.
 func (s *Service) exchange(ctx context.Context, login CodeLogin) (Session, error) {
+	looking, cancel := context.WithTimeout(ctx, storeTimeout)
+	begun, err := s.config.Store.Now(looking)
+	cancel()
+	if err != nil {
+		return Session{}, s.storeFailed(err)
+	}
 	var began time.Time
 	var tokens capture.Tokens
-	err := s.upstream(ctx, spare, func(ctx context.Context) error {
+	err = s.upstream(ctx, spare, func(ctx context.Context) error {
 		// Not before it is certain that the code will be sent: it is spent here.
 		if err := s.markUsed(ctx, login.Code); err != nil {
 			return err
@@ -101,7 +107,7 @@ func (s *Service) exchange(ctx context.Context, login CodeLogin) (Session, error
 		AccessExpires: tokens.Expires,
 		RefreshToken:  tokens.Refresh,
 		RedirectURI:   login.RedirectURI,
-	})
+	}, begun)
 	if err != nil {
 		return Session{}, err
 	}
@@ -114,7 +120,7 @@ func (s *Service) exchange(ctx context.Context, login CodeLogin) (Session, error
 func (s *Service) markUsed(ctx context.Context, code secret.String) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	_, err := s.config.Store.Claim(ctx, "code "+hexHash(code), codeMemory)
+	err := s.config.Store.MarkOnce(ctx, "code "+hexHash(code), codeMemory)
 	switch {
 	case errors.Is(err, store.ErrExists):
 		return &Error{Code: api.CodeUsed, Detail: "this authorizationCode was posted before; sign in again", Cause: err}

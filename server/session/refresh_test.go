@@ -375,10 +375,10 @@ func TestLogoutDuringARefresh(t *testing.T) {
 		if _, err := h.store.Get(t.Context(), opened.ID); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the store has %v, want ErrNotFound", err)
 		}
-		release, err := h.store.Claim(t.Context(), "renewal "+keyOf(opened.ID), time.Minute)
+		lock, err := h.store.Lock(t.Context(), "renewal "+keyOf(opened.ID), time.Minute)
 		if err != nil {
-			t.Errorf("the session's turn is still taken: %v", err)
-		} else if err := release(t.Context()); err != nil {
+			t.Errorf("the session's lock is still taken: %v", err)
+		} else if err := lock.Release(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -446,7 +446,7 @@ func TestTurnOfADeadReplica(t *testing.T) {
 				}
 				dying, die := context.WithCancel(t.Context())
 				defer die()
-				if _, err := h.store.Hold(dying, "renewal "+keyOf(opened.ID), 3*time.Second); err != nil {
+				if _, err := h.store.Lock(dying, "renewal "+keyOf(opened.ID), 3*time.Second); err != nil {
 					t.Fatal(err)
 				}
 				died := time.Now().Add(5 * time.Second)

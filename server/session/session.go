@@ -80,13 +80,14 @@ const (
 
 // Store keeps the sessions. Its errors are those of package store.
 type Store interface {
-	Create(ctx context.Context, id store.ID, r store.Record) error
+	Now(ctx context.Context) (store.Moment, error)
+	Create(ctx context.Context, id store.ID, r store.Record, begun store.Moment) error
 	Get(ctx context.Context, id store.ID) (store.Record, error)
 	Update(ctx context.Context, id store.ID, r store.Record) (store.Record, error)
 	Delete(ctx context.Context, id store.ID) (bool, error)
 	DeleteByUUID(ctx context.Context, uuid string) (int, error)
-	Claim(ctx context.Context, name string, ttl time.Duration) (release func(context.Context) error, err error)
-	Hold(ctx context.Context, name string, ttl time.Duration) (release func(context.Context) error, err error)
+	MarkOnce(ctx context.Context, name string, ttl time.Duration) error
+	Lock(ctx context.Context, name string, lease time.Duration) (*store.Lock, error)
 	Remember(ctx context.Context, name, text string, ttl time.Duration) error
 	Recall(ctx context.Context, name string) (string, error)
 	Ping(ctx context.Context) error
@@ -243,6 +244,10 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 	if ours.there {
 		return s.readmit(ctx, login, ours)
 	}
+	begun, err := s.config.Store.Now(ctx)
+	if err != nil {
+		return Session{}, s.storeFailed(err)
+	}
 	// Whatever life the token has left is counted from before the call: a slow
 	// answer must not make it look younger.
 	began := s.now()
@@ -271,7 +276,7 @@ func (s *Service) Open(ctx context.Context, login Login) (Session, error) {
 		AccessToken:   login.Token,
 		AccessIssued:  began,
 		AccessExpires: expires,
-	})
+	}, begun)
 	if err != nil {
 		return Session{}, err
 	}
@@ -292,14 +297,18 @@ func (s *Service) mismatch(ctx context.Context, claimed, actual string) *Error {
 }
 
 // begin stores a new session under a new id. Nobody has that id before succeed.
-func (s *Service) begin(ctx context.Context, record store.Record) (Session, error) {
+// A login that began before a revocation of its user is refused.
+func (s *Service) begin(ctx context.Context, record store.Record, begun store.Moment) (Session, error) {
 	now := s.now()
-	record.Created = now
+	record.Created, record.Seen = now, now
 	record.AbsoluteExpires = now.Add(s.config.AbsoluteTimeout)
 	record.IdleExpires = s.idleLimit(now, record)
 
 	id := store.NewID()
-	if err := s.config.Store.Create(ctx, id, record); err != nil {
+	switch err := s.config.Store.Create(ctx, id, record, begun); {
+	case errors.Is(err, store.ErrRevoked):
+		return Session{}, s.replayed(ctx, "audit: a login from before a revocation of its user", userTag(record.UUID), errRevoked)
+	case err != nil:
 		return Session{}, s.storeFailed(err)
 	}
 	return Session{ID: id, Grant: grantOf(record, now)}, nil
@@ -380,7 +389,7 @@ func (s *Service) Touch(ctx context.Context, id store.ID) error {
 		if idle.Sub(record.IdleExpires) < touchGrain {
 			return nil
 		}
-		record.IdleExpires = idle
+		record.IdleExpires, record.Seen = idle, s.now()
 		_, err = s.config.Store.Update(ctx, id, record)
 		switch {
 		case err == nil:

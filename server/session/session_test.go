@@ -23,6 +23,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
+	"github.com/capture-keepalive/capture-keepalive/server/store/storetest"
 )
 
 const (
@@ -206,27 +207,27 @@ type hookedStore struct {
 	updates      atomic.Pointer[error]
 }
 
-func (h *hookedStore) Claim(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, error) {
+func (h *hookedStore) MarkOnce(ctx context.Context, name string, ttl time.Duration) error {
+	if err := h.fail["claim"]; err != nil {
+		return err
+	}
+	if h.freeForAll {
+		return nil
+	}
+	return h.Store.MarkOnce(ctx, name, ttl)
+}
+
+func (h *hookedStore) Lock(ctx context.Context, name string, lease time.Duration) (*store.Lock, error) {
 	if err := h.fail["claim"]; err != nil {
 		return nil, err
 	}
 	if h.freeForAll {
-		return func(context.Context) error { return nil }, nil
+		return new(store.Lock), nil
 	}
-	return h.Store.Claim(ctx, name, ttl)
+	return h.Store.Lock(ctx, name, lease)
 }
 
-func (h *hookedStore) Hold(ctx context.Context, name string, ttl time.Duration) (func(context.Context) error, error) {
-	if err := h.fail["claim"]; err != nil {
-		return nil, err
-	}
-	if h.freeForAll {
-		return func(context.Context) error { return nil }, nil
-	}
-	return h.Store.Hold(ctx, name, ttl)
-}
-
-func (h *hookedStore) Create(ctx context.Context, id store.ID, r store.Record) error {
+func (h *hookedStore) Create(ctx context.Context, id store.ID, r store.Record, begun store.Moment) error {
 	if hook := h.beforeCreate; hook != nil {
 		h.beforeCreate = nil
 		hook()
@@ -234,7 +235,7 @@ func (h *hookedStore) Create(ctx context.Context, id store.ID, r store.Record) e
 	if err := h.fail["create"]; err != nil {
 		return err
 	}
-	err := h.Store.Create(ctx, id, r)
+	err := h.Store.Create(ctx, id, r, begun)
 	if err == nil && h.created != nil {
 		h.created(r)
 	}
@@ -328,7 +329,7 @@ func newHouse(t *testing.T, change ...func(*session.Config)) *house {
 			codes:  map[string]string{"alicescode001": alice, "alicescode002": alice, "bobscode00001": bob},
 			grants: map[string]string{},
 		},
-		store: &hookedStore{Store: store.New(memory.New(), ring, nil), fail: map[string]error{}},
+		store: &hookedStore{Store: store.New(storetest.Shared(memory.New()), ring, nil), fail: map[string]error{}},
 		log:   new(bytes.Buffer),
 	}
 	config := session.Config{

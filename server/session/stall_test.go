@@ -16,8 +16,8 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
 )
 
-// stalling is a database that stands still from some call on, as a stopped Redis
-// does: every call takes a second, and fails.
+// stalling is a database that stands still from some call on, as a frozen disk or
+// a stopped Redis does: no call ends before its context.
 type stalling struct {
 	store.Backend
 	stands atomic.Bool
@@ -32,10 +32,8 @@ func (s *stalling) enter(ctx context.Context) error {
 	if !s.stands.Load() {
 		return nil
 	}
-	if err := wait(ctx, time.Second); err != nil {
-		return err
-	}
-	return errDisk
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // mend has it work again.
@@ -44,11 +42,18 @@ func (s *stalling) mend() {
 	s.stands.Store(false)
 }
 
-func (s *stalling) Insert(ctx context.Context, row store.Row) error {
+func (s *stalling) Now(ctx context.Context) (store.Moment, error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	return s.Backend.Now(ctx)
+}
+
+func (s *stalling) Insert(ctx context.Context, row store.Row, begun store.Moment) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
-	return s.Backend.Insert(ctx, row)
+	return s.Backend.Insert(ctx, row, begun)
 }
 
 func (s *stalling) Lookup(ctx context.Context, key store.Key) (store.Row, error) {

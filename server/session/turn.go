@@ -23,8 +23,8 @@ func (s *Service) turn(ctx context.Context, id store.ID, mode store.Mode, key fl
 		}
 	}()
 	for {
-		giveBack, err := s.config.Store.Hold(holding, name, leaseTime)
-		taken := errors.Is(err, store.ErrExists)
+		lock, err := s.config.Store.Lock(holding, name, leaseTime)
+		taken := errors.Is(err, store.ErrLocked)
 		switch {
 		case err == nil, taken:
 		case mode == store.ModeCode:
@@ -33,15 +33,14 @@ func (s *Service) turn(ctx context.Context, id store.ID, mode store.Mode, key fl
 			// A second getAccessToken costs a call and no session: the versioned
 			// write lets one token stand.
 			s.config.Log.WarnContext(ctx, "a session is renewed without keeping the other replicas out", "session", Tag(id), "cause", err)
-			giveBack = func(context.Context) error { return nil }
 		}
 		release = func() {
 			defer stop()
-			if taken {
+			if lock == nil {
 				return
 			}
 			s.aside(ctx, func(ctx context.Context) {
-				if err := giveBack(ctx); err != nil {
+				if err := lock.Release(ctx); err != nil {
 					s.config.Log.WarnContext(ctx, "a session's next renewal on another replica may have to wait", "session", Tag(id), "for", leaseTime, "cause", err)
 				}
 			})

@@ -18,7 +18,7 @@ func TestRowsOfTheFirstVersionAreRead(t *testing.T) {
 	want := store.Record{
 		Mode: store.ModeCode, UUID: "6b1d9c2e", Version: 1, RedirectURI: "https://www.example.com/back",
 		AccessToken: secret.New("access"), RefreshToken: secret.New("refresh"),
-		AccessIssued: at, AccessExpires: at.Add(time.Hour), Created: at, IdleExpires: at.Add(2 * time.Hour), AbsoluteExpires: at.Add(3 * time.Hour),
+		AccessIssued: at, AccessExpires: at.Add(time.Hour), Created: at, Seen: at, IdleExpires: at.Add(2 * time.Hour), AbsoluteExpires: at.Add(3 * time.Hour),
 	}
 	unhex := func(text string) []byte {
 		raw, err := hex.DecodeString(text)
@@ -34,7 +34,7 @@ func TestRowsOfTheFirstVersionAreRead(t *testing.T) {
 		Value: unhex("01026b31d4fa02bd88562a9a8e31e3b181fdef2c7cf3faa9dff14000f636ad5f347bc7a3fb23b7f61c6b039171e6f70324b65f97" +
 			"46ba3598dcbe081a048e85ae7782187740feb998cdeffffbb918469e155f3cf1319c168450d2e5119419e8cd36bb471af4704cdd33dfeaf6" +
 			"0ccc04f05870492d1821c6ed58b8518f07f2551296f488"),
-	}); err != nil {
+	}, 0); err != nil {
 		t.Fatal(err)
 	}
 	got, err := store.New(backend, testRing(t), func() time.Time { return at }).Get(t.Context(), store.ID{1, 2, 3})

@@ -34,7 +34,7 @@ func (s *Store) Remember(ctx context.Context, name, text string, ttl time.Durati
 // this name under a key of the ring.
 func (s *Store) Recall(ctx context.Context, name string) (string, error) {
 	key := noteKey(name)
-	row, err := s.backend.Lookup(ctx, key)
+	row, err := s.lookup(ctx, key)
 	if err != nil {
 		return "", fmt.Errorf("store: recall: %w", err)
 	}
@@ -49,17 +49,38 @@ func (s *Store) Recall(ctx context.Context, name string) (string, error) {
 	return string(plain), nil
 }
 
+// MarkOnce marks a name for ttl: ErrExists if it is marked already. Of all callers
+// that share the database one succeeds. Only a hash of the name is kept. No clock
+// decides: a mark holds for as long as it is there, which is ttl and the grace of
+// every row.
+func (s *Store) MarkOnce(ctx context.Context, name string, ttl time.Duration) error {
+	key := Key(sha256.Sum256([]byte("keepalive mark " + name)))
+	row := Row{Key: key, Owner: Owner(key), Version: 1, Expires: milli(s.now().Add(ttl))}
+	var err error
+	if row.Value, err = s.ring.Seal(nil, binding(row)); err != nil {
+		return fmt.Errorf("store: mark: %w", err)
+	}
+	err = within(ctx, Timeout, func(ctx context.Context) error { return s.backend.Insert(ctx, row, 0) })
+	if err != nil {
+		return fmt.Errorf("store: mark: %w", err)
+	}
+	return nil
+}
+
+// errAgain: the row in the way is not what it was.
+var errAgain = errors.New("store: the row in the way has changed")
+
 func noteKey(name string) Key { return Key(sha256.Sum256([]byte("keepalive note " + name))) }
 
 // writeOver inserts row, or replaces the one that is there. It is errAgain when
 // the row has to be sealed again for another version first.
 func (s *Store) writeOver(ctx context.Context, row *Row) error {
-	var err error
-	if row.Version == 1 {
-		err = s.backend.Insert(ctx, *row)
-	} else {
-		err = s.backend.Replace(ctx, *row)
-	}
+	err := within(ctx, Timeout, func(ctx context.Context) error {
+		if row.Version == 1 {
+			return s.backend.Insert(ctx, *row, 0)
+		}
+		return s.backend.Replace(ctx, *row)
+	})
 	switch {
 	case errors.Is(err, ErrExists), errors.Is(err, ErrConflict):
 	case errors.Is(err, ErrNotFound):
@@ -68,14 +89,14 @@ func (s *Store) writeOver(ctx context.Context, row *Row) error {
 	default:
 		return err
 	}
-	old, err := s.backend.Lookup(ctx, row.Key)
+	old, err := s.lookup(ctx, row.Key)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		row.Version = 1
 	case errors.Is(err, ErrTampered), err == nil && (old.Owner != row.Owner || old.Version+1 <= 1):
 		// No row of ours, which have their key for an owner and count from 1, so
 		// nothing is lost with it. Nothing could replace it either.
-		if _, err := s.backend.Remove(ctx, row.Key); err != nil {
+		if _, err := s.remove(ctx, row.Key); err != nil {
 			return err
 		}
 		row.Version = 1

@@ -37,11 +37,31 @@ type Record struct {
 	RedirectURI  string
 
 	Created         time.Time
+	Seen            time.Time // the last activity of the user
 	IdleExpires     time.Time
 	AbsoluteExpires time.Time
 
+	// Application is the Capture application that the session belongs to, as the
+	// caller names it. Empty: the session is older than this field.
+	Application string
+	// Sent is the refresh token that was sent last, written before it was sent.
+	Sent Sent
+
 	// Version counts the writes, from 1. The Store sets it.
 	Version uint64
+	// OldKey: the record is sealed under a key that is not the ring's first, and
+	// an Update moves it to that. Get sets it.
+	OldKey bool
+}
+
+// Sent is the intent to spend a refresh token, which works once: a reader who
+// finds it knows that the token may be used up, and who may have the answer. The
+// zero value means that no token was sent.
+type Sent struct {
+	Token   [sha256.Size]byte // hash of the refresh token
+	By      string            // the replica that sent it
+	Version uint64            // of the record that it was read from
+	At      time.Time         // by that replica's clock
 }
 
 // Expires is the moment the session ends if nothing more happens.
@@ -75,68 +95,97 @@ func (r Record) normal() Record {
 	return r
 }
 
-func (r *Record) times() [5]*time.Time {
-	return [...]*time.Time{&r.AccessIssued, &r.AccessExpires, &r.Created, &r.IdleExpires, &r.AbsoluteExpires}
+// times are the fields of type time, in the order of the encoding: those of
+// format 1, then those that format 2 added.
+func (r *Record) times() []*time.Time {
+	return []*time.Time{
+		&r.AccessIssued, &r.AccessExpires, &r.Created, &r.IdleExpires, &r.AbsoluteExpires,
+		&r.Seen, &r.Sent.At,
+	}
 }
 
 func milli(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
 
 // format is the first byte of an encoded record. A new field means a new
 // format: a server that drops what it does not know would write back a record
-// without it.
-const format = 1
+// without it. Older formats are read: they end where the fields end that they
+// had.
+const format = 2
 
 var (
 	errFormat    = errors.New("record was written by a newer version of this server: run that version, or wait until the record expires")
 	errMalformed = errors.New("record authenticates but cannot be read")
 )
 
-// encode is the format byte, the texts with their lengths, and the times in
-// unix milliseconds. Not JSON: that replaces bytes that are not UTF-8, and a
-// token has to come back as it was. Version is not part of it; the row has it.
+// shapes are the fields of each format.
+var shapes = map[byte]struct {
+	texts, times int
+	sent         bool
+}{
+	1: {texts: 5, times: 5},
+	2: {texts: 7, times: 7, sent: true},
+}
+
+// encode is the format byte, the texts with their lengths, the times in unix
+// milliseconds, and the rest of Sent. Not JSON: that replaces bytes that are not
+// UTF-8, and a token has to come back as it was. Version is not part of it; the
+// row has it.
 func encode(r Record) []byte {
 	b := []byte{format}
-	for _, text := range [...]string{string(r.Mode), r.UUID, r.AccessToken.Reveal(), r.RefreshToken.Reveal(), r.RedirectURI} {
+	for _, text := range [...]string{
+		string(r.Mode), r.UUID, r.AccessToken.Reveal(), r.RefreshToken.Reveal(), r.RedirectURI,
+		r.Application, r.Sent.By,
+	} {
 		b = binary.AppendUvarint(b, uint64(len(text)))
 		b = append(b, text...)
 	}
 	for _, t := range r.times() {
 		b = binary.BigEndian.AppendUint64(b, uint64(t.UnixMilli()))
 	}
-	return b
+	b = append(b, r.Sent.Token[:]...)
+	return binary.BigEndian.AppendUint64(b, r.Sent.Version)
 }
 
 // decode reads what encode wrote. Its errors are none of the package's
-// verdicts: what authenticates and cannot be read is our trouble, and ends
-// nobody's session.
+// verdicts: a record that authenticates and cannot be read is a fault of the
+// server, and ends no session.
 func decode(b []byte) (Record, error) {
 	if len(b) == 0 {
 		return Record{}, errMalformed
 	}
-	if b[0] != format {
+	shape, known := shapes[b[0]]
+	if !known {
 		return Record{}, errFormat
 	}
-	b = b[1:]
-	all := string(b) // one copy; the texts are parts of it
-	var texts [5]string
-	for i := range texts {
-		n, size := binary.Uvarint(b)
-		if size <= 0 || n > uint64(len(b)-size) {
+	var texts [7]string
+	rest := string(b[1:]) // one copy; the texts are parts of it
+	for i := range shape.texts {
+		n, size := binary.Uvarint([]byte(rest[:min(len(rest), binary.MaxVarintLen64)]))
+		if size <= 0 || n > uint64(len(rest)-size) {
 			return Record{}, errMalformed
 		}
-		start := len(all) - len(b) + size
-		texts[i], b = all[start:start+int(n)], b[size+int(n):]
+		texts[i], rest = rest[size:size+int(n)], rest[size+int(n):]
 	}
 	r := Record{
-		Mode: Mode(texts[0]), UUID: texts[1], RedirectURI: texts[4],
-		AccessToken: secret.New(texts[2]), RefreshToken: secret.New(texts[3]),
+		Mode: Mode(texts[0]), UUID: texts[1], RedirectURI: texts[4], Application: texts[5],
+		AccessToken: secret.New(texts[2]), RefreshToken: secret.New(texts[3]), Sent: Sent{By: texts[6]},
 	}
-	times := r.times()
-	if len(b) != 8*len(times) {
+	fixed := []byte(rest)
+	size := 8 * shape.times
+	if shape.sent {
+		size += len(r.Sent.Token) + 8
+	}
+	if len(fixed) != size {
 		return Record{}, errMalformed
 	}
-	for i, t := range times {
-		*t = time.UnixMilli(int64(binary.BigEndian.Uint64(b[8*i:]))).UTC()
+	for _, t := range r.times()[:shape.times] {
+		*t, fixed = time.UnixMilli(int64(binary.BigEndian.Uint64(fixed))).UTC(), fixed[8:]
+	}
+	if shape.sent {
+		fixed = fixed[copy(r.Sent.Token[:], fixed):]
+		r.Sent.Version = binary.BigEndian.Uint64(fixed)
+	} else {
+		r.Seen, r.Sent.At = r.Created, milli(time.Time{})
 	}
 	if err := r.check(); err != nil {
 		return Record{}, fmt.Errorf("%w: %w", errMalformed, err)

@@ -25,7 +25,7 @@ func TestDecodeRefuses(t *testing.T) {
 		raw  []byte
 		want error
 	}{
-		"a newer format":   {append([]byte{2}, good[1:]...), errFormat},
+		"a newer format":   {append([]byte{3}, good[1:]...), errFormat},
 		"more than it all": {append(bytes.Clone(good), 0), errMalformed},
 		"a huge length":    {[]byte{format, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, errMalformed},
 		"an endless one":   {append([]byte{format}, bytes.Repeat([]byte{0x80}, 20)...), errMalformed},

@@ -5,12 +5,12 @@
 //     every backend.
 //   - [Backend] is what a database has to offer: opaque rows with a version.
 //     The packages below this one implement it, and the one suite in storetest
-//     says what that means.
+//     says what that means. Each exports a [Driver]; the package drivers lists
+//     them.
 //
-// Not found, expired, tampered and system failure are four different answers:
-// [ErrNotFound], [ErrExpired], [ErrTampered], and any other error. Only the
-// first three say something about a session; a caller must never treat a
-// failing database as a signed-out user.
+// Verdicts and failures are different things. A verdict ([IsVerdict]) says
+// something about a session; any other error means that the database failed,
+// and a caller must never treat that as a signed-out user.
 //
 // What a row is sealed to: its key, owner, version and expiry. Whoever can
 // write to the database can delete sessions, and can put back an older state
@@ -26,6 +26,7 @@ import (
 	"time"
 )
 
+// The verdicts.
 var (
 	// ErrNotFound: there is no such record, or no longer.
 	ErrNotFound = errors.New("store: no such record")
@@ -36,8 +37,43 @@ var (
 	ErrTampered = errors.New("store: record does not authenticate")
 	// ErrConflict: the record has changed since it was read.
 	ErrConflict = errors.New("store: record has changed")
-	// ErrExists: a record with this id is already there.
+	// ErrExists: a record with this id, or a mark with this name, is there.
 	ErrExists = errors.New("store: record exists")
+	// ErrRevoked: the user's sessions were revoked after the login began.
+	ErrRevoked = errors.New("store: the user's sessions were revoked after this login began")
+	// ErrLocked: another holder has the lock.
+	ErrLocked = errors.New("store: another holder has the lock")
+)
+
+// The failures that every backend can have.
+var (
+	// ErrTimeout: the database did not answer within [Timeout]. What was asked
+	// for may or may not have been done.
+	ErrTimeout = errors.New("store: the database did not answer in time")
+	// ErrBusy: so many calls wait for the database that this one was refused at
+	// once, and nothing was done. It is temporary.
+	ErrBusy = errors.New("store: too many calls wait for the database; try again in a moment")
+)
+
+// IsVerdict reports whether an error says something about a record, a mark or a
+// lock. Any other error means that the database failed.
+func IsVerdict(err error) bool {
+	for _, verdict := range [...]error{
+		ErrNotFound, ErrExpired, ErrTampered, ErrConflict, ErrExists, ErrRevoked, ErrLocked,
+	} {
+		if errors.Is(err, verdict) {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	// Timeout bounds each call for one record, so that a visitor is answered
+	// within two seconds whatever the database does.
+	Timeout = time.Second
+	// batchTimeout bounds each call for many rows.
+	batchTimeout = 10 * time.Second
 )
 
 // Keys seal and open what a Backend keeps. Their errors are those of package
@@ -47,11 +83,13 @@ type Keys interface {
 	Open(sealed, aad []byte) (plain []byte, current bool, err error)
 }
 
-// Store keeps records in a Backend. All methods are safe for concurrent use.
+// Store keeps records in a Backend. All methods are safe for concurrent use,
+// and end when their context does, or with ErrTimeout.
 type Store struct {
 	backend Backend
 	ring    Keys
 	now     func() time.Time
+	locks   localLocks
 }
 
 // New returns a Store that owns backend: Close closes it. Expiry is judged by
@@ -63,16 +101,30 @@ func New(backend Backend, ring Keys, now func() time.Time) *Store {
 	return &Store{backend: backend, ring: ring, now: now}
 }
 
-// Create writes a new record at version 1, whatever r.Version says. It is
-// ErrExists if the id is taken and ErrExpired, with nothing written, if r has
-// expired already.
-func (s *Store) Create(ctx context.Context, id ID, r Record) error {
+// Now returns the moment at which a login begins, for Create.
+func (s *Store) Now(ctx context.Context) (now Moment, err error) {
+	err = within(ctx, Timeout, func(ctx context.Context) error {
+		now, err = s.backend.Now(ctx)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("store: now: %w", err)
+	}
+	return now, nil
+}
+
+// Create writes a new record at version 1, whatever r.Version says. begun is
+// what Now returned when the login began: ErrRevoked if DeleteByUUID was called
+// for the user since. ErrExists: the id is taken. ErrExpired, with nothing
+// written: r has expired already.
+func (s *Store) Create(ctx context.Context, id ID, r Record, begun Moment) error {
 	r.Version = 1
 	row, err := s.seal(id.Key(), r)
 	if err != nil {
 		return fmt.Errorf("store: create: %w", err)
 	}
-	if err := s.backend.Insert(ctx, row); err != nil {
+	err = within(ctx, Timeout, func(ctx context.Context) error { return s.backend.Insert(ctx, row, begun) })
+	if err != nil {
 		return fmt.Errorf("store: create: %w", err)
 	}
 	return nil
@@ -82,22 +134,17 @@ func (s *Store) Create(ctx context.Context, id ID, r Record) error {
 // From the very instant of Record.Expires on the record has expired.
 func (s *Store) Get(ctx context.Context, id ID) (Record, error) {
 	key := id.Key()
-	row, err := s.backend.Lookup(ctx, key)
+	row, err := s.lookup(ctx, key)
 	if err != nil {
 		return Record{}, fmt.Errorf("store: get: %w", err)
 	}
 	// The key asked for, not the one the backend gave: a row moved to another
 	// place must not open there.
 	row.Key = key
-	plain, _, err := s.ring.Open(row.Value, binding(row))
-	if err != nil {
-		return Record{}, fmt.Errorf("store: get: %w: %w", ErrTampered, err)
-	}
-	r, err := decode(plain)
+	r, err := s.open(row)
 	if err != nil {
 		return Record{}, fmt.Errorf("store: get: %w", err)
 	}
-	r.Version = row.Version
 	if s.expired(r) {
 		return Record{}, fmt.Errorf("store: get: %w", ErrExpired)
 	}
@@ -105,18 +152,20 @@ func (s *Store) Get(ctx context.Context, id ID) (Record, error) {
 }
 
 // Update writes r over the record it was read from and returns it as written,
-// with its new version. r.Version is the version that was read: ErrConflict if
-// the record has changed since, ErrNotFound if it has been deleted. It is
-// ErrExpired, with nothing written, if r has expired. The sealing key is the
-// ring's first, so an update moves a record to a new key.
+// with its new version. r.Version is the version that was read. ErrConflict: the
+// record has changed since. ErrNotFound: it has been deleted. ErrExpired, with
+// nothing written: r has expired. The sealing key is the ring's first, so an
+// update moves a record to a new key.
 func (s *Store) Update(ctx context.Context, id ID, r Record) (Record, error) {
 	r.Version++
 	r = r.normal()
+	r.OldKey = false
 	row, err := s.seal(id.Key(), r)
 	if err != nil {
 		return Record{}, fmt.Errorf("store: update: %w", err)
 	}
-	if err := s.backend.Replace(ctx, row); err != nil {
+	err = within(ctx, Timeout, func(ctx context.Context) error { return s.backend.Replace(ctx, row) })
+	if err != nil {
 		return Record{}, fmt.Errorf("store: update: %w", err)
 	}
 	return r, nil
@@ -124,36 +173,30 @@ func (s *Store) Update(ctx context.Context, id ID, r Record) (Record, error) {
 
 // Delete removes the record of id and reports whether there was one, expired or
 // not.
-func (s *Store) Delete(ctx context.Context, id ID) (bool, error) {
-	removed, err := s.backend.Remove(ctx, id.Key())
-	if err != nil {
+func (s *Store) Delete(ctx context.Context, id ID) (removed bool, err error) {
+	if removed, err = s.remove(ctx, id.Key()); err != nil {
 		return false, fmt.Errorf("store: delete: %w", err)
 	}
 	return removed, nil
 }
 
 // DeleteByUUID removes every record of a user and returns how many there were.
-func (s *Store) DeleteByUUID(ctx context.Context, uuid string) (int, error) {
-	n, err := s.backend.RemoveOwner(ctx, OwnerOf(uuid))
+// From then on, for RevokedFor, Create refuses the user's logins that began
+// before.
+func (s *Store) DeleteByUUID(ctx context.Context, uuid string) (n int, err error) {
+	err = within(ctx, batchTimeout, func(ctx context.Context) error {
+		n, err = s.backend.RemoveOwner(ctx, OwnerOf(uuid))
+		return err
+	})
 	if err != nil {
 		return n, fmt.Errorf("store: delete by uuid: %w", err)
 	}
 	return n, nil
 }
 
-// Sweep removes expired records and returns how many it removed, also when it
-// fails half-way. A backend that expires rows by itself returns 0.
-func (s *Store) Sweep(ctx context.Context) (int, error) {
-	n, err := s.backend.Sweep(ctx, s.now())
-	if err != nil {
-		return n, fmt.Errorf("store: sweep: %w", err)
-	}
-	return n, nil
-}
-
-// Ping reports whether the store can read and write now.
+// Ping reports whether the store can do now what a login needs.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.backend.Ping(ctx); err != nil {
+	if err := within(ctx, Timeout, s.backend.Ping); err != nil {
 		return fmt.Errorf("store: ping: %w", err)
 	}
 	return nil
@@ -165,6 +208,34 @@ func (s *Store) Close() error {
 		return fmt.Errorf("store: close: %w", err)
 	}
 	return nil
+}
+
+// within gives a call of the backend a limit of ours. That one is not passed on
+// as the caller's: their time is not over.
+func within(ctx context.Context, limit time.Duration, call func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := call(limited)
+	if err != nil && !IsVerdict(err) && limited.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w (within %s: %v)", ErrTimeout, limit, err) //nolint:errorlint // not the caller's deadline
+	}
+	return err
+}
+
+func (s *Store) lookup(ctx context.Context, key Key) (row Row, err error) {
+	err = within(ctx, Timeout, func(ctx context.Context) error {
+		row, err = s.backend.Lookup(ctx, key)
+		return err
+	})
+	return row, err
+}
+
+func (s *Store) remove(ctx context.Context, key Key) (removed bool, err error) {
+	err = within(ctx, Timeout, func(ctx context.Context) error {
+		removed, err = s.backend.Remove(ctx, key)
+		return err
+	})
+	return removed && err == nil, err
 }
 
 // seal makes the row of r. A record that nobody could use is refused here and
@@ -180,6 +251,20 @@ func (s *Store) seal(key Key, r Record) (Row, error) {
 	var err error
 	row.Value, err = s.ring.Seal(encode(r), binding(row))
 	return row, err
+}
+
+// open reads the record of a row.
+func (s *Store) open(row Row) (Record, error) {
+	plain, current, err := s.ring.Open(row.Value, binding(row))
+	if err != nil {
+		return Record{}, fmt.Errorf("%w: %w", ErrTampered, err)
+	}
+	r, err := decode(plain)
+	if err != nil {
+		return Record{}, err
+	}
+	r.Version, r.OldKey = row.Version, !current
+	return r, nil
 }
 
 // expired compares wall clocks. Both sides drop their monotonic reading, which

@@ -31,16 +31,31 @@ var errDisk = errors.New("disk on fire")
 // broken is a backend of which every call fails.
 type broken struct{}
 
-func (broken) Insert(context.Context, store.Row) error              { return errDisk }
-func (broken) Lookup(context.Context, store.Key) (store.Row, error) { return store.Row{}, errDisk }
-func (broken) Replace(context.Context, store.Row) error             { return errDisk }
-func (broken) Remove(context.Context, store.Key) (bool, error)      { return true, errDisk }
+func (broken) Insert(context.Context, store.Row, store.Moment) error { return errDisk }
+func (broken) Lookup(context.Context, store.Key) (store.Row, error)  { return store.Row{}, errDisk }
+func (broken) Replace(context.Context, store.Row) error              { return errDisk }
+func (broken) Remove(context.Context, store.Key) (bool, error)       { return true, errDisk }
 func (broken) RemoveOwner(context.Context, store.Owner) (int, error) {
 	return 2, errDisk
 }
-func (broken) Sweep(context.Context, time.Time) (int, error) { return 3, errDisk }
-func (broken) Ping(context.Context) error                    { return errDisk }
-func (broken) Close() error                                  { return errDisk }
+func (broken) Owned(context.Context, store.Owner) ([]store.Row, error) {
+	return nil, errDisk
+}
+func (broken) Walk(context.Context, func(store.Row) error) error { return errDisk }
+func (broken) Sweep(context.Context, time.Time, int) ([]store.Row, error) {
+	return make([]store.Row, 3), errDisk
+}
+func (broken) Now(context.Context) (store.Moment, error) { return 0, errDisk }
+func (broken) Locks() store.Locks                        { return brokenLocks{} }
+func (broken) Ping(context.Context) error                { return errDisk }
+func (broken) Close() error                              { return errDisk }
+
+type brokenLocks struct{}
+
+func (brokenLocks) Lock(context.Context, store.Key, store.Holder, time.Duration) error {
+	return errDisk
+}
+func (brokenLocks) Unlock(context.Context, store.Key, store.Holder) error { return errDisk }
 
 func TestSystemFailureIsNoVerdict(t *testing.T) {
 	st := store.New(broken{}, testRing(t), nil)
@@ -49,15 +64,19 @@ func TestSystemFailureIsNoVerdict(t *testing.T) {
 		IdleExpires: time.Now().Add(time.Hour), AbsoluteExpires: time.Now().Add(time.Hour),
 	}
 	for name, call := range map[string]func() error{
-		"Create":       func() error { return st.Create(t.Context(), id, r) },
+		"Create":       func() error { return st.Create(t.Context(), id, r, 0) },
 		"Get":          func() error { _, err := st.Get(t.Context(), id); return err },
 		"Update":       func() error { _, err := st.Update(t.Context(), id, r); return err },
 		"Delete":       func() error { _, err := st.Delete(t.Context(), id); return err },
 		"DeleteByUUID": func() error { _, err := st.DeleteByUUID(t.Context(), "u"); return err },
-		"Sweep":        func() error { _, err := st.Sweep(t.Context()); return err },
+		"Sweep":        func() error { _, err := st.Sweep(t.Context(), func(store.Ended) {}); return err },
 		"Ping":         func() error { return st.Ping(t.Context()) },
-		"Claim":        func() error { _, err := st.Claim(t.Context(), "n", time.Hour); return err },
-		"Hold":         func() error { _, err := st.Hold(t.Context(), "n", time.Hour); return err },
+		"Now":          func() error { _, err := st.Now(t.Context()); return err },
+		"Sessions":     func() error { _, err := st.Sessions(t.Context(), "u"); return err },
+		"EndOldest":    func() error { _, err := st.EndOldest(t.Context(), "u", 1, id); return err },
+		"Count":        func() error { _, err := st.Count(t.Context()); return err },
+		"Lock":         func() error { _, err := st.Lock(t.Context(), "n", time.Hour); return err },
+		"MarkOnce":     func() error { return st.MarkOnce(t.Context(), "n", time.Hour) },
 		"Remember":     func() error { return st.Remember(t.Context(), "n", "", time.Hour) },
 		"Recall":       func() error { _, err := st.Recall(t.Context(), "n"); return err },
 		"Close":        st.Close,
@@ -72,7 +91,7 @@ func TestSystemFailureIsNoVerdict(t *testing.T) {
 			}
 		}
 	}
-	if n, _ := st.Sweep(t.Context()); n != 3 {
+	if n, _ := st.Sweep(t.Context(), func(store.Ended) {}); n != 3 {
 		t.Errorf("Sweep() = %d, want the 3 that were swept before it failed", n)
 	}
 }
@@ -92,7 +111,7 @@ func TestTamperedTellsWhy(t *testing.T) {
 		if _, err := backend.Remove(t.Context(), id.Key()); err != nil {
 			t.Fatal(err)
 		}
-		if err := backend.Insert(t.Context(), store.Row{Key: id.Key(), Version: 1, Expires: time.Now().Add(time.Hour), Value: tc.value}); err != nil {
+		if err := backend.Insert(t.Context(), store.Row{Key: id.Key(), Version: 1, Expires: time.Now().Add(time.Hour), Value: tc.value}, 0); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := st.Get(t.Context(), id); !errors.Is(err, store.ErrTampered) || !errors.Is(err, tc.want) {
@@ -104,17 +123,17 @@ func TestTamperedTellsWhy(t *testing.T) {
 // unreadable is a backend with something in it that is no row.
 type unreadable struct{ broken }
 
-func (unreadable) Insert(context.Context, store.Row) error { return store.ErrExists }
+func (unreadable) Insert(context.Context, store.Row, store.Moment) error { return store.ErrExists }
 func (unreadable) Lookup(context.Context, store.Key) (store.Row, error) {
 	return store.Row{}, store.ErrTampered
 }
 
-// What a name was claimed for must not begin because its claim is damaged, and
-// the damage says nothing about a session.
-func TestUnreadableClaimIsTaken(t *testing.T) {
-	_, err := store.New(unreadable{}, testRing(t), nil).Claim(t.Context(), "n", time.Hour)
+// What a name was marked for must not begin because its mark is damaged, and the
+// damage says nothing about a session.
+func TestUnreadableMarkIsThere(t *testing.T) {
+	err := store.New(unreadable{}, testRing(t), nil).MarkOnce(t.Context(), "n", time.Hour)
 	if !errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrTampered) {
-		t.Errorf("Claim() = %v, want ErrExists alone", err)
+		t.Errorf("MarkOnce() = %v, want ErrExists alone", err)
 	}
 }
 
@@ -132,7 +151,7 @@ func TestAnotherRowIsNoAnswer(t *testing.T) {
 	err := store.New(backend, ring, nil).Create(t.Context(), id, store.Record{
 		Mode: store.ModeToken, UUID: "u",
 		IdleExpires: time.Now().Add(time.Hour), AbsoluteExpires: time.Now().Add(time.Hour),
-	})
+	}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,11 +218,11 @@ type garbled struct {
 	removed bool
 }
 
-func (g *garbled) Insert(ctx context.Context, row store.Row) error {
+func (g *garbled) Insert(ctx context.Context, row store.Row, begun store.Moment) error {
 	if !g.removed {
 		return store.ErrExists
 	}
-	return g.Backend.Insert(ctx, row)
+	return g.Backend.Insert(ctx, row, begun)
 }
 
 func (g *garbled) Lookup(ctx context.Context, key store.Key) (store.Row, error) {

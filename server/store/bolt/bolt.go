@@ -1,294 +1,222 @@
 // Package bolt is the embedded store backend: one file, no other process. A
 // write is on the disk (fdatasync) before it is answered; a server that is
 // killed loses no session.
+//
+// The disk may stand still. No caller waits for it beyond its context: one
+// goroutine commits, a few read, and only those wait for the disk.
 package bolt
 
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"runtime"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
+// The errors of the database. None says anything about a row.
 var (
-	// ErrLocked: another process has the file open.
-	ErrLocked = errors.New("the file is open in another process: stop that one, or give each its own file")
+	// ErrInUse: another process has the file open.
+	ErrInUse = errors.New("the file is open in another process: stop that one, or give each its own file")
 	// ErrForeign: the file is no store of ours, or too damaged to tell.
 	ErrForeign = errors.New("the file is not a keepalive store: name another one, or move this one away")
-	// ErrDamaged: a page of the file is not what it was. It says nothing about
-	// the row that was asked for.
+	// ErrDamaged: a page of the file is not what it was.
 	ErrDamaged = errors.New("the file is damaged: put back a copy, or move it away and start with an empty one")
 	// ErrNewer: the file was written by a later version of this server.
 	ErrNewer = errors.New("the file was written by a newer version of this server: run that version, or name another file")
+	// ErrStuck: the disk did not answer.
+	ErrStuck = errors.New("the disk does not answer: see whether its file system is frozen or its device has failed")
+
+	errClosed = errors.New("bolt: the store is closed")
 )
 
-const (
-	// lockTimeout lets a predecessor that is just closing finish, and no more.
-	lockTimeout = time.Second
-	// sweepStep bounds how long one step of a sweep holds up other writers.
-	sweepStep = 500
-
-	schema = 1
-)
-
-var (
-	bucketMeta   = []byte("meta")   // schemaKey → schema
-	bucketRows   = []byte("rows")   // key → row
-	bucketOwners = []byte("owners") // owner, key → nothing
-	bucketExpiry = []byte("expiry") // expires, key → nothing
-
-	schemaKey = []byte("schema")
-)
+// closeTimeout bounds Close. What is written by then was on the disk before it
+// was answered.
+const closeTimeout = 2 * time.Second
 
 // Backend implements store.Backend.
 type Backend struct {
 	db      *bbolt.DB
-	commits committer
+	commits *committer
+	reads   *readers
+	moments store.Moments
+	close   func() error
 }
 
 var _ store.Backend = (*Backend)(nil)
 
-// Open opens or creates the file, which only its owner may read. Its directory
-// has to exist. The error wraps ErrLocked, ErrForeign, ErrDamaged, ErrNewer, or
-// what the operating system said.
-func Open(path string) (_ *Backend, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("bolt: open %s: %w", path, err)
-		}
-	}()
-	defer catchDamage(&err)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout:      lockTimeout,
-		FreelistType: bbolt.FreelistMapType,
-		NoStatistics: true, // nobody reads them, and all readers wait for their lock
-	})
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return nil, ErrLocked
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%w: %w", ErrForeign, err)
-	case err != nil:
-		return nil, err
-	}
-	if err := setUp(db); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return &Backend{db: db, commits: committer{db: db}}, nil
+func newBackend(db *bbolt.DB) *Backend {
+	b := &Backend{db: db, commits: newCommitter(db), reads: newReaders(db)}
+	b.close = sync.OnceValue(b.closeOnce)
+	return b
 }
 
-func setUp(db *bbolt.DB) (err error) {
-	defer catchDamage(&err)
-	if err := db.Update(prepare); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(db.Path()))
-}
-
-// prepare checks that the file is ours and makes the buckets of a new one.
-func prepare(tx *bbolt.Tx) error {
-	if meta := tx.Bucket(bucketMeta); meta != nil {
-		switch v := meta.Get(schemaKey); {
-		case len(v) != 8 || binary.BigEndian.Uint64(v) < schema:
-			return ErrForeign
-		case binary.BigEndian.Uint64(v) > schema:
-			return ErrNewer
-		}
-	} else if first, _ := tx.Cursor().First(); first != nil {
-		return ErrForeign
-	}
-	for _, name := range [...][]byte{bucketMeta, bucketRows, bucketOwners, bucketExpiry} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
-	}
-	return tx.Bucket(bucketMeta).Put(schemaKey, binary.BigEndian.AppendUint64(nil, schema))
-}
-
-// syncDir makes the name of a new file as durable as what is in it.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
+// none is the result of a call that has none.
+type none struct{}
 
 // Insert implements store.Backend.
-func (b *Backend) Insert(ctx context.Context, row store.Row) error {
-	return b.write(ctx, func(t tables) (verdict, failure error) {
-		if t.rows.Get(row.Key[:]) != nil {
-			return store.ErrExists, nil
+func (b *Backend) Insert(ctx context.Context, row store.Row, begun store.Moment) error {
+	_, err := write(ctx, b, func(t tables) (_ none, verdict, failure error) {
+		switch {
+		case t.refuses(row.Owner, begun):
+			return none{}, store.ErrRevoked, nil
+		case t.rows.Get(row.Key[:]) != nil:
+			return none{}, store.ErrExists, nil
 		}
-		if err := t.own(row); err != nil {
-			return nil, err
-		}
-		return nil, t.put(row)
+		return none{}, nil, t.add(row)
 	})
+	return err
 }
 
 // Lookup implements store.Backend.
 func (b *Backend) Lookup(ctx context.Context, key store.Key) (store.Row, error) {
-	var row store.Row
-	err := b.read(ctx, func(tx *bbolt.Tx) (err error) {
-		row, err = get(tx.Bucket(bucketRows), key)
+	return read(ctx, b, func(t tables) (store.Row, error) {
+		row, err := t.get(key)
 		row.Value = bytes.Clone(row.Value) // the file's memory, until the transaction ends
-		return err
+		return row, err
 	})
-	if err != nil {
-		return store.Row{}, err
-	}
-	return row, nil
 }
 
 // Replace implements store.Backend.
 func (b *Backend) Replace(ctx context.Context, row store.Row) error {
-	return b.write(ctx, func(t tables) (verdict, failure error) {
+	_, err := write(ctx, b, func(t tables) (_ none, verdict, failure error) {
 		old, err := t.get(row.Key)
-		if err != nil {
-			return err, nil
-		}
-		if old.Version != row.Version-1 || old.Owner != row.Owner {
-			return store.ErrConflict, nil
+		switch {
+		case err != nil:
+			return none{}, err, nil
+		case old.Version != row.Version-1 || old.Owner != row.Owner:
+			return none{}, store.ErrConflict, nil
 		}
 		if err := t.expiry.Delete(expiryEntry(old.Expires, old.Key)); err != nil {
-			return nil, err
+			return none{}, nil, err
 		}
-		return nil, t.put(row)
+		return none{}, nil, t.put(row)
 	})
+	return err
 }
 
 // Remove implements store.Backend.
 func (b *Backend) Remove(ctx context.Context, key store.Key) (bool, error) {
-	var found bool
-	err := b.write(ctx, func(t tables) (verdict, failure error) {
+	return write(ctx, b, func(t tables) (found bool, verdict, failure error) {
 		found = t.rows.Get(key[:]) != nil
-		return nil, t.remove(key)
+		return found, nil, t.remove(key)
 	})
-	return found && err == nil, err
 }
 
 // RemoveOwner implements store.Backend.
 func (b *Backend) RemoveOwner(ctx context.Context, owner store.Owner) (int, error) {
-	var n int
-	err := b.write(ctx, func(t tables) (verdict, failure error) {
-		n = 0
+	return write(ctx, b, func(t tables) (n int, verdict, failure error) {
+		if err := t.revoke(owner, b.moments.Next()); err != nil {
+			return 0, nil, err
+		}
+		n, err := t.removeOwned(owner)
+		return n, nil, err
+	})
+}
+
+// Owned implements store.Backend.
+func (b *Backend) Owned(ctx context.Context, owner store.Owner) ([]store.Row, error) {
+	return read(ctx, b, func(t tables) ([]store.Row, error) {
+		var rows []store.Row
 		for _, key := range t.ownedBy(owner) {
-			row, err := t.get(key)
-			// What cannot be read goes too: a revoked session must not come
-			// back, however its row looks now.
-			if errors.Is(err, store.ErrTampered) || (err == nil && row.Owner == owner) {
-				if err := t.remove(key); err != nil {
-					return nil, err
-				}
-				n++
-			}
-			if err := t.owners.Delete(ownerEntry(owner, key)); err != nil {
-				return nil, err
+			if row, err := t.get(key); err == nil && row.Owner == owner {
+				row.Value = bytes.Clone(row.Value)
+				rows = append(rows, row)
 			}
 		}
-		return nil, nil
+		return rows, nil
 	})
-	if err != nil {
+}
+
+// walkStep is how many rows one transaction of Walk reads: while it reads, no
+// page that a writer frees can be used again.
+const walkStep = 500
+
+// Walk implements store.Backend.
+func (b *Backend) Walk(ctx context.Context, visit func(store.Row) error) error {
+	var after []byte
+	for {
+		page, err := read(ctx, b, func(t tables) (p page, err error) { return t.page(after, walkStep), nil })
+		if err != nil {
+			return err
+		}
+		for _, row := range page.rows {
+			if err := visit(row); err != nil {
+				return err
+			}
+		}
+		if page.last == nil {
+			return nil
+		}
+		after = page.last
+	}
+}
+
+// Sweep implements store.Backend. It writes only if something is due.
+func (b *Backend) Sweep(ctx context.Context, before time.Time, limit int) ([]store.Row, error) {
+	forget := store.Moment(before.Add(-store.RevokedFor).UnixMicro())
+	idle, err := read(ctx, b, func(t tables) (bool, error) {
+		return len(t.due(before, 1)) == 0 && len(t.revokedBefore(forget, 1)) == 0, nil
+	})
+	if err != nil || idle {
+		return nil, err
+	}
+	return write(ctx, b, func(t tables) (swept []store.Row, verdict, failure error) {
+		for _, owner := range t.revokedBefore(forget, limit) {
+			if err := t.revoked.Delete(owner); err != nil {
+				return nil, nil, err
+			}
+		}
+		swept, err := t.sweep(before, limit)
+		return swept, nil, err
+	})
+}
+
+// Now implements store.Backend.
+func (b *Backend) Now(ctx context.Context) (store.Moment, error) {
+	if err := errors.Join(ctx.Err(), b.commits.closed()); err != nil {
 		return 0, err
 	}
-	return n, nil
+	return b.moments.Next(), nil
 }
 
-// Sweep implements store.Backend. It reads only what is due, and writes only
-// if something is.
-func (b *Backend) Sweep(ctx context.Context, now time.Time) (int, error) {
-	swept := 0
-	for {
-		idle := false
-		err := b.read(ctx, func(tx *bbolt.Tx) error {
-			idle = len(open(tx).due(now, 1)) == 0
-			return nil
-		})
-		if err != nil || idle {
-			return swept, err
-		}
-		var n int
-		err = b.write(ctx, func(t tables) (verdict, failure error) {
-			n, failure = t.sweep(t.due(now, sweepStep), now)
-			return nil, failure
-		})
-		if err != nil {
-			return swept, err
-		}
-		swept += n
-	}
-}
+// Locks implements store.Backend: no other process has the file open.
+func (b *Backend) Locks() store.Locks { return nil }
 
-// Ping implements store.Backend. It is a write that changes no row: bbolt commits
-// it as any other, so it fails on a file or a disk that takes none.
+// Ping implements store.Backend. It writes what a login writes and takes it back
+// in the same transaction: the pages have to be found and written all the same,
+// so that it fails on a disk that is full, read-only or frozen.
 func (b *Backend) Ping(ctx context.Context) error {
-	return b.write(ctx, func(tables) (verdict, failure error) { return nil, nil })
-}
-
-// Close implements store.Backend. It waits for calls under way.
-func (b *Backend) Close() error {
-	if err := b.db.Close(); err != nil {
-		return fmt.Errorf("bolt: close: %w", err)
-	}
-	return nil
-}
-
-// read runs fn in a transaction of its own.
-func (b *Backend) read(ctx context.Context, fn func(*bbolt.Tx) error) (err error) {
-	defer catchDamage(&err)
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := b.db.View(fn); err != nil {
-		return fmt.Errorf("bolt: %w", err)
-	}
-	return nil
-}
-
-// write runs fn in a transaction that it may share with other writers, and
-// returns when that is on the disk. fn may run more than once. After a failure
-// nothing of it is written, nor after a verdict, before which fn must not write.
-//
-// The context is looked at again once it is our turn; from then on the write
-// happens, whether or not someone still waits for it.
-func (b *Backend) write(ctx context.Context, fn func(tables) (verdict, failure error)) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	var verdict error
-	failure := b.commits.commit(func(tx *bbolt.Tx) error {
-		if verdict = ctx.Err(); verdict != nil {
-			return nil
-		}
-		var failure error
-		verdict, failure = fn(open(tx))
-		return failure
+	_, err := write(ctx, b, func(t tables) (_ none, verdict, failure error) {
+		probe := probeRow()
+		return none{}, nil, errors.Join(t.add(probe), t.remove(probe.Key))
 	})
-	if failure != nil {
-		return fmt.Errorf("bolt: %w", failure)
-	}
-	return verdict
+	return err
 }
 
-// catchDamage turns a panic into ErrDamaged. bbolt asserts what it reads and
-// panics on a page that is not what it should be; one bad page is no reason to
-// take the server away from everyone.
-func catchDamage(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("%w: %v", ErrDamaged, p)
+// Close implements store.Backend. It lets writes under way finish.
+func (b *Backend) Close() error { return b.close() }
+
+func (b *Backend) closeOnce() error {
+	over := make(chan error, 1)
+	go func() {
+		b.commits.finish()
+		b.reads.finish()
+		over <- closeFile(b.db)
+	}()
+	select {
+	case err := <-over:
+		if err != nil {
+			return fmt.Errorf("bolt: close: %w", err)
+		}
+		return nil
+	case <-time.After(closeTimeout):
+		b.commits.abandon()
+		return fmt.Errorf("bolt: close: %w", ErrStuck)
 	}
 }

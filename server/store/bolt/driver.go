@@ -19,8 +19,8 @@ var Driver = store.Driver{
 	Schemes:  []string{"bolt"},
 	Form:     "bolt:PATH for one server",
 	Validate: validate,
-	Open: func(_ context.Context, location secret.String) (store.Backend, error) {
-		backend, err := Open(pathOf(location))
+	Open: func(ctx context.Context, location secret.String) (store.Backend, error) {
+		backend, err := Open(ctx, pathOf(location))
 		if err != nil {
 			return nil, err
 		}

@@ -2,7 +2,9 @@ package bolt
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,25 +14,35 @@ import (
 )
 
 // tables are the buckets within one transaction. Every row has an entry in
-// both indexes, but for one that is its own owner; an entry without its row can
+// expiry, and every row with an owner one in owners; an entry without its row can
 // only come from damage, and is dropped where it is met.
-type tables struct{ rows, owners, expiry *bbolt.Bucket }
+type tables struct{ rows, owners, expiry, revoked *bbolt.Bucket }
 
 func open(tx *bbolt.Tx) tables {
-	return tables{rows: tx.Bucket(bucketRows), owners: tx.Bucket(bucketOwners), expiry: tx.Bucket(bucketExpiry)}
+	return tables{
+		rows: tx.Bucket(bucketRows), owners: tx.Bucket(bucketOwners),
+		expiry: tx.Bucket(bucketExpiry), revoked: tx.Bucket(bucketRevoked),
+	}
 }
 
 // get returns the row, ErrNotFound or ErrTampered. Its value lives as long as
 // the transaction.
-func (t tables) get(key store.Key) (store.Row, error) { return get(t.rows, key) }
-
-// get is tables.get, for whoever needs no index.
-func get(rows *bbolt.Bucket, key store.Key) (store.Row, error) {
-	raw := rows.Get(key[:])
+func (t tables) get(key store.Key) (store.Row, error) {
+	raw := t.rows.Get(key[:])
 	if raw == nil {
 		return store.Row{}, store.ErrNotFound
 	}
 	return decodeRow(key, raw)
+}
+
+// add writes a new row, with its owner.
+func (t tables) add(row store.Row) error {
+	if !row.Unowned() {
+		if err := t.owners.Put(ownerEntry(row.Owner, row.Key), nil); err != nil {
+			return err
+		}
+	}
+	return t.put(row)
 }
 
 // put writes the row and its place in the order of expiry.
@@ -39,14 +51,6 @@ func (t tables) put(row store.Row) error {
 		return err
 	}
 	return t.rows.Put(row.Key[:], encodeRow(row))
-}
-
-// own writes whose the row is.
-func (t tables) own(row store.Row) error {
-	if row.Owner == store.Owner(row.Key) {
-		return nil
-	}
-	return t.owners.Put(ownerEntry(row.Owner, row.Key), nil)
 }
 
 // remove deletes the row, if there is one, and what it has in the indexes.
@@ -62,10 +66,29 @@ func (t tables) remove(key store.Key) error {
 	return t.rows.Delete(key[:])
 }
 
-// ownedBy returns the keys of rows that may be owner's: its own, and what the
-// index has.
+// removeOwned deletes the rows of an owner, and returns how many.
+func (t tables) removeOwned(owner store.Owner) (int, error) {
+	n := 0
+	for _, key := range t.ownedBy(owner) {
+		row, err := t.get(key)
+		// What cannot be read goes too: a revoked session must not come back,
+		// however its row looks now.
+		if errors.Is(err, store.ErrTampered) || (err == nil && row.Owner == owner) {
+			if err := t.remove(key); err != nil {
+				return 0, err
+			}
+			n++
+		}
+		if err := t.owners.Delete(ownerEntry(owner, key)); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// ownedBy returns the keys that the index has for owner.
 func (t tables) ownedBy(owner store.Owner) []store.Key {
-	keys := []store.Key{store.Key(owner)}
+	var keys []store.Key
 	c := t.owners.Cursor()
 	for k, _ := c.Seek(owner[:]); bytes.HasPrefix(k, owner[:]); k, _ = c.Next() {
 		if len(k) == len(owner)+len(store.Key{}) {
@@ -73,6 +96,75 @@ func (t tables) ownedBy(owner store.Owner) []store.Key {
 		}
 	}
 	return keys
+}
+
+// page is some rows, and the key of the last entry that was looked at; nil at
+// the end of the table.
+type page struct {
+	rows []store.Row
+	last []byte
+}
+
+// page returns copies of rows with an owner, after a key; nil: from the first.
+func (t tables) page(after []byte, limit int) (p page) {
+	c := t.rows.Cursor()
+	k, raw := c.Seek(after)
+	if k != nil && bytes.Equal(k, after) {
+		k, raw = c.Next()
+	}
+	for ; k != nil; k, raw = c.Next() {
+		if limit--; limit < 0 {
+			return p
+		}
+		p.last = bytes.Clone(k)
+		if len(k) != len(store.Key{}) {
+			continue
+		}
+		if row, err := decodeRow(store.Key(k), raw); err == nil && !row.Unowned() {
+			row.Value = bytes.Clone(row.Value)
+			p.rows = append(p.rows, row)
+		}
+	}
+	p.last = nil
+	return p
+}
+
+// revoke writes when an owner's rows were removed.
+func (t tables) revoke(owner store.Owner, at store.Moment) error {
+	return t.revoked.Put(owner[:], binary.BigEndian.AppendUint64(nil, uint64(at)))
+}
+
+// refuses reports whether an owner's rows were removed after a login began.
+func (t tables) refuses(owner store.Owner, begun store.Moment) bool {
+	raw := t.revoked.Get(owner[:])
+	return raw != nil && begun <= moment(raw)
+}
+
+func moment(raw []byte) store.Moment {
+	if len(raw) != 8 {
+		return 0
+	}
+	return store.Moment(binary.BigEndian.Uint64(raw))
+}
+
+// lastRevocation is the last moment of all.
+func (t tables) lastRevocation() (last store.Moment) {
+	c := t.revoked.Cursor()
+	for k, raw := c.First(); k != nil; k, raw = c.Next() {
+		last = max(last, moment(raw))
+	}
+	return last
+}
+
+// revokedBefore returns at most limit owners whose revocation is forgotten by now.
+func (t tables) revokedBefore(at store.Moment, limit int) (owners [][]byte) {
+	c := t.revoked.Cursor()
+	for k, raw := c.First(); k != nil && len(owners) < limit; k, raw = c.Next() {
+		if moment(raw) < at {
+			owners = append(owners, bytes.Clone(k))
+		}
+	}
+	return owners
 }
 
 // due returns at most limit entries of the expiry index that are due, oldest
@@ -90,30 +182,53 @@ func (t tables) due(now time.Time, limit int) [][]byte {
 	return entries
 }
 
-// sweep drops the entries and returns how many rows went with them. A row that
-// says it is not due stays.
-func (t tables) sweep(entries [][]byte, now time.Time) (int, error) {
-	n := 0
-	for _, entry := range entries {
-		if err := t.expiry.Delete(entry); err != nil {
-			return 0, err
+// sweep deletes at most limit rows that are due, and returns them. A row that
+// says it is not due stays, and loses its wrong entry.
+func (t tables) sweep(before time.Time, limit int) (swept []store.Row, err error) {
+	for len(swept) < limit {
+		entries := t.due(before, limit-len(swept))
+		if len(entries) == 0 {
+			break
 		}
-		if len(entry) != 8+len(store.Key{}) {
-			continue
+		for _, entry := range entries {
+			if err := t.expiry.Delete(entry); err != nil {
+				return nil, err
+			}
+			row, gone, err := t.sweepEntry(entry, before)
+			if err != nil {
+				return nil, err
+			}
+			if gone {
+				swept = append(swept, row)
+			}
 		}
-		key := store.Key(entry[8:])
-		if t.rows.Get(key[:]) == nil {
-			continue
-		}
-		if row, err := t.get(key); err == nil && row.Expires.After(now) {
-			continue
-		}
-		if err := t.remove(key); err != nil {
-			return 0, err
-		}
-		n++
 	}
-	return n, nil
+	return swept, nil
+}
+
+// sweepEntry deletes the row of an entry of expiry, if it is due or cannot be
+// read.
+func (t tables) sweepEntry(entry []byte, before time.Time) (row store.Row, gone bool, err error) {
+	if len(entry) != 8+len(store.Key{}) {
+		return row, false, nil
+	}
+	key := store.Key(entry[8:])
+	row, err = t.get(key)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && row.Expires.After(before):
+		return row, false, nil
+	case err != nil:
+		row = store.Row{Key: key}
+	}
+	row.Value = bytes.Clone(row.Value)
+	return row, true, t.remove(key)
+}
+
+// probeRow is a row like that of a login. Its place is always the same, so that
+// one damaged page elsewhere does not make Ping fail now and then.
+func probeRow() store.Row {
+	key := sha256.Sum256([]byte("keepalive probe"))
+	return store.Row{Key: key, Owner: sha256.Sum256(key[:]), Version: 1, Value: make([]byte, 600)}
 }
 
 func ownerEntry(owner store.Owner, key store.Key) []byte { return append(owner[:], key[:]...) }

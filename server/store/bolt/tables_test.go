@@ -17,7 +17,7 @@ import (
 
 func openTemp(t *testing.T) *Backend {
 	t.Helper()
-	b, err := Open(filepath.Join(t.TempDir(), "store.db"))
+	b, err := Open(t.Context(), filepath.Join(t.TempDir(), "store.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,8 +30,8 @@ func openTemp(t *testing.T) *Backend {
 }
 
 // Whatever is done, the indexes say what the rows say and no more: a stale
-// entry would never be found out about, and never go away. Row 1 is its own
-// owner and needs no entry.
+// entry would never be found out about, and never go away. Row 1 belongs to
+// no user and needs no entry.
 func TestIndexesFollowRows(t *testing.T) {
 	b := openTemp(t)
 	at := time.UnixMilli(1_800_000_000_000)
@@ -44,14 +44,15 @@ func TestIndexesFollowRows(t *testing.T) {
 		rows int // that are left
 	}{
 		{"insert", func(ctx context.Context) error {
-			return errors.Join(b.Insert(ctx, row(1, 1, 1, 0)), b.Insert(ctx, row(2, 1, 1, 0)), b.Insert(ctx, row(3, 2, 1, time.Hour)), b.Insert(ctx, row(4, 2, 1, 0)))
+			return errors.Join(b.Insert(ctx, row(1, 1, 1, 0), 0), b.Insert(ctx, row(2, 1, 1, 0), 0), b.Insert(ctx, row(3, 2, 1, time.Hour), 0), b.Insert(ctx, row(4, 2, 1, 0), 0))
 		}, 4},
 		{"replace, other expiry", func(ctx context.Context) error { return b.Replace(ctx, row(1, 1, 2, time.Hour)) }, 4},
 		{"replace, same expiry", func(ctx context.Context) error { return b.Replace(ctx, row(1, 1, 3, time.Hour)) }, 4},
-		{"sweep", func(ctx context.Context) error { _, err := b.Sweep(ctx, at); return err }, 2},
-		{"insert again", func(ctx context.Context) error { return b.Insert(ctx, row(4, 1, 1, 0)) }, 3},
-		{"remove owner", func(ctx context.Context) error { _, err := b.RemoveOwner(ctx, store.Owner{1}); return err }, 1},
-		{"remove", func(ctx context.Context) error { _, err := b.Remove(ctx, store.Key{3}); return err }, 0},
+		{"sweep", func(ctx context.Context) error { _, err := b.Sweep(ctx, at, 10); return err }, 2},
+		{"insert again", func(ctx context.Context) error { return b.Insert(ctx, row(4, 1, 1, 0), 0) }, 3},
+		{"remove owner", func(ctx context.Context) error { _, err := b.RemoveOwner(ctx, store.Owner{1}); return err }, 2},
+		{"remove", func(ctx context.Context) error { _, err := b.Remove(ctx, store.Key{3}); return err }, 1},
+		{"remove, of no user", func(ctx context.Context) error { _, err := b.Remove(ctx, store.Key{1}); return err }, 0},
 	} {
 		if err := step.do(t.Context()); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
@@ -115,7 +116,7 @@ func (c lateCancel) Err() error {
 func TestCanceledWhileWaiting(t *testing.T) {
 	b := openTemp(t)
 	row := store.Row{Key: store.Key{1}, Version: 1, Expires: time.Now()}
-	if err := b.Insert(lateCancel{t.Context(), new(int)}, row); !errors.Is(err, context.Canceled) {
+	if err := b.Insert(lateCancel{t.Context(), new(int)}, row, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("Insert() = %v, want context.Canceled", err)
 	}
 	if _, err := b.Lookup(t.Context(), row.Key); !errors.Is(err, store.ErrNotFound) {
@@ -156,12 +157,12 @@ func TestPingWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := setUp(db); err != nil {
+	if _, err := setUp(db); err != nil {
 		t.Fatal(err)
 	}
-	b := &Backend{db: db, commits: committer{db: db}}
+	b := newBackend(db)
 	row := store.Row{Key: store.Key{1}, Version: 1, Expires: time.Now().Add(time.Hour), Value: []byte("v")}
-	if err := errors.Join(b.Insert(t.Context(), row), b.Ping(t.Context())); err != nil {
+	if err := errors.Join(b.Insert(t.Context(), row, 0), b.Ping(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if err := file.Close(); err != nil {

@@ -16,6 +16,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
 const (
@@ -98,7 +100,7 @@ func (t target) tlsConfig() (*tls.Config, error) {
 
 // ErrTimeout: Redis did not answer within Timeout. What was asked for may or
 // may not have been done.
-var ErrTimeout = fmt.Errorf("redis: no answer within %s", Timeout)
+var ErrTimeout = fmt.Errorf("redis: no answer within %s: %w", Timeout, store.ErrTimeout)
 
 // failure is what a method returns for an error of the client. If the caller's
 // context is done, that is the reason. A deadline of ours is not passed on as

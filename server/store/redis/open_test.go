@@ -173,7 +173,7 @@ func TestSentinel(t *testing.T) {
 	sentinel := redistest.StartSentinel(t, "mymaster", master, "sentinel auth-pass mymaster p", "requirepass s")
 	b := open(t, "redis-sentinel://:p@"+sentinel.Address+"/mymaster?db=2&sentinel_password=s")
 	exercise(t, b)
-	if err := errors.Join(b.Insert(t.Context(), testRow(7)), b.Ping(t.Context())); err != nil {
+	if err := errors.Join(b.Insert(t.Context(), testRow(7), 0), b.Ping(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	elsewhere := goredis.NewClient(&goredis.Options{Addr: master.Address, Password: "p", DB: 2})
@@ -365,7 +365,7 @@ func TestDump(t *testing.T) {
 		Mode: store.ModeCode, UUID: uuid, AccessToken: secret.New("z0t8k3vq5n1m7p2r"), RefreshToken: secret.New("refresh7p2rz0t8k3"),
 		RedirectURI: "https://www.example.com/back", IdleExpires: time.Now().Add(time.Hour), AbsoluteExpires: time.Now().Add(time.Hour),
 	}
-	if err := st.Create(t.Context(), id, record); err != nil {
+	if err := st.Create(t.Context(), id, record, 0); err != nil {
 		t.Fatal(err)
 	}
 	record.Version = 1
@@ -474,7 +474,13 @@ func (l *lossy) serve(conn net.Conn) {
 			host, port, _ := net.SplitHostPort(l.address)
 			answer = fmt.Sprintf("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$%d\r\n%s\r\n:%s\r\n$1\r\nn\r\n", len(host), host, port)
 		case "evalsha":
-			if answer = "+done\r\n"; strings.HasPrefix(args[3], "keepalive:{") {
+			if answer = "+done\r\n"; args[3] == "keepalive:clock" {
+				answer = "+1\r\n"
+			}
+			if args[2] == "2" && len(args) == 7 { // a revocation
+				answer = "*0\r\n"
+			}
+			if strings.HasPrefix(args[3], "keepalive:{") {
 				l.writes.Add(1)
 				if l.lose.Load() {
 					return
@@ -482,6 +488,8 @@ func (l *lossy) serve(conn net.Conn) {
 			}
 		case "hgetall":
 			answer = "*8\r\n$7\r\nversion\r\n$1\r\n1\r\n$5\r\nowner\r\n$32\r\n" + strings.Repeat("o", 32) + "\r\n$7\r\nexpires\r\n$1\r\n1\r\n$5\r\nvalue\r\n$1\r\nv\r\n"
+		case "scan":
+			answer = "*2\r\n$1\r\n0\r\n*0\r\n"
 		case "zrange":
 			answer = "*0\r\n"
 		case "del":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,7 +89,11 @@ func testRow(n byte) store.Row {
 func mustInsert(t *testing.T, b store.Backend, rows ...store.Row) {
 	t.Helper()
 	for _, row := range rows {
-		if err := b.Insert(t.Context(), row); err != nil {
+		begun, err := b.Now(t.Context())
+		if err == nil {
+			err = b.Insert(t.Context(), row, begun)
+		}
+		if err != nil {
 			t.Fatalf("Insert() = %v", err)
 		}
 	}
@@ -99,7 +104,7 @@ func calls(b store.Backend, ctx context.Context) map[string]func() error {
 	next, other := testRow(1), testRow(2)
 	next.Version = 2
 	return map[string]func() error{
-		"Insert":      func() error { return b.Insert(ctx, other) },
+		"Insert":      func() error { return b.Insert(ctx, other, 0) },
 		"Lookup":      func() error { _, err := b.Lookup(ctx, next.Key); return err },
 		"Replace":     func() error { return b.Replace(ctx, next) },
 		"Remove":      func() error { _, err := b.Remove(ctx, next.Key); return err },
@@ -297,7 +302,7 @@ func TestForgotten(t *testing.T) {
 	if n, err := b.RemoveOwner(t.Context(), next.Owner); n != 0 || err != nil {
 		t.Errorf("RemoveOwner() = %d, %v, want 0", n, err)
 	}
-	mustInsert(t, b, testRow(1))
+	mustInsert(t, b, testRow(3)) // a key of its own, as each session has
 }
 
 // An index that was thrown out comes back with the next write of each row.
@@ -320,8 +325,8 @@ func TestIndexForgotten(t *testing.T) {
 	}
 }
 
-// A claim and a note are one key each: there are as many notes as tokens.
-func TestRowsOfNobodyHaveNoIndex(t *testing.T) {
+// A mark and a note are one key each: there are as many notes as tokens.
+func TestUnownedRowsHaveNoIndex(t *testing.T) {
 	server := redistest.Start(t)
 	b, admin := open(t, server.URL()), dial(t, server)
 	row := testRow(1)
@@ -331,8 +336,8 @@ func TestRowsOfNobodyHaveNoIndex(t *testing.T) {
 	if err := b.Replace(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
-	if all := keys(t, admin, "*"); len(all) != 1 {
-		t.Errorf("there are the keys %q, want the row alone", all)
+	if all := keys(t, admin, "*"); len(all) != 2 || !slices.Contains(all, "keepalive:clock") {
+		t.Errorf("there are the keys %q, want the row and the clock", all)
 	}
 }
 
@@ -358,12 +363,15 @@ func TestLifetimes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := row.Expires
-			if strings.HasPrefix(key, "keepalive:owner:") {
-				want = longest.Add(time.Minute)
+			want := row.Expires.Add(store.Grace)
+			switch {
+			case key == "keepalive:clock":
+				continue
+			case strings.HasPrefix(key, "keepalive:owner:"):
+				want = longest.Add(store.Grace + time.Hour)
 			}
-			if end := time.UnixMilli(ends.Milliseconds()); end.Before(want) || end.After(want.Add(2*time.Hour)) {
-				t.Errorf("%s ends at %v, want a little after %v", key, end, want)
+			if end := time.UnixMilli(ends.Milliseconds()); !end.Equal(want) {
+				t.Errorf("%s ends at %v, want %v", key, end, want)
 			}
 		}
 	}
@@ -438,7 +446,11 @@ func TestNoRowEscapesItsOwner(t *testing.T) {
 					for n := range byte(each) {
 						row := testRow(n)
 						row.Key, row.Owner = store.Key{writer, n}, owner
-						if err := b.Insert(t.Context(), row); err != nil {
+						begun, err := b.Now(t.Context())
+						if err == nil {
+							err = b.Insert(t.Context(), row, begun)
+						}
+						if err != nil && !errors.Is(err, store.ErrRevoked) {
 							t.Errorf("Insert() = %v", err)
 						}
 						row.Version = 2
@@ -467,8 +479,11 @@ func TestNoRowEscapesItsOwner(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, node := range nodes {
-				for _, key := range keys(t, dial(t, node), "keepalive:{*") {
-					t.Errorf("%s is left", key)
+				client := dial(t, node)
+				for _, key := range keys(t, client, "keepalive:{*") {
+					if fields := client.HGetAll(t.Context(), key).Val(); fields["tombstone"] == "" {
+						t.Errorf("%s is left: %q", key, fields)
+					}
 				}
 			}
 		})
@@ -551,7 +566,7 @@ func TestForeignRows(t *testing.T) {
 					t.Errorf("Replace() = %v, want ErrTampered", err)
 				}
 			}
-			if err := b.Insert(t.Context(), row); !errors.Is(err, store.ErrExists) {
+			if err := b.Insert(t.Context(), row, 0); !errors.Is(err, store.ErrExists) {
 				t.Errorf("Insert() = %v, want ErrExists", err)
 			}
 			do(t, admin, "DEL", key)
@@ -573,7 +588,7 @@ func TestForeignRows(t *testing.T) {
 		wantSystemFailure(t, "RemoveOwner()", err)
 		other := testRow(3)
 		other.Owner = testRow(1).Owner
-		wantSystemFailure(t, "Insert()", b.Insert(t.Context(), other))
+		wantSystemFailure(t, "Insert()", b.Insert(t.Context(), other, 0))
 		if _, err := b.Lookup(t.Context(), other.Key); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("Lookup() = %v: a row was written that its index does not know", err)
 		}

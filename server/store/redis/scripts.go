@@ -10,7 +10,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Each script touches one key, so that it runs on any node of a cluster, and
+// Each script touches keys of one slot, so that it runs on any node of a cluster, and
 // is atomic: nothing else runs in Redis meanwhile. All numbers cross as text:
 // Lua's are doubles, and a version has 64 bits.
 
@@ -29,12 +29,15 @@ const (
 	absent  = "absent"
 	differs = "differs"
 	broken  = "broken"
+	revoked = "revoked"
 )
 
 // insertScript writes a row that is not there.
 // KEYS: the row. ARGV: version, owner, expires, value, when Redis may drop it.
 var insertScript = newScript(`
-if redis.call('EXISTS', KEYS[1]) == 1 then return 'taken' end
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'hash' and redis.call('HEXISTS', KEYS[1], 'tombstone') == 1 then return 'revoked' end
+if kind ~= 'none' then return 'taken' end
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'owner', ARGV[2], 'expires', ARGV[3], 'value', ARGV[4])
 redis.call('PEXPIREAT', KEYS[1], ARGV[5])
 return 'done'
@@ -46,6 +49,7 @@ var replaceScript = newScript(`
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'none' then return 'absent' end
 if kind ~= 'hash' then return 'broken' end
+if redis.call('HEXISTS', KEYS[1], 'tombstone') == 1 then return 'absent' end
 local old = redis.call('HMGET', KEYS[1], 'version', 'owner', 'expires', 'value')
 if not (old[1] and string.find(old[1], '^%d+$')) or not (old[2] and #old[2] == 32)
   or not (old[3] and string.find(old[3], '^%-?%d+$')) or not old[4] then return 'broken' end
@@ -58,9 +62,14 @@ return 'done'
 // indexScript sees to it that a row is found by its owner until at least a
 // given time, and drops the entries whose time is over. It uses Redis's clock,
 // which is the one that drops the rows. GT: a slower writer with an earlier
-// time takes nothing back.
-// KEYS: the index. ARGV: the row's key, until when.
+// time takes nothing back. It refuses a login that began before the owner's
+// sessions were revoked; an empty text for that is no login.
+// KEYS: the index, the mark. ARGV: the row's key, until when, when the login began.
 var indexScript = newScript(`
+if ARGV[3] ~= '' then
+  local at = redis.call('GET', KEYS[2])
+  if at and tonumber(ARGV[3]) <= tonumber(at) then return 'revoked' end
+end
 redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
 local now = redis.call('TIME')
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now[1] * 1000))
@@ -69,17 +78,75 @@ if last[2] then redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last[2]))
 return 'done'
 `)
 
-// removeOwnedScript deletes a row unless it is another owner's. What cannot be
-// read goes too: a revoked session must not come back, however its row looks
-// now.
-// KEYS: the row. ARGV: the owner.
+// revokeScript marks an owner as revoked, and returns the rows of the index at
+// that moment.
+// KEYS: the index, the mark. ARGV: now, how long the mark holds.
+var revokeScript = newScript(`
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return redis.call('ZRANGE', KEYS[1], 0, -1)
+`)
+
+// removeScript deletes a row and returns its owner. A tombstone is no row.
+// KEYS: the row.
+var removeScript = newScript(`
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'none' then return 'absent' end
+local owner = 'broken'
+if kind == 'hash' then
+  if redis.call('HEXISTS', KEYS[1], 'tombstone') == 1 then return 'absent' end
+  owner = redis.call('HGET', KEYS[1], 'owner') or owner
+end
+redis.call('DEL', KEYS[1])
+return owner
+`)
+
+// removeOwnedScript deletes a row unless it is another owner's, and returns how
+// many it deleted. What cannot be read goes too: a revoked session must not come
+// back, however its row looks now. Where there is no row yet a tombstone keeps
+// it from coming.
+// KEYS: the row. ARGV: the owner, how long a tombstone stays.
 const removeOwnedScript = `
-if redis.call('TYPE', KEYS[1]).ok == 'hash' then
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'hash' then
+  if redis.call('HEXISTS', KEYS[1], 'tombstone') == 1 then return 0 end
   local owner = redis.call('HGET', KEYS[1], 'owner')
   if owner and #owner == 32 and owner ~= ARGV[1] then return 0 end
 end
-return redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[1])
+if kind ~= 'none' then return 1 end
+redis.call('HSET', KEYS[1], 'tombstone', '1')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 0
 `
+
+// nowScript returns the time in microseconds, and more than ever before: a clock
+// that is set back must not make a new login look older than a revocation.
+// KEYS: the last time. ARGV: how long it is kept.
+var nowScript = newScript(`
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local last = tonumber(redis.call('GET', KEYS[1]) or 0)
+if now <= last then now = last + 1 end
+now = string.format('%.0f', now)
+redis.call('SET', KEYS[1], now, 'PX', ARGV[1])
+return now
+`)
+
+// lockScript gives a lock to a holder, or more time to the holder it has.
+// KEYS: the lock. ARGV: the holder, the lease in milliseconds.
+var lockScript = newScript(`
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 'taken' end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 'done'
+`)
+
+// unlockScript frees a lock if the holder has it.
+// KEYS: the lock. ARGV: the holder.
+var unlockScript = newScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 'done'
+`)
 
 // once is a command that is sent at most once. A script whose answer was lost
 // may have run; running it again would tell the writer about a conflict with
@@ -90,11 +157,30 @@ func (once) NoRetry() bool { return true }
 
 var errAnswer = errors.New("an answer that none of our scripts gives: is there a proxy in between that changes them?")
 
-// run calls a script by its hash, or, where the server does not know that yet
-// (a new one, a restart, SCRIPT FLUSH), in full. It returns the answer.
-func (b *Backend) run(ctx context.Context, s script, key string, args ...any) (string, error) {
+func unexpected(answer any) error { return fmt.Errorf("%w (it is a %T)", errAnswer, answer) }
+
+// run calls a script that answers with a text.
+func (b *Backend) run(ctx context.Context, s script, keys []string, args ...any) (string, error) {
+	answer, err := b.ask(ctx, s, keys, args...)
+	if err != nil {
+		return "", err
+	}
+	text, ok := answer.(string)
+	if !ok {
+		return "", unexpected(answer)
+	}
+	return text, nil
+}
+
+// ask calls a script by its hash, or, where the server does not know that yet (a
+// new one, a restart, SCRIPT FLUSH), in full. It returns the answer.
+func (b *Backend) ask(ctx context.Context, s script, keys []string, args ...any) (any, error) {
 	call := func(name, what string) (any, error) {
-		cmd := once{goredis.NewCmd(ctx, append([]any{name, what, 1, key}, args...)...)}
+		line := []any{name, what, len(keys)}
+		for _, key := range keys {
+			line = append(line, key)
+		}
+		cmd := once{goredis.NewCmd(ctx, append(line, args...)...)}
 		_ = b.client.Process(ctx, cmd) // the command has the error, too
 		return cmd.Result()
 	}
@@ -102,12 +188,5 @@ func (b *Backend) run(ctx context.Context, s script, key string, args ...any) (s
 	if goredis.HasErrorPrefix(err, "NOSCRIPT") {
 		answer, err = call("eval", s.text)
 	}
-	if err != nil {
-		return "", err
-	}
-	text, ok := answer.(string)
-	if !ok {
-		return "", fmt.Errorf("%w (it is a %T)", errAnswer, answer)
-	}
-	return text, nil
+	return answer, err
 }

@@ -45,9 +45,9 @@ func (s suite) remember(t *testing.T) {
 		mustRemember(t, st, "a name", text, time.Hour)
 		wantNote(t, st, "a name", text)
 	}
-	// Claims have names of their own, and a user's sessions are not their notes.
-	if _, err := st.Claim(t.Context(), "a name", time.Hour); err != nil {
-		t.Errorf("Claim(a name of a note) = %v", err)
+	// Marks have names of their own, and a user's sessions are not their notes.
+	if err := st.MarkOnce(t.Context(), "a name", time.Hour); err != nil {
+		t.Errorf("MarkOnce(a name of a note) = %v", err)
 	}
 	if n, err := st.DeleteByUUID(t.Context(), "a name"); n != 0 || err != nil {
 		t.Errorf("DeleteByUUID() = %d, %v, want 0", n, err)
@@ -83,7 +83,8 @@ func (s suite) rememberEnds(t *testing.T) {
 	if s.selfExpiring {
 		return
 	}
-	if n, err := st.Sweep(t.Context()); n != 1 || err != nil {
+	clock.Set(s.base.Add(90*time.Minute + store.Grace))
+	if n, err := st.Sweep(t.Context(), noSession(t)); n != 1 || err != nil {
 		t.Errorf("Sweep() = %d, %v, want the note that has ended", n, err)
 	}
 	mustRemember(t, st, "twice", "after the sweep", time.Hour)

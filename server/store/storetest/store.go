@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -49,8 +50,11 @@ func (s suite) record(uuid string) store.Record {
 		RefreshToken:    secret.New("refresh-" + uuid + "-\xff\x00"),
 		RedirectURI:     "https://www.example.com/back?a=b",
 		Created:         s.base.Add(-2 * time.Minute),
+		Seen:            s.base.Add(-time.Minute),
 		IdleExpires:     s.base.Add(time.Hour),
 		AbsoluteExpires: s.base.Add(12 * time.Hour),
+		Application:     "https://app.example.com",
+		Sent:            store.Sent{Token: [32]byte{1, 31: 2}, By: "replica 1", Version: 7, At: s.base.Add(-time.Second)},
 		Version:         1,
 	}
 }
@@ -58,7 +62,11 @@ func (s suite) record(uuid string) store.Record {
 func mustCreate(t *testing.T, st *store.Store, r store.Record) store.ID {
 	t.Helper()
 	id := store.NewID()
-	if err := st.Create(t.Context(), id, r); err != nil {
+	begun, err := st.Now(t.Context())
+	if err != nil {
+		t.Fatalf("Now() = %v", err)
+	}
+	if err := st.Create(t.Context(), id, r, begun); err != nil {
 		t.Fatalf("Create() = %v", err)
 	}
 	return id
@@ -95,7 +103,7 @@ func (s suite) create(t *testing.T) {
 	id := mustCreate(t, st, r)
 	r.Version = 1
 	wantRecord(t, st, id, r)
-	if err := st.Create(t.Context(), id, s.record("u2")); !errors.Is(err, store.ErrExists) {
+	if err := st.Create(t.Context(), id, s.record("u2"), 0); !errors.Is(err, store.ErrExists) {
 		t.Errorf("Create(taken) = %v, want ErrExists", err)
 	}
 	wantRecord(t, st, id, r)
@@ -214,7 +222,7 @@ func (s suite) refuses(t *testing.T) {
 	} {
 		r, fresh := s.record("u1"), store.NewID()
 		tc.change(&r)
-		if err := st.Create(t.Context(), fresh, r); err == nil || verdict(err) != tc.want {
+		if err := st.Create(t.Context(), fresh, r, 0); err == nil || verdict(err) != tc.want {
 			t.Errorf("%s: Create() = %v, want an error, verdict %v", name, err, tc.want)
 		}
 		wantVerdict(t, st, fresh, store.ErrNotFound)
@@ -242,6 +250,10 @@ func (s suite) delete(t *testing.T) {
 
 func (s suite) deleteByUUID(t *testing.T) {
 	st, _, _ := s.store(t)
+	begun, err := st.Now(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	one, two, other := mustCreate(t, st, s.record("u1")), mustCreate(t, st, s.record("u1")), mustCreate(t, st, s.record("u2"))
 	if n, err := st.DeleteByUUID(t.Context(), "u1"); n != 2 || err != nil {
 		t.Errorf("DeleteByUUID() = %d, %v, want 2", n, err)
@@ -249,27 +261,54 @@ func (s suite) deleteByUUID(t *testing.T) {
 	wantVerdict(t, st, one, store.ErrNotFound)
 	wantVerdict(t, st, two, store.ErrNotFound)
 	wantRecord(t, st, other, s.record("u2"))
+	late := store.NewID()
+	if err := st.Create(t.Context(), late, s.record("u1"), begun); verdict(err) != store.ErrRevoked {
+		t.Errorf("Create(of a login before it) = %v, want ErrRevoked", err)
+	}
+	wantVerdict(t, st, late, store.ErrNotFound)
+	wantRecord(t, st, mustCreate(t, st, s.record("u1")), s.record("u1"))
 	if n, err := st.DeleteByUUID(t.Context(), "nobody"); n != 0 || err != nil {
 		t.Errorf("DeleteByUUID(nobody) = %d, %v, want 0", n, err)
 	}
 }
 
+func noSession(t *testing.T) func(store.Ended) {
+	return func(ended store.Ended) { t.Errorf("a session ended: %+v", ended) }
+}
+
+// A sweep deletes what has been over for longer than the grace, and says which
+// sessions those were; a clock that is an hour ahead for a while ends none.
 func (s suite) storeSweep(t *testing.T) {
 	st, _, c := s.store(t)
-	short, long := s.record("u1"), s.record("u2")
+	idle, absolute, long := s.record("u1"), s.record("u2"), s.record("u3")
+	absolute.AbsoluteExpires, absolute.IdleExpires = s.base.Add(30*time.Minute), s.base.Add(2*time.Hour)
 	long.IdleExpires = long.IdleExpires.Add(time.Hour)
-	gone, kept := mustCreate(t, st, short), mustCreate(t, st, long)
-	c.Set(short.IdleExpires)
+	gone, goneToo, kept := mustCreate(t, st, idle), mustCreate(t, st, absolute), mustCreate(t, st, long)
+
+	c.Set(s.base.Add(time.Hour)) // an hour ahead
 	wantVerdict(t, st, gone, store.ErrExpired)
-	n, err := st.Sweep(t.Context())
-	want, after := 1, store.ErrNotFound
-	if s.selfExpiring {
-		want, after = 0, store.ErrExpired
+	if n, err := st.Sweep(t.Context(), noSession(t)); n != 0 || err != nil {
+		t.Errorf("Sweep(an hour ahead) = %d, %v", n, err)
 	}
-	if n != want || err != nil {
-		t.Errorf("Sweep() = %d, %v, want %d", n, err, want)
+	c.Set(s.base)
+	wantRecord(t, st, gone, idle)
+	wantRecord(t, st, goneToo, absolute)
+
+	c.Set(idle.IdleExpires.Add(store.Grace))
+	ended := map[store.Key]store.Ended{}
+	n, err := st.Sweep(t.Context(), func(e store.Ended) { ended[e.Key] = e })
+	want, after := map[store.Key]store.Ended{
+		gone.Key():    {Key: gone.Key(), Limit: store.LimitIdle, At: idle.IdleExpires},
+		goneToo.Key(): {Key: goneToo.Key(), Limit: store.LimitAbsolute, At: absolute.AbsoluteExpires},
+	}, store.ErrNotFound
+	if s.selfExpiring {
+		want, after = map[store.Key]store.Ended{}, store.ErrExpired
+	}
+	if n != len(want) || err != nil || !maps.Equal(ended, want) {
+		t.Errorf("Sweep() = %d, %v, and said %v, want %v", n, err, ended, want)
 	}
 	wantVerdict(t, st, gone, after)
+	c.Set(s.base)
 	wantRecord(t, st, kept, long)
 }
 
@@ -376,7 +415,9 @@ func (s suite) keyRotation(t *testing.T) {
 	after := store.New(b, ring(t, "k2"), c.Now)
 
 	id := mustCreate(t, before, s.record("u1"))
-	wantRecord(t, both, id, s.record("u1"))
+	old := s.record("u1")
+	old.OldKey = true
+	wantRecord(t, both, id, old)
 	wantVerdict(t, after, id, store.ErrTampered)
 
 	want, err := both.Update(t.Context(), id, s.record("u1"))

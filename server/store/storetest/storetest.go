@@ -56,7 +56,12 @@ func Run(t *testing.T, open func(t *testing.T) store.Backend, traits ...Trait) {
 		{"ReplaceOfAnotherOwner", s.replaceOfAnotherOwner},
 		{"Remove", s.remove},
 		{"RemoveOwner", s.removeOwner},
-		{"RemoveOwnerOfItself", s.removeOwnerOfItself},
+		{"Owned", s.owned},
+		{"Walk", s.walk},
+		{"Moments", s.moments},
+		{"RevocationRefuses", s.revocationRefuses},
+		{"RevocationBeatsALoginUnderWay", s.revocationBeatsALoginUnderWay},
+		{"LocksOfTheBackend", s.locksOfTheBackend},
 		{"Sweep", s.sweep},
 		{"SweepFollowsReplace", s.sweepFollowsReplace},
 		{"SweepMany", s.sweepMany},
@@ -78,10 +83,13 @@ func Run(t *testing.T, open func(t *testing.T) store.Backend, traits ...Trait) {
 		{"Store/Swapped", s.swapped},
 		{"Store/KeyRotation", s.keyRotation},
 		{"Store/NothingReadable", s.nothingReadable},
-		{"Store/Claim", s.claim},
-		{"Store/ClaimExpires", s.claimExpires},
-		{"Store/Hold", s.hold},
-		{"Store/OneClaimWins", s.oneClaimWins},
+		{"Store/Sessions", s.sessions},
+		{"Store/Count", s.count},
+		{"Store/Lock", s.lock},
+		{"Store/LockOutlivesItsLease", s.lockOutlivesItsLease},
+		{"Store/LockOfTheDead", s.lockOfTheDead},
+		{"Store/OneLockWins", s.oneLockWins},
+		{"Store/MarkOnce", s.markOnce},
 		{"Store/Remember", s.remember},
 		{"Store/RememberEnds", s.rememberEnds},
 		{"Store/RememberAtOnce", s.rememberAtOnce},
@@ -116,7 +124,7 @@ func (s suite) insert(t *testing.T) {
 		"not to the ms":  {Key: store.Key{9, 5}, Version: 1, Expires: s.base.Add(time.Hour + 7654321), Value: []byte("v")},
 		"one byte value": {Key: store.Key{9, 6}, Version: 1, Expires: s.base.Add(time.Hour), Value: []byte{0}},
 	} {
-		if err := b.Insert(t.Context(), row); err != nil {
+		if err := insert(t.Context(), b, row); err != nil {
 			t.Fatalf("%s: Insert() = %v", name, err)
 		}
 		wantRow(t, b, row)
@@ -129,7 +137,7 @@ func (s suite) insertTaken(t *testing.T) {
 	mustInsert(t, b, s.row(1))
 	other := s.row(2)
 	other.Key = s.row(1).Key
-	if err := b.Insert(t.Context(), other); !errors.Is(err, store.ErrExists) {
+	if err := insert(t.Context(), b, other); !errors.Is(err, store.ErrExists) {
 		t.Errorf("Insert(taken key) = %v, want ErrExists", err)
 	}
 	wantRow(t, b, s.row(1))
@@ -137,7 +145,7 @@ func (s suite) insertTaken(t *testing.T) {
 	expired := s.row(3)
 	expired.Expires = s.base.Add(-time.Hour)
 	mustInsert(t, b, expired)
-	err := b.Insert(t.Context(), expired)
+	err := insert(t.Context(), b, expired)
 	if s.selfExpiring && err == nil {
 		return
 	}
@@ -155,6 +163,11 @@ func (s suite) lookup(t *testing.T) {
 
 	expired := s.row(3)
 	expired.Expires = s.base.Add(-time.Hour)
+	mustInsert(t, b, expired)
+	wantRow(t, b, expired) // for a while
+
+	expired = s.row(4)
+	expired.Expires = s.base.Add(-store.Grace - time.Hour)
 	mustInsert(t, b, expired)
 	if s.selfExpiring {
 		wantAbsent(t, b, expired.Key)
@@ -298,49 +311,27 @@ func (s suite) removeOwner(t *testing.T) {
 	}
 }
 
-// A row that is its own owner, as those of claims and notes are, needs no entry
-// in an index: its owner says where it is.
-func (s suite) removeOwnerOfItself(t *testing.T) {
-	b := s.open(t)
-	own, other := s.row(1), s.row(2)
-	own.Owner = store.Owner(own.Key)
-	other.Owner = own.Owner
-	mustInsert(t, b, own)
-	mustInsert(t, b, other)
-	mustInsert(t, b, s.row(3))
-	own.Version = 2
-	if err := b.Replace(t.Context(), own); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := b.RemoveOwner(t.Context(), own.Owner); n != 2 || err != nil {
-		t.Errorf("RemoveOwner() = %d, %v, want 2", n, err)
-	}
-	wantAbsent(t, b, own.Key)
-	wantAbsent(t, b, other.Key)
-	wantRow(t, b, s.row(3))
-
-	// A row that has an owner's name, and another owner, stays.
-	named := s.row(4)
-	named.Key = store.Key(own.Owner)
-	mustInsert(t, b, named)
-	if n, err := b.RemoveOwner(t.Context(), own.Owner); n != 0 || err != nil {
-		t.Errorf("RemoveOwner() = %d, %v, want 0", n, err)
-	}
-	wantRow(t, b, named)
-}
-
 // wantSweep sweeps and checks that exactly the rows of gone have gone, or for
 // a self-expiring backend that nothing has: their time has not come by its own
 // clock.
 func (s suite) wantSweep(t *testing.T, b store.Backend, now time.Time, gone, kept []store.Row) {
 	t.Helper()
-	n, err := b.Sweep(t.Context(), now)
 	if s.selfExpiring {
 		gone, kept = nil, append(gone, kept...)
 	}
-	if n != len(gone) || err != nil {
-		t.Errorf("Sweep() = %d, %v, want %d", n, err, len(gone))
+	const limit = 100
+	var swept []store.Row
+	for {
+		some, err := b.Sweep(t.Context(), now, limit)
+		if err != nil || len(some) > limit {
+			t.Fatalf("Sweep(%d) = %d rows, %v", limit, len(some), err)
+		}
+		swept = append(swept, some...)
+		if len(some) < limit {
+			break
+		}
 	}
+	sameRows(t, "Sweep()", swept, gone)
 	for _, row := range gone {
 		wantAbsent(t, b, row.Key)
 	}
@@ -399,9 +390,9 @@ func (s suite) sweepMany(t *testing.T) {
 	}
 	errs := together(len(gone)+len(kept), func(i int) error {
 		if i < len(gone) {
-			return b.Insert(t.Context(), gone[i])
+			return insert(t.Context(), b, gone[i])
 		}
-		return b.Insert(t.Context(), kept[i-len(gone)])
+		return insert(t.Context(), b, kept[i-len(gone)])
 	})
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
@@ -414,12 +405,15 @@ func (s suite) calls(b store.Backend) map[string]func(context.Context) error {
 	next := s.row(1)
 	next.Version = 2
 	return map[string]func(context.Context) error{
-		"Insert":      func(ctx context.Context) error { return b.Insert(ctx, s.row(2)) },
+		"Insert":      func(ctx context.Context) error { return b.Insert(ctx, s.row(2), 0) },
 		"Lookup":      func(ctx context.Context) error { _, err := b.Lookup(ctx, s.row(1).Key); return err },
 		"Replace":     func(ctx context.Context) error { return b.Replace(ctx, next) },
 		"Remove":      func(ctx context.Context) error { _, err := b.Remove(ctx, s.row(1).Key); return err },
 		"RemoveOwner": func(ctx context.Context) error { _, err := b.RemoveOwner(ctx, s.row(1).Owner); return err },
-		"Sweep":       func(ctx context.Context) error { _, err := b.Sweep(ctx, s.base.Add(2*time.Hour)); return err },
+		"Sweep":       func(ctx context.Context) error { _, err := b.Sweep(ctx, s.base.Add(2*time.Hour), 10); return err },
+		"Owned":       func(ctx context.Context) error { _, err := b.Owned(ctx, s.row(1).Owner); return err },
+		"Walk":        func(ctx context.Context) error { return b.Walk(ctx, func(store.Row) error { return nil }) },
+		"Now":         func(ctx context.Context) error { _, err := b.Now(ctx); return err },
 		"Ping":        b.Ping,
 	}
 }
@@ -466,7 +460,7 @@ func (s suite) oneInsertWins(t *testing.T) {
 	errs := together(32, func(i int) error {
 		row := s.row(1)
 		row.Value = []byte{byte(i)}
-		return b.Insert(t.Context(), row)
+		return insert(t.Context(), b, row)
 	})
 	winner := wantOneWinner(t, errs, store.ErrExists)
 	row := s.row(1)
@@ -565,9 +559,18 @@ func wantOneWinner(t *testing.T, errs []error, lost error) (winner int) {
 
 func mustInsert(t *testing.T, b store.Backend, row store.Row) {
 	t.Helper()
-	if err := b.Insert(t.Context(), row); err != nil {
+	if err := insert(t.Context(), b, row); err != nil {
 		t.Fatalf("Insert() = %v", err)
 	}
+}
+
+// insert adds the row of a login that begins now.
+func insert(ctx context.Context, b store.Backend, row store.Row) error {
+	begun, err := b.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return b.Insert(ctx, row, begun)
 }
 
 func wantRow(t *testing.T, b store.Backend, want store.Row) {
@@ -577,10 +580,14 @@ func wantRow(t *testing.T, b store.Backend, want store.Row) {
 		t.Errorf("Lookup() = %v, want a row", err)
 		return
 	}
-	if got.Key != want.Key || got.Owner != want.Owner || got.Version != want.Version ||
-		got.Expires.UnixMilli() != want.Expires.UnixMilli() || !bytes.Equal(got.Value, want.Value) {
+	if !equal(got, want) {
 		t.Errorf("Lookup() = %.200v, want %.200v", got, want)
 	}
+}
+
+func equal(got, want store.Row) bool {
+	return got.Key == want.Key && got.Owner == want.Owner && got.Version == want.Version &&
+		got.Expires.UnixMilli() == want.Expires.UnixMilli() && bytes.Equal(got.Value, want.Value)
 }
 
 func wantAbsent(t *testing.T, b store.Backend, key store.Key) {
@@ -590,9 +597,11 @@ func wantAbsent(t *testing.T, b store.Backend, key store.Key) {
 	}
 }
 
-// verdict returns the error of package store that err is, if any.
+// verdict returns the verdict that err is, if any.
 func verdict(err error) error {
-	for _, v := range [...]error{store.ErrNotFound, store.ErrExpired, store.ErrTampered, store.ErrConflict, store.ErrExists} {
+	for _, v := range [...]error{
+		store.ErrNotFound, store.ErrExpired, store.ErrTampered, store.ErrConflict, store.ErrExists, store.ErrRevoked, store.ErrLocked,
+	} {
 		if errors.Is(err, v) {
 			return v
 		}

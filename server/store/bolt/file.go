@@ -1,0 +1,195 @@
+package bolt
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+const (
+	// lockTimeout lets a predecessor that is just closing finish, and no more.
+	lockTimeout = time.Second
+	// openTimeout bounds Open, which reads the whole file after a crash.
+	openTimeout = time.Minute
+
+	schema = 1
+)
+
+var (
+	bucketMeta    = []byte("meta")    // schemaKey → schema; tidyKey → nothing
+	bucketRows    = []byte("rows")    // key → row
+	bucketOwners  = []byte("owners")  // owner, key → nothing
+	bucketExpiry  = []byte("expiry")  // expires, key → nothing
+	bucketRevoked = []byte("revoked") // owner → moment
+
+	schemaKey = []byte("schema")
+	// tidyKey is there while the list of free pages is in the file: from closing
+	// to the next start.
+	tidyKey = []byte("tidy")
+)
+
+// Open opens or creates the file, which only its owner may read. Its directory
+// has to exist. The error wraps ErrInUse, ErrForeign, ErrDamaged, ErrNewer,
+// ErrStuck, that of ctx, or what the operating system said.
+func Open(ctx context.Context, path string) (*Backend, error) {
+	done := make(chan answer[*Backend], 1)
+	go func() {
+		b, err := openFile(path)
+		done <- answer[*Backend]{b, err}
+	}()
+	bound := time.NewTimer(openTimeout)
+	defer bound.Stop()
+	var err error
+	select {
+	case a := <-done:
+		if a.err == nil {
+			return a.value, nil
+		}
+		return nil, fmt.Errorf("bolt: open %s: %w", path, a.err)
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-bound.C:
+		err = ErrStuck
+	}
+	go func() { // the file must not stay locked, should the disk come back
+		if a := <-done; a.err == nil {
+			_ = a.value.Close()
+		}
+	}()
+	return nil, fmt.Errorf("bolt: open %s: %w", path, err)
+}
+
+func openFile(path string) (b *Backend, err error) {
+	defer catchDamage(&err)
+	debug.SetPanicOnFault(true)
+	if err := inspect(path); err != nil {
+		return nil, err
+	}
+	db, err := bbolt.Open(path, 0o600, options())
+	if err != nil {
+		return nil, openError(err)
+	}
+	last, err := setUp(db)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	b = newBackend(db)
+	b.moments.After(last)
+	return b, nil
+}
+
+// options leave the list of free pages out of each commit: after a peak it is
+// far larger than what is written.
+func options() *bbolt.Options {
+	return &bbolt.Options{
+		Timeout:        lockTimeout,
+		FreelistType:   bbolt.FreelistMapType,
+		NoFreelistSync: true,
+		NoStatistics:   true, // they are not read, and all readers wait for their lock
+	}
+}
+
+func openError(err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return ErrInUse
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	return err
+}
+
+// inspect reads a file that was not closed, as after a crash, page by page:
+// without a list of free pages bbolt does the same, in a goroutine of its own
+// that a damaged page ends together with the process.
+func inspect(path string) (err error) {
+	defer catchDamage(&err)
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	}
+	readOnly := options()
+	readOnly.ReadOnly = true
+	db, err := bbolt.Open(path, 0o600, readOnly)
+	if err != nil {
+		return openError(err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.View(func(tx *bbolt.Tx) error {
+		if meta := tx.Bucket(bucketMeta); meta != nil && meta.Get(tidyKey) != nil {
+			return nil
+		}
+		return tx.ForEach(func(_ []byte, bucket *bbolt.Bucket) error {
+			return bucket.ForEach(func(_, _ []byte) error { return nil })
+		})
+	})
+}
+
+// setUp returns the last moment of a revocation.
+func setUp(db *bbolt.DB) (last store.Moment, err error) {
+	defer catchDamage(&err)
+	err = db.Update(func(tx *bbolt.Tx) error {
+		if err := prepare(tx); err != nil {
+			return err
+		}
+		last = open(tx).lastRevocation()
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return last, syncDir(filepath.Dir(db.Path()))
+}
+
+// prepare checks that the file is ours and makes the buckets of a new one.
+func prepare(tx *bbolt.Tx) error {
+	if meta := tx.Bucket(bucketMeta); meta != nil {
+		switch v := meta.Get(schemaKey); {
+		case len(v) != 8 || binary.BigEndian.Uint64(v) < schema:
+			return ErrForeign
+		case binary.BigEndian.Uint64(v) > schema:
+			return ErrNewer
+		}
+	} else if first, _ := tx.Cursor().First(); first != nil {
+		return ErrForeign
+	}
+	for _, name := range [...][]byte{bucketMeta, bucketRows, bucketOwners, bucketExpiry, bucketRevoked} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket(bucketMeta)
+	return errors.Join(meta.Delete(tidyKey), meta.Put(schemaKey, binary.BigEndian.AppendUint64(nil, schema)))
+}
+
+// closeFile writes the list of free pages for once, so that the next start need
+// not read the whole file.
+func closeFile(db *bbolt.DB) (err error) {
+	defer catchDamage(&err)
+	db.NoFreelistSync = false
+	err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(tidyKey, nil) })
+	return errors.Join(err, db.Close())
+}
+
+// syncDir makes the name of a new file as durable as what is in it.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // directories cannot be synced there
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

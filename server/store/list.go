@@ -1,0 +1,160 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/keyring"
+)
+
+// Listed is a session in a list: all that an operator may see of it.
+type Listed struct {
+	Key             Key // for Delete by a list; its Tag is for the log
+	Mode            Mode
+	Application     string
+	Opened          time.Time
+	Seen            time.Time // the last activity
+	Renewed         time.Time // the last renewal of the access token
+	IdleExpires     time.Time
+	AbsoluteExpires time.Time
+	KeyID           string // the key of the ring that it is sealed under
+}
+
+// Sessions returns the living sessions of a user, oldest first. Records that
+// cannot be opened are left out: no cookie opens them either.
+func (s *Store) Sessions(ctx context.Context, uuid string) ([]Listed, error) {
+	var rows []Row
+	err := within(ctx, batchTimeout, func(ctx context.Context) (err error) {
+		rows, err = s.backend.Owned(ctx, OwnerOf(uuid))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: sessions: %w", err)
+	}
+	var listed []Listed
+	for _, row := range rows {
+		r, err := s.open(row)
+		if err != nil || s.expired(r) {
+			continue
+		}
+		id, _ := keyring.SealedUnder(row.Value)
+		listed = append(listed, Listed{
+			Key: row.Key, Mode: r.Mode, Application: r.Application, Opened: r.Created, Seen: r.Seen,
+			Renewed: r.AccessIssued, IdleExpires: r.IdleExpires, AbsoluteExpires: r.AbsoluteExpires, KeyID: id,
+		})
+	}
+	slices.SortFunc(listed, func(a, b Listed) int {
+		return cmp.Or(a.Opened.Compare(b.Opened), slices.Compare(a.Key[:], b.Key[:]))
+	})
+	return listed, nil
+}
+
+// EndOldest ends the oldest living sessions of a user until at most keep are
+// left, and returns those that it ended. The session with the id stays, as the
+// one that has just been opened.
+func (s *Store) EndOldest(ctx context.Context, uuid string, keep int, id ID) (ended []Listed, err error) {
+	listed, err := s.Sessions(ctx, uuid)
+	if err != nil {
+		return nil, err
+	}
+	excess := len(listed) - max(keep, 1)
+	for _, each := range listed {
+		if len(ended) >= excess {
+			break
+		}
+		if each.Key == id.Key() {
+			continue
+		}
+		removed, err := s.remove(ctx, each.Key)
+		if err != nil {
+			return ended, fmt.Errorf("store: end oldest: %w", err)
+		}
+		if removed {
+			ended = append(ended, each)
+		} else {
+			excess-- // it has ended by itself meanwhile
+		}
+	}
+	return ended, nil
+}
+
+// Census is how many sessions live, and under which key of the ring each number
+// of them is sealed. An operator drops an old key when its number is 0.
+type Census struct {
+	Living int
+	ByKey  map[string]int
+}
+
+// Count counts the living sessions. It reads them all, a few at a time, so that
+// it belongs into the background.
+func (s *Store) Count(ctx context.Context) (Census, error) {
+	census := Census{ByKey: map[string]int{}}
+	err := s.backend.Walk(ctx, func(row Row) error {
+		if !s.now().Round(0).Before(row.Expires) {
+			return nil
+		}
+		id, _ := keyring.SealedUnder(row.Value)
+		census.Living++
+		census.ByKey[id]++
+		return nil
+	})
+	if err != nil {
+		return Census{}, fmt.Errorf("store: count: %w", err)
+	}
+	return census, nil
+}
+
+// Limit is a limit of time that ended a session.
+type Limit string
+
+// The limits.
+const (
+	LimitIdle     Limit = "idle"
+	LimitAbsolute Limit = "absolute"
+)
+
+// Ended is a session that a limit of time has ended.
+type Ended struct {
+	Key   Key
+	Limit Limit
+	At    time.Time
+}
+
+// sweepBatch is how many rows one call of the backend deletes: few, so that
+// those who wait behind it hardly notice.
+const sweepBatch = 100
+
+// Sweep deletes the rows that have been over for longer than Grace, and returns
+// how many, also when it fails half-way. It calls ended for each session among
+// them. A backend that expires rows by itself leaves nothing to sweep.
+func (s *Store) Sweep(ctx context.Context, ended func(Ended)) (swept int, err error) {
+	for {
+		var rows []Row
+		err := within(ctx, batchTimeout, func(ctx context.Context) (err error) {
+			rows, err = s.backend.Sweep(ctx, s.now().Round(0).Add(-Grace), sweepBatch)
+			return err
+		})
+		swept += len(rows)
+		for _, row := range rows {
+			if r, err := s.open(row); err == nil && !row.Unowned() {
+				ended(endOf(row.Key, r))
+			}
+		}
+		if err != nil {
+			return swept, fmt.Errorf("store: sweep: %w", err)
+		}
+		if len(rows) < sweepBatch {
+			return swept, nil
+		}
+	}
+}
+
+func endOf(key Key, r Record) Ended {
+	if r.IdleExpires.Before(r.AbsoluteExpires) {
+		return Ended{Key: key, Limit: LimitIdle, At: r.IdleExpires}
+	}
+	return Ended{Key: key, Limit: LimitAbsolute, At: r.AbsoluteExpires}
+}
