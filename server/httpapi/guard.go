@@ -54,7 +54,8 @@ func hasBody(r *http.Request) bool {
 		return r.ContentLength > 0
 	}
 	var first [1]byte
-	if _, err := io.ReadFull(r.Body, first[:]); errors.Is(err, io.EOF) {
+	n, err := io.ReadFull(r.Body, first[:])
+	if errors.Is(err, io.EOF) {
 		r.Body, r.ContentLength = http.NoBody, 0
 		return false
 	}
@@ -62,7 +63,7 @@ func hasBody(r *http.Request) bool {
 	r.Body = struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(first[:]), rest), rest}
+	}{io.MultiReader(bytes.NewReader(first[:n]), rest), rest}
 	return true
 }
 

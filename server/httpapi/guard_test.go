@@ -158,7 +158,6 @@ func TestPreflight(t *testing.T) {
 }
 
 func TestLoginsOfOneAddressAreLimited(t *testing.T) {
-	proxy := netip.MustParsePrefix("10.0.0.0/8")
 	for _, tc := range []struct {
 		name          string
 		one, two      string // RemoteAddr
@@ -176,6 +175,7 @@ func TestLoginsOfOneAddressAreLimited(t *testing.T) {
 		{name: "one client of two proxies", one: "10.1.1.1:1", oneFor: "198.51.100.1", two: "10.1.1.2:1", twoFor: "198.51.100.1", shareOneLimit: true},
 		{name: "what the client put in front", one: "10.1.1.1:1", oneFor: "1.1.1.1, 198.51.100.1", two: "10.1.1.1:1", twoFor: "2.2.2.2, 198.51.100.1", shareOneLimit: true},
 		{name: "no readable address", one: "@", two: "pipe", shareOneLimit: true},
+		{name: "two clients of a proxy that is listed as IPv6", one: "10.200.1.1:1", oneFor: "198.51.100.1", two: "10.200.1.1:1", twoFor: "198.51.100.2"},
 		// What Azure, HAProxy and others write.
 		{name: "two clients with ports", one: "10.1.1.1:1", oneFor: "198.51.100.1:4711", two: "10.1.1.1:1", twoFor: "198.51.100.2:4711"},
 		{name: "one client with two ports", one: "10.1.1.1:1", oneFor: "198.51.100.1:4711", two: "10.1.1.1:1", twoFor: "198.51.100.1:4712", shareOneLimit: true},
@@ -191,7 +191,7 @@ func TestLoginsOfOneAddressAreLimited(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t, func(c *httpapi.Config) {
 				c.RateLogin = limit.Rate{Events: 1, Per: time.Minute}
-				c.TrustedProxies = []netip.Prefix{proxy}
+				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/9"), netip.MustParsePrefix("::ffff:10.128.0.0/105")}
 			})
 			login := func(from, forwarded string) *http.Response {
 				r := request("POST", "/session", `{"accessToken":"`+goodToken+`"}`)

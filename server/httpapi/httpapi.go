@@ -2,7 +2,7 @@
 // cookies, problem answers and the page's files. It is the only package that
 // knows echo.
 //
-// Checks run from cheap to dear, and all of them before the session store or
+// Checks run from cheap to expensive, and all of them before the session store or
 // Capture is asked for anything.
 package httpapi
 
@@ -75,8 +75,8 @@ type Config struct {
 	Sessions Sessions
 	Keys     Keys
 
-	// Modes are the kinds of session that can be opened. A session that is
-	// there lives on, whatever its kind.
+	// Modes are the kinds of session that can be opened. A session that exists
+	// lives on, whatever its kind.
 	Modes []store.Mode
 
 	// BasePath is in front of every public route, with a leading slash and
@@ -110,6 +110,8 @@ type Config struct {
 	Observer Observer
 	// Metrics answers /metrics of the operator's listener. Nil: there is none.
 	Metrics http.Handler
+	// Pprof adds net/http/pprof to the operator's listener.
+	Pprof bool
 
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
@@ -136,6 +138,7 @@ func New(config Config) (*Server, error) {
 	if config.BasePath == "" {
 		config.BasePath = api.DefaultBasePath
 	}
+	config.TrustedProxies = unmapped(config.TrustedProxies)
 	if config.Timeout == 0 {
 		config.Timeout = DefaultTimeout
 	}
@@ -157,8 +160,16 @@ func New(config Config) (*Server, error) {
 		s.origins[origin] = true
 	}
 
-	s.public = s.newEcho()
-	base := config.BasePath
+	if err := s.routePublic(); err != nil {
+		return nil, err
+	}
+	s.routeAdmin()
+	return s, nil
+}
+
+func (s *Server) routePublic() error {
+	s.public = s.newEcho(s.bounded)
+	base := s.config.BasePath
 	s.public.POST(base+api.PathSession, s.open, s.pageOnly)
 	get(s.public, base+api.PathSession, s.status, s.pageOnly)
 	s.public.DELETE(base+api.PathSession, s.end, s.pageOnly)
@@ -167,27 +178,41 @@ func New(config Config) (*Server, error) {
 	for _, path := range []string{api.PathSession, api.PathToken, api.PathActivity} {
 		s.public.OPTIONS(base+path, s.preflight)
 	}
-	if err := s.routeFiles(); err != nil {
-		return nil, err
-	}
-
-	s.admin = s.newEcho()
-	get(s.admin, "/healthz", s.healthy)
-	get(s.admin, "/readyz", s.ready)
-	if config.Metrics != nil {
-		get(s.admin, "/metrics", echo.WrapHandler(config.Metrics))
-	}
-	get(s.admin, api.PathAuth, s.auth)
-	s.admin.POST(api.PathRevoke, s.revoke)
-	return s, nil
+	return s.routeFiles()
 }
 
-// newEcho returns an echo whose every answer, its own errors included, is ours.
-func (s *Server) newEcho() *echo.Echo {
+func (s *Server) routeAdmin() {
+	s.admin = s.newEcho()
+	get(s.admin, "/healthz", s.healthy)
+	get(s.admin, "/readyz", s.ready, s.bounded)
+	get(s.admin, api.PathAuth, s.auth, s.bounded)
+	s.admin.POST(api.PathRevoke, s.revoke, s.bounded)
+	if s.config.Metrics != nil {
+		get(s.admin, "/metrics", echo.WrapHandler(s.config.Metrics), s.bounded)
+	}
+	if s.config.Pprof {
+		s.routePprof()
+	}
+}
+
+// newEcho returns an echo that answers its own errors as problems, too. around
+// is around every route.
+func (s *Server) newEcho(around ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
 	e.Use(s.observe)
+	e.Use(around...)
 	return e
+}
+
+// bounded gives a request its deadline.
+func (s *Server) bounded(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Timeout)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
+		return next(c)
+	}
 }
 
 // get adds a route for GET and HEAD: whoever may ask for an answer may ask for
@@ -203,7 +228,7 @@ func (s *Server) Public() http.Handler { return s.public }
 // Admin is the handler for the operator; keep it away from the internet.
 func (s *Server) Admin() http.Handler { return s.admin }
 
-// Drain makes /readyz say that no new work should come. Nothing else changes.
+// Drain makes /readyz answer that no new work should come. Nothing else changes.
 func (s *Server) Drain() { s.draining.Store(true) }
 
 func (s *Server) healthy(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }

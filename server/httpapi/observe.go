@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -41,8 +40,8 @@ var (
 	noStore = []string{"no-store"}
 )
 
-// observe is around every request: it names it, bounds its time, sets the
-// headers that every answer has, catches panics, writes errors and logs it.
+// observe is around every request: it names it, sets the headers that every
+// answer has, catches panics, writes errors and logs it.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := s.config.Now()
@@ -55,9 +54,6 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		header[echo.HeaderCacheControl] = noStore
 
 		here := &call{Context: c}
-		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Timeout)
-		defer cancel()
-		c.SetRequest(c.Request().WithContext(ctx))
 		err := s.guarded(here, next)
 		var code api.Code
 		if err != nil {

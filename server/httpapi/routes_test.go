@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -137,6 +138,21 @@ func TestBodiesInPieces(t *testing.T) {
 				t.Errorf("%s", response.Status)
 			}
 		})
+	}
+}
+
+// A body that does not come at all is refused, and not taken for an empty one.
+func TestBodyThatDoesNotCome(t *testing.T) {
+	s := newSite(t)
+	known := s.login(t)
+	for _, method := range []string{"POST", "DELETE"} {
+		path := map[string]string{"POST": "/session/activity", "DELETE": "/session"}[method]
+		response := s.do(request(method, path, "", cookie(known), header("Content-Type", "application/json"), func(r *http.Request) {
+			r.Body, r.ContentLength = io.NopCloser(iotest.ErrReader(os.ErrDeadlineExceeded)), -1
+		}))
+		if problem := wantProblem(t, response, api.BadRequest); !strings.Contains(problem.Detail, "to its end") || len(s.sessions.calls) != 0 {
+			t.Errorf("%s: %q, behind it %q", method, problem.Detail, s.sessions.calls)
+		}
 	}
 }
 
