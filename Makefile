@@ -1,9 +1,11 @@
 .DEFAULT_GOAL := help
 # The steps of `make test` go one after the other, also under make -j.
 .NOTPARALLEL:
-.PHONY: help run build quick test setup lint unit wasm journeys fuzz bench
+.PHONY: help run build quick test setup lint unit wasm journeys fuzz release bench
 
 FUZZTIME := 60s
+# What has a go.mod of its own, so that the server's stays small.
+MODULES := scripts/release
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
@@ -26,10 +28,12 @@ setup: ## install the programs that the tests need, on Debian
 lint: ## gofmt and golangci-lint, for the server and for the browser
 	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "Not formatted. Run: gofmt -w" $$unformatted; exit 1; }
 	golangci=$$(go tool -modfile=scripts/tools/go.mod -n golangci-lint) && $$golangci run ./... && \
-		GOOS=js GOARCH=wasm $$golangci run ./wasm/...
+		GOOS=js GOARCH=wasm $$golangci run ./wasm/... && \
+		for module in $(MODULES); do (cd $$module && $$golangci run ./...) || exit 1; done
 
 unit: ## all Go tests without a browser, under the race detector
 	go test -race $$(go list ./... | grep -v /scripts/journeys)
+	for module in $(MODULES); do (cd $$module && go test ./...) || exit 1; done
 
 wasm: ## the module's tests in Chromium, Firefox and WebKit
 	for browser in chromium firefox webkit; do go run ./scripts/wasmtest -browser $$browser ./wasm/... || exit 1; done
@@ -45,6 +49,9 @@ fuzz: ## run every fuzz target for FUZZTIME (60s)
 			(set -x; go test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) $$(dirname $$file)); \
 		done; \
 	done
+
+release: ## make what a release ships, in dist: make release VERSION=0.1.0
+	go run -C scripts/release . -version "$(VERSION)"
 
 bench: ## measure the server on this machine, write docs/performance.md, and fail below the bar
 	go run ./scripts/bench

@@ -42,6 +42,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("build", flag.ContinueOnError)
 	server := flags.Bool("server", true, "build the server binary too")
+	version := flags.String("version", "", "the version to build; without it, what git says")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -53,18 +54,20 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	version := describe(ctx, root)
+	if *version == "" {
+		*version = describe(ctx, root)
+	}
 	cache, err := defaultCache()
 	if err != nil {
 		return err
 	}
-	made, err := buildWeb(ctx, root, version, cache)
+	made, err := buildWeb(ctx, root, *version, cache)
 	if err != nil {
 		return err
 	}
 
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(table, "capture-keepalive %s\traw\tgzip\tbrotli\t\n", version)
+	fmt.Fprintf(table, "capture-keepalive %s\traw\tgzip\tbrotli\t\n", *version)
 	row := func(name string, a asset) {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t\n", name, a.Size, a.Gzip, a.Brotli)
 	}
@@ -73,7 +76,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		row(name, made.Files[name])
 	}
 	if *server {
-		size, err := buildServer(ctx, root, version)
+		size, err := buildServer(ctx, root, *version)
 		if err != nil {
 			return err
 		}

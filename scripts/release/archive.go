@@ -1,0 +1,141 @@
+package main
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"compress/gzip"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// entry is a file in an archive, or a directory if its name ends in a slash.
+type entry struct {
+	name string
+	mode fs.FileMode
+	body []byte
+	uid  int // and gid
+}
+
+// archives writes one archive for each platform: zip where people expect that.
+func (r release) archives(b binaries) error {
+	for _, p := range r.platforms {
+		entries, err := r.archiveEntries(p, b.path[p])
+		if err != nil {
+			return err
+		}
+		write, ending := writeTarGz, ".tar.gz"
+		if p.os == "windows" {
+			write, ending = writeZip, ".zip"
+		}
+		if err := createFile(r.name(p.String()+ending), func(w io.Writer) error {
+			return write(w, entries, r.time)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// archiveEntries are the files of a platform's archive, all in one folder.
+func (r release) archiveEntries(p platform, binary string) ([]entry, error) {
+	folder := "capture-keepalive_" + r.version + "_" + p.String()
+	files := []string{"LICENSE", "README.md", "CHANGELOG.md"}
+	if p.os == "linux" {
+		files = append(files, "scripts/deploy/capture-keepalive.service")
+	}
+	program, err := os.ReadFile(binary)
+	if err != nil {
+		return nil, err
+	}
+	entries := []entry{{name: path.Join(folder, filepath.Base(binary)), mode: 0o755, body: program}}
+	for _, name := range files {
+		body, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(name)))
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry{name: path.Join(folder, path.Base(name)), mode: 0o644, body: body})
+	}
+	return entries, nil
+}
+
+// web packs web/dist, for sites that serve the page's files from a CDN.
+func (r release) web(binaries) error {
+	dist := os.DirFS(filepath.Join(r.root, "web", "dist"))
+	var entries []entry
+	err := fs.WalkDir(dist, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || name == ".gitignore" {
+			return err
+		}
+		body, err := fs.ReadFile(dist, name)
+		entries = append(entries, entry{name: path.Join("keepalive", name), mode: 0o644, body: body})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return createFile(r.name("web.tar.gz"), func(w io.Writer) error { return writeTarGz(w, entries, r.time) })
+}
+
+func createFile(name string, write func(io.Writer) error) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := write(file); err != nil {
+		_ = file.Close() // the first error says more
+		return err
+	}
+	return file.Close()
+}
+
+func writeTarGz(w io.Writer, entries []entry, modified time.Time) error {
+	compressed, err := gzip.NewWriterLevel(w, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	if err := writeTar(compressed, entries, modified); err != nil {
+		return err
+	}
+	return compressed.Close()
+}
+
+func writeTar(w io.Writer, entries []entry, modified time.Time) error {
+	archive := tar.NewWriter(w)
+	for _, e := range entries {
+		header := tar.Header{
+			Typeflag: tar.TypeReg, Name: e.name, Mode: int64(e.mode), Size: int64(len(e.body)),
+			Uid: e.uid, Gid: e.uid, ModTime: modified, Format: tar.FormatUSTAR,
+		}
+		if strings.HasSuffix(e.name, "/") {
+			header.Typeflag = tar.TypeDir
+		}
+		if err := archive.WriteHeader(&header); err != nil {
+			return err
+		}
+		if _, err := archive.Write(e.body); err != nil {
+			return err
+		}
+	}
+	return archive.Close()
+}
+
+func writeZip(w io.Writer, entries []entry, modified time.Time) error {
+	archive := zip.NewWriter(w)
+	for _, e := range entries {
+		header := zip.FileHeader{Name: e.name, Method: zip.Deflate, Modified: modified}
+		header.SetMode(e.mode)
+		file, err := archive.CreateHeader(&header)
+		if err != nil {
+			return err
+		}
+		if _, err := file.Write(e.body); err != nil {
+			return err
+		}
+	}
+	return archive.Close()
+}
