@@ -24,101 +24,12 @@ import (
 
 	"github.com/andybalholm/brotli"
 
+	"github.com/capture-keepalive/capture-keepalive/server/capture/capturetest"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 )
 
 const okBody = `{"stat":"ok","accessToken":"a1b2c3d4e5f6g7h8","result":{"uuid":"u1"},` +
 	`"access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`
-
-// firewall stands between client and server on real sockets. It passes
-// everything on until forget; then each connection it has passed so far meets
-// fate with its next byte from the client.
-type firewall struct {
-	address string
-	opened  atomic.Int32
-
-	mu    sync.Mutex
-	paths []*path
-}
-
-type path struct {
-	client *net.TCPConn
-	fate   atomic.Value // func(*net.TCPConn)
-}
-
-// reset answers the next byte with a TCP reset.
-func reset(conn *net.TCPConn) {
-	_ = conn.SetLinger(0)
-	_ = conn.Close()
-}
-
-// swallow takes every byte and never answers.
-func swallow(*net.TCPConn) {}
-
-func newFirewall(t *testing.T, server string) *firewall {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &firewall{address: listener.Addr().String()}
-	t.Cleanup(func() {
-		_ = listener.Close()
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		for _, each := range f.paths {
-			_ = each.client.Close()
-		}
-	})
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			f.opened.Add(1)
-			go f.pass(conn.(*net.TCPConn), server)
-		}
-	}()
-	return f
-}
-
-func (f *firewall) pass(client *net.TCPConn, server string) {
-	defer client.Close()
-	upstream, err := net.Dial("tcp", server)
-	if err != nil {
-		return
-	}
-	defer upstream.Close()
-	here := &path{client: client}
-	f.mu.Lock()
-	f.paths = append(f.paths, here)
-	f.mu.Unlock()
-	go func() { _, _ = io.Copy(client, upstream) }()
-	buffer := make([]byte, 16<<10)
-	for {
-		n, err := client.Read(buffer)
-		if fate, forgotten := here.fate.Load().(func(*net.TCPConn)); forgotten {
-			fate(client)
-			_, _ = io.Copy(io.Discard, client)
-			return
-		}
-		if err != nil {
-			return
-		}
-		if _, err := upstream.Write(buffer[:n]); err != nil {
-			return
-		}
-	}
-}
-
-func (f *firewall) forget(fate func(*net.TCPConn)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, each := range f.paths {
-		each.fate.Store(fate)
-	}
-}
 
 func firewallConfig(base string) Config {
 	return Config{
@@ -143,7 +54,7 @@ func inParallel(n int, call func() error) []error {
 // no login, whichever way the firewall has of forgetting.
 func TestForgottenConnections(t *testing.T) {
 	const many = 14
-	for name, fate := range map[string]func(*net.TCPConn){"reset": reset, "swallow": swallow} {
+	for name, fate := range map[string]capturetest.Fate{"reset": capturetest.Reset, "swallow": capturetest.Swallow} {
 		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 			t.Run(name+" "+protocol, func(t *testing.T) {
 				client, wall, together := behindFirewall(t, protocol)
@@ -160,7 +71,7 @@ func TestForgottenConnections(t *testing.T) {
 						}
 					}
 					together(0)
-					wall.forget(fate)
+					wall.Forget(fate)
 					for i, err := range inParallel(many, ask) {
 						if err != nil {
 							t.Errorf("%s %d: %v", call, i, err)
@@ -179,7 +90,7 @@ func TestForgottenConnections(t *testing.T) {
 
 // behindFirewall returns a client of a server, with a firewall between them.
 // together(n) has the server answer when n requests are there.
-func behindFirewall(t *testing.T, protocol string) (client *Client, wall *firewall, together func(n int)) {
+func behindFirewall(t *testing.T, protocol string) (client *Client, wall *capturetest.Firewall, together func(n int)) {
 	t.Helper()
 	var mu sync.Mutex
 	arrived, gate := 0, make(chan struct{})
@@ -222,8 +133,8 @@ func behindFirewall(t *testing.T, protocol string) (client *Client, wall *firewa
 	if err != nil {
 		t.Fatal(err)
 	}
-	wall = newFirewall(t, at.Host)
-	client, err = New(firewallConfig(at.Scheme + "://" + wall.address))
+	wall = capturetest.NewFirewall(t, at.Host)
+	client, err = New(firewallConfig(at.Scheme + "://" + wall.Address))
 	if err != nil {
 		t.Fatal(err)
 	}
