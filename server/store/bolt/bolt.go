@@ -51,7 +51,7 @@ type Backend struct {
 var _ store.Backend = (*Backend)(nil)
 
 func newBackend(db *bbolt.DB) *Backend {
-	b := &Backend{db: db, commits: newCommitter(db), reads: newReaders(db)}
+	b := &Backend{db: db, commits: newCommitter(db), reads: newReaders()}
 	b.close = sync.OnceValue(b.closeOnce)
 	return b
 }

@@ -25,7 +25,7 @@ const (
 // of bbolt's, where its panic on a damaged page cannot be caught, and its callers
 // wait for the disk however long that takes.
 type committer struct {
-	db *bbolt.DB
+	begin func() (*bbolt.Tx, error)
 
 	mu      sync.Mutex
 	waiting []*job        // guarded by mu
@@ -40,7 +40,8 @@ type committer struct {
 }
 
 func newCommitter(db *bbolt.DB) *committer {
-	return &committer{db: db, idle: make(chan struct{})}
+	begin := func() (*bbolt.Tx, error) { return db.Begin(true) }
+	return &committer{begin: begin, idle: make(chan struct{})}
 }
 
 // job is what one writer does in a transaction. It can be done again, after one
@@ -161,7 +162,7 @@ func (c *committer) together(batch []*job) error {
 // goroutine of its own that a damaged page ends together with the process.
 // Rollback does not: it loses the use of a few pages until the next start.
 func (c *committer) update(batch []*job) (spoilt bool, err error) {
-	tx, err := c.db.Begin(true)
+	tx, err := c.begin()
 	if err != nil {
 		return false, err
 	}

@@ -27,7 +27,7 @@ type readers struct {
 	done sync.WaitGroup
 }
 
-func newReaders(*bbolt.DB) *readers {
+func newReaders() *readers {
 	r := &readers{jobs: make(chan func(), maxWaiting), stop: make(chan struct{})}
 	r.quit = sync.OnceFunc(func() { close(r.stop) })
 	for range readerCount {
