@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/capture-keepalive/capture-keepalive/server/app"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 )
 
@@ -29,10 +29,15 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks; from then on the second one kills.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	// Libraries tell the standard logger what they got over the network, tokens
+	// included: net/http does so with an answer that it did not ask for.
+	log.SetOutput(io.Discard)
+	outliveReaders()
+	stderr := app.NewLogWriter(os.Stderr)
+	ctx := untilAsked(onTerminal(), stderr)
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, stderr)
+	stderr.Close()
+	os.Exit(code)
 }
 
 // program is what a command has of the world, so that tests can run it with

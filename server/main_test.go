@@ -181,7 +181,7 @@ var clientSideGone = []string{"CLIENT_ID", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SE
 // serving is an environment for start.
 func serving(captureURL, store string, changes ...string) []string {
 	return configtest.Environment(append([]string{
-		"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "ORIGINS=" + testOrigin, "INSECURE_COOKIE=true",
+		"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "ORIGINS=" + testOrigin, "INSECURE_COOKIE=true", "SHUTDOWN_DELAY=0s",
 		"CAPTURE_URL=" + captureURL, "STORE=bolt:" + store,
 	}, changes...)...)
 }

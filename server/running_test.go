@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/capture-keepalive/capture-keepalive/server/app"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 )
 
@@ -101,8 +100,13 @@ func TestSystemdUnit(t *testing.T) {
 			t.Errorf("Environment=%s", value)
 		}
 	}
+	delay, err := time.ParseDuration(config.Default("SHUTDOWN_DELAY"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	longest := delay + config.DrainTimeout
 	stop, err := time.ParseDuration(strings.Join(settings["TimeoutStopSec"], ""))
-	if err != nil || stop <= app.DrainTimeout {
-		t.Errorf("TimeoutStopSec is %s (%v), and the server drains for %s", stop, err, app.DrainTimeout)
+	if err != nil || stop <= longest {
+		t.Errorf("TimeoutStopSec is %s (%v), and the server needs %s to end", stop, err, longest)
 	}
 }

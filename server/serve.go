@@ -21,20 +21,27 @@ func (p *program) serveCommand() *cobra.Command {
 			"SIGHUP has the server read keys and client secrets\nagain from their files."),
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			settings, err := config.Read(p.environment)
+			// Never stopped: a late hangup must not end a process that drains.
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
+			environment := p.environment
+			if onTerminal() {
+				// No balancer is looking. What the environment sets comes later and wins.
+				environment = append([]string{config.Prefix + "SHUTDOWN_DELAY=0s"}, environment...)
+			}
+			read := func() (*config.Config, error) { return config.Read(environment) }
+			settings, err := read()
 			if err != nil {
 				return fmt.Errorf("the configuration is wrong:\n%w", err)
 			}
-			hangups := make(chan os.Signal, 1)
-			signal.Notify(hangups, syscall.SIGHUP)
-			defer signal.Stop(hangups)
-			again := func() (*config.Config, error) { return config.Read(p.environment) }
-			options := app.Options{
-				Version: version,
-				Files:   web.Dist(),
-				Log:     app.NewLog(settings, p.stderr),
+			options := app.Options{Version: version, Files: web.Dist(), Log: app.NewLog(settings, p.stderr)}
+			if log, ok := p.stderr.(*app.LogWriter); ok {
+				options.LogDropped = log.Dropped
+				log.OnLoss(func(lines int64) {
+					options.Log.Warn("log lines were lost: the reader of standard error was gone or too slow", "lines", lines)
+				})
 			}
-			return app.Run(command.Context(), settings, options, hangups, again)
+			return app.Run(command.Context(), settings, options, hangups, read)
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/config"
@@ -33,7 +34,9 @@ type App struct {
 	store    *store.Store
 	secrets  *secrets
 	log      *slog.Logger
+	settings *config.Config
 
+	leaving   atomic.Bool // the process was told to stop
 	stopSweep context.CancelFunc
 	swept     sync.WaitGroup
 }
@@ -45,6 +48,8 @@ type Options struct {
 	// Files are the page's files and their manifest; see [httpapi.Config].
 	Files fs.FS
 	Log   *slog.Logger
+	// LogDropped is how many lines of the log were lost. Nil: none.
+	LogDropped func() int64
 	// Transport reaches Capture. Nil: one for this App alone.
 	Transport http.RoundTripper
 }
@@ -62,10 +67,15 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 		return nil, fmt.Errorf("KEEPALIVE_STORE: %w", err)
 	}
 	watch := monitor.New(options.Version)
+	if options.LogDropped == nil {
+		options.LogDropped = func() int64 { return 0 }
+	}
+	watch.Log(options.LogDropped)
 	a := &App{
-		store:   store.New(watch.Backend(backend), &secrets.keys, nil),
-		secrets: secrets,
-		log:     log,
+		store:    store.New(watch.Backend(backend), &secrets.keys, nil),
+		secrets:  secrets,
+		log:      log,
+		settings: settings,
 	}
 	a.sessions = session.New(session.Config{
 		Store:           a.store,
@@ -94,6 +104,7 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 		Timeout:         requestTimeout(settings.UpstreamTimeout),
 		AuthTokenHeader: settings.AuthTokenHeader,
 		AuthIsActivity:  settings.AuthIsActivity,
+		Pprof:           settings.Pprof,
 		Observer:        watch,
 		Metrics:         watch,
 		Log:             log,
@@ -104,7 +115,7 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 
 	sweeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopSweep = cancel
-	a.swept.Go(func() { a.sweep(sweeping) })
+	a.swept.Go(func() { a.sweepOften(sweeping) })
 	return a, nil
 }
 
@@ -114,34 +125,31 @@ func (a *App) Public() http.Handler { return a.api.Public() }
 // Admin is the handler for the operator.
 func (a *App) Admin() http.Handler { return a.api.Admin() }
 
-// Close ends what runs in the background and closes the store.
-func (a *App) Close() error {
-	a.stopSweep()
-	a.swept.Wait()
-	return a.store.Close()
-}
-
-func (a *App) sweep(ctx context.Context) {
+// sweepOften sweeps until ctx is done.
+func (a *App) sweepOften(ctx context.Context) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	for {
-		swept, err := a.store.Sweep(ctx, func(ended store.Ended) {
-			a.log.Info("a session had ended by a limit of time and was removed",
-				"session", ended.Key.Tag(), "limit", ended.Limit, "ended", ended.At)
-		})
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			a.log.Error("dead sessions could not be removed; the next try is in a minute", "error", err)
-		case swept > 0:
-			a.log.Info("dead sessions and spent codes were removed", "rows", swept)
-		}
+		guarded(a.log, "sweep", func() { a.sweep(ctx) })
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+func (a *App) sweep(ctx context.Context) {
+	swept, err := a.store.Sweep(ctx, func(ended store.Ended) {
+		a.log.Info("a session had ended by a limit of time and was removed",
+			"session", ended.Key.Tag(), "limit", ended.Limit, "ended", ended.At)
+	})
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		a.log.Error("dead sessions could not be removed; the next try is in a minute", "error", err)
+	case swept > 0:
+		a.log.Info("dead sessions and spent codes were removed", "rows", swept)
 	}
 }
 

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -9,90 +8,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/capture-keepalive/capture-keepalive/server/api"
-	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
-	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
-	"github.com/capture-keepalive/capture-keepalive/server/secret"
-	"github.com/capture-keepalive/capture-keepalive/server/session"
-	"github.com/capture-keepalive/capture-keepalive/server/store"
-	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
-	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
 // patience bounds what a test waits for.
 const patience = 30 * time.Second
-
-// stuck is a Capture whose answer to Issue does not come, whatever the caller's
-// patience.
-type stuck struct {
-	session.Capture
-	answer chan struct{}
-}
-
-func (stuck) Identify(context.Context, secret.String) (string, error) { return "a uuid", nil }
-
-func (s stuck) Issue(context.Context, string) (capture.Token, error) {
-	<-s.answer
-	return capture.Token{}, errors.New("too late")
-}
-
-// silence is a listener that nobody calls.
-type silence struct{ closed chan struct{} }
-
-func (s silence) Accept() (net.Conn, error) {
-	<-s.closed
-	return nil, net.ErrClosed
-}
-func (s silence) Close() error   { close(s.closed); return nil }
-func (s silence) Addr() net.Addr { return &net.TCPAddr{} }
-
-// The end comes in the time that supervisors are told of, whatever is in flight.
-func TestTheEndComesInTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		settings, err := config.Read(configtest.Environment())
-		if err != nil {
-			t.Fatal(err)
-		}
-		log, never := slog.New(slog.DiscardHandler), stuck{answer: make(chan struct{})}
-		a := &App{store: store.New(memory.New(), settings.Ring, nil), log: log, stopSweep: func() {}}
-		a.sessions = session.New(session.Config{
-			Store: a.store, Capture: never, TokenLifetime: time.Hour, IdleTimeout: time.Hour, AbsoluteTimeout: time.Hour, UpstreamTimeout: time.Second, Log: log,
-		})
-		a.api, err = httpapi.New(httpapi.Config{
-			Sessions: a.sessions, Modes: settings.Modes(), Keys: settings.Ring, Origins: settings.Origins, Files: web.Dist(), Log: log,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		token := secret.New("alicestoken01")
-		opened, err := a.sessions.Open(t.Context(), session.Login{Token: token})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		go a.sessions.Token(t.Context(), opened.ID, api.ReasonInvalid, token)
-		time.AfterFunc(time.Second, stop)
-		began := time.Now().Add(time.Second)
-		unused := func() []Endpoint {
-			return []Endpoint{{silence{make(chan struct{})}, http.NotFoundHandler()}}
-		}
-		if err := errors.Join(a.Serve(ctx, unused(), unused()), a.Close()); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(began); took > DrainTimeout || took < DrainTimeout/2 {
-			t.Errorf("it ended after %v, want at most %v, and most of that for the renewal", took, DrainTimeout)
-		}
-		close(never.answer)
-		if err := a.sessions.Drain(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
-}
 
 // A client that asks for a lot and reads nothing loses its connection as well.
 func TestSlowReadersAreCutOff(t *testing.T) {
@@ -190,13 +113,23 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 }
 
 func TestServerHasBounds(t *testing.T) {
-	server := newHTTPServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	settings, err := config.Read(configtest.Environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &App{settings: settings, log: slog.New(slog.DiscardHandler)}
+	server := a.newHTTPServer(http.NotFoundHandler())
 	for name, bound := range map[string]time.Duration{
-		"head": server.ReadHeaderTimeout, "body": server.ReadTimeout, "answer": server.WriteTimeout, "idle": server.IdleTimeout,
+		"head": server.ReadHeaderTimeout, "body": server.ReadTimeout, "answer": server.WriteTimeout,
 	} {
 		if bound <= 0 || bound > 5*time.Minute {
 			t.Errorf("%s: %s", name, bound)
 		}
+	}
+	// Google's balancers keep a connection for 600 s: a server that closes first
+	// turns the next request into a 502.
+	if server.IdleTimeout <= 600*time.Second || server.IdleTimeout > time.Hour {
+		t.Errorf("idle connections are closed after %s", server.IdleTimeout)
 	}
 	if server.MaxHeaderBytes <= 0 || server.MaxHeaderBytes > 64<<10 {
 		t.Errorf("a head may have %d bytes", server.MaxHeaderBytes)

@@ -11,7 +11,6 @@ const (
 	readTimeout       = 15 * time.Second
 	// writeTimeout lets a slow line fetch the module.
 	writeTimeout = 2 * time.Minute
-	idleTimeout  = 2 * time.Minute
 	// maxHeaderBytes has room for the cookies of a large site: browsers send all
 	// that other parts of the site have set, and a request that is refused for
 	// them is refused for good.
@@ -21,6 +20,22 @@ const (
 // requestTimeout bounds the answer to a request: two calls to Capture, which is
 // what the longest renewal makes, and what has to be stored.
 func requestTimeout(upstream time.Duration) time.Duration { return 2*upstream + 10*time.Second }
+func (a *App) newHTTPServer(handler http.Handler) *http.Server {
+	server := newHTTPServer(a.closing(handler), a.log)
+	server.IdleTimeout = a.settings.ConnectionIdleTimeout
+	return server
+}
+
+// closing has each answer close its connection once the process was told to
+// stop: whoever keeps connections finds another server before this one is gone.
+func (a *App) closing(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
@@ -28,7 +43,6 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}

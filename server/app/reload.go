@@ -54,19 +54,23 @@ func (s *secrets) reload(ctx context.Context, hangups <-chan os.Signal, again fu
 			return
 		case <-hangups:
 		}
-		settings, err := again()
-		if err == nil {
-			err = s.use(settings)
-		}
-		if err != nil {
-			log.Error("keys and client secrets were read again and are wrong; the old ones stay in use", "error", err)
-			continue
-		}
-		if settings.Store.Hash() != s.settings.Store.Hash() {
-			log.Warn("KEEPALIVE_STORE has changed; restart the server to use it")
-		}
-		log.Info("keys and client secrets were read again and are in use", "keys", s.keys.String())
+		guarded(log, "reload", func() { s.readAgain(again, log) })
 	}
+}
+
+func (s *secrets) readAgain(again func() (*config.Config, error), log *slog.Logger) {
+	settings, err := again()
+	if err == nil {
+		err = s.use(settings)
+	}
+	if err != nil {
+		log.Error("keys and client secrets were read again and are wrong; the old ones stay in use", "error", err)
+		return
+	}
+	if settings.Store.Hash() != s.settings.Store.Hash() {
+		log.Warn("KEEPALIVE_STORE has changed; restart the server to use it")
+	}
+	log.Info("keys and client secrets were read again and are in use", "keys", s.keys.String())
 }
 
 // Identify implements session.Capture.

@@ -51,14 +51,14 @@ func Run(ctx context.Context, settings *config.Config, options Options, hangups 
 	return a.Serve(ctx, []Endpoint{{public, a.Public()}}, []Endpoint{{admin, a.Admin()}})
 }
 
-// Serve serves front and back until ctx is done or a listener fails, then
-// drains; see [App.drain].
+// Serve serves front and back until ctx is done or a listener fails, then ends
+// as drain.go says.
 func (a *App) Serve(ctx context.Context, front, back []Endpoint) error {
 	failed := make(chan error, 1)
 	serve := func(endpoints []Endpoint) []*http.Server {
 		servers := make([]*http.Server, len(endpoints))
 		for i, each := range endpoints {
-			server := newHTTPServer(each.Handler, a.log)
+			server := a.newHTTPServer(each.Handler)
 			servers[i] = server
 			go func() {
 				err := server.Serve(each.Listener)
@@ -77,8 +77,9 @@ func (a *App) Serve(ctx context.Context, front, back []Endpoint) error {
 	var err error
 	select {
 	case err = <-failed:
+		a.linger(0)
 	case <-ctx.Done():
-		a.log.Info("draining: no new work, requests in flight finish")
+		a.linger(a.settings.ShutdownDelay)
 	}
 	a.drain(context.WithoutCancel(ctx), fronts, backs)
 	return err

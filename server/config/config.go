@@ -24,6 +24,10 @@ const (
 	Prefix = "KEEPALIVE_"
 	// FileSuffix makes a variable name a file that holds the value.
 	FileSuffix = "_FILE"
+	// DrainTimeout bounds how long work in flight may delay the end after
+	// ShutdownDelay: a refresh that is cut off can cost its session. With the
+	// default delay the process ends within 25 s, and supervisors kill after 30.
+	DrainTimeout = 20 * time.Second
 	// MaxTokenLifetime is the longest life of an access token.
 	MaxTokenLifetime = 24 * time.Hour
 )
@@ -61,6 +65,10 @@ type Config struct {
 
 	AuthTokenHeader bool `env:"AUTH_TOKEN_HEADER" envDefault:"false" help:"/auth answers the access token, too"`
 	AuthIsActivity  bool `env:"AUTH_IS_ACTIVITY" envDefault:"true" help:"a request to /auth moves the idle limit"`
+
+	ConnectionIdleTimeout time.Duration `env:"CONNECTION_IDLE_TIMEOUT" envDefault:"11m" help:"an unused connection is closed after this time; more than the proxy's"`
+	ShutdownDelay         time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" help:"after SIGTERM requests are served for this time, with /readyz at 503; 0s on a terminal"`
+	Pprof                 bool          `env:"PPROF" envDefault:"false" help:"the operator's listener has /debug/pprof/"`
 
 	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"networks of the proxies whose X-Forwarded-For is believed"`
 	InsecureCookie bool     `env:"INSECURE_COOKIE" envDefault:"false" help:"for plain http on this machine"`

@@ -132,7 +132,7 @@ func TestProblems(t *testing.T) {
 		{change: "IDLE_TIMEOUT=13h", says: "KEEPALIVE_ABSOLUTE_TIMEOUT"},
 		{change: "ABSOLUTE_TIMEOUT=9601h", says: "at most"},
 		{change: "ABSOLUTE_TIMEOUT=soon", says: "with a unit"},
-		{change: "UPSTREAM_TIMEOUT=1h", says: "at most 2m"},
+		{change: "UPSTREAM_TIMEOUT=1h", says: "at most 10s"},
 		{change: "RATE_LOGIN=30", says: "events/duration"},
 		{change: "RATE_FORCED=0/1m", says: "events/duration"},
 		{change: "RATE_UPSTREAM=none", says: "off"},

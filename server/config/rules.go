@@ -16,7 +16,10 @@ import (
 const (
 	// maxAbsolute is as long as browsers keep a cookie (RFC 6265bis section 5.5).
 	maxAbsolute = 400 * 24 * time.Hour
-	maxUpstream = 2 * time.Minute
+	// maxUpstream fits a login, which asks Capture twice, into the drain.
+	maxUpstream       = DrainTimeout / 2
+	maxDelay          = 5 * time.Minute
+	maxConnectionIdle = time.Hour
 )
 
 // rules are what a configuration must keep, and what can be checked without
@@ -31,6 +34,7 @@ var rules = []func(*Config, *Problems){
 	(*Config).checkStore,
 	(*Config).checkKeys,
 	(*Config).checkLives,
+	(*Config).checkProcess,
 	(*Config).checkProxies,
 	(*Config).checkInsecureCookie,
 	(*Config).checkLog,
@@ -146,7 +150,17 @@ func (c *Config) checkLives(p *Problems) {
 	if c.IdleTimeout > c.AbsoluteTimeout && !p.has("ABSOLUTE_TIMEOUT") {
 		p.check("IDLE_TIMEOUT", "is longer than KEEPALIVE_ABSOLUTE_TIMEOUT and so could never end a session. Shorten it.")
 	}
-	p.check("UPSTREAM_TIMEOUT", within(c.UpstreamTimeout, maxUpstream))
+}
+
+func (c *Config) checkProcess(p *Problems) {
+	if c.UpstreamTimeout <= 0 || c.UpstreamTimeout > maxUpstream {
+		p.check("UPSTREAM_TIMEOUT", fmt.Sprintf("must be more than 0s and at most %s: a login asks Capture twice, "+
+			"and after SIGTERM (and KEEPALIVE_SHUTDOWN_DELAY) requests have %s to finish.", maxUpstream, DrainTimeout))
+	}
+	if c.ShutdownDelay < 0 || c.ShutdownDelay > maxDelay {
+		p.check("SHUTDOWN_DELAY", fmt.Sprintf("must be at least 0s and at most %s.", maxDelay))
+	}
+	p.check("CONNECTION_IDLE_TIMEOUT", within(c.ConnectionIdleTimeout, maxConnectionIdle))
 }
 
 // CheckTokenLifetime is the rule for TOKEN_LIFETIME. The subject of its error is

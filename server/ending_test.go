@@ -1,0 +1,214 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/simulator"
+)
+
+// untilReady waits until /readyz answers with the status.
+func (p *process) untilReady(t *testing.T, status int) {
+	t.Helper()
+	deadline := time.Now().Add(patience / 3)
+	for get(t, p.admin+"/readyz") != status {
+		if time.Now().After(deadline) {
+			t.Fatalf("/readyz does not turn %d", status)
+		}
+	}
+}
+
+func (p *process) signal(t *testing.T, signal os.Signal) {
+	t.Helper()
+	if err := p.command.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exits waits for the end of the process, which must be its own: code 0.
+func (p *process) exits(t *testing.T) {
+	t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- p.command.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Fatalf("exit: %v, want 0\n%s", err, p.log())
+		}
+	case <-time.After(patience):
+		t.Fatalf("the process does not end\n%s", p.log())
+	}
+}
+
+// After the signal the real program accepts new connections for the delay, and
+// answers close them.
+func TestAcceptsForTheDelay(t *testing.T) {
+	_, url := upstream(t)
+	server := start(t, serving(url, filepath.Join(t.TempDir(), "keepalive.db"), "SHUTDOWN_DELAY=1s"))
+	began := time.Now()
+	server.signal(t, syscall.SIGTERM)
+	server.untilReady(t, http.StatusServiceUnavailable)
+	for range 20 {
+		client := &http.Client{Transport: new(http.Transport)}
+		response, err := client.Get(server.public + "/keepalive/session")
+		if err != nil {
+			t.Fatalf("a new connection during the delay: %v", err)
+		}
+		response.Body.Close()
+		if !response.Close {
+			t.Error("the answer keeps its connection")
+		}
+	}
+	server.exits(t)
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("the process ended after %v, before the delay was over", took)
+	}
+}
+
+// A platform that sends SIGTERM twice, or any signal that is no Ctrl-C on a
+// terminal, does not cut a refresh off.
+func TestSecondSIGTERMKillsNothing(t *testing.T) {
+	service, url := upstream(t)
+	_, code := service.SignInCode("ada@example.com", "Ada", testRedirect)
+	env := serving(url, filepath.Join(t.TempDir(), "keepalive.db"), serverSide("SHUTDOWN_DELAY=0s", "RATE_FORCED=off")...)
+	server := start(t, env)
+	browser := newPage(t, server.public)
+	token := browser.exchange(t, code).AccessToken
+	reached, finish := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(finish) })
+	defer release()
+	const minted = "mintedwhiledying1"
+	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Answer: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(reached)
+		<-finish
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"stat":"ok","access_token":"`+minted+`","refresh_token":"thenextone","expires_in":3600}`)
+	})})
+	answered := make(chan error, 1)
+	go func() {
+		var answer api.TokenAnswer
+		status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &answer)
+		if err == nil && status != http.StatusOK {
+			err = errors.New(http.StatusText(status))
+		}
+		answered <- err
+	}()
+	<-reached
+	server.signal(t, syscall.SIGTERM)
+	server.untilReady(t, http.StatusServiceUnavailable)
+	for _, again := range []os.Signal{syscall.SIGTERM, os.Interrupt, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		server.signal(t, again)
+		for range 5 { // the next one must not be merged with it
+			server.untilReady(t, http.StatusServiceUnavailable)
+		}
+	}
+	release()
+	if err := <-answered; err != nil {
+		t.Errorf("the refresh: %v\n%s", err, server.log())
+	}
+	server.exits(t)
+
+	var kept api.TokenAnswer
+	again := browser.at(start(t, env).public)
+	status, err := again.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &kept)
+	if err != nil || status != http.StatusOK || kept.AccessToken != minted {
+		t.Errorf("the session after the restart: %d %v", status, err)
+	}
+}
+
+// startWith runs the real program with the given standard error.
+func startWith(t *testing.T, environment []string, stderr *os.File) *process {
+	t.Helper()
+	command := exec.Command(os.Args[0], "serve")
+	command.Env = append(environment, asProgram+"=1")
+	command.Stderr = stderr
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = command.Process.Kill() }) // it may have ended
+	return &process{command: command, log: func() string { return "" }}
+}
+
+// The reader of the log goes away, or is stuck: that costs the log only.
+func TestLostLogCostsTheLogOnly(t *testing.T) {
+	for name, lose := range map[string]func(t *testing.T, reader *os.File){
+		"gone":  func(t *testing.T, reader *os.File) { reader.Close() },
+		"stuck": func(*testing.T, *os.File) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			service, url := upstream(t)
+			public, admin := freeAddress(t), freeAddress(t)
+			reader, writer, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = reader.Close() })
+			server := startWith(t, serving(url, filepath.Join(t.TempDir(), "keepalive.db"),
+				"LISTEN="+public, "ADMIN_LISTEN="+admin, "LOG_LEVEL=debug", "SHUTDOWN_DELAY=0s", "RATE_LOGIN=off"), writer)
+			writer.Close()
+			server.public, server.admin = "http://"+public, "http://"+admin
+			untilListening(t, admin)
+			lose(t, reader)
+
+			// More lines than a pipe holds.
+			const requests = 400
+			client := &http.Client{Timeout: patience / 3, Transport: new(http.Transport)}
+			defer client.CloseIdleConnections()
+			for range requests {
+				response, err := client.Get(server.public + "/keepalive/session?" + strings.Repeat("x", 1<<10))
+				if err != nil {
+					t.Fatal(err)
+				}
+				response.Body.Close()
+			}
+			_, token := service.SignIn("ada@example.com", "Ada")
+			browser := newPage(t, server.public)
+			browser.login(t, token)
+			var renewed api.TokenAnswer
+			status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &renewed)
+			if err != nil || status != http.StatusOK {
+				t.Errorf("renewing: %d %v", status, err)
+			}
+			server.signal(t, syscall.SIGTERM)
+			server.exits(t)
+		})
+	}
+}
+
+// freeAddress is one that nothing listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func untilListening(t *testing.T, address string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		connection, err := net.Dial("tcp", address)
+		if err == nil {
+			connection.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}

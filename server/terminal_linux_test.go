@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+)
+
+// terminal opens a pseudo terminal: what is written to keyboard is typed.
+func terminal(t *testing.T) (keyboard, screen *os.File) {
+	t.Helper()
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = keyboard.Close() })
+	fd := int(keyboard.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	screen, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = screen.Close() })
+	return keyboard, screen
+}
+
+// A person at a terminal is not made to wait: no delay for balancers, and the
+// second Ctrl-C ends a server that still has something in flight.
+func TestSecondCtrlCOnATerminalKills(t *testing.T) {
+	reached := make(chan struct{})
+	finish := make(chan struct{})
+	capture := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(reached)
+		<-finish
+	}))
+	t.Cleanup(capture.Close)
+	t.Cleanup(func() { close(finish) })
+	public, admin := freeAddress(t), freeAddress(t)
+	env := serving(capture.URL, filepath.Join(t.TempDir(), "keepalive.db"),
+		"LISTEN="+public, "ADMIN_LISTEN="+admin, "SHUTDOWN_DELAY")
+	keyboard, screen := terminal(t)
+	command := exec.Command(os.Args[0], "serve")
+	command.Env = append(env, asProgram+"=1")
+	command.Stdin, command.Stdout, command.Stderr = screen, screen, screen
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = command.Process.Kill() }) // it may have ended
+	go io.Copy(io.Discard, keyboard)                 // or the screen is full one day
+	untilListening(t, admin)
+
+	browser := newPage(t, "http://"+public)
+	go browser.post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: "alicestoken01"}, new(api.Problem))
+	<-reached
+	press := func() {
+		t.Helper()
+		if _, err := keyboard.WriteString("\x03"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	press()
+	(&process{admin: "http://" + admin}).untilReady(t, http.StatusServiceUnavailable)
+	began := time.Now()
+	press()
+	_ = command.Wait() // the code says more
+	if code := command.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Errorf("exit %d, want %d", code, exitInterrupted)
+	}
+	if took := time.Since(began); took > patience/6 {
+		t.Errorf("the process lived on for %v", took)
+	}
+}
+
+// net/http shows what it did not ask for to the standard logger, and that can
+// be somebody's token.
+func TestUnsolicitedAnswersAreNotLogged(t *testing.T) {
+	const secret = "anothersessionstoken"
+	body := `{"stat":"error","code":500}`
+	capture := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		connection, buffer, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer connection.Close()
+		fmt.Fprintf(buffer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s%s\r\n\r\n", len(body), body, secret)
+		_ = buffer.Flush() // the reader is the test's subject
+		_, _ = io.Copy(io.Discard, buffer)
+	}))
+	t.Cleanup(capture.Close)
+	server := start(t, serving(capture.URL, filepath.Join(t.TempDir(), "keepalive.db"), "LOG_LEVEL=debug"))
+	status, err := newPage(t, server.public).post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: "alicestoken01"}, new(api.Problem))
+	if err != nil || status != http.StatusServiceUnavailable {
+		t.Fatalf("login: %d %v", status, err)
+	}
+	server.signal(t, syscall.SIGTERM)
+	server.exits(t)
+	if strings.Contains(server.log(), secret) {
+		t.Errorf("the log shows what came over the line:\n%s", server.log())
+	}
+}
