@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
 
@@ -48,7 +49,13 @@ func TestMetrics(t *testing.T) {
 	}
 
 	text := scrape(t, server)
+	for deadline := time.Now().Add(patience); !strings.Contains(text, "\nkeepalive_sessions{"); text = scrape(t, server) {
+		if time.Now().After(deadline) {
+			t.Fatal("the living sessions are not counted")
+		}
+	}
 	for _, line := range []string{
+		`keepalive_sessions{key="other"} 0`,
 		`keepalive_sessions_opened_total{mode="token"} 1`,
 		`keepalive_renewals_total{outcome="renewed",reason="invalid"} 1`,
 		`keepalive_token_requests_total{outcome="renewed",reason="invalid"} 1`,

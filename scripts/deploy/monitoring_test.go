@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/capture-keepalive/capture-keepalive/server/monitor"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
 var (
@@ -26,7 +27,9 @@ var (
 func vocabulary(t *testing.T) map[string]map[string][]string {
 	t.Helper()
 	answer := httptest.NewRecorder()
-	monitor.New("test").ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	watch := monitor.New("test")
+	watch.Census(store.Census{}, []string{"k1"})
+	watch.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	known := make(map[string]map[string][]string)
 	for line := range strings.Lines(answer.Body.String()) {
 		name, _, _ := strings.Cut(line, " ")

@@ -115,7 +115,8 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 
 	sweeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopSweep = cancel
-	a.swept.Go(func() { a.sweepOften(sweeping) })
+	a.swept.Go(func() { a.sweepOften(sweeping, watch) })
+	a.swept.Go(func() { a.countOften(sweeping, watch) })
 	return a, nil
 }
 
@@ -126,11 +127,11 @@ func (a *App) Public() http.Handler { return a.api.Public() }
 func (a *App) Admin() http.Handler { return a.api.Admin() }
 
 // sweepOften sweeps until ctx is done.
-func (a *App) sweepOften(ctx context.Context) {
+func (a *App) sweepOften(ctx context.Context, watch *monitor.Monitor) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	for {
-		guarded(a.log, "sweep", func() { a.sweep(ctx) })
+		guarded(a.log, "sweep", func() { a.sweep(ctx, watch) })
 		select {
 		case <-ctx.Done():
 			return
@@ -139,8 +140,9 @@ func (a *App) sweepOften(ctx context.Context) {
 	}
 }
 
-func (a *App) sweep(ctx context.Context) {
+func (a *App) sweep(ctx context.Context, watch *monitor.Monitor) {
 	swept, err := a.store.Sweep(ctx, func(ended store.Ended) {
+		watch.SessionExpired(ended.Limit)
 		a.log.Info("a session had ended by a limit of time and was removed",
 			"session", ended.Key.Tag(), "limit", ended.Limit, "ended", ended.At)
 	})

@@ -30,5 +30,8 @@ func (c *Current) SigningKey() (kid string, key []byte) { return c.get().Signing
 // VerificationKey is [Ring.VerificationKey].
 func (c *Current) VerificationKey(kid string) ([]byte, bool) { return c.get().VerificationKey(kid) }
 
+// IDs is [Ring.IDs].
+func (c *Current) IDs() []string { return c.get().IDs() }
+
 // String is that of the ring.
 func (c *Current) String() string { return c.get().String() }

@@ -3,6 +3,7 @@ package keyring_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 
@@ -46,6 +47,9 @@ func TestCurrent(t *testing.T) {
 	}
 	current.Use(parse(two + "," + one))
 	group.Wait()
+	if ids := current.IDs(); !slices.Equal(ids, []string{"k2", "k1"}) {
+		t.Errorf("IDs: %q", ids)
+	}
 	if kid, _ := current.SigningKey(); kid != "k2" {
 		t.Errorf("it signs with %q, want k2", kid)
 	}

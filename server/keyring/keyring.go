@@ -270,14 +270,17 @@ func (r *Ring) VerificationKey(kid string) ([]byte, bool) {
 	return bytes.Clone(k.sign), ok
 }
 
-// String names the keys by their ids, which are no secret.
-func (r Ring) String() string {
+// IDs returns the ids of the keys, the newest first. They are no secret.
+func (r *Ring) IDs() []string {
 	ids := make([]string, len(r.keys))
 	for i, k := range r.keys {
 		ids[i] = k.id
 	}
-	return "keyring(" + strings.Join(ids, ",") + ")"
+	return ids
 }
+
+// String names the keys by their ids.
+func (r Ring) String() string { return "keyring(" + strings.Join(r.IDs(), ",") + ")" }
 
 // GoString is String: %#v must not print keys.
 func (r Ring) GoString() string { return r.String() }

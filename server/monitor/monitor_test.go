@@ -195,6 +195,28 @@ func TestCeiling(t *testing.T) {
 	wantLines(t, m, `keepalive_limited_total{limit="upstream_renewal"} 1`, `keepalive_limited_total{limit="upstream_login"} 2`)
 }
 
+func TestCensus(t *testing.T) {
+	m := monitor.New("v1")
+	if text := scrape(t, m); strings.Contains(text, "\nkeepalive_sessions{") {
+		t.Error("sessions are counted before the first census")
+	}
+	m.Census(store.Census{Living: 12, ByKey: map[string]int{"k1": 3, "k2": 7, "planted": 2}}, []string{"k2", "k1"})
+	wantLines(t, m, `keepalive_sessions{key="k1"} 3`, `keepalive_sessions{key="k2"} 7`, `keepalive_sessions{key="other"} 2`)
+	m.Census(store.Census{Living: 7, ByKey: map[string]int{"k2": 7}}, []string{"k2"})
+	wantLines(t, m, `keepalive_sessions{key="k2"} 7`, `keepalive_sessions{key="other"} 0`)
+	if text := scrape(t, m); strings.Contains(text, `key="k1"`) || strings.Contains(text, "planted") {
+		t.Error("a key that left the ring, or that the database made up, is a label")
+	}
+}
+
+func TestExpiredSessionsAreCounted(t *testing.T) {
+	m := monitor.New("v1")
+	wantLines(t, m, `keepalive_sessions_ended_total{why="idle"} 0`, `keepalive_sessions_ended_total{why="absolute"} 0`)
+	m.SessionExpired(store.LimitIdle)
+	m.SessionExpired(store.LimitAbsolute)
+	wantLines(t, m, `keepalive_sessions_ended_total{why="idle"} 1`, `keepalive_sessions_ended_total{why="absolute"} 1`)
+}
+
 func TestBreaker(t *testing.T) {
 	m := monitor.New("v1")
 	wantLines(t, m, `keepalive_upstream_breaker_open 0`)

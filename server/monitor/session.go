@@ -1,6 +1,10 @@
 package monitor
 
 import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -10,6 +14,7 @@ import (
 type sessionMetrics struct {
 	tokens, renewals, opened, ended counter
 	limited, replayed               counter
+	living                          *prometheus.GaugeVec // by key; absent before the first census
 }
 
 // The limits there are.
@@ -31,12 +36,43 @@ func (m *Monitor) newSessionMetrics() sessionMetrics {
 		opened: m.counter("keepalive_sessions_opened_total",
 			"Sessions opened by a login.", label{"mode", []string{string(store.ModeToken), string(store.ModeCode)}}),
 		ended: m.counter("keepalive_sessions_ended_total",
-			"Sessions that ended.", label{"why", append(words(session.Whys()), other)}),
+			"Sessions that ended.", label{"why", append(whys(), other)}),
 		limited: m.counter("keepalive_limited_total",
 			"Times that a limit refused or delayed something.",
 			label{"limit", []string{limitLogin, limitForced, limitUpstreamRenewal, limitUpstreamLogin}}),
 		replayed: m.counter("keepalive_tokens_replayed_total",
 			"Logins refused because their token belongs to a session, or was reported before a revocation."),
+		living: m.gauges("keepalive_sessions",
+			"Living sessions in the store, by the key that they are sealed under.", "key"),
+	}
+}
+
+// whys are the reasons that sessions are ended for, and the limits of time.
+func whys() []string {
+	all := append(words(session.Whys()), string(store.LimitIdle), string(store.LimitAbsolute))
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// SessionExpired counts a session that a limit of time has ended.
+func (m *Monitor) SessionExpired(limit store.Limit) { m.ended.Inc(string(limit)) }
+
+// Census tells how many sessions live. keys are the ids of the ring; sessions
+// under another key count together, because a database could name any.
+func (m *Monitor) Census(census store.Census, keys []string) {
+	counts := map[string]int{other: 0}
+	for _, key := range keys {
+		counts[key] = 0
+	}
+	for key, sessions := range census.ByKey {
+		if !slices.Contains(keys, key) {
+			key = other
+		}
+		counts[key] += sessions
+	}
+	m.living.Reset() // a key that left the ring leaves no series
+	for key, sessions := range counts {
+		m.living.WithLabelValues(key).Set(float64(sessions))
 	}
 }
 

@@ -107,3 +107,11 @@ func (h histogram) Observe(d time.Duration, values ...string) {
 func (m *Monitor) gauge(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 }
+
+// gauges adds values that are set from time to time, under labels that are not
+// known from the start.
+func (m *Monitor) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	vector := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	m.registry.MustRegister(vector)
+	return vector
+}
