@@ -1,5 +1,5 @@
 // The browser half of capture-keepalive: a WebAssembly module that the loader
-// (web/keepalive.js) starts when the page is idle or when something needs it.
+// (web/src) starts when the page is idle or when something needs it.
 package main
 
 import "github.com/capture-keepalive/capture-keepalive/wasm/browser"

@@ -1,12 +1,12 @@
 // Types of capture-keepalive's page side: window.captureKeepalive, which
-// keepalive.js (a classic script) puts there.
+// keepalive.js (a classic script), its stub, or the npm package puts there.
 
 declare global {
   interface Window {
-    captureKeepalive: CaptureKeepalive;
+    /** Missing where keepalive.js was blocked and the page has no stub. */
+    captureKeepalive?: CaptureKeepalive;
     captureKeepaliveDialog?: Partial<DialogTexts>;
   }
-  const captureKeepalive: CaptureKeepalive;
 }
 
 export interface CaptureKeepalive {
@@ -17,20 +17,43 @@ export interface CaptureKeepalive {
   start(options?: Options): void;
   /** Leaves no listener or handler behind, and does nothing any more. The session stays as it is. */
   stop(): void;
-  /** Listens to an event. @returns the function that unsubscribes. */
+  /**
+   * Listens to an event. Who listens late is told, soon after, of an end that still holds.
+   * @returns the function that unsubscribes.
+   */
   on<Name extends keyof Events>(event: Name, listener: (event: Events[Name]) => void): () => void;
+  /** Calls at once and on every change. @returns the function that unsubscribes. */
+  subscribe(listener: (user: User) => void): () => void;
+  /** Who is signed in: the same object until that changes. Never a token. */
+  user(): User;
+  /** Resolves as soon as it is known whether a user is signed in; null when that cannot be found out. */
+  readonly ready: Promise<{ signedIn: boolean | null }>;
   /** A valid access token, renewed first when it is due. Rejects with a KeepaliveError. */
   token(): Promise<string>;
   /** Asks the server now. Resolves with the current token, renewed or not. Rejects with a KeepaliveError. */
   renew(): Promise<string>;
+  /**
+   * fetch() with "Authorization: Bearer" and the token, for the origins in the option apiOrigins and for
+   * no other; where the answer is 401, once more with a renewed token. Without a user it is plain fetch().
+   */
+  fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** The user chose to stay: moves the idle limit. */
   stay(): void;
-  /** Signs out: on the server, in the Registration UI, on this page. */
-  end(): void;
+  /** Signs out: on the server, in the Registration UI, on this page. Rejects with a KeepaliveError. */
+  end(): Promise<void>;
   /** Where the session stands. Holds no secret. */
   status(): Status;
   /** The last transitions, oldest first: why did it do what it did. Holds no secret. */
   diagnostics(): Diagnostic[];
+  /** One block of text for a ticket: versions, status, warnings, the last events. Holds no secret. */
+  report(): string;
+}
+
+export interface User {
+  /** null: not known yet. */
+  readonly signedIn: boolean | null;
+  /** As the server says. */
+  readonly uuid?: string;
 }
 
 export interface Options {
@@ -42,18 +65,22 @@ export interface Options {
    */
   margin?: number;
   /**
-   * When the module is loaded: "idle" (default) once the page is, "now" at once, "due" only when the
-   * token or a limit is near, the user does something, or an event needs it; until then this page hears
-   * nothing of other tabs.
+   * When the module is loaded for a user who may be signed in: "idle" (default) once the document is
+   * parsed and the page is idle, "now" at once, and for everybody. An event that needs it loads it, too.
    */
-  load?: "idle" | "due" | "now";
+  load?: "idle" | "now";
   /**
    * Where the token is kept in server-side sessions (responseType "code"). "always" (default): in
    * localStorage, as the Registration UI has it. "onDemand": there only while a screen that needs it is
    * shown; the session lives in the cookie alone.
    */
   clientSession?: "always" | "onDemand";
-  /** Makes the UI's start() wait, at most 5 s, while a stale token is renewed. Default false. */
+  /** Origins that captureKeepalive.fetch() gives the token to, such as "https://api.example.com". Default none. */
+  apiOrigins?: string[];
+  /**
+   * Makes the UI's start() wait while a dead token is renewed: at most 5 s, and 1 s for a server that does
+   * not answer. Visitors who are not signed in do not wait. Default true.
+   */
   hold?: boolean;
   /**
    * The page's own handlers of onCaptureExpiredToken, onCaptureInvalidToken and
@@ -67,8 +94,6 @@ export interface Options {
    * 10 s while there is a network. Default true.
    */
   resubmit?: boolean;
-  /** Tells the other tabs over a BroadcastChannel, beside the events of localStorage. Default true. */
-  broadcast?: boolean;
   /** Seconds before the idle or the absolute limit that "warning" is emitted. Default 0: never. */
   idleWarning?: number;
   /**
@@ -78,6 +103,8 @@ export interface Options {
   dialog?: boolean;
   /** Writes every transition to the console (console.debug). Default false. */
   debug?: boolean;
+  /** For the scripts that keepalive.js adds. Default: the nonce of its own script element. */
+  nonce?: string;
 }
 
 /** Every event says why, for a program and for a person, and when (unix ms). Never a token or uuid. */
@@ -96,12 +123,22 @@ export interface Events {
   warning: Notice & { kind: "idle" | "absolute"; expiresIn: number };
   /** The user chose to stay. */
   stayed: Notice;
-  // Of the next three one is emitted, once, until somebody signs in again.
+  /** A user is signed in: by a login here or in another tab, or restored. */
+  signedin: Notice;
+  /** The user's form is held until there is a good token. */
+  holding: Notice & { screen: string };
+  /** The held form has been sent. */
+  released: Notice & { screen: string };
+  /** The user's form could not be finished; what was typed is still on the screen. */
+  unfinished: Notice & { screen: string };
+  /** Any of the next three. */
+  ended: Notice;
+  // Of the next three one is emitted, once, until a user signs in again.
   /** A limit was reached, the grant is gone, or the server said no. */
   expired: Notice;
   /** A person signed out, here or in another tab. */
   signedout: Notice;
-  /** Somebody else is signed in now. */
+  /** Another user is signed in now. */
   identitychanged: Notice;
 }
 
@@ -138,16 +175,17 @@ export type Reason =
 
 export interface Status {
   phase:
-    | "off" // not started, or standing aside: see reason
+    | "off" // not started, or it cannot work on this page: see reason
     | "loading" // the module is not here yet
     | "signedout"
     | "restoring"
     | "opening"
     | "active"
     | "renewing"
-    | "waiting"
+    | "waiting" // for the next attempt
     | "ended";
-  /** With "off": why we stand aside; empty when not started. */
+  signedIn: boolean | null;
+  /** Why the module is not there. */
   reason?: string;
   // Seconds, 0 where unknown; absent before the module is here.
   expiresIn?: number;
@@ -155,7 +193,31 @@ export interface Status {
   retryIn?: number;
   idleExpiresIn?: number;
   absoluteExpiresIn?: number;
+  /** This machine's clock minus the server's. */
+  clockSkew?: number;
+  /** Of keepalive.js. */
+  version: string;
+  /** Wrong use, told on the console, too. */
+  warnings: Warning[];
 }
+
+export interface Warning {
+  id: WarningId;
+  message: string;
+}
+
+/** Each has an entry in docs/troubleshooting.md. */
+export type WarningId =
+  | "script-too-late" // it ran after the Registration UI
+  | "wrong-attribute" // a data attribute of the script
+  | "not-http" // the page is a file, or in a sandbox
+  | "insecure-page" // plain http
+  | "endpoint-on-another-site"
+  | "cookie-not-kept"
+  | "origin-refused"
+  | "files-not-found"
+  | "blocked-by-policy" // by the Content-Security-Policy
+  | "wasm-blocked";
 
 export interface Diagnostic {
   /** Unix ms. */

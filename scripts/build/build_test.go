@@ -45,12 +45,15 @@ func TestBuild(t *testing.T) {
 }
 
 var sources = map[string]string{
-	"go.mod":             "module example.org/small\n\ngo 1.26\n",
-	"wasm/main_js.go":    "package main\n\nfunc main() { println(\"here\") }\n",
-	"server/main.go":     "package main\n\nvar version string\n\nfunc main() { print(version) }\n",
-	"web/keepalive.js":   "/*! a licence */\n// a remark\nvar small = (function () {\n  var longName = 1;\n  return longName + 1;\n})();\n",
-	"web/dialog.js":      "// a remark\nconsole.log(\"dialog\");\n",
-	"web/keepalive.d.ts": "declare var small: number;\n",
+	"go.mod":               "module example.org/small\n\ngo 1.26\n",
+	"wasm/main_js.go":      "package main\n\nfunc main() { println(\"here\") }\n",
+	"server/main.go":       "package main\n\nvar version string\n\nfunc main() { print(version) }\n",
+	"web/src/main.js":      "/*! a licence */\n// a remark\nimport { longName } from \"./other.js\";\nconsole.log(longName(), VERSION);\n",
+	"web/src/other.js":     "export const longName = () => window.answer;\n",
+	"web/src/stub.js":      "console.log(\"stub\");\n",
+	"web/src/runtime.js":   "import { wasmExec } from \"wasm_exec.js\";\nwindow.receive(wasmExec);\n",
+	"web/dialog/dialog.js": "// a remark\nconsole.log(\"dialog\");\n",
+	"web/keepalive.d.ts":   "declare var small: number;\n",
 	// What an earlier build left must go, and what git needs must stay.
 	"web/dist/keepalive.000000000000.wasm.br": "stale",
 	"web/dist/.gitignore":                     "*\n!.gitignore\n",
@@ -168,13 +171,13 @@ func checkDist(t *testing.T, dist map[string][]byte) {
 		t.Errorf("web/dist holds %v, want %v", names(dist), want)
 	}
 
-	if got, want := string(dist["keepalive.js"]), "/*! a licence */var small=(function(){var a=1;return a+1})();\n"; got != want {
+	if got, want := string(dist["keepalive.js"]), `(()=>{var o=()=>window.answer;/*! a licence */console.log(o(),"`+next+`-dev");})();`+"\n"; got != want {
 		t.Errorf("keepalive.js is %q, want %q", got, want)
 	}
-	if got, want := string(dist["dialog.js"]), "console.log(\"dialog\");\n"; got != want {
+	if got, want := string(dist["dialog.js"]), `(()=>{console.log("dialog");})();`+"\n"; got != want {
 		t.Errorf("dialog.js is %q, want %q", got, want)
 	}
-	for _, name := range []string{"keepalive.js", "dialog.js", "wasm_exec.js", "keepalive.d.ts"} {
+	for _, name := range fileNames {
 		if _, there := told.Files[name]; !there {
 			t.Errorf("the manifest does not name %s", name)
 		}
@@ -221,10 +224,12 @@ func unpackGzip(t *testing.T, packed []byte) []byte {
 	return content
 }
 
-func TestMinifyRefuses(t *testing.T) {
+func TestBundleRefuses(t *testing.T) {
 	tests := map[string]string{
 		"a syntax error": "var = 1;",
 		"a warning":      "if (x === NaN) { y(); }",
+		"a missing file": `import "./gone.js";`,
+		"a missing name": `import { gone } from "./loader.js"; gone();`,
 	}
 	for name, source := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -232,7 +237,7 @@ func TestMinifyRefuses(t *testing.T) {
 			if err := os.WriteFile(path, []byte(source), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			code, err := minify(path)
+			code, err := bundle(path, classic("1"))
 			if err == nil {
 				t.Fatalf("minified to %q", code)
 			}

@@ -12,9 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-
-	esbuild "github.com/evanw/esbuild/pkg/api"
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/gotool"
 )
@@ -46,7 +43,7 @@ type asset struct {
 
 // fileNames are the files served at names that never change, next to
 // manifest.json.
-var fileNames = []string{"keepalive.js", "dialog.js", "wasm_exec.js", "keepalive.d.ts"}
+var fileNames = []string{"keepalive.js", "runtime.js", "stub.js", "dialog.js", "wasm_exec.js", "keepalive.d.ts"}
 
 // buildWeb writes web/dist of the module in root, and removes from it whatever
 // it did not write.
@@ -63,10 +60,8 @@ func buildWeb(ctx context.Context, root, version string, brotli *cache) (manifes
 	if contents["wasm_exec.js"], err = gotool.Runtime(ctx, root); err != nil {
 		return manifest{}, err
 	}
-	for _, name := range []string{"keepalive.js", "dialog.js"} {
-		if contents[name], err = minify(filepath.Join(root, "web", name)); err != nil {
-			return manifest{}, err
-		}
+	if err := bundleScripts(root, version, contents); err != nil {
+		return manifest{}, err
 	}
 	if contents["keepalive.d.ts"], err = os.ReadFile(filepath.Join(root, "web", "keepalive.d.ts")); err != nil {
 		return manifest{}, err
@@ -114,30 +109,6 @@ func compile(ctx context.Context, root, goVersion string) ([]byte, error) {
 		return wasm, err
 	}
 	return dropLines(wasm)
-}
-
-// minify shortens a classic script. Its global names stay, since a page may
-// use them; a comment that begins with /*! stays, since a licence asks for it.
-func minify(path string) ([]byte, error) {
-	source, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	result := esbuild.Transform(string(source), esbuild.TransformOptions{
-		Sourcefile:        path,
-		Target:            esbuild.ES2021,
-		Charset:           esbuild.CharsetUTF8,
-		LegalComments:     esbuild.LegalCommentsInline,
-		MinifyWhitespace:  true,
-		MinifyIdentifiers: true,
-		MinifySyntax:      true,
-	})
-	// A warning is a mistake in the script that still parses: stop there too.
-	if found := append(result.Errors, result.Warnings...); len(found) > 0 {
-		said := esbuild.FormatMessages(found, esbuild.FormatMessagesOptions{})
-		return nil, fmt.Errorf("minifying %s:\n%s", path, strings.Join(said, ""))
-	}
-	return result.Code, nil
 }
 
 // output is a directory being filled.

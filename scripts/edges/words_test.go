@@ -94,17 +94,43 @@ func same(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// What the loader passes on is what the module knows, and what its tests try.
+// loaderSource is the text of some of the loader's files.
+func loaderSource(t *testing.T, names ...string) string {
+	t.Helper()
+	var text strings.Builder
+	for _, name := range names {
+		text.WriteString(readFile(t, "web", "src", name))
+	}
+	return text.String()
+}
+
+// within fails the test unless all has every word of some.
+func within(t *testing.T, what string, some, all []string) {
+	t.Helper()
+	if len(some) == 0 {
+		t.Errorf("%s: there are none", what)
+	}
+	for _, word := range some {
+		if !slices.Contains(all, word) {
+			t.Errorf("%s: %q is not one of %q", what, word, all)
+		}
+	}
+}
+
+// groups lists what the first group of a pattern finds.
+func groups(text, pattern string) []string {
+	var found []string
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+		found = append(found, match[1])
+	}
+	return found
+}
+
+// The loader passes on every event of the Registration UI, by its own name, and
+// three of its own. The module knows those that mean something to the loader.
 func TestEventNames(t *testing.T) {
-	var loader []string
-	source := readFile(t, "web", "keepalive.js")
-	for name := range strings.FieldsSeq(strings.Join(quoted(find(t, source, `(?s)const EVENTS = \((.*?)\)\.split`)), "")) {
-		loader = append(loader, "onCapture"+name)
-	}
-	// What it tells of its own accord.
-	for _, match := range regexp.MustCompile(`\bfeed\("(\w+)"`).FindAllStringSubmatch(source, -1) {
-		loader = append(loader, match[1])
-	}
+	source := loaderSource(t, "loader.js", "ui.js")
+	loaders := slices.Compact(slices.Sorted(slices.Values(groups(source, `\b(?:feed|handlers\.event)\("(\w+)"`))))
 	var module []string
 	ast.Inspect(parse(t, "wasm", "browser", "events.go"), func(n ast.Node) bool {
 		if clause, ok := n.(*ast.CaseClause); ok {
@@ -114,7 +140,9 @@ func TestEventNames(t *testing.T) {
 		}
 		return true
 	})
-	same(t, "events.go", module, loader)
+	uis := slices.DeleteFunc(slices.Clone(module), func(name string) bool { return !strings.HasPrefix(name, "onCapture") })
+	same(t, "the loader's own events", loaders, slices.DeleteFunc(slices.Clone(module), func(name string) bool { return slices.Contains(uis, name) }))
+	within(t, "events.js", groups(loaderSource(t, "events.js"), `(?m)^  (onCapture\w+):`), uis)
 
 	var tests []string
 	ast.Inspect(parse(t, "wasm", "browser", "events_test.go"), func(n ast.Node) bool {
@@ -123,48 +151,36 @@ func TestEventNames(t *testing.T) {
 		}
 		return true
 	})
-	same(t, "events_test.go", tests, loader)
+	same(t, "events_test.go", tests, module)
 }
 
 // The loader writes one mark itself, which wasm/browser tests with the same
-// line, and reads three fields of the module's.
+// line.
 func TestMarkOfTheLoader(t *testing.T) {
-	loader := readFile(t, "web", "keepalive.js")
+	mark := loaderSource(t, "mark.js")
 	line := readFile(t, "wasm", "browser", "testdata", "farewell.txt")
-	if got, want := find(t, loader, "setItem\\(MARK, `([^`]*)`\\)"), strings.TrimSuffix(line, "\n"); got != want {
+	got := strings.NewReplacer("${VERSION}", find(t, mark, `const VERSION = "(\d+)"`), "${now()}", "${Date.now()}").
+		Replace(find(t, mark, "writeItem\\(MARK, `([^`]*)`\\)"))
+	if want := strings.TrimSuffix(line, "\n"); got != want {
 		t.Errorf("the loader writes %q, the test of the module reads %q", got, want)
-	}
-	if got := find(t, loader, `read\(MARK\)\.split\(" "\)\.slice\(([^)]*)\)`); got != "4, 7" {
-		t.Errorf("the loader takes fields %s for the ends of token and session; TestMarkEndFields says which they are", got)
 	}
 }
 
 // Both call each other by the same names.
 func TestInterface(t *testing.T) {
-	loader := readFile(t, "web", "keepalive.js")
 	module := readFile(t, "wasm", "browser", "run.go") + readFile(t, "wasm", "browser", "page.go")
-	called := map[string]bool{}
-	for _, match := range regexp.MustCompile(`\b(?:(?:module\??|api)\.|call\(")(\w+)["(]`).FindAllStringSubmatch(loader, -1) {
-		called[match[1]] = true
-	}
-	if len(called) != 7 {
-		t.Errorf("the loader calls %v, want all 7 functions of the module", called)
-	}
-	for name := range called {
-		if !strings.Contains(module, `{"`+name+`", func(`) {
-			t.Errorf("the module has no %s", name)
-		}
-	}
-	host := find(t, loader, `(?s)window\[HOST\] = \{(.*?)\n    \};`)
+	called := groups(loaderSource(t, "loader.js", "api.js", "module.js"), `\bcall\("(\w+)"|\bapi\.stop\(`)
+	offered := groups(module, `\{"(\w+)", func\(args|\{"(\w+)", func\(`)
+	within(t, "what the module offers", offered, append(called, "stop"))
+	host := groups(find(t, loaderSource(t, "loader.js"), `(?s)function host\(.*?return \{(.*?)\n  \};`), `(?m)^    (\w+)[:,]`)
+	host = append(host, "attach", "signal")
 	for _, name := range []string{"options", "emit", "release", "settle", "attach"} {
-		if !regexp.MustCompile(`\b` + name + `[:,]`).MatchString(host) {
-			t.Errorf("the loader gives no %s", name)
-		}
+		within(t, "what the loader gives", []string{name}, host)
 		if !strings.Contains(module, `"`+name+`"`) {
 			t.Errorf("the module uses no %s", name)
 		}
 	}
-	if name := find(t, loader, `const HOST = "([^"]*)"`); !strings.Contains(module, `hostName = "`+name+`"`) {
+	if name := find(t, loaderSource(t, "go.js"), `const HOST = "([^"]*)"`); !strings.Contains(module, `hostName = "`+name+`"`) {
 		t.Errorf("the module does not look for %s", name)
 	}
 }
@@ -181,8 +197,11 @@ func TestTypes(t *testing.T) {
 	for _, match := range regexp.MustCompile(`(?m)^  (\w+): Notice`).FindAllStringSubmatch(find(t, types, `(?s)interface Events \{(.*?)\n\}`), -1) {
 		events = append(events, match[1])
 	}
-	same(t, "Events", events, notices)
-	same(t, "the loader's notices", strings.Fields(find(t, readFile(t, "web", "keepalive.js"), `const NOTICES = "([^"]*)"`)), notices)
+	within(t, "the module's notices", notices, events)
+	session := loaderSource(t, "session.js")
+	ends := quoted(find(t, session, `const ENDS = \[(.*?)\]`))
+	same(t, "the loader's events", append(quoted(find(t, session, `(?s)const EVENTS = \[(.*?)\]`)), ends...), events)
+	same(t, "WarningId", slices.Compact(slices.Sorted(slices.Values(warningIDs(t)))), quoted(find(t, types, `(?s)export type WarningId =(.*?);`)))
 
 	var phases []string
 	ast.Inspect(parse(t, "wasm", "session", "words.go"), func(n ast.Node) bool {
@@ -193,4 +212,19 @@ func TestTypes(t *testing.T) {
 	})
 	// These two are the loader's own.
 	same(t, "Status.phase", quoted(find(t, types, `(?s)phase:(.*?);`)), append([]string{"off", "loading"}, phases...))
+}
+
+// warningIDs lists what the loader warns of.
+func warningIDs(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(moduleRoot(t), "web", "src", "*.js"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files in web/src: %v", err)
+	}
+	var found []string
+	for _, file := range files {
+		text := readFile(t, "web", "src", filepath.Base(file))
+		found = append(found, groups(text, `\b(?:warn\(\s*|error\.warning = )"([a-z-]+)"`)...)
+	}
+	return found
 }

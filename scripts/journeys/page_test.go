@@ -14,24 +14,30 @@ func TestOptions(t *testing.T) {
 	p := visit(t, browsertest.Chromium(t), d.URL)
 	p.Eval(t, `captureKeepalive.stop(), 1`, nil)
 	for options, names := range map[string]string{
-		`null`:                         `"options"`,
-		`5`:                            `"options"`,
-		`{endpoint: ""}`:               `"endpoint"`,
-		`{endpoint: 5}`:                `"endpoint"`,
-		`{endpoint: "ftp://x/"}`:       `"endpoint"`,
-		`{endpoint: "/keepalive?a=b"}`: `"endpoint"`,
-		`{endpoint: "http://["}`:       `"endpoint"`,
-		`{margin: "60"}`:               `"margin"`,
-		`{margin: -1}`:                 `"margin"`,
-		`{margin: NaN}`:                `"margin"`,
-		`{load: "later"}`:              `"load"`,
-		`{hold: 1}`:                    `"hold"`,
-		`{guard: "yes"}`:               `"guard"`,
-		`{resubmit: null}`:             `"resubmit"`,
-		`{idleWarning: Infinity}`:      `"idleWarning"`,
-		`{debug: 0}`:                   `"debug"`,
-		`{margins: 60}`:                `"margins"`,
-		`{toString: 1}`:                `"toString"`,
+		`null`:                          `"options"`,
+		`5`:                             `"options"`,
+		`{endpoint: ""}`:                `"endpoint"`,
+		`{endpoint: 5}`:                 `"endpoint"`,
+		`{endpoint: "ftp://x/"}`:        `"endpoint"`,
+		`{endpoint: "/keepalive?a=b"}`:  `"endpoint"`,
+		`{endpoint: "http://["}`:        `"endpoint"`,
+		`{margin: "60"}`:                `"margin"`,
+		`{margin: -1}`:                  `"margin"`,
+		`{margin: NaN}`:                 `"margin"`,
+		`{load: "later"}`:               `"load"`,
+		`{load: "due"}`:                 `"load"`,
+		`{broadcast: false}`:            `"broadcast"`,
+		`{apiOrigins: "https://x"}`:     `"apiOrigins"`,
+		`{apiOrigins: ["https://x/y"]}`: `"apiOrigins"`,
+		`{apiOrigins: ["*"]}`:           `"apiOrigins"`,
+		`{nonce: 1}`:                    `"nonce"`,
+		`{hold: 1}`:                     `"hold"`,
+		`{guard: "yes"}`:                `"guard"`,
+		`{resubmit: null}`:              `"resubmit"`,
+		`{idleWarning: Infinity}`:       `"idleWarning"`,
+		`{debug: 0}`:                    `"debug"`,
+		`{margins: 60}`:                 `"margins"`,
+		`{toString: 1}`:                 `"toString"`,
 	} {
 		var message string
 		p.Eval(t, `(() => { try { captureKeepalive.start(`+options+`); return "accepted" } catch (e) { return e.name + ": " + e.message } })()`, &message)
@@ -67,7 +73,7 @@ func TestStartAndStop(t *testing.T) {
 		codes.push(await open);
 		await token();
 		codes.push(captureKeepalive.status().phase);
-		captureKeepalive.start({load: "due"});
+		captureKeepalive.start();
 		codes.push(captureKeepalive.status().phase);
 		await token(); // loads it
 		codes.push(captureKeepalive.status().phase);

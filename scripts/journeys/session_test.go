@@ -122,7 +122,7 @@ func TestSignOutWhileLeaving(t *testing.T) {
 		{"*://*:*/keepalive/*.wasm"}, // the loader alone must do it
 	} {
 		d := startDemo(t, "--life", "10m")
-		p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"load":"due"}`)
+		p := visit(t, browsertest.Chromium(t), d.URL)
 		signIn(t, p)
 		p.Block(t, block...)
 		p.Reload(t)
@@ -138,13 +138,17 @@ func TestSignOutWhileLeaving(t *testing.T) {
 // page finds nobody.
 func TestSignOutWithoutTheUI(t *testing.T) {
 	t.Parallel()
-	for _, load := range []string{"now", "due"} { // with the module, and by the loader alone
+	for _, alone := range []bool{false, true} { // with the module, and by the loader alone
 		d := startDemo(t, "--life", "10m")
-		p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"load":"`+load+`"}`)
+		p := visit(t, browsertest.Chromium(t), d.URL)
 		signIn(t, p)
-		p.Block(t, "*://*:*/registration-ui.js")
+		block := []string{"*://*:*/registration-ui.js"}
+		if alone {
+			block = append(block, "*://*:*/keepalive/*.wasm")
+		}
+		p.Block(t, block...)
 		p.Reload(t)
-		if load == "now" {
+		if !alone {
 			p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
 		}
 		p.Eval(t, `captureKeepalive.end(), 1`, nil)
@@ -154,37 +158,9 @@ func TestSignOutWithoutTheUI(t *testing.T) {
 		p.Reload(t)
 		p.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
 		if got := sessionStatus(t, p); got != 401 {
-			t.Errorf("%s: GET session is %d after the sign-out, want 401", load, got)
+			t.Errorf("by the loader alone: %t: GET session is %d after the sign-out, want 401", alone, got)
 		}
 	}
-}
-
-// With load "due" nothing is loaded while nobody is there and nothing is due;
-// a user who does something is seen, or would be signed out for being idle.
-func TestLoadDue(t *testing.T) {
-	t.Parallel()
-	d := startDemo(t, "--life", "10m")
-	p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"load":"due"}`)
-	signIn(t, p)
-	p.Reload(t)
-	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
-	p.Eval(t, `new Promise(done => requestIdleCallback(() => setTimeout(done, 300), {timeout: 2000}))`, nil)
-	var ours []string
-	p.Eval(t, `performance.getEntriesByType("resource").map(e => new URL(e.name).pathname).filter(n => /wasm$|session/.test(n))`, &ours)
-	if len(ours) > 0 {
-		t.Errorf("loaded %v while nothing is due", ours)
-	}
-	p.Type(t, "#capture_editProfile_aboutMe", "x")
-	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
-	p.Type(t, "#capture_editProfile_aboutMe", "y")
-	p.WaitFor(t, `performance.getEntriesByType("resource").some(e => e.name.endsWith("/keepalive/session/activity"))`, soon)
-
-	// And the token's own time.
-	short := startDemo(t)
-	q := visit(t, browsertest.Chromium(t), short.URL+`/?options={"load":"due"}`)
-	signIn(t, q)
-	q.Reload(t)
-	q.WaitFor(t, `captureKeepalive.status().phase === "active"`, 2*life)
 }
 
 // What debug writes to the console holds no secret, and neither does storage

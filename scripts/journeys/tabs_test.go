@@ -119,12 +119,12 @@ func TestHungInItsTurn(t *testing.T) {
 	noErrors(t, p)
 }
 
-// Without Web Locks and without a channel, as on plain http, tabs are spread:
+// Without Web Locks, as on plain http, tabs are spread:
 // they have one token, and most of them find it without asking.
 func TestTabsWithoutLocks(t *testing.T) {
 	t.Parallel()
 	w := outside(t, startDemo(t))
-	tabs := openTabs(t, browsertest.Chromium(t), w.URL+`/?options={"broadcast":false}`, 3)
+	tabs := openTabs(t, browsertest.Chromium(t), w.URL, 3)
 	for _, tab := range tabs {
 		tab.Eval(t, `Object.defineProperty(navigator, "locks", {value: undefined}), 1`, nil)
 	}
@@ -146,21 +146,19 @@ func TestTabsWithoutLocks(t *testing.T) {
 func TestSignOutReachesAllTabs(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "--life", "10m")
-	for _, options := range []string{`{}`, `{"broadcast":false}`} {
-		tabs := openTabs(t, browsertest.Chromium(t), d.URL+`/?options=`+options, 3)
-		for _, tab := range tabs {
-			tab.Eval(t, `captureKeepalive.on("signedout", e => window.signedOutAt = e.at), 1`, nil)
-		}
-		tabs[0].Eval(t, `document.querySelector("#btn-signout").addEventListener("click", () => window.clickedAt = Date.now(), true), 1`, nil)
-		tabs[0].Click(t, "#btn-signout")
-		var clicked int64
-		tabs[0].Eval(t, `clickedAt`, &clicked)
-		for i, tab := range tabs {
-			tab.WaitFor(t, `heard.some(e => e.startsWith("signedout:"))`, soon)
-			var at int64
-			if tab.Eval(t, `signedOutAt`, &at); at-clicked > 1000 {
-				t.Errorf("%s: tab %d heard of it after %d ms", options, i, at-clicked)
-			}
+	tabs := openTabs(t, browsertest.Chromium(t), d.URL, 3)
+	for _, tab := range tabs {
+		tab.Eval(t, `captureKeepalive.on("signedout", e => window.signedOutAt = e.at), 1`, nil)
+	}
+	tabs[0].Eval(t, `document.querySelector("#btn-signout").addEventListener("click", () => window.clickedAt = Date.now(), true), 1`, nil)
+	tabs[0].Click(t, "#btn-signout")
+	var clicked int64
+	tabs[0].Eval(t, `clickedAt`, &clicked)
+	for i, tab := range tabs {
+		tab.WaitFor(t, `heard.some(e => e.startsWith("signedout:"))`, soon)
+		var at int64
+		if tab.Eval(t, `signedOutAt`, &at); at-clicked > 1000 {
+			t.Errorf("tab %d heard of it after %d ms", i, at-clicked)
 		}
 	}
 }

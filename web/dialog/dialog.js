@@ -4,10 +4,10 @@
 // keepalive.d.ts.
 (() => {
   "use strict";
-  const api = window.captureKeepalive;
-  if (!api) throw new Error("dialog.js: include keepalive.js before it");
-  if (api.__dialog || !("adoptedStyleSheets" in document)) return; // included twice; too old a browser
-  api.__dialog = true;
+  const script = Object.getOwnPropertyDescriptor(Document.prototype, "currentScript").get.call(document);
+  const supported = "adoptedStyleSheets" in document;
+  /** @type {any} the public API, while the dialog is in use */
+  let api;
 
   const TEXTS = {
     __proto__: null,
@@ -99,6 +99,11 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
   dialog { animation: rise .2s ease-out }
   @keyframes rise { from { opacity: 0; transform: translateY(.75rem) } }
 }`;
+  // What stays inside the dialog.
+  const INSIDE =
+    "keydown keypress keyup click dblclick auxclick contextmenu wheel touchstart touchmove touchend".split(" ").concat(
+      ...["pointer", "mouse"].map((kind) => ["down", "up", "move", "over", "out"].map((what) => kind + what)),
+    );
   // Seconds left that are spoken. A timer that speaks every second cannot be
   // listened to.
   const SPOKEN = [600, 300, 120, 60, 30, 10, 0];
@@ -110,21 +115,23 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
   // clocks, and the seconds of the warning. One clock stops while a laptop
   // sleeps, the other can be set.
   const ends = new Map();
-  let ui = null; // the dialog, while it is open
+  /** @type {any} the dialog, while it is open */
+  let ui = null;
   let shown = ""; // the kind it is about, or "ended"
   let texts = TEXTS;
   let whole = 1; // seconds that make the ring full
   let spoken = 0;
   let timer = 0;
+  let pressed = ""; // the key that is down
 
   const clocks = (seconds) => [performance.now(), Date.now()].map((now) => now + seconds * 1000);
   const left = (kind) => {
     const now = clocks(0);
     return Math.max(0, Math.min(...ends.get(kind).at.map((end, i) => end - now[i])) / 1000);
   };
-  // heed takes the module's word, which has it from the server. More time than
-  // was warned of means that somebody used another tab, or signed in again.
-  const heed = (kind) => {
+  // correct takes the module's word, which has it from the server. More time
+  // than was warned of means that another tab was used, or a new sign-in.
+  const correct = (kind) => {
     const told = api.status()[kind + "ExpiresIn"];
     const end = ends.get(kind);
     if (!told || Math.abs(told - left(kind)) < 3) return;
@@ -177,31 +184,33 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
     add("h2", "title", dialog);
     add("p", "text", dialog);
     add("p", "status", dialog, "status");
-    const actions = add("div", "actions", dialog);
-    for (const [id, act] of [["signout", signOut], ["close", done], ["stay", stay]]) {
-      const button = add("button", id, actions);
-      button.type = "button";
-      button.onclick = act;
-    }
+    const row = add("div", "actions", dialog);
+    const actions = { __proto__: null, signout: signOut, close: done, stay };
+    for (const id of ["signout", "close", "stay"]) add("button", id, row).type = "button";
     // A phone's way back. A browser may close the dialog whatever we say.
     dialog.oncancel = dialog.onclose = (event) => {
       event.preventDefault();
       if (ui?.dialog === dialog) answer();
     };
     const listen = (target, type, fn) => target.addEventListener(type, fn, { capture: true, signal: undo.signal });
-    // The answer is a button. A Tab on the way to "Sign out" is none, and must
-    // not move the limit; nor are keys here for the page's own shortcuts. Keys
-    // go to body while Tab is between the last button and the first.
-    for (const type of ["keydown", "pointerdown", "touchstart", "wheel"]) {
+    // What happens on the dialog is not for the page: its search does not open,
+    // its menu does not close, and no limit moves but by a button. Keys go to
+    // body while Tab is between the last button and the first.
+    for (const type of INSIDE) {
       listen(window, type, (event) => {
-        if (![host, document.body].includes(event.target)) return;
-        event.stopPropagation();
+        const isKey = type.startsWith("key");
+        if (event.target !== host && !(isKey && event.target === document.body)) return;
+        event.stopImmediatePropagation();
+        if (type === "keyup") pressed = "";
+        if (type === "keydown") pressed = event.key;
         // Left to the browser, one Escape may close a modal of the page's too:
         // Chromium takes those opened without a gesture for one.
-        if (event.key === "Escape") {
+        if (type === "keydown" && event.key === "Escape") {
           event.preventDefault();
           if (!event.repeat) answer();
         }
+        const button = type === "click" && event.composedPath()[0];
+        if (button && actions[button.id]) actions[button.id]();
       });
     }
     listen(window, "storage", ({ key, newValue }) => key === STAYED && newValue && api.stay());
@@ -219,6 +228,25 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
     undo.abort();
     dialog.close(); // gives the focus back
     host.remove();
+    if (pressed) swallow(pressed);
+    pressed = "";
+  };
+  // swallow keeps the rest of the key that has closed the dialog, its
+  // repetitions and its end, from the page, which has the focus again.
+  const swallow = (key) => {
+    const undo = new AbortController();
+    for (const type of ["keydown", "keypress", "keyup"]) {
+      window.addEventListener(
+        type,
+        (/** @type {KeyboardEvent} */ event) => {
+          if (event.key !== key || (type === "keydown" && !event.repeat)) return undo.abort();
+          event.stopImmediatePropagation();
+          event.preventDefault();
+          if (type === "keyup") undo.abort();
+        },
+        { capture: true, signal: undo.signal },
+      );
+    }
   };
 
   const show = (kind) => {
@@ -239,7 +267,7 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
       count();
       ui.status.textContent = inWords(whole);
     }
-    // What an open dialog has come to say instead, nobody would hear.
+    // A screen reader does not read an open dialog's new text by itself.
     if (ui.dialog.open) ui.status.textContent = ui.title.textContent + " " + ui.text.textContent;
     else ui.dialog.showModal();
     // The absolute limit comes to people who are typing: their next space or
@@ -262,9 +290,10 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
   // update shows what there is to show: the limit that comes first. On a tie
   // that is the absolute one, as to stay would not help.
   const update = () => {
+    if (!api) return;
     const off = api.status().phase === "off"; // the page has stopped us
     if (off) ends.clear();
-    [...ends.keys()].forEach(heed);
+    [...ends.keys()].forEach(correct);
     const [first] = ["absolute", "idle"].filter((kind) => ends.has(kind)).sort((a, b) => Math.round(left(a) - left(b)));
     if (!first && (off || shown !== "ended")) return shut();
     if (first === shown) count();
@@ -288,7 +317,7 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
     ends.delete("idle");
     api.stay();
     try {
-      localStorage.setItem(STAYED, 1);
+      localStorage.setItem(STAYED, "1");
       localStorage.removeItem(STAYED);
     } catch {} // denied: the other tabs ask the server when they are looked at
     update();
@@ -301,29 +330,52 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
     ends.clear();
     shut();
   };
-  // Whoever presses Escape is there.
+  // A person who presses Escape is there.
   const answer = () => (shown === "idle" ? stay() : done());
 
-  api.on("warning", ({ kind, expiresIn }) => {
-    ends.set(kind, { at: clocks(expiresIn), warned: expiresIn });
-    update();
-  });
-  api.on("stayed", () => {
-    ends.delete("idle");
-    update();
-  });
-  api.on("renewed", () => {
-    if (shown === "ended") shut(); // somebody has signed in again
-    update();
-  });
-  api.on("expired", () => {
-    ends.clear();
-    // Whoever comes back to the page learns why it asks them to sign in.
-    if (!ui) return;
-    show("ended");
-    update();
-  });
-  api.on("signedout", over);
-  api.on("identitychanged", over);
-  translated(); // says what is wrong with the page's texts when the page is written
+  let undos = [];
+  const start = (given) => {
+    if (api || !supported) return;
+    api = given;
+    undos = [
+      api.on("warning", ({ kind, expiresIn }) => {
+        ends.set(kind, { at: clocks(expiresIn), warned: expiresIn });
+        update();
+      }),
+      api.on("stayed", () => {
+        ends.delete("idle");
+        update();
+      }),
+      api.on("renewed", () => {
+        if (shown === "ended") shut(); // a new sign-in
+        update();
+      }),
+      api.on("expired", () => {
+        ends.clear();
+        // Who comes back to the page learns why it asks them to sign in.
+        if (!ui) return;
+        show("ended");
+        update();
+      }),
+      api.on("signedout", over),
+      api.on("identitychanged", over),
+    ];
+    translated(); // says what is wrong with the page's texts when the page is written
+  };
+  const stop = () => {
+    if (!api) return;
+    over();
+    for (const undo of undos) undo?.();
+    api = undefined;
+  };
+
+  /** @type {any} */
+  const found = window.captureKeepalive;
+  // keepalive.js asks for it by the option dialog; a page may include it, too.
+  if (script?.captureKeepalive) script.captureKeepalive.receive({ start, stop });
+  else if (!found) throw new Error("dialog.js: include keepalive.js before it");
+  else if (!found.__dialog) {
+    found.__dialog = true;
+    start(found);
+  }
 })();

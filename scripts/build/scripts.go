@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	esbuild "github.com/evanw/esbuild/pkg/api"
+)
+
+// classicScripts are what a page includes, by the source that each begins with.
+var classicScripts = []struct{ name, source string }{
+	{"keepalive.js", "src/main.js"},
+	{"stub.js", "src/stub.js"},
+	{"dialog.js", "dialog/dialog.js"},
+}
+
+// bundleScripts adds the scripts of root/web to contents, which has
+// wasm_exec.js already.
+func bundleScripts(root, version string, contents map[string][]byte) error {
+	web := filepath.Join(root, "web")
+	for _, script := range classicScripts {
+		code, err := bundle(filepath.Join(web, filepath.FromSlash(script.source)), classic(version))
+		if err != nil {
+			return err
+		}
+		contents[script.name] = code
+	}
+	code, err := bundle(filepath.Join(web, "src", "runtime.js"), runtimeScript(version, contents["wasm_exec.js"]))
+	contents["runtime.js"] = code
+	return err
+}
+
+// classic are the options for a classic script, in a function of its own.
+func classic(version string) esbuild.BuildOptions {
+	return esbuild.BuildOptions{
+		Bundle:            true,
+		Format:            esbuild.FormatIIFE,
+		Target:            esbuild.ES2021,
+		Charset:           esbuild.CharsetUTF8,
+		LegalComments:     esbuild.LegalCommentsInline,
+		MinifyWhitespace:  true,
+		MinifyIdentifiers: true,
+		MinifySyntax:      true,
+		Define:            map[string]string{"VERSION": strconv.Quote(version)},
+		// A type annotation that is left, a name that is not there: each is a
+		// mistake that still parses.
+		LogOverride: map[string]esbuild.LogLevel{"import-is-undefined": esbuild.LogLevelError},
+	}
+}
+
+// What stands around runtime.js. Its "window" is what keepalive.js left on the
+// element that loads it; a page that includes it by hand gets nothing.
+const (
+	runtimeHead = "/*! With wasm_exec.js of Go: Copyright 2018 The Go Authors, https://go.dev/LICENSE */\n" +
+		`(()=>{const s=Object.getOwnPropertyDescriptor(Document.prototype,"currentScript").get.call(document);` +
+		`s&&s.captureKeepalive&&(window=>{`
+	runtimeFoot = `})(s.captureKeepalive)})();`
+)
+
+// runtimeScript are the options for runtime.js: wasm_exec.js goes into a
+// function whose parameter has the globals that the file must not take from
+// the page, nor leave there.
+func runtimeScript(version string, wasmExec []byte) esbuild.BuildOptions {
+	const head = "export const wasmExec = (globals) => {\n" +
+		"const { globalThis, fs, Reflect, setTimeout, clearTimeout, console, Date } = globals;\n"
+	text := head + string(wasmExec) + "\n};\n"
+	options := classic(version)
+	options.Banner = map[string]string{"js": runtimeHead}
+	options.Footer = map[string]string{"js": runtimeFoot}
+	options.Plugins = []esbuild.Plugin{{
+		Name: "wasm_exec",
+		Setup: func(build esbuild.PluginBuild) {
+			build.OnResolve(esbuild.OnResolveOptions{Filter: `^wasm_exec\.js$`},
+				func(args esbuild.OnResolveArgs) (esbuild.OnResolveResult, error) {
+					return esbuild.OnResolveResult{Path: args.Path, Namespace: "toolchain"}, nil
+				})
+			build.OnLoad(esbuild.OnLoadOptions{Filter: ".*", Namespace: "toolchain"},
+				func(esbuild.OnLoadArgs) (esbuild.OnLoadResult, error) {
+					return esbuild.OnLoadResult{Contents: &text, Loader: esbuild.LoaderJS}, nil
+				})
+		},
+	}}
+	return options
+}
+
+// bundle makes one script of a source and what it imports. A comment that
+// begins with /*! stays, since a licence asks for it.
+func bundle(source string, options esbuild.BuildOptions) ([]byte, error) {
+	options.EntryPoints = []string{source}
+	options.Outfile = "script.js" // names what is returned; nothing is written
+	result := esbuild.Build(options)
+	// A warning is a mistake in the script that still parses: stop there too.
+	if found := append(result.Errors, result.Warnings...); len(found) > 0 {
+		said := esbuild.FormatMessages(found, esbuild.FormatMessagesOptions{})
+		return nil, fmt.Errorf("bundling %s:\n%s", source, strings.Join(said, ""))
+	}
+	if len(result.OutputFiles) != 1 {
+		return nil, errors.New("bundling " + source + " made not one file")
+	}
+	return result.OutputFiles[0].Contents, nil
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/capture-keepalive/capture-keepalive/scripts/internal/gotool"
+)
+
+// The page's scripts are what their types say: tsc reads them as they are.
+func TestTypes(t *testing.T) {
+	root, err := gotool.Root(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := filepath.Join(root, "web")
+	for _, command := range [][]string{
+		{"npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"},
+		{"npx", "--no-install", "tsc", "--project", "."},
+	} {
+		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		cmd.Dir = web
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%q in web: %v\n%s", command, err, out)
+		}
+	}
+}

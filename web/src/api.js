@@ -1,0 +1,77 @@
+// The public object.
+import { location, nothing, page, send } from "./native.js";
+import { isAnonymous } from "./mark.js";
+import { call, module } from "./module.js";
+import { end, notes, options, start, stay, stop, told, want } from "./loader.js";
+import { on, ready, subscribe, user } from "./session.js";
+import { warnings } from "./warnings.js";
+
+/** The version of this file, which the build puts here. */
+export const version = VERSION;
+
+const TIMES = ["expiresIn", "dueIn", "retryIn", "idleExpiresIn", "absoluteExpiresIn", "clockSkew"];
+
+function phaseWithout() {
+  if (!options || module.isOff) return "off";
+  if (module.trouble.retryIn) return "waiting";
+  return module.isWanted || !isAnonymous() ? "loading" : "signedout";
+}
+
+/** @returns {import("../keepalive").Status} with its keys always in this order */
+function status() {
+  const said = call("status");
+  /** @type {any} */
+  const result = { phase: said ? said.phase : phaseWithout(), signedIn: user().signedIn };
+  const trouble = module.trouble;
+  if (!said && options && trouble.reason) result.reason = trouble.reason;
+  const times = said ? { ...told, ...said } : trouble;
+  for (const name of TIMES) if (typeof times[name] === "number") result[name] = times[name];
+  result.version = version;
+  result.warnings = warnings.map(({ id, message }) => ({ id, message }));
+  return result;
+}
+
+const diagnostics = () => notes.concat(call("diagnostics") || []);
+
+/** One block of text for a ticket: no secret, and nobody's uuid. */
+function report() {
+  const { warnings: found, ...rest } = status();
+  const lines = [`capture-keepalive ${version}`, location.origin + location.pathname, page.navigator.userAgent];
+  for (const name in rest) lines.push(`${name}: ${rest[name]}`);
+  if (options) lines.push("options: " + Object.keys(options).filter((name) => name !== "nonce").map((name) => `${name}=${options[name]}`).join(" "));
+  for (const { id, message } of found) lines.push(`warning ${id}: ${message}`);
+  for (const { at, event, from, to, reason, message } of diagnostics().slice(-30)) {
+    lines.push([new Date(at).toISOString(), event, from && to && `${from}>${to}`, reason, message].filter(Boolean).join(" "));
+  }
+  return lines.join("\n");
+}
+
+/** fetch(), with the token for the origins that may have it. */
+async function fetchWithToken(input, init) {
+  const needed = options && options.apiOrigins.length && (module.isWanted || !isAnonymous());
+  if (needed && !module.runtime) await want(false).catch(nothing);
+  if (!needed || !module.runtime) return send(input, init);
+  return module.runtime.fetchWithToken(options.apiOrigins, want, input, init);
+}
+
+/** @type {import("../keepalive").CaptureKeepalive} */
+export const api = {
+  start,
+  stop,
+  on,
+  subscribe,
+  user,
+  ready,
+  token: () => want(false),
+  renew: () => want(true),
+  fetch: fetchWithToken,
+  stay,
+  end: () => {
+    const ended = end();
+    ended.catch(nothing); // who does not listen is not told on the console
+    return ended;
+  },
+  status,
+  diagnostics,
+  report,
+};

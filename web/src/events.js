@@ -1,0 +1,37 @@
+// What the events of the Registration UI mean to the loader.
+
+import { attempt, nothing } from "./native.js";
+
+const KINDS = {
+  __proto__: null,
+  // The guard keeps the page's own handlers of these back.
+  onCaptureExpiredToken: "deadToken",
+  onCaptureInvalidToken: "deadToken",
+  onCaptureAccessDenied: "deadToken",
+  onCaptureSessionNotFound: "notFound",
+  onCaptureSessionEnded: "ended",
+  onCaptureLoginSuccess: "login",
+  onCaptureRegistrationSuccess: "login",
+  onCaptureEmailVerificationSuccess: "login",
+  onCaptureSessionCreated: "login",
+  onCaptureFederateRefreshedToken: "login",
+  onCaptureSaveFailed: "failure",
+  onCaptureProfileSaveFailed: "failure",
+  submit: "submit",
+};
+
+export const KNOWN = Object.keys(KINDS).filter((name) => name !== "submit");
+
+/** @returns {"deadToken"|"notFound"|"ended"|"login"|"failure"|"submit"|"other"} */
+export const kindOf = (name) => KINDS[name] || "other";
+
+/** Whether an event says that the UI met a dead token. */
+export const isDeadToken = (name, payload) =>
+  kindOf(name) === "deadToken" || attempt(() => payload.statusMessage, nothing) === "invalidAccessToken";
+
+/** Those that mean nothing where nobody is signed in. */
+export const needsSession = (name) => ["deadToken", "notFound", "ended"].includes(kindOf(name));
+
+/** Those that the module is loaded for at once. */
+export const needsModule = (name, payload) =>
+  ["deadToken", "notFound", "ended", "login"].includes(kindOf(name)) || isDeadToken(name, payload);

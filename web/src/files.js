@@ -1,0 +1,111 @@
+// The product's files: where they are, and how they come, each with a time
+// limit and, but for the manifest that says so, with its integrity.
+import {
+  AbortController, Error, Promise, SyntaxError, addListener, addressOf, append, ask, attempt, clearTimer,
+  createElement, currentScript, natives, nonceOf, nothing, page, remove, root, setTimer,
+} from "./native.js";
+
+const FILE_LIMIT = 10000; // ms, for a small file
+const MODULE_LIMIT = 120000; // ms, for the module on a slow line
+const NAME = /^[\w-]+(\.[\w-]+)+$/;
+
+// Only the address of our own script counts, and only under its own name: in a
+// bundle, the folder of the bundle says nothing.
+const current = currentScript();
+const [, ownFolder = ""] = /^(https?:[^?#]*)\/keepalive\.js(?:[?#]|$)/.exec(addressOf(current)) || [];
+export const ownScript = ownFolder ? current : undefined;
+const ownNonce = ownScript ? nonceOf(ownScript) : "";
+
+let folder = ownFolder;
+let nonce = ownNonce;
+export const place = () => folder;
+export function setPlace(endpoint, givenNonce) {
+  folder = ownFolder || endpoint;
+  nonce = givenNonce || ownNonce;
+}
+
+/** Work that is given up, with its signal aborted, when it takes too long. */
+const timed = (limit, what, work) =>
+  new Promise((resolve, reject) => {
+    const controller = new AbortController();
+    const timer = setTimer(() => {
+      controller.abort();
+      reject(new Error(`${what} took too long`));
+    }, limit);
+    const done = (settle) => (value) => {
+      clearTimer(timer);
+      settle(value);
+    };
+    work(controller.signal).then(done(resolve), done(reject));
+  });
+
+const get = async (from, name, init) => {
+  const response = await ask(`${from}/${name}`, init);
+  if (response.ok) return response;
+  const error = new Error(`${from}/${name} answered ${response.status}`);
+  error.missing = response.status === 404;
+  throw error;
+};
+
+const readManifest = (from) =>
+  timed(FILE_LIMIT, from, async (signal) => {
+    try {
+      const manifest = await (await get(from, "manifest.json", { cache: "no-cache", signal })).json();
+      if (NAME.test(manifest.module.file)) return manifest;
+    } catch (error) {
+      if (!error.missing && !(error instanceof SyntaxError)) throw error;
+    }
+    const error = new Error(`the files of capture-keepalive are not in ${from}. Set endpoint to where its server is.`);
+    error.warning = "files-not-found";
+    throw error;
+  });
+
+/** The manifest, of the folder of our script or else of the endpoint. */
+export async function fetchManifest(endpoint) {
+  try {
+    return await readManifest(folder);
+  } catch (error) {
+    if (!error.warning || folder === endpoint) throw error;
+  }
+  const manifest = await readManifest(endpoint);
+  folder = endpoint;
+  return manifest;
+}
+
+/** Has the module fetched, and compiled by what runtime.js brings. */
+export const fetchModule = (manifest, runtime) =>
+  timed(MODULE_LIMIT, manifest.module.file, async (signal) => {
+    const { file, integrity } = manifest.module;
+    const response = await get(folder, file, { integrity, signal });
+    return (await runtime).compile(response);
+  });
+
+let policy;
+/** The address as a TrustedScriptURL, where the page asks for such. */
+function trusted(address) {
+  const { trustedTypes } = page;
+  if (!trustedTypes) return address;
+  const createScriptURL = (text) => (text.startsWith(folder + "/") ? text : undefined);
+  policy ||= attempt(() => trustedTypes.createPolicy("capture-keepalive", { __proto__: null, createScriptURL }), nothing);
+  return policy ? policy.createScriptURL(address) : address;
+}
+
+/** Runs a script of ours and returns what it has for us. */
+export const include = (manifest, name) =>
+  timed(FILE_LIMIT, name, () =>
+    new Promise((resolve, reject) => {
+      const script = createElement("script");
+      const end = (message) => () => {
+        remove(script);
+        reject(new Error(`${folder}/${name} ${message}`)); // nothing, where it was received
+      };
+      script.captureKeepalive = { __proto__: natives, receive: resolve };
+      addListener(script, "load", end("is not of this version"));
+      addListener(script, "error", end("did not load"));
+      script.integrity = manifest.files[name].integrity;
+      script.crossOrigin = "anonymous";
+      script.nonce = nonce;
+      script.src = trusted(`${folder}/${name}`);
+      append(root(), script);
+    }),
+  );

@@ -1,0 +1,5 @@
+// What the build provides: see scripts/build/scripts.go.
+declare const VERSION: string;
+declare module "wasm_exec.js" {
+  export const wasmExec: (globals: object) => void;
+}

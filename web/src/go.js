@@ -1,0 +1,119 @@
+// Runs a compiled Go program with globals of its own. To Go the window is the
+// page's, but for the names that we provide: the host, Go's own fs, process
+// and path, and the browser's classes as they were when keepalive.js ran.
+import { wasmExec } from "wasm_exec.js"; // see scripts/build
+import {
+  AbortController, Error, WebAssembly, apply, clearTimer, defineProperty, natives, nothing, ownKeys, page, setTimer,
+} from "./native.js";
+
+const HOST = "__captureKeepalive";
+const GRACE = 1000; // ms in which a program that was stopped may end by itself
+
+/** Compiles the module that a response brings. */
+export async function compile(response) {
+  if (!WebAssembly) throw blocked("This browser has no WebAssembly, or it is switched off.");
+  try {
+    // Only a module that is compiled while it comes is kept compiled. It needs
+    // the right type, which not every host of files sends.
+    return await (/^application\/wasm$/i.test(response.headers.get("Content-Type"))
+      ? WebAssembly.compileStreaming(response)
+      : WebAssembly.compile(await response.arrayBuffer()));
+  } catch (error) {
+    if (!/unsafe-eval|Content.?Security|\bCSP\b/i.test(error.message)) throw error;
+    throw blocked("The page's Content-Security-Policy blocks WebAssembly. Add 'wasm-unsafe-eval' to its script-src.");
+  }
+}
+
+/** An error that a developer has to mend: there will be no other attempt. */
+function blocked(message) {
+  const error = new Error(message);
+  error.warning = "wasm-blocked";
+  error.final = true;
+  return error;
+}
+
+/**
+ * @typedef {object} Program one run of the module
+ * @property {AbortSignal} signal aborted when the program was stopped or died
+ * @property {() => void} stop
+ * @property {(compiled: object, host: object) => Promise<void>} start
+ */
+
+/** @param {(error?: Error) => void} ended the program has died @returns {Program} */
+export function createProgram(ended) {
+  const controller = new AbortController();
+  let gone = false;
+  const die = (error) => {
+    if (gone) return;
+    gone = true;
+    controller.abort();
+    ended(error);
+  };
+  return {
+    signal: controller.signal,
+    stop() {
+      controller.abort();
+      setTimer(() => (gone = true), GRACE);
+    },
+    async start(compiled, host) {
+      const own = makeGlobals(host, (fn) => gone || fn());
+      const go = new own.Go();
+      go.exit = nothing;
+      showWindow(go, own);
+      const resume = go._resume;
+      // What the program listened to may still call it after its end.
+      go._resume = () => {
+        if (gone) return;
+        try {
+          apply(resume, go, []);
+        } catch (error) {
+          die(error);
+        }
+        if (go.exited) die();
+      };
+      const instance = await WebAssembly.instantiate(compiled, go.importObject);
+      if (!controller.signal.aborted) go.run(instance).then(() => die(), die);
+    },
+  };
+}
+
+/** Runs wasm_exec.js, and returns the globals that it left, Go among them. */
+function makeGlobals(host, unlessGone) {
+  const { crypto, performance } = natives;
+  const { TextEncoder, TextDecoder } = page;
+  const own = { __proto__: null, crypto, performance, TextEncoder, TextDecoder };
+  const given = { __proto__: null, [HOST]: host };
+  for (const name in natives) given[name] = natives[name];
+  const reflect = { __proto__: null };
+  for (const name of ownKeys(natives.Reflect)) reflect[name] = natives.Reflect[name];
+  reflect.get = (object, name) =>
+    object === page && name in given ? given[name] : natives.Reflect.get(object, name);
+  given.Reflect = reflect;
+  wasmExec({
+    __proto__: null,
+    globalThis: own,
+    fs: { __proto__: null, writeSync: (fd, text) => own.fs.writeSync(fd, text) },
+    Reflect: reflect,
+    setTimeout: (fn, ms) => setTimer(() => unlessGone(fn), ms),
+    clearTimeout: clearTimer,
+    console: natives.console,
+    Date: natives.Date,
+  });
+  for (const name of ["fs", "process", "path"]) given[name] = own[name];
+  return own;
+}
+
+/** Lets the program see the page's window where the runtime has its own. */
+function showWindow(go, own) {
+  const onSet = (name, replace) =>
+    defineProperty(go, name, {
+      __proto__: null,
+      configurable: true,
+      set: (value) => {
+        replace(value);
+        defineProperty(go, name, { __proto__: null, configurable: true, writable: true, value });
+      },
+    });
+  onSet("_values", (values) => values.forEach((value, i) => value === own && (values[i] = page)));
+  onSet("_ids", (ids) => ids.set(page, ids.get(own)));
+}

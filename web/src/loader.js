@@ -1,0 +1,259 @@
+// Between the page, the Registration UI and the module: what the UI does goes
+// to the module, or waits for it, and what the module says goes to the page.
+import {
+  FormData, Promise, attempt, document, failure, find, location, nothing, now, page, readyState, rethrow, targetOf, whenIdle,
+} from "./native.js";
+import { kindOf, needsModule, needsSession } from "./events.js";
+import { place, setPlace } from "./files.js";
+import { groupOf, holdCall, release, releaseAll } from "./guard.js";
+import { endSession, isPosted, postCode } from "./handoff.js";
+import { isAnonymous, isStale, storedToken } from "./mark.js";
+import { bringDialog, call, closeModule, load, module, openModule } from "./module.js";
+import { checkOptions } from "./options.js";
+import { askAgain, openPromise, rejectAll, settle } from "./promises.js";
+import { drain, enqueue } from "./queue.js";
+import { closeScope, later, listen, openScope } from "./scope.js";
+import { ENDS, emit, readyAnyway, setUser, user } from "./session.js";
+import { causeOfEnd, unwatchUI, watchUI } from "./ui.js";
+import { warn } from "./warnings.js";
+
+const HOLD_LIMIT = 5000; // ms that the UI's start() waits for a token
+const ANSWER_LIMIT = 1000; // ms in which the server must have said something
+const READY_LIMIT = 15000; // ms until ready settles with what is known
+const DIALOG_WAIT = 5000; // ms until a dialog that did not come is asked for again
+
+/** @type {any} the checked options, while started */
+export let options;
+/** @type {{phase?: string, clockSkew?: number}} the module's last word */
+export let told = {};
+/** @type {import("../keepalive").Diagnostic[]} */
+export const notes = [];
+
+const note = (message) => void notes.push({ at: now(), event: "loader", message });
+const isIdle = () => !module.isWanted && isAnonymous();
+
+// --- What the Registration UI does ----------------------------------------
+
+/** Answers to codes that were posted before the module was there. */
+let answers = [];
+
+function postOnce(payload, info) {
+  const code = attempt(() => payload.authorizationCode, nothing);
+  if (typeof code !== "string" || !code || (module.api && !module.api.answered)) return;
+  info.posted = true;
+  if (isPosted(code)) return;
+  const redirectUri = attempt(() => page.janrain.settings.capture.redirectUri, nothing);
+  const mine = options;
+  postCode(mine.endpoint, code, redirectUri).then((answer) => {
+    if (mine !== options) return;
+    if (answer.status === 0 || answer.status === 403) check("checkRefusal");
+    if (module.api) call("answered", answer);
+    else answers.push(answer);
+  });
+}
+
+/** @type {Promise<boolean> | undefined} */
+let ending;
+/** Ends the session without the module. @returns whether the server knows. */
+function endAlone(reason, message) {
+  ending ||= endSession(options.endpoint).then((done) => {
+    ending = undefined;
+    return done;
+  });
+  setUser(false);
+  emit("signedout", { reason, message, at: now() });
+  return ending;
+}
+
+function hear(name, payload) {
+  if (needsSession(name) && isIdle()) return;
+  const info = { __proto__: null };
+  if (kindOf(name) === "deadToken" && options.guard && !module.isOff) info.held = groupOf(name).id;
+  if (kindOf(name) === "login") postOnce(payload, info);
+  if (kindOf(name) === "ended") {
+    info.cause = causeOfEnd();
+    info.gesture = info.cause === "person";
+    if (info.gesture && !module.api) {
+      info.told = true;
+      endAlone("signed_out", "A person signed out.");
+    }
+  }
+  feed(name, payload, info);
+}
+
+function feed(name, payload, info = { __proto__: null }) {
+  if (module.isOff) return;
+  if (module.api) {
+    call("event", name, payload, info);
+    return;
+  }
+  const needed = needsModule(name, payload);
+  if (needed || !isIdle()) enqueue([name, payload, info]);
+  if (needed) load();
+}
+
+function hold(name, handler) {
+  if (!options.guard || module.isOff || isIdle()) handler();
+  else holdCall(name, handler);
+}
+
+/** Lets the UI start, once there is a token if that helps. */
+function startUI(start) {
+  if (!options.hold || module.isOff || !isStale()) return start();
+  let started = false;
+  const once = () => {
+    if (started) return;
+    started = true;
+    attempt(start, rethrow);
+  };
+  want(false).then(once, once);
+  later(once, HOLD_LIMIT);
+  later(() => module.hasAnswered || once(), ANSWER_LIMIT);
+  return undefined;
+}
+
+function sawSubmit(event) {
+  attempt(() => {
+    const form = targetOf(event);
+    if (!find(form, '[id^="capture_"]')) return;
+    feed("submit", { __proto__: null, event, data: new FormData(form), token: storedToken(), at: now() });
+  });
+}
+
+// --- What the module does -------------------------------------------------
+
+const TROUBLE = ["offline", "unintelligible", "refused", "refused_again"];
+
+function host(signal) {
+  const whileAlive = (fn) => (...args) => {
+    if (!signal.aborted) fn(...args);
+  };
+  return {
+    options,
+    release: whileAlive(release),
+    settle: whileAlive(settle),
+    state: whileAlive((state) => {
+      told = state;
+      setUser(typeof state.signedIn === "boolean" ? state.signedIn : null, state.uuid);
+    }),
+    emit: whileAlive((type, detail) => {
+      if (type === "renewerror" && TROUBLE.includes(detail.reason)) check("checkRefusal");
+      if (type === "renewed" || type === "signedin") check("checkCookie");
+      if (ENDS.includes(type) && user().signedIn) setUser(false);
+      emit(type, detail);
+    }),
+  };
+}
+
+/** Looks for wrong use, where there is what looks for it. */
+const check = (name) => module.runtime && module.runtime[name](warn, options.endpoint);
+
+function sawViolation({ disposition, blockedURI, effectiveDirective }) {
+  if (disposition === "enforce" && (`${blockedURI}`.startsWith(place()) || `${blockedURI}`.startsWith(options.endpoint))) {
+    warn("blocked-by-policy", `The page's Content-Security-Policy (${effectiveDirective}) blocks ${blockedURI}. Allow it there.`);
+  }
+}
+
+/** The module came (or died), or an attempt to load it failed. */
+function moduleChanged(failed) {
+  if (failed) {
+    releaseAll();
+    rejectAll("unavailable");
+    return;
+  }
+  if (!module.api) return;
+  check("checkPlace");
+  for (const event of drain()) {
+    if (!event[2].posted || module.api.answered) call("event", ...event);
+  }
+  answers.splice(0).forEach((answer) => call("answered", answer));
+  askAgain();
+  if (options.dialog) showDialog(options);
+}
+
+/** @type {{start: (api: object) => void, stop: () => void} | undefined} */
+let dialog;
+let bringing = false;
+function showDialog(mine) {
+  if (mine !== options) return;
+  if (dialog) dialog.start(page.captureKeepalive);
+  else if (!bringing) {
+    bringing = true;
+    bringDialog().then(
+      (found) => {
+        bringing = false;
+        dialog = found;
+        showDialog(options && options.dialog ? options : undefined);
+      },
+      (error) => {
+        bringing = false;
+        note(error.message);
+        if (mine === options) later(() => showDialog(mine), DIALOG_WAIT);
+      },
+    );
+  }
+}
+
+// --- For the page ---------------------------------------------------------
+
+/** @throws TypeError that names the option that is wrong. */
+export function start(given = {}) {
+  if (!/^https?:$/.test(location.protocol)) {
+    warn("not-http", `capture-keepalive does nothing on a page of ${location.protocol}`);
+    return;
+  }
+  const checked = checkOptions(given);
+  if (options) return; // it runs already
+  options = checked;
+  const mine = options;
+  openScope();
+  setPlace(options.endpoint, options.nonce);
+  openModule({ endpoint: options.endpoint, host, changed: moduleChanged, note });
+  watchUI({ event: hear, hold, start: startUI, found: () => feed("hooked") });
+  listen(document, "submit", sawSubmit);
+  listen(page, "securitypolicyviolation", sawViolation);
+  later(readyAnyway, READY_LIMIT);
+  if (options.load === "now") load();
+  const parsed = () => {
+    if (mine !== options || module.isWanted) return;
+    if (isAnonymous()) setUser(false);
+    else whenIdle(() => mine === options && load());
+  };
+  if (readyState() === "loading") listen(document, "DOMContentLoaded", parsed);
+  else parsed();
+}
+
+export function stop() {
+  if (!options) return;
+  closeModule();
+  if (dialog) dialog.stop();
+  releaseAll();
+  rejectAll("stopped");
+  unwatchUI();
+  drain();
+  answers = [];
+  options = undefined;
+  told = {};
+  closeScope();
+}
+
+/** A token, asked of the server if fresh. */
+export function want(fresh) {
+  if (!options) return Promise.reject(failure("stopped"));
+  if (module.isOff) return Promise.reject(failure("unavailable"));
+  return openPromise((id) => {
+    if (module.api) call("want", id, fresh);
+    else load();
+  });
+}
+
+export function end() {
+  if (!options) return Promise.reject(failure("stopped"));
+  if (module.api) return openPromise((id) => module.api && call("end", id));
+  attempt(() => page.janrain.capture.ui.endCaptureSession(), nothing);
+  return endAlone("end", "The page signed out.").then((done) => {
+    if (!done) throw failure("unavailable");
+  });
+}
+
+export const stay = () => options && call("stay");

@@ -1,0 +1,50 @@
+// The mark: what the module leaves in localStorage about the session, and the
+// only place here that knows its format (in Go: wasm/browser/storage.go). One
+// line: a version, then fields by position. It holds no secret.
+import { cookies, now, readItem, removeItem, timeOf, writeItem } from "./native.js";
+
+const TOKEN = "janrainCaptureToken";
+const MARK = "captureKeepalive";
+const VERSION = "1";
+const FIELDS = 11;
+const NONE = "-";
+
+export const storedToken = () => readItem(TOKEN);
+
+/** What the mark says, or undefined. Times are unix ms, NaN if unknown. */
+function readMark() {
+  const fields = readItem(MARK).split(" ");
+  if (fields.length !== FIELDS || fields[0] !== VERSION) return undefined;
+  return { hasToken: fields[1] !== NONE, expires: +fields[4], ending: fields[10] === "true" };
+}
+
+/**
+ * Whether nothing says that this browser has a session: no token, no mark, and
+ * no cookie that a script can read. Then there is nothing to load, and nobody
+ * to ask.
+ */
+export function isAnonymous() {
+  const mark = readMark();
+  return !storedToken() && !(mark && (mark.hasToken || mark.ending)) && !/(^|; )keepalive-here=/.test(cookies());
+}
+
+/**
+ * Whether there is a session, but no token that the UI can start with. The
+ * mark knows when a token dies; the UI's own date is often hours later.
+ */
+export function isStale() {
+  if (isAnonymous() || (readMark() || { ending: false }).ending) return false;
+  if (!storedToken()) return true;
+  const mark = readMark();
+  const date = timeOf(readItem(TOKEN + "_Expires"));
+  return (mark && mark.expires <= now()) || date <= now();
+}
+
+/**
+ * Writes that a person has signed out and that the server may not know it yet:
+ * the next page sees to it, should this one be gone too soon.
+ */
+export function writeSignOut() {
+  writeItem(MARK, `${VERSION} - - ${now()} - - - 0 - - true`);
+  removeItem(TOKEN); // or, without the UI, the next page finds it
+}

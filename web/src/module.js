@@ -1,0 +1,159 @@
+// The module's life. A file that does not come is temporary: it is asked for
+// again, more and more seldom, and at once when the network is back, the page
+// is looked at, or something needs the module.
+import { attempt, document, isHidden, now, page, random } from "./native.js";
+import { fetchManifest, fetchModule, include } from "./files.js";
+import { cancel, later, listen } from "./scope.js";
+import { warn } from "./warnings.js";
+
+const WAITS = [1, 2, 4, 8, 15, 30, 60, 120, 300]; // seconds between attempts
+const LEAST = 500; // ms between attempts, whoever asks
+const MOST_CRASHES = 1;
+
+/**
+ * @typedef {object} Owner
+ * @property {string} endpoint
+ * @property {(signal: AbortSignal) => object} host what a run of the module is given
+ * @property {(failed: boolean) => void} changed the module came, failed to come, or went
+ * @property {(message: string) => void} note
+ */
+/** @type {Owner | undefined} while started */
+let owner;
+/** @type {any} what was loaded, for as long as the page lives */
+let files;
+/** @type {any} what the running module offers */
+let api;
+/** @type {import("./go.js").Program | undefined} */
+let program;
+let loading = false;
+let answered = false;
+let failures = 0;
+let failedAt = 0;
+let retryAt = 0;
+let retry;
+let crashes = 0;
+let why = ""; // why there is no module
+let off = false; // for good
+
+export const module = {
+  get api() {
+    return api;
+  },
+  get isWanted() {
+    return loading || !!program || failures > 0;
+  },
+  get isOff() {
+    return off;
+  },
+  /** What came with it: see runtime.js. */
+  get runtime() {
+    return files && files.runtime;
+  },
+  /** Whether the server has answered anything. */
+  get hasAnswered() {
+    return answered;
+  },
+  /** Why there is none, and seconds until the next attempt. */
+  get trouble() {
+    return { reason: why, retryIn: failures ? Math.max(0, Math.ceil((retryAt - now()) / 1000)) : 0 };
+  },
+};
+
+/** @param {Owner} given */
+export function openModule(given) {
+  owner = given;
+  failures = crashes = 0;
+  why = "";
+  off = false;
+  const again = () => failures && !isHidden() && load();
+  listen(page, "online", again);
+  listen(page, "pageshow", again);
+  listen(document, "visibilitychange", again);
+}
+
+export function closeModule() {
+  owner = undefined;
+  loading = false;
+  if (api) attempt(() => api.stop());
+  if (program) program.stop();
+  api = program = undefined;
+}
+
+/** Loads the module, unless it is there, on its way, or not to come at all. */
+export function load() {
+  if (!owner || off || loading || program || now() - failedAt < LEAST) return;
+  cancel(retry);
+  loading = true;
+  const mine = owner;
+  const ofNow = (fn) => (value) => mine === owner && fn(value);
+  bring(mine.endpoint)
+    .then(ofNow(start))
+    .catch(ofNow(fail));
+}
+
+async function bring(endpoint) {
+  if (files) return;
+  const manifest = await fetchManifest(endpoint);
+  answered = true;
+  const coming = include(manifest, "runtime.js");
+  const compiled = await fetchModule(manifest, coming);
+  files = { manifest, runtime: await coming, compiled };
+}
+
+/** The dialog's own script. */
+export const bringDialog = () => include(files.manifest, "dialog.js");
+
+function start() {
+  loading = false;
+  const mine = (program = files.runtime.createProgram((error) => mine === program && crash(error)));
+  return mine.start(files.compiled, {
+    __proto__: null,
+    ...owner.host(mine.signal),
+    signal: mine.signal,
+    attach: (offered) => {
+      if (mine !== program) return;
+      api = offered;
+      failures = 0;
+      why = "";
+      attempt(() => owner.changed(false));
+    },
+  });
+}
+
+function fail(error) {
+  const message = (error && error.message) || String(error);
+  loading = false;
+  program = undefined;
+  why = "not loaded: " + message;
+  owner.note(why);
+  if (error && error.warning) warn(error.warning, message);
+  if (error && error.final) off = true;
+  else {
+    const wait = WAITS[Math.min(failures, WAITS.length - 1)] * 1000 * (0.8 + 0.4 * random());
+    failures++;
+    failedAt = now();
+    retryAt = failedAt + wait;
+    retry = later(load, wait);
+  }
+  owner.changed(true);
+}
+
+/** A module that died is started again, once. */
+function crash(error) {
+  api = program = undefined;
+  why = "the module failed: " + ((error && error.message) || "it exited");
+  owner.note(why);
+  off = crashes++ >= MOST_CRASHES;
+  owner.changed(off);
+  if (!off) load();
+}
+
+/** Calls the module; a call that throws is its end. */
+export function call(method, ...args) {
+  const mine = program;
+  if (!api || typeof api[method] !== "function") return undefined;
+  return attempt(
+    () => api[method](...args),
+    (error) => void (mine === program && mine && (mine.stop(), crash(error))),
+  );
+}

@@ -1,0 +1,70 @@
+// What the page is told: who is signed in, and events.
+import { Promise, TypeError, attempt, freeze, rethrow } from "./native.js";
+
+export const ENDS = ["expired", "signedout", "identitychanged"];
+export const EVENTS = [
+  "renewed", "renewerror", "warning", "stayed", "signedin", "holding", "released", "unfinished", "ended", ...ENDS,
+];
+
+/** @type {Record<string, Set<Function>>} */
+const listeners = { __proto__: null };
+for (const name of EVENTS) listeners[name] = new Set();
+/** @type {Set<Function>} */
+const subscribers = new Set();
+
+/** @type {import("../keepalive").User} */
+let snapshot = freeze({ signedIn: null });
+/** @type {{name: string, detail: object} | undefined} the end that holds until somebody signs in */
+let end;
+let settleReady;
+/** @type {import("../keepalive").CaptureKeepalive["ready"]} */
+export const ready = new Promise((resolve) => (settleReady = resolve));
+
+export const user = () => snapshot;
+/** Settles ready with what is known, if only that nothing is. */
+export const readyAnyway = () => settleReady({ signedIn: snapshot.signedIn });
+
+const notify = (fn, ...args) => attempt(() => fn(...args), rethrow);
+
+/** @param {boolean | null} signedIn @param {string} [uuid] */
+export function setUser(signedIn, uuid) {
+  const known = signedIn && uuid ? uuid : undefined;
+  if (snapshot.signedIn !== signedIn || snapshot.uuid !== known) {
+    snapshot = freeze(known ? { signedIn, uuid: known } : { signedIn });
+    [...subscribers].forEach((fn) => subscribers.has(fn) && notify(fn, snapshot));
+  }
+  if (signedIn !== null) readyAnyway();
+}
+
+export function subscribe(fn) {
+  if (typeof fn !== "function") throw new TypeError('captureKeepalive: "listener" must be a function');
+  const own = (state) => fn(state); // the same function may subscribe twice
+  subscribers.add(own);
+  notify(own, snapshot);
+  return () => void subscribers.delete(own);
+}
+
+/** Tells the page of an event; of an end, by its own name and as "ended". */
+export function emit(name, detail) {
+  if (name === "signedin" || name === "renewed") end = undefined;
+  if (ENDS.includes(name)) {
+    if (end && end.name === name) return; // told already
+    end = { name, detail };
+  }
+  const tell = (event) => [...listeners[event]].forEach((fn) => listeners[event].has(fn) && notify(fn, detail));
+  if (listeners[name]) tell(name);
+  if (ENDS.includes(name)) tell("ended");
+}
+
+export function on(name, fn) {
+  const set = listeners[name];
+  if (!set) throw new TypeError(`captureKeepalive: "${name}" must be one of ${EVENTS.join(", ")}`);
+  if (typeof fn !== "function") throw new TypeError('captureKeepalive: "listener" must be a function');
+  set.add(fn);
+  // Who listens late is told the end that holds.
+  if (end && (name === "ended" || name === end.name)) {
+    const { detail } = end;
+    Promise.resolve().then(() => end && end.detail === detail && set.has(fn) && notify(fn, detail));
+  }
+  return () => void set.delete(fn);
+}
