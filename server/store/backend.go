@@ -58,7 +58,8 @@ type Backend interface {
 	// ErrRevoked: RemoveOwner was called for the row's owner at begun or later.
 	// Whichever of Insert and RemoveOwner comes first, the row of a login that
 	// began before the revocation is not there when both have returned. The
-	// caller uses a key once, unless the row is unowned.
+	// caller uses a key once, unless the row is unowned. A row that is there to
+	// the letter may be the same Insert, repeated: that may succeed.
 	Insert(ctx context.Context, row Row, begun Moment) error
 	// Lookup returns the row, whether or not it has expired. ErrNotFound: it is
 	// absent, or dropped by a backend that expires rows by itself, which is not
@@ -67,7 +68,8 @@ type Backend interface {
 	// Replace writes row over the one with the same key and Version-1.
 	// ErrConflict: another version is there, or another Owner's row; a session
 	// never changes hands. ErrNotFound: no row is there; a deleted row is never
-	// revived. ErrTampered: what is there cannot be a row.
+	// revived. ErrTampered: what is there cannot be a row. A row that is there
+	// to the letter may be the same Replace, repeated: that may succeed.
 	Replace(ctx context.Context, row Row) error
 	// Remove deletes the row and reports whether there was one, expired or not.
 	Remove(ctx context.Context, key Key) (bool, error)

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -25,6 +24,8 @@ const (
 	// error after it, so that a request that takes one call, with all else it
 	// does, is refused within two seconds. RemoveOwner is bounded per round trip.
 	Timeout = time.Second
+	// idleTime is less than firewalls and balancers remember a connection for.
+	idleTime = 30 * time.Second
 	// topologyInterval is how old a cluster's map may grow. The library asks for
 	// a new one when a node says MOVED, and a dead node says nothing.
 	topologyInterval = 5 * time.Second
@@ -38,8 +39,8 @@ func init() { logging.Disable() }
 
 // connect returns a client, which has not asked anyone yet.
 //
-// A single call is tried once: what is tried again may have been done the first
-// time. No identity and no notifications: an ACL user then needs no command
+// The library tries a single call once: what can be done twice is repeated by us,
+// within Timeout. No identity and no notifications: an ACL user then needs no command
 // beyond ours. Protocol 2, because nothing here is gained by the other one.
 func connect(t target) (goredis.UniversalClient, error) {
 	config, err := t.tlsConfig()
@@ -47,10 +48,12 @@ func connect(t target) (goredis.UniversalClient, error) {
 		return nil, err
 	}
 	common := &goredis.UniversalOptions{
-		Addrs: t.addresses, DB: t.db, Username: t.user, Password: t.password.Reveal(), TLSConfig: config,
+		Addrs: t.addresses, DB: t.db, Username: t.user, Password: t.password.Reveal(),
 		MasterName: t.master, SentinelUsername: t.sentinelUser, SentinelPassword: t.sentinelPassword.Reveal(),
+		Dialer:      (&lines{tls: config}).dial,
 		DialTimeout: Timeout, ReadTimeout: Timeout, WriteTimeout: Timeout, PoolTimeout: Timeout,
 		ContextTimeoutEnabled: true,
+		ConnMaxIdleTime:       idleTime,
 		MaxRetries:            -1, DialerRetries: 1, MinRetryBackoff: retryPause, MaxRetryBackoff: retryPause,
 		PipelinePoolSize: -1, // RemoveOwner is rare and shares the connections of the rest
 		Protocol:         2, DisableIdentity: true,
@@ -106,7 +109,6 @@ var ErrTimeout = fmt.Errorf("redis: no answer within %s: %w", Timeout, store.Err
 // context is done, that is the reason. A deadline of ours is not passed on as
 // one: the caller's has not passed.
 func failure(ctx context.Context, err error) error {
-	var network net.Error
 	deadline, limited := ctx.Deadline()
 	switch {
 	case err == nil:
@@ -116,7 +118,7 @@ func failure(ctx context.Context, err error) error {
 	case limited && !time.Now().Before(deadline):
 		// The line's deadline is the context's, and may be noticed first.
 		return fmt.Errorf("redis: %w", context.DeadlineExceeded)
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+	case timedOut(err):
 		return ErrTimeout
 	}
 	if what := diagnosis(err); what != "" {

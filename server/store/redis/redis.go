@@ -194,7 +194,11 @@ func (b *Backend) Lookup(ctx context.Context, key store.Key) (store.Row, error) 
 		return store.Row{}, err
 	}
 	defer cancel()
-	fields, err := b.client.HGetAll(within, rowKey(key)).Result()
+	var fields map[string]string
+	err = repeat(within, func(ctx context.Context) (err error) {
+		fields, err = b.client.HGetAll(ctx, rowKey(key)).Result()
+		return err
+	})
 	return rowOf(ctx, key, fields, err)
 }
 
@@ -378,7 +382,11 @@ func (b *Backend) indexed(ctx context.Context, owner store.Owner) ([]string, err
 		return nil, err
 	}
 	defer cancel()
-	members, err := b.client.ZRange(within, ownerKeys(owner)[0], 0, -1).Result()
+	var members []string
+	err = repeat(within, func(ctx context.Context) (err error) {
+		members, err = b.client.ZRange(ctx, ownerKeys(owner)[0], 0, -1).Result()
+		return err
+	})
 	return members, failure(ctx, err)
 }
 
@@ -388,15 +396,22 @@ func (b *Backend) ownedAmong(ctx context.Context, owner store.Owner, members []s
 		return nil, err
 	}
 	defer cancel()
-	pipeline := b.client.Pipeline()
 	answers := map[store.Key]*goredis.MapStringStringCmd{}
-	for _, member := range members {
-		if len(member) == len(store.Key{}) {
-			key := store.Key([]byte(member))
-			answers[key] = pipeline.HGetAll(within, rowKey(key))
+	err = repeat(within, func(ctx context.Context) error {
+		pipeline := b.client.Pipeline()
+		for _, member := range members {
+			if len(member) == len(store.Key{}) {
+				key := store.Key([]byte(member))
+				answers[key] = pipeline.HGetAll(ctx, rowKey(key))
+			}
 		}
+		_, err := pipeline.Exec(ctx)
+		return err
+	})
+	if lost(err) || timedOut(err) {
+		return nil, failure(ctx, err)
 	}
-	_, _ = pipeline.Exec(within) // each answer has its own error
+	// Any other error is that of one answer, which has it as well.
 	var rows []store.Row
 	for key, answer := range answers {
 		fields, err := answer.Result()

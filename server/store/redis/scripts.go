@@ -14,12 +14,24 @@ import (
 // is atomic: nothing else runs in Redis meanwhile. All numbers cross as text:
 // Lua's are doubles, and a version has 64 bits.
 
-// script is Lua and the name that EVALSHA calls it by.
-type script struct{ text, hash string }
+// script is Lua and the name that EVALSHA calls it by. After a connection was
+// lost each script is run once more: it may have run, and knows its own work when
+// it finds it. One that is safe is run once more after a timeout, too: the first
+// may then run late, after all that came since.
+type script struct {
+	text, hash string
+	safe       bool
+}
 
 func newScript(text string) script {
 	hash := sha1.Sum([]byte(text)) // Redis's choice; it protects nothing here
 	return script{text: text, hash: hex.EncodeToString(hash[:])}
+}
+
+func safeScript(text string) script {
+	s := newScript(text)
+	s.safe = true
+	return s
 }
 
 // What the scripts answer.
@@ -32,18 +44,24 @@ const (
 	revoked = "revoked"
 )
 
-// insertScript writes a row that is not there.
+// insertScript writes a row that is not there. A row with the same sealed value is
+// its own work: no two are sealed alike.
 // KEYS: the row. ARGV: version, owner, expires, value, when Redis may drop it.
 var insertScript = newScript(`
 local kind = redis.call('TYPE', KEYS[1]).ok
-if kind == 'hash' and redis.call('HEXISTS', KEYS[1], 'tombstone') == 1 then return 'revoked' end
+if kind == 'hash' then
+  if redis.call('HEXISTS', KEYS[1], 'tombstone') == 1 then return 'revoked' end
+  local old = redis.call('HMGET', KEYS[1], 'version', 'value')
+  if old[1] == ARGV[1] and old[2] == ARGV[4] and ARGV[4] ~= '' then return 'done' end
+end
 if kind ~= 'none' then return 'taken' end
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'owner', ARGV[2], 'expires', ARGV[3], 'value', ARGV[4])
 redis.call('PEXPIREAT', KEYS[1], ARGV[5])
 return 'done'
 `)
 
-// replaceScript writes over the version before; it never makes a row.
+// replaceScript writes over the version before; it never makes a row. It knows
+// its own work as insertScript does.
 // KEYS: the row. ARGV: as insertScript, and the version that has to be there.
 var replaceScript = newScript(`
 local kind = redis.call('TYPE', KEYS[1]).ok
@@ -53,6 +71,7 @@ if redis.call('HEXISTS', KEYS[1], 'tombstone') == 1 then return 'absent' end
 local old = redis.call('HMGET', KEYS[1], 'version', 'owner', 'expires', 'value')
 if not (old[1] and string.find(old[1], '^%d+$')) or not (old[2] and #old[2] == 32)
   or not (old[3] and string.find(old[3], '^%-?%d+$')) or not old[4] then return 'broken' end
+if old[1] == ARGV[1] and old[2] == ARGV[2] and old[4] == ARGV[4] and ARGV[4] ~= '' then return 'done' end
 if old[1] ~= ARGV[6] or old[2] ~= ARGV[2] then return 'differs' end
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'expires', ARGV[3], 'value', ARGV[4])
 redis.call('PEXPIREAT', KEYS[1], ARGV[5])
@@ -65,7 +84,7 @@ return 'done'
 // time takes nothing back. It refuses a login that began before the owner's
 // sessions were revoked; an empty text for that is no login.
 // KEYS: the index, the mark. ARGV: the row's key, until when, when the login began.
-var indexScript = newScript(`
+var indexScript = safeScript(`
 if ARGV[3] ~= '' then
   local at = redis.call('GET', KEYS[2])
   if at and tonumber(ARGV[3]) <= tonumber(at) then return 'revoked' end
@@ -81,8 +100,9 @@ return 'done'
 // revokeScript marks an owner as revoked, and returns the rows of the index at
 // that moment.
 // KEYS: the index, the mark. ARGV: now, how long the mark holds.
-var revokeScript = newScript(`
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+var revokeScript = safeScript(`
+local at = redis.call('GET', KEYS[2])
+if not at or tonumber(at) < tonumber(ARGV[1]) then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2]) end
 return redis.call('ZRANGE', KEYS[1], 0, -1)
 `)
 
@@ -122,7 +142,7 @@ return 0
 // nowScript returns the time in microseconds, and more than ever before: a clock
 // that is set back must not make a new login look older than a revocation.
 // KEYS: the last time. ARGV: how long it is kept.
-var nowScript = newScript(`
+var nowScript = safeScript(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local last = tonumber(redis.call('GET', KEYS[1]) or 0)
@@ -148,9 +168,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 'done'
 `)
 
-// once is a command that is sent at most once. A script whose answer was lost
-// may have run; running it again would tell the writer about a conflict with
-// itself.
+// once is a command that the library sends at most once.
 type once struct{ *goredis.Cmd }
 
 func (once) NoRetry() bool { return true }
@@ -172,9 +190,23 @@ func (b *Backend) run(ctx context.Context, s script, keys []string, args ...any)
 	return text, nil
 }
 
-// ask calls a script by its hash, or, where the server does not know that yet (a
-// new one, a restart, SCRIPT FLUSH), in full. It returns the answer.
-func (b *Backend) ask(ctx context.Context, s script, keys []string, args ...any) (any, error) {
+// ask calls a script, and once more where that can help. It returns the answer.
+func (b *Backend) ask(ctx context.Context, s script, keys []string, args ...any) (answer any, err error) {
+	call := func(ctx context.Context) error {
+		answer, err = b.askOnce(ctx, s, keys, args...)
+		return err
+	}
+	if s.safe {
+		err = repeat(ctx, call)
+	} else if err = call(ctx); lost(err) && ctx.Err() == nil {
+		err = call(ctx)
+	}
+	return answer, err
+}
+
+// askOnce calls a script by its hash, or, where the server does not know that yet
+// (a new one, a restart, SCRIPT FLUSH), in full.
+func (b *Backend) askOnce(ctx context.Context, s script, keys []string, args ...any) (any, error) {
 	call := func(name, what string) (any, error) {
 		line := []any{name, what, len(keys)}
 		for _, key := range keys {

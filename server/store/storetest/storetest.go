@@ -228,8 +228,10 @@ func (s suite) replace(t *testing.T) {
 	}
 	wantRow(t, b, next)
 	wantRow(t, b, s.row(2))
-	if err := b.Replace(t.Context(), next); !errors.Is(err, store.ErrConflict) {
-		t.Errorf("Replace(same again) = %v, want ErrConflict", err)
+	again := next
+	again.Value = []byte("another")
+	if err := b.Replace(t.Context(), again); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("Replace(same version again) = %v, want ErrConflict", err)
 	}
 
 	if _, err := b.Remove(t.Context(), next.Key); err != nil {
