@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,37 +23,9 @@ const (
 	// healthTimeout is for one that has nothing to do but to say that it is
 	// there.
 	healthTimeout = 2 * time.Second
-	// maxAnswer bounds what is read of a refusal, in bytes.
-	maxAnswer = 64 << 10
+	// maxAnswer bounds what is read of an answer, in bytes.
+	maxAnswer = 1 << 20
 )
-
-// revokeCommand talks to the operator's listener of a server that runs, since
-// that server may own the store alone. Of the environment it needs that
-// listener's address and no secret.
-func (p *program) revokeCommand() *cobra.Command {
-	var uuid string
-	command := &cobra.Command{
-		Use:   "revoke --uuid UUID",
-		Short: "End all sessions of a user, at the server that runs here",
-		Args:  cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
-			if uuid == "" {
-				return usageError("--uuid is missing; name the user whose sessions are to end")
-			}
-			address, err := adminAddress(p.environment)
-			if err != nil {
-				return err
-			}
-			if err := revoke(command.Context(), address, uuid); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(p.stdout, "All sessions of the user have ended.")
-			return err
-		},
-	}
-	command.Flags().StringVar(&uuid, "uuid", "", "the user whose sessions are to end")
-	return command
-}
 
 // adminAddress is where the operator's listener can be reached from here.
 func adminAddress(environment []string) (string, error) {
@@ -77,16 +48,42 @@ func adminAddress(environment []string) (string, error) {
 // see a uuid, and its health is not the server's.
 func adminClient() *http.Client { return &http.Client{Transport: new(http.Transport)} }
 
-var errNotRevoked = errors.New("nothing is known to have ended")
+// userCommand is a command about one user. It asks the operator's listener of a
+// server that runs, since that server may own the store alone. Of the
+// environment it needs that listener's address and no secret.
+func (p *program) userCommand(
+	name, short string, do func(ctx context.Context, address, uuid string) error,
+) *cobra.Command {
+	var uuid string
+	command := &cobra.Command{
+		Use:   name + " --uuid UUID",
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if uuid == "" {
+				return usageError("--uuid is missing; name the user")
+			}
+			address, err := adminAddress(p.environment)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(command.Context(), adminTimeout)
+			defer cancel()
+			return do(ctx, address, uuid)
+		},
+	}
+	command.Flags().StringVar(&uuid, "uuid", "", "the user, as Capture names them")
+	return command
+}
 
-func revoke(ctx context.Context, address, uuid string) error {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	body, err := json.Marshal(api.RevokeRequest{UUID: uuid})
+// askAbout posts the uuid to a path of the operator's listener and reads the
+// answer.
+func askAbout(ctx context.Context, address, path, uuid string, answer any) error {
+	body, err := json.Marshal(api.UserRequest{UUID: uuid})
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+api.PathRevoke, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -95,18 +92,21 @@ func revoke(ctx context.Context, address, uuid string) error {
 	defer client.CloseIdleConnections()
 	response, err := client.Do(r)
 	if err != nil {
-		return fmt.Errorf("the server's KEEPALIVE_ADMIN_LISTEN cannot be reached (%w); %w", err, errNotRevoked)
+		return fmt.Errorf("the server's KEEPALIVE_ADMIN_LISTEN cannot be reached (%w)", err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode == http.StatusNoContent {
-		return nil
+	from := json.NewDecoder(io.LimitReader(response.Body, maxAnswer))
+	if response.StatusCode == http.StatusOK {
+		if err := from.Decode(answer); err == nil {
+			return nil
+		}
+		return fmt.Errorf("%s answers, and is no listener of this program", address)
 	}
 	var problem api.Problem
-	err = json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&problem)
-	if err != nil || !problem.Code.Known() {
-		return fmt.Errorf("%s answers %s, and is no listener of this program; %w", address, response.Status, errNotRevoked)
+	if err := from.Decode(&problem); err != nil || !problem.Code.Known() {
+		return fmt.Errorf("%s answers %s, and is no listener of this program", address, response.Status)
 	}
-	return fmt.Errorf("the server refuses: %s (%s); %w", problem.Detail, problem.Code, errNotRevoked)
+	return fmt.Errorf("the server refuses: %s (%s)", problem.Detail, problem.Code)
 }
 
 // checkRunning is the health check of a container, whose image has no other

@@ -87,9 +87,27 @@ func TestRevokeCommand(t *testing.T) {
 	}
 
 	admin := "KEEPALIVE_ADMIN_LISTEN=" + strings.TrimPrefix(server.admin, "http://")
-	var stdout, stderr output
-	if code := run(t.Context(), []string{"revoke", "--uuid", uuid}, []string{admin}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "have ended") {
-		t.Errorf("revoke: exit %d, %s%s", code, stdout.String(), stderr.String())
+	command := func(args ...string) (code int, said string) {
+		var stdout, stderr output
+		code = run(t.Context(), args, []string{admin}, &stdout, &stderr)
+		return code, stdout.String() + stderr.String()
+	}
+	if code, said := command("sessions", "--uuid", uuid); code != exitOK || strings.Count(said, "\n") != 3 || strings.Count(said, " code ") != 2 || strings.Contains(said, uuid) {
+		t.Errorf("sessions: exit %d, %s", code, said)
+	}
+	// A command tells the truth: nothing has ended, so it fails.
+	for _, other := range []string{strings.ToUpper(uuid), "00000000-0000-0000-0000-000000000000"} {
+		if code, said := command("revoke", "--uuid", other); code != exitError || !strings.Contains(said, "no session here") {
+			t.Errorf("revoke %s: exit %d, %s", other, code, said)
+		}
+	}
+	if code, said := command("revoke", "--uuid", uuid+" "); code != exitOK || !strings.Contains(said, "Ended 2 sessions of the user.") {
+		t.Errorf("revoke: exit %d, %s", code, said)
+	}
+	for _, name := range []string{"revoke", "sessions"} {
+		if code, said := command(name, "--uuid", uuid); code != exitError || !strings.Contains(said, "no session here") {
+			t.Errorf("%s after the revocation: exit %d, %s", name, code, said)
+		}
 	}
 	for name, each := range map[string]*page{"phone": phone, "laptop": laptop} {
 		var problem api.Problem
@@ -153,6 +171,10 @@ func authorize(t *testing.T, server *process, p *page) *http.Response {
 func TestRevokeCommandFailsClearly(t *testing.T) {
 	nobody := httptest.NewServer(http.NotFoundHandler())
 	address := strings.TrimPrefix(nobody.URL, "http://")
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"status":"fine"}`))
+	}))
+	defer other.Close()
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_ = json.NewEncoder(w).Encode(api.Problem{Code: api.StoreUnavailable, Detail: "the store is away"})
@@ -163,6 +185,7 @@ func TestRevokeCommandFailsClearly(t *testing.T) {
 	}{
 		{"no address", "9090", "KEEPALIVE_ADMIN_LISTEN"},
 		{"another program", address, "no listener of this program"},
+		{"another program that agrees to everything", strings.TrimPrefix(other.URL, "http://"), "does not say how many"},
 		{"the store is down", strings.TrimPrefix(refusing.URL, "http://"), "the store is away (store_unavailable)"},
 	} {
 		var stdout, stderr output

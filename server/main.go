@@ -98,6 +98,7 @@ func (p *program) root() *cobra.Command {
 		p.serveCommand(),
 		p.checkCommand(),
 		p.revokeCommand(),
+		p.sessionsCommand(),
 		p.demoCommand(),
 		p.versionCommand(root.Version),
 	)

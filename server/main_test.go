@@ -373,6 +373,7 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"demo", "--life", "long"}, exitUsage, "", "--life"},
 		{[]string{"revoke"}, exitUsage, "", "--uuid is missing"},
 		{[]string{"revoke", "--uuid", "u", "now"}, exitUsage, "", `"now"`},
+		{[]string{"sessions"}, exitUsage, "", "--uuid is missing"},
 		{[]string{"demo", "--help"}, exitOK, "--store", ""},
 		{[]string{"completion", "bash"}, exitOK, "__start_capture-keepalive", ""},
 	} {

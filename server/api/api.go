@@ -14,8 +14,9 @@ const (
 
 // Routes of the operator's listener, which no browser reaches.
 const (
-	PathAuth   = "/auth"   // GET, for reverse proxies: whose session is this
-	PathRevoke = "/revoke" // POST ends all sessions of a user
+	PathAuth     = "/auth"     // GET, for reverse proxies: which user is signed in
+	PathRevoke   = "/revoke"   // POST ends all sessions of a user
+	PathSessions = "/sessions" // POST lists the sessions of a user
 )
 
 // Headers of the answer to PathAuth.
@@ -165,9 +166,32 @@ func (TokenAnswer) String() string { return "api.TokenAnswer [redacted]" }
 // GoString keeps the token out of logs.
 func (a TokenAnswer) GoString() string { return a.String() }
 
-// RevokeRequest is the body of POST /revoke.
-type RevokeRequest struct {
+// UserRequest is the body of POST /revoke and POST /sessions.
+type UserRequest struct {
 	UUID string `json:"uuid"`
+}
+
+// RevokeAnswer is what POST /revoke returns.
+type RevokeAnswer struct {
+	Ended int `json:"ended"` // sessions that the user had
+}
+
+// ListAnswer is what POST /sessions returns, the oldest session first.
+type ListAnswer struct {
+	Sessions []ListedSession `json:"sessions"`
+}
+
+// ListedSession is a session as an operator may see it. Times are in UTC, as
+// RFC 3339 writes them.
+type ListedSession struct {
+	Session         string `json:"session"` // as the log names it
+	Mode            string `json:"mode"`    // "token" or "code"
+	Opened          string `json:"opened"`
+	Seen            string `json:"seen"`    // the last activity
+	Renewed         string `json:"renewed"` // the last new access token
+	IdleExpires     string `json:"idleExpires"`
+	AbsoluteExpires string `json:"absoluteExpires"`
+	Key             string `json:"key"` // the key of the ring that it is sealed under
 }
 
 // StatusAnswer is what GET /session returns: the session without its token.

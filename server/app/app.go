@@ -105,6 +105,7 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 		AuthTokenHeader: settings.AuthTokenHeader,
 		AuthIsActivity:  settings.AuthIsActivity,
 		Pprof:           settings.Pprof,
+		List:            a.store.Sessions,
 		Observer:        watch,
 		Metrics:         watch,
 		Log:             log,

@@ -106,6 +106,10 @@ type Config struct {
 	// user who is there.
 	AuthIsActivity bool
 
+	// List returns a user's living sessions, for the operator. Nil: there is no
+	// such route.
+	List func(ctx context.Context, uuid string) ([]store.Listed, error)
+
 	// Observer hears of every request. Nil: there is none.
 	Observer Observer
 	// Metrics answers /metrics of the operator's listener. Nil: there is none.
@@ -187,6 +191,9 @@ func (s *Server) routeAdmin() {
 	get(s.admin, "/readyz", s.ready, s.bounded)
 	get(s.admin, api.PathAuth, s.auth, s.bounded)
 	s.admin.POST(api.PathRevoke, s.revoke, s.bounded)
+	if s.config.List != nil {
+		s.admin.POST(api.PathSessions, s.list, s.bounded)
+	}
 	if s.config.Metrics != nil {
 		get(s.admin, "/metrics", echo.WrapHandler(s.config.Metrics), s.bounded)
 	}

@@ -32,6 +32,7 @@ var routes = []struct{ name, end string }{
 	{"session", api.PathSession},
 	{"auth", api.PathAuth},
 	{"revoke", api.PathRevoke},
+	{"sessions", api.PathSessions},
 	{"healthz", "/healthz"},
 	{"readyz", "/readyz"},
 	{"metrics", "/metrics"},

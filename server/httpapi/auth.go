@@ -108,33 +108,3 @@ func mayPass(err error) bool {
 	}
 	return false
 }
-
-// revoke ends all sessions of a user. It is for the operator's programs: the
-// headers that only browsers send mean that a page is trying to reach through
-// the operator's own browser.
-func (s *Server) revoke(c echo.Context) error {
-	r := c.Request()
-	for _, name := range []string{echo.HeaderOrigin, "Sec-Fetch-Site"} {
-		if len(r.Header.Values(name)) > 0 {
-			return &problem{code: api.OriginRefused, detail: "the request has the header " + name + ", and no page may revoke; use the revoke command"}
-		}
-	}
-	if !isJSON(r.Header.Values(echo.HeaderContentType)) {
-		return &problem{code: api.UnsupportedMedia, detail: "header Content-Type must be application/json"}
-	}
-	body, err := decode[api.RevokeRequest](r)
-	if err != nil {
-		return err
-	}
-	switch {
-	case body.UUID == "":
-		return badRequest("uuid is missing; send the uuid of the user whose sessions are to end")
-	case len(body.UUID) > maxUUID:
-		return badRequest("uuid is too long to be one; send the uuid of the user whose sessions are to end")
-	}
-	announce(c)
-	if _, err := s.config.Sessions.Revoke(r.Context(), body.UUID); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
-}

@@ -11,7 +11,6 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
-	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
 // ask sends a request to the operator's handler.
@@ -163,63 +162,11 @@ func TestAuthIssuesTheCookieAnew(t *testing.T) {
 	}
 }
 
-func TestRevoke(t *testing.T) {
-	const body = `{"uuid":"` + uuid + `"}`
-	revoke := func(body string, change ...func(*http.Request)) *http.Request {
-		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:9090/revoke", strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json")
-		for _, f := range change {
-			f(r)
-		}
-		return r
-	}
-	for _, tc := range []struct {
-		name    string
-		request *http.Request
-		code    api.Code // empty: 204
-		says    string
-	}{
-		{"a program", revoke(body), "", ""},
-		{"a page of a listed origin", revoke(body, header("Origin", origin)), api.OriginRefused, "Origin"},
-		{"a sandboxed page", revoke(body, header("Origin", "null")), api.OriginRefused, "Origin"},
-		{"a page that was rebound", revoke(body, header("Sec-Fetch-Site", "same-origin")), api.OriginRefused, "Sec-Fetch-Site"},
-		{"the address bar", revoke(body, header("Sec-Fetch-Site", "none")), api.OriginRefused, "Sec-Fetch-Site"},
-		{"a form", revoke(body, header("Content-Type", "text/plain")), api.UnsupportedMedia, "application/json"},
-		{"no type", revoke(body, header("Content-Type")), api.UnsupportedMedia, "application/json"},
-		{"nobody", revoke(`{}`), api.BadRequest, "uuid is missing"},
-		{"an empty uuid", revoke(`{"uuid":""}`), api.BadRequest, "uuid is missing"},
-		{"a long uuid", revoke(`{"uuid":"` + strings.Repeat("a", 129) + `"}`), api.BadRequest, "uuid is too long"},
-		{"more than a uuid", revoke(`{"uuid":"u","all":true}`), api.BadRequest, "it knows uuid"},
-		{"no body", revoke(``), api.BadRequest, "JSON object"},
-		{"too much", revoke(`{"uuid":"` + strings.Repeat("a", 5000) + `"}`), api.TooLarge, "4096"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			s := newSite(t)
-			response := s.ask(tc.request)
-			if tc.code == "" {
-				if response.StatusCode != http.StatusNoContent || !slices.Equal(s.sessions.calls, []string{"Revoke " + uuid}) {
-					t.Errorf("%s, calls %q", response.Status, s.sessions.calls)
-				}
-				return
-			}
-			if problem := wantProblem(t, response, tc.code); !strings.Contains(problem.Detail, tc.says) {
-				t.Errorf("the detail %q does not say %q", problem.Detail, tc.says)
-			}
-			if len(s.sessions.calls) != 0 {
-				t.Errorf("calls %q", s.sessions.calls)
-			}
-		})
-	}
-	s := newSite(t)
-	s.sessions.err = &session.Error{Code: api.StoreUnavailable, Detail: "a test"}
-	wantProblem(t, s.ask(revoke(body)), api.StoreUnavailable)
-}
-
 // What is for proxies and operators is not there for browsers, under no path.
 func TestAdminRoutesAreNotPublic(t *testing.T) {
 	s := newSite(t)
 	known := s.login(t)
-	for _, path := range []string{"/auth", "/revoke", "/healthz", "/readyz", "/keepalive/auth", "/keepalive/revoke", "/keepalive/session/auth", "//auth"} {
+	for _, path := range []string{"/auth", "/revoke", "/sessions", "/keepalive/sessions", "/healthz", "/readyz", "/keepalive/auth", "/keepalive/revoke", "/keepalive/session/auth", "//auth"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			r := request(method, "", "", cookie(known))
 			r.URL.Path = path
@@ -228,62 +175,5 @@ func TestAdminRoutesAreNotPublic(t *testing.T) {
 	}
 	if len(s.sessions.calls) != 0 {
 		t.Errorf("calls %q", s.sessions.calls)
-	}
-}
-
-// Which kinds of login there are follows from the clients; a session that is
-// there is not asked for its kind.
-func TestModes(t *testing.T) {
-	const (
-		token = `{"accessToken":"` + goodToken + `"}`
-		code  = `{"authorizationCode":"codecodecode0000"}`
-	)
-	for _, tc := range []struct {
-		modes []store.Mode
-		body  string
-		says  string // of the refusal; empty: it is good
-	}{
-		{[]store.Mode{store.ModeToken}, token, ""},
-		{[]store.Mode{store.ModeToken}, code, "use responseType token"},
-		{[]store.Mode{store.ModeCode}, code, ""},
-		{[]store.Mode{store.ModeCode}, token, "use responseType code"},
-		{[]store.Mode{store.ModeToken, store.ModeCode}, token, ""},
-		{[]store.Mode{store.ModeToken, store.ModeCode}, code, ""},
-	} {
-		s := newSite(t, func(c *httpapi.Config) { c.Modes = tc.modes })
-		response := s.do(request("POST", "/session", tc.body))
-		if tc.says == "" {
-			if response.StatusCode != http.StatusCreated || len(response.Cookies()) != 2 {
-				t.Errorf("%q, %s: %s", tc.modes, tc.body, response.Status)
-			}
-			continue
-		}
-		if problem := wantProblem(t, response, api.BadRequest); !strings.Contains(problem.Detail, tc.says) || len(s.sessions.calls) != 0 {
-			t.Errorf("%q: the detail %q does not say %q, or calls %q", tc.modes, problem.Detail, tc.says, s.sessions.calls)
-		}
-	}
-}
-
-func TestExchange(t *testing.T) {
-	s := newSite(t)
-	earlier := s.login(t)
-	response := s.do(request("POST", "/session", `{"authorizationCode":"codecodecode0000","redirectUri":"https://www.example.com/back"}`, cookie(earlier)))
-	if response.StatusCode != http.StatusCreated || len(response.Cookies()) != 2 {
-		t.Fatalf("%s with %d cookies", response.Status, len(response.Cookies()))
-	}
-	if got := s.sessions.code; got.Code.Reveal() != "codecodecode0000" || got.RedirectURI != "https://www.example.com/back" || got.Previous != someID {
-		t.Errorf("the login that arrived: redirect URI %q, previous %v", got.RedirectURI, got.Previous == someID)
-	}
-	if got := decodeJSON[api.TokenAnswer](t, response); got.AccessToken != goodToken || got.UUID != uuid {
-		t.Error("not a token answer")
-	}
-	s.sessions.err = &session.Error{Code: api.CodeUsed, Detail: "a test"}
-	response = s.do(request("POST", "/session", `{"authorizationCode":"codecodecode0000"}`, cookie(earlier)))
-	wantProblem(t, response, api.CodeUsed)
-	if len(response.Cookies()) != 0 {
-		t.Error("a refused code touches the cookie")
-	}
-	if strings.Contains(s.log.String(), "codecodecode0000") {
-		t.Error("the code is in the log")
 	}
 }
