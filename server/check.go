@@ -51,7 +51,7 @@ func (p *program) check(ctx context.Context, live bool) error {
 		fmt.Fprintf(p.stdout, "KEEPALIVE_STORE: %s\n", err)
 		fine = false
 	}
-	if advice := settings.LoginAdvice(); advice != "" {
+	for _, advice := range settings.Advice() {
 		fmt.Fprintln(p.stdout, advice)
 	}
 	if live && !checkCapture(ctx, settings, p.stdout) {

@@ -18,7 +18,7 @@ func TestLoginAdvice(t *testing.T) {
 		"behind a proxy, by IPv6":       {[]string{"LISTEN=[::1]:8080"}, true},
 		"behind a known proxy":          {[]string{"TRUSTED_PROXIES=127.0.0.1/32"}, false},
 		"without a limit":               {[]string{"RATE_LOGIN=off"}, false},
-		"open to the network":           {[]string{"LISTEN=0.0.0.0:8080"}, false},
+		"open to the network":           {[]string{"LISTEN=0.0.0.0:8080"}, true},
 		"the browser on this machine":   {[]string{"INSECURE_COOKIE=true", "ORIGINS=http://localhost:3000"}, false},
 		"on a name for loopback itself": {[]string{"LISTEN=localhost:8080"}, true},
 	} {

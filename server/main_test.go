@@ -361,7 +361,7 @@ func TestOtherCommands(t *testing.T) {
 		stderr string
 	}{
 		{[]string{"version"}, exitOK, "capture-keepalive dev go", ""},
-		{[]string{"--version"}, exitOK, "capture-keepalive dev go", ""},
+		{[]string{"--version"}, exitOK, "capture-keepalive version dev go", ""},
 		{[]string{"help"}, exitOK, "Available Commands:", ""},
 		{[]string{"--help"}, exitOK, "Available Commands:", ""},
 		{nil, exitUsage, "", "no command is given"},

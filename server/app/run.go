@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync"
 
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 )
@@ -38,14 +37,11 @@ func Run(ctx context.Context, settings *config.Config, options Options, hangups 
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
 
-	reloading, stop := context.WithCancel(ctx)
-	var reloads sync.WaitGroup
-	reloads.Go(func() { a.secrets.reload(reloading, hangups, again, a.log) })
-	defer reloads.Wait()
-	defer stop()
+	// The end does not wait for it: a file may stand still, too.
+	go a.secrets.reload(ctx, hangups, again, a.log)
 
-	if advice := settings.LoginAdvice(); advice != "" {
-		a.log.Warn("all visitors share one limit of logins", "advice", advice)
+	for _, advice := range settings.Advice() {
+		a.log.Warn("the configuration has a risk", "advice", advice)
 	}
 	a.log.Info("serving", "version", options.Version, "public", public.Addr().String(), "admin", admin.Addr().String(), "origins", settings.Origins)
 	return a.Serve(ctx, []Endpoint{{public, a.Public()}}, []Endpoint{{admin, a.Admin()}})

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,11 +13,11 @@ import (
 // The functions of this file return what is wrong with one value, or nothing.
 
 func checkAddress(address string) string {
-	_, port, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	if err != nil {
+	if err != nil || strings.ContainsFunc(host, unprintable) {
 		return "must be host:port, such as 127.0.0.1:8080."
 	}
 	return ""
@@ -24,7 +25,22 @@ func checkAddress(address string) string {
 
 var basePath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 
+// sameListener reports whether two listeners would take the same port of the
+// same address.
+func sameListener(one, other string) bool {
+	host, port, err := net.SplitHostPort(one)
+	otherHost, otherPort, otherErr := net.SplitHostPort(other)
+	if err != nil || otherErr != nil || port != otherPort || port == "0" {
+		return false
+	}
+	return host == otherHost || everywhere(one) || everywhere(other) || loopbackHost(host) && loopbackHost(otherHost)
+}
+
 func checkBasePath(path string) string {
+	dots := slices.ContainsFunc(strings.Split(path, "/"), func(part string) bool { return part == "." || part == ".." })
+	if dots {
+		return "has a part . or .., which browsers and proxies take away. Write the path that they ask for, such as /keepalive."
+	}
 	if !basePath.MatchString(path) {
 		return "must be a path such as /keepalive: a slash in front, none at the end, " +
 			"and plain letters, digits and . _ ~ - between."
@@ -68,11 +84,13 @@ func defaultPort(u *url.URL) bool {
 	return u.Port() == usual || strings.HasSuffix(u.Host, ":")
 }
 
+var clientID = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
+
 func checkClientID(id, meaning string) string {
 	switch {
 	case id == "":
 		return "is not set. Set it to " + meaning + "."
-	case strings.ContainsFunc(id, unprintable), strings.Contains(id, ":"):
+	case !clientID.MatchString(id):
 		return "holds a space, a colon or something else that no client id has. Set it to " + meaning + "."
 	}
 	return ""

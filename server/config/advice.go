@@ -1,15 +1,120 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+)
 
-// LoginAdvice says what is wrong with the limit of logins, or nothing: a server
-// on loopback has a proxy in front of it, and without its address every visitor
-// looks like that proxy. With InsecureCookie the browser is on this machine.
-func (c *Config) LoginAdvice() string {
+// Advice is what works and is still a risk, a sentence or two for each. Nothing
+// is asked over the network.
+func (c *Config) Advice() []string {
+	advice := slices.Clone(c.Warnings)
+	for _, advise := range []func() string{
+		c.loginAdvice, c.proxyAdvice, c.listenAdvice, c.adminAdvice, c.delayAdvice,
+	} {
+		if text := advise(); text != "" {
+			advice = append(advice, text)
+		}
+	}
+	return append(advice, c.fileAdvice()...)
+}
+
+// loginAdvice: a server on loopback has a proxy in front of it, and without its
+// address every visitor looks like that proxy. With InsecureCookie the browser
+// is on this machine.
+func (c *Config) loginAdvice() string {
 	if c.RateLogin.Off() || c.InsecureCookie || len(c.Proxies) > 0 || !LoopbackAddress(c.Listen) {
 		return ""
 	}
 	return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN is on loopback, so all visitors share "+
 		"the one limit of logins (KEEPALIVE_RATE_LOGIN, %s) that is meant for each. "+
 		"Set KEEPALIVE_TRUSTED_PROXIES to the proxy's address, 127.0.0.1/32 for one on this machine.", c.RateLogin)
+}
+
+// listenAdvice is loginAdvice for a server that the network reaches: there the
+// proxy is a guess.
+func (c *Config) listenAdvice() string {
+	if c.RateLogin.Off() || len(c.Proxies) > 0 || LoopbackAddress(c.Listen) {
+		return ""
+	}
+	return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN (%s) is open to the network. "+
+		"If a proxy or balancer stands in front, all visitors share its one limit of logins: "+
+		"set KEEPALIVE_TRUSTED_PROXIES to its addresses.", c.Listen)
+}
+
+// widest is the largest network, in bits, that is taken for a site's own: all
+// private ranges of RFC 1918 and RFC 4193 fit in.
+const (
+	widest4 = 8
+	widest6 = 7
+)
+
+func (c *Config) proxyAdvice() string {
+	for _, network := range c.Proxies {
+		widest := widest4
+		if network.Addr().Is6() {
+			widest = widest6
+		}
+		if network.Bits() < widest {
+			return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES trusts %s, so visitors can write any address into "+
+				"X-Forwarded-For and escape KEEPALIVE_RATE_LOGIN. List the addresses of your proxies only.", network)
+		}
+	}
+	return ""
+}
+
+func (c *Config) adminAdvice() string {
+	if LoopbackAddress(c.AdminListen) {
+		return ""
+	}
+	reach := "on " + c.AdminListen
+	if everywhere(c.AdminListen) {
+		reach = fmt.Sprintf("on all addresses of this machine (%s)", c.AdminListen)
+	}
+	can := "end anyone's sessions"
+	if c.AuthTokenHeader {
+		can += ", read access tokens (KEEPALIVE_AUTH_TOKEN_HEADER)"
+	}
+	if c.Pprof {
+		can += ", profile the process (KEEPALIVE_PPROF)"
+	}
+	return fmt.Sprintf("KEEPALIVE_ADMIN_LISTEN is %s. Whoever reaches it can %s: "+
+		"let only your proxies and Prometheus through, or listen on 127.0.0.1.", reach, can)
+}
+
+// everywhere reports whether a listener is on all addresses.
+func everywhere(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, notIP := netip.ParseAddr(host)
+	return err == nil && (host == "" || notIP == nil && ip.IsUnspecified())
+}
+
+// usualDelay is up to where supervisors that wait for 30 s wait long enough.
+const usualDelay = usualPatience - DrainTimeout - patienceMargin
+
+func (c *Config) delayAdvice() string {
+	if c.ShutdownDelay <= usualDelay {
+		return ""
+	}
+	return fmt.Sprintf("KEEPALIVE_SHUTDOWN_DELAY is %s: the server needs up to %s to stop. "+
+		"Have the supervisor wait longer than that (terminationGracePeriodSeconds, TimeoutStopSec, --stop-timeout).",
+		c.ShutdownDelay, c.ShutdownDelay+DrainTimeout)
+}
+
+// fileAdvice is about secrets that every user of the machine can read.
+func (c *Config) fileAdvice() []string {
+	var advice []string
+	for _, name := range slices.Sorted(maps.Keys(c.Files)) {
+		info, err := os.Stat(c.Files[name])
+		if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o007 == 0 {
+			continue
+		}
+		advice = append(advice, fmt.Sprintf("%s%s names a file that every user of this machine can read (mode %04o). "+
+			"Give it mode 0400 and the server's user.", Prefix, name, info.Mode().Perm()))
+	}
+	return advice
 }

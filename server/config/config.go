@@ -28,6 +28,9 @@ const (
 	// ShutdownDelay: a refresh that is cut off can cost its session. With the
 	// default delay the process ends within 25 s, and supervisors kill after 30.
 	DrainTimeout = 20 * time.Second
+	// usualPatience is what supervisors wait for as a rule before they kill.
+	usualPatience  = 30 * time.Second
+	patienceMargin = 5 * time.Second
 	// MaxTokenLifetime is the longest life of an access token.
 	MaxTokenLifetime = 24 * time.Hour
 )
@@ -85,6 +88,11 @@ type Derived struct {
 	Proxies []netip.Prefix // of TrustedProxies
 	Level   slog.Level     // of LogLevel
 	Driver  store.Driver   // of Store
+
+	// Warnings are about variables that mean nothing here, one sentence each.
+	Warnings []string
+	// Files are the files with secrets, by variable without prefix.
+	Files map[string]string
 }
 
 // secrets can also come from a file.
@@ -95,10 +103,12 @@ var secrets = []string{"ISSUER_CLIENT_SECRET", "LOGIN_CLIENT_SECRET", "STORE", "
 func Read(environment []string) (*Config, error) {
 	var problems Problems
 	values := ours(environment)
-	problems.unknown(values)
+	config := new(Config)
+	config.Warnings = problems.unknown(values)
+	problems.clean(values)
+	config.Files = files(values)
 	problems.readFiles(values)
 
-	config := new(Config)
 	options := env.Options{Environment: values, Prefix: Prefix}
 	if err := env.ParseWithOptions(config, options); err != nil {
 		problems.unparsed(err)

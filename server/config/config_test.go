@@ -140,10 +140,22 @@ func TestProblems(t *testing.T) {
 		{change: "LISTEN=8080", says: "host:port"},
 		{change: "LISTEN=127.0.0.1:http", says: "host:port"},
 		{change: "LISTEN=127.0.0.1:99999", says: "host:port"},
-		{change: "ADMIN_LISTEN=127.0.0.1:8080", says: "address of its own"},
+		{change: "ADMIN_LISTEN=127.0.0.1:8080", says: "address or port of its own"},
 		{change: "BASE_PATH=keepalive", says: "slash in front"},
 		{change: "BASE_PATH=/keepalive/", says: "none at the end"},
 		{change: "BASE_PATH=/:id", says: "plain letters"},
+		{change: "BASE_PATH=/../x", says: "take away"},
+		{change: "BASE_PATH=/a/./b", says: "take away"},
+		{change: "BASE_PATH=/..", says: "take away"},
+		{change: "ADMIN_LISTEN=0.0.0.0:8080", says: "address or port of its own"},
+		{change: "ADMIN_LISTEN=localhost:8080", says: "address or port of its own"},
+		{change: "UPSTREAM_TIMEOUT=11s", says: "KEEPALIVE_SHUTDOWN_DELAY"},
+		{change: "SHUTDOWN_DELAY=-1s", says: "at least 0s"},
+		{change: "CONNECTION_IDLE_TIMEOUT=0s", says: "more than 0s"},
+		{change: "RATE_LOGIN=6000/1s", says: "KEEPALIVE_RATE_UPSTREAM (100/1s)"},
+		{change: "RATE_FORCED=6000/1s", says: "KEEPALIVE_RATE_UPSTREAM (100/1s)"},
+		{change: "ISSUER_CLIENT_SECRET=two words", says: "no secret of Capture has"},
+		{change: "CLIENT_ID=<your client id>", says: "placeholder"},
 		{change: "TRUSTED_PROXIES=10.0.0.0/8,proxy", says: "entry 2"},
 		{change: "INSECURE_COOKIE=yes", says: "true or false"},
 		{change: "INSECURE_COOKIE=true", says: "KEEPALIVE_ORIGINS"},
@@ -153,8 +165,9 @@ func TestProblems(t *testing.T) {
 		{change: "LISTN=127.0.0.1:8080", says: "Did you mean KEEPALIVE_LISTEN?"},
 		{change: "ISSUER_CLIENTSECRET=" + testSecret, says: "Did you mean KEEPALIVE_ISSUER_CLIENT_SECRET?"},
 		{change: "ABSOLUTE_TIMOUT=1h", says: "Did you mean KEEPALIVE_ABSOLUTE_TIMEOUT?"},
-		{change: "WHAT_IS_THIS=1", says: "no such setting"},
-		{change: "LISTEN_FILE=/x", says: "no such setting"},
+		{change: "TIMEOUT=1h", says: "Did you mean KEEPALIVE_"},
+		{change: "listen=127.0.0.1:8080", says: "Did you mean KEEPALIVE_LISTEN?"},
+		{change: "LISTEN_FILE=/x", says: "only secrets come from files"},
 		{change: "AUTH_TOKEN_HEADER=yes", says: "true or false"},
 		{change: "AUTH_IS_ACTIVITY=1m", says: "true or false"},
 	} {
@@ -253,7 +266,7 @@ func TestInsecureCookieNeedsLoopback(t *testing.T) {
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
-	_, err := Read([]string{"KEEPALIVE_IDLE_TIMEOUT=x", "KEEPALIVE_TYPO_HERE=1", "KEEPALIVE_RATE_LOGIN=x"})
+	_, err := Read([]string{"KEEPALIVE_IDLE_TIMEOUT=x", "KEEPALIVE_LISTNE=1", "KEEPALIVE_RATE_LOGIN=x"})
 	var problems Problems
 	if !errors.As(err, &problems) {
 		t.Fatal(err)
@@ -263,7 +276,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 		blamed = append(blamed, strings.TrimPrefix(problem.Variable, "KEEPALIVE_"))
 	}
 	slices.Sort(blamed)
-	want := []string{"CAPTURE_URL", "IDLE_TIMEOUT", "ISSUER_CLIENT_ID", "KEYS", "ORIGINS", "RATE_LOGIN", "TYPO_HERE"}
+	want := []string{"CAPTURE_URL", "IDLE_TIMEOUT", "ISSUER_CLIENT_ID", "KEYS", "LISTNE", "ORIGINS", "RATE_LOGIN"}
 	if !slices.Equal(blamed, want) {
 		t.Errorf("blamed %q, want %q", blamed, want)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -79,24 +80,63 @@ func Help() string {
 	return text.String()
 }
 
-// unknown finds the variables that mean nothing: most are misspelt, and a
-// limit that is not there is worse than a server that does not start.
-func (p *Problems) unknown(values map[string]string) {
-	known := Names()
-	for _, full := range slices.Sorted(maps.Keys(values)) {
-		name := strings.TrimPrefix(full, Prefix)
-		if slices.Contains(known, name) {
-			continue
-		}
-		if nearest, ok := nearest(name, known); ok {
-			p.add(name, "is no such setting. Did you mean "+Prefix+nearest+"?")
-			continue
-		}
-		p.add(name, "is no such setting. Remove it, or see the list in the help.")
+// serviceLinks are the variables that Kubernetes, and Docker's links, give every
+// container for each service: a Service called keepalive makes
+// KEEPALIVE_PORT=tcp://… and more.
+var serviceLinks = []struct{ name, value *regexp.Regexp }{
+	serviceLink(`SERVICE_HOST`, `[0-9a-fA-F.:]+|None`),
+	serviceLink(`SERVICE_PORT(_[A-Z0-9_]+)?`, `[0-9]{1,5}`),
+	serviceLink(`PORT(_[0-9]+_(TCP|UDP|SCTP))?`, `(tcp|udp|sctp)://.+`),
+	serviceLink(`PORT_[0-9]+_(TCP|UDP|SCTP)_PROTO`, `tcp|udp|sctp`),
+	serviceLink(`PORT_[0-9]+_(TCP|UDP|SCTP)_PORT`, `[0-9]{1,5}`),
+	serviceLink(`PORT_[0-9]+_(TCP|UDP|SCTP)_ADDR`, `[0-9a-fA-F.:]+`),
+}
+
+func serviceLink(name, value string) struct{ name, value *regexp.Regexp } {
+	return struct{ name, value *regexp.Regexp }{
+		regexp.MustCompile(`^([A-Z0-9_]+_)?` + name + `$`), regexp.MustCompile(`^(` + value + `)$`),
 	}
 }
 
-// nearest finds the name that a misspelt one was meant to be.
+func isServiceLink(name, value string) bool {
+	for _, link := range serviceLinks {
+		if link.name.MatchString(name) && link.value.MatchString(value) {
+			return true
+		}
+	}
+	return false
+}
+
+// unknown finds the variables that mean nothing. One that is close to a
+// setting's name is a problem: a limit that is misspelt and not there is worse
+// than a server that does not start. The rest is returned as warnings.
+func (p *Problems) unknown(values map[string]string) (warnings []string) {
+	known := Names()
+	for _, full := range slices.Sorted(maps.Keys(values)) {
+		name := full[len(Prefix):]
+		exact := strings.HasPrefix(full, Prefix)
+		if exact && slices.Contains(known, name) || isServiceLink(name, trim(values[full])) {
+			continue
+		}
+		base, isFile := strings.CutSuffix(name, FileSuffix)
+		near, isNear := nearest(strings.ToUpper(name), known)
+		switch {
+		case isFile && slices.Contains(known, base):
+			p.add(name, "is no setting: only secrets come from files. Set "+Prefix+base+" itself.")
+		case isNear:
+			*p = append(*p, Problem{Variable: full, Text: "is no setting. Did you mean " + Prefix + near + "?"})
+		default:
+			warnings = append(warnings, full+" is no setting of this program and is ignored. Remove it, or see the list in serve --help.")
+		}
+		delete(values, full)
+	}
+	return warnings
+}
+
+// leastPart is the length of a word that is telling as a part of a name.
+const leastPart = 5
+
+// nearest finds the setting that a misspelt or shortened name was meant to be.
 func nearest(name string, known []string) (string, bool) {
 	best, distance := "", len(name)/3+1
 	for _, candidate := range known {
@@ -104,7 +144,15 @@ func nearest(name string, known []string) (string, bool) {
 			best, distance = candidate, d
 		}
 	}
-	return best, best != ""
+	if best != "" || len(name) < leastPart {
+		return best, best != ""
+	}
+	for _, candidate := range known {
+		if strings.HasPrefix(candidate, name+"_") || strings.HasSuffix(candidate, "_"+name) {
+			return candidate, true
+		}
+	}
+	return "", false
 }
 
 // edits is the Levenshtein distance of two short words.

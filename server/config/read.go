@@ -1,11 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,27 +19,61 @@ import (
 // maxSecretFile bounds what is read from a file with a value, in bytes.
 const maxSecretFile = 64 << 10
 
-// ours returns the variables with the prefix, by full name.
+// lists are the settings with several entries.
+var lists = []string{"ORIGINS", "REDIRECT_URI", "KEYS", "TRUSTED_PROXIES"}
+
+// cleanFor is the cleaning of one setting's value.
+func cleanFor(name string) func(string) (string, error) {
+	if slices.Contains(lists, name) {
+		return CleanList
+	}
+	return Clean
+}
+
+// ours returns the variables with the prefix, by full name, as they are. A
+// variable that is set to nothing is not set.
 func ours(environment []string) map[string]string {
 	values := make(map[string]string)
 	for _, line := range environment {
 		name, value, _ := strings.Cut(line, "=")
-		if strings.HasPrefix(name, Prefix) && value != "" {
+		// The first name of a file can have a byte order mark.
+		name = trim(name)
+		if strings.HasPrefix(strings.ToUpper(name), Prefix) && trim(value) != "" {
 			values[name] = value
 		}
 	}
 	return values
 }
 
+// clean cleans the values of the settings that there are.
+func (p *Problems) clean(values map[string]string) {
+	for _, name := range Names() {
+		value, given := values[Prefix+name]
+		if !given {
+			continue
+		}
+		cleaned, err := cleanFor(name)(value)
+		if err != nil {
+			p.add(name, err.Error()+".")
+		}
+		values[Prefix+name] = cleaned
+		if cleaned == "" {
+			delete(values, Prefix+name)
+		}
+	}
+}
+
 // AdminListen is the operator's listener of environment. The commands that
 // talk to a running server need it, and no secret.
 func AdminListen(environment []string) (string, error) {
-	address := ours(environment)[Prefix+"ADMIN_LISTEN"]
-	if address == "" {
-		address = Default("ADMIN_LISTEN")
+	const name = "ADMIN_LISTEN"
+	address, err := Clean(ours(environment)[Prefix+name])
+	if err != nil {
+		return "", Problem{Variable: Prefix + name, Text: err.Error()}
 	}
+	address = cmp.Or(address, Default(name))
 	if text := checkAddress(address); text != "" {
-		return "", Problem{Variable: Prefix + "ADMIN_LISTEN", Text: text}
+		return "", Problem{Variable: Prefix + name, Text: text}
 	}
 	return address, nil
 }
@@ -54,18 +90,31 @@ func (p *Problems) readFiles(values map[string]string) {
 			p.add(name, "and "+Prefix+name+FileSuffix+" are both set. Keep one of them.")
 			continue
 		}
-		content, err := ReadSecret(path)
+		content, err := readFile(path, cleanFor(name))
 		if err != nil {
-			p.add(name+FileSuffix, "names a file that "+err.Error())
+			p.add(name+FileSuffix, "names a file that "+err.Error()+".")
 			continue
 		}
 		values[Prefix+name] = content
 	}
 }
 
-// ReadSecret returns the value that a file holds. The subject of its errors is
+// files are the files with secrets that values name.
+func files(values map[string]string) map[string]string {
+	named := make(map[string]string)
+	for _, name := range secrets {
+		if path, given := values[Prefix+name+FileSuffix]; given {
+			named[name+FileSuffix] = path
+		}
+	}
+	return named
+}
+
+// ReadKeys returns the key ring that a file holds. The subject of its errors is
 // the file: "cannot be opened …".
-func ReadSecret(path string) (string, error) {
+func ReadKeys(path string) (string, error) { return readFile(path, CleanList) }
+
+func readFile(path string, clean func(string) (string, error)) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("cannot be opened (%w); correct the path or its permissions", err)
@@ -78,8 +127,10 @@ func ReadSecret(path string) (string, error) {
 	if len(content) > maxSecretFile {
 		return "", errors.New("has more than 64 KiB, which no secret has; correct the path")
 	}
-	// Editors and echo end a file with a line break that is not meant.
-	value := strings.TrimRight(string(content), "\r\n")
+	value, err := clean(string(content))
+	if err != nil {
+		return "", err
+	}
 	if value == "" {
 		return "", errors.New("is empty; put the value in it")
 	}

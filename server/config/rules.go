@@ -10,6 +10,8 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/keyring"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store/drivers"
 )
 
@@ -35,6 +37,7 @@ var rules = []func(*Config, *Problems){
 	(*Config).checkKeys,
 	(*Config).checkLives,
 	(*Config).checkProcess,
+	(*Config).checkRates,
 	(*Config).checkProxies,
 	(*Config).checkInsecureCookie,
 	(*Config).checkLog,
@@ -43,8 +46,8 @@ var rules = []func(*Config, *Problems){
 func (c *Config) checkListeners(p *Problems) {
 	p.check("LISTEN", checkAddress(c.Listen))
 	p.check("ADMIN_LISTEN", checkAddress(c.AdminListen))
-	if c.Listen == c.AdminListen && !strings.HasSuffix(c.Listen, ":0") {
-		p.check("ADMIN_LISTEN", "is the same as KEEPALIVE_LISTEN. Give the operator's listener an address of its own.")
+	if sameListener(c.Listen, c.AdminListen) {
+		p.check("ADMIN_LISTEN", "is where KEEPALIVE_LISTEN listens. Give the operator's listener an address or port of its own.")
 	}
 	p.check("BASE_PATH", checkBasePath(c.BasePath))
 }
@@ -60,7 +63,14 @@ func (c *Config) checkOrigins(p *Problems) {
 }
 
 func (c *Config) checkCapture(p *Problems) {
-	p.check("CAPTURE_URL", wrong(capture.ValidateURL(c.CaptureURL)))
+	switch {
+	case c.CaptureURL == "":
+		p.check("CAPTURE_URL", "is not set. Set it to your application's address, such as https://app.us.janraincapture.com.")
+	case strings.ContainsFunc(c.CaptureURL, unprintable):
+		p.check("CAPTURE_URL", "holds a space or a letter beyond ASCII. Write it like https://app.us.janraincapture.com.")
+	default:
+		p.check("CAPTURE_URL", wrong(capture.ValidateURL(c.CaptureURL)))
+	}
 	if c.AuthScheme != capture.SchemeBasic && c.AuthScheme != capture.SchemeSignature {
 		p.check("AUTH_SCHEME", "must be basic or signature.")
 	}
@@ -92,9 +102,7 @@ func (c *Config) checkIssuer(p *Problems) {
 	const client = "the API client that has the access_issuer feature"
 	p.check("CLIENT_ID", checkClientID(c.ClientID, "the clientId of the page's settings"))
 	p.check("ISSUER_CLIENT_ID", checkClientID(c.IssuerClientID, "the id of "+client))
-	if c.IssuerClientSecret.Empty() {
-		p.check("ISSUER_CLIENT_SECRET", missingSecret("ISSUER_CLIENT_SECRET", client))
-	}
+	p.check("ISSUER_CLIENT_SECRET", checkSecret(c.IssuerClientSecret, "ISSUER_CLIENT_SECRET", client))
 }
 
 func (c *Config) checkLogin(p *Problems) {
@@ -103,9 +111,7 @@ func (c *Config) checkLogin(p *Problems) {
 	}
 	const client = "the client of the pages with responseType code"
 	p.check("LOGIN_CLIENT_ID", checkClientID(c.LoginClientID, "the id of "+client))
-	if c.LoginClientSecret.Empty() {
-		p.check("LOGIN_CLIENT_SECRET", missingSecret("LOGIN_CLIENT_SECRET", client))
-	}
+	p.check("LOGIN_CLIENT_SECRET", checkSecret(c.LoginClientSecret, "LOGIN_CLIENT_SECRET", client))
 	if len(c.RedirectURIs) == 0 {
 		p.check("REDIRECT_URI", "is not set. Set it to the redirectUri of the page's settings, several with commas between them.")
 	}
@@ -114,8 +120,14 @@ func (c *Config) checkLogin(p *Problems) {
 	}
 }
 
-func missingSecret(name, client string) string {
-	return fmt.Sprintf("is not set. Set it, or %s%s%s, to the secret of %s.", Prefix, name, FileSuffix, client)
+func checkSecret(value secret.String, name, client string) string {
+	switch {
+	case value.Empty():
+		return fmt.Sprintf("is not set. Set it, or %s%s%s, to the secret of %s.", Prefix, name, FileSuffix, client)
+	case strings.ContainsFunc(value.Reveal(), unprintable):
+		return "holds a space, a letter beyond ASCII or a mark that cannot be seen, which no secret of Capture has. Copy it again."
+	}
+	return ""
 }
 
 func (c *Config) checkStore(p *Problems) {
@@ -162,6 +174,22 @@ func (c *Config) checkProcess(p *Problems) {
 	}
 	p.check("CONNECTION_IDLE_TIMEOUT", within(c.ConnectionIdleTimeout, maxConnectionIdle))
 }
+
+// checkRates refuses a limit for one that is above the limit for all: it would
+// never be met, and one could take all there is.
+func (c *Config) checkRates(p *Problems) {
+	if p.has("RATE_UPSTREAM") || c.RateUpstream.Off() {
+		return
+	}
+	for name, rate := range map[string]limit.Rate{"RATE_LOGIN": c.RateLogin, "RATE_FORCED": c.RateForced} {
+		if !rate.Off() && perSecond(rate) > perSecond(c.RateUpstream) {
+			p.check(name, fmt.Sprintf("(%s) lets one visitor make more calls to Capture than "+
+				"KEEPALIVE_RATE_UPSTREAM (%s) allows the whole server. Lower it, or raise the other.", rate, c.RateUpstream))
+		}
+	}
+}
+
+func perSecond(rate limit.Rate) float64 { return float64(rate.Events) / rate.Per.Seconds() }
 
 // CheckTokenLifetime is the rule for TOKEN_LIFETIME. The subject of its error is
 // the lifetime.

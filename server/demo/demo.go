@@ -190,7 +190,7 @@ func keyRing(store string) (*keyring.Ring, error) {
 			return nil, err
 		}
 	case errors.Is(err, fs.ErrExist):
-		kept, err := config.ReadSecret(path)
+		kept, err := config.ReadKeys(path)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
