@@ -42,7 +42,7 @@ const (
 )
 
 // CookieHint is a cookie that any script may read and that says nothing but
-// that there is a session: pages of anonymous visitors ask nobody.
+// that there is a session: pages of anonymous visitors then ask for nothing.
 const CookieHint = "keepalive-here"
 
 // ContentTypeProblem is the media type of every error answer (RFC 9457).
@@ -76,7 +76,10 @@ const (
 
 // Reasons returns the whole list.
 func Reasons() []Reason {
-	return []Reason{ReasonStart, ReasonDue, ReasonExpired, ReasonInvalid, ReasonDenied, ReasonSaveFailed, ReasonWake, ReasonRequest}
+	return []Reason{
+		ReasonStart, ReasonDue, ReasonExpired, ReasonInvalid,
+		ReasonDenied, ReasonSaveFailed, ReasonWake, ReasonRequest,
+	}
 }
 
 // Known reports whether r is on the list.
@@ -135,11 +138,15 @@ const MaxPageCount = 20
 // PageCounts say what the page did for its user. They are numbers for the
 // operator's dashboard and decide nothing: a page can make them up.
 type PageCounts struct {
-	Finished       int `json:"finished,omitempty"`       // forms finished after a renewal
-	Held           int `json:"held,omitempty"`           // forms held until there was a token
-	Sent           int `json:"sent,omitempty"`           // held forms sent
-	Kept           int `json:"kept,omitempty"`           // forms not sent: the user was told, the values stay on screen
-	SignInsAvoided int `json:"signInsAvoided,omitempty"` // dead tokens replaced without a sign-in
+	// Finished: forms that went through after a renewal.
+	Finished int `json:"finished,omitempty"`
+	// Held: forms held until there was a token; Sent: those sent then.
+	Held int `json:"held,omitempty"`
+	Sent int `json:"sent,omitempty"`
+	// Kept: forms not sent. The user was told, and the values stayed on screen.
+	Kept int `json:"kept,omitempty"`
+	// SignInsAvoided: dead tokens replaced without a sign-in.
+	SignInsAvoided int `json:"signInsAvoided,omitempty"`
 }
 
 // String keeps the token out of logs.

@@ -109,7 +109,9 @@ func (c *Client) Issue(ctx context.Context, uuid string) (Token, error) {
 // the page signed in with. A code works once: whatever the outcome, it is sent
 // at most once, and must not be exchanged again. A code that is not
 // [WellFormed] is not sent; it is [GrantGone].
-func (c *Client) Exchange(ctx context.Context, code secret.String, redirectURI string) (Tokens, error) {
+func (c *Client) Exchange(
+	ctx context.Context, code secret.String, redirectURI string,
+) (Tokens, error) {
 	if !WellFormed(code) {
 		return Tokens{}, &Error{Op: exchange.endpoint, Kind: GrantGone, Cause: errMalformedCode}
 	}
@@ -119,7 +121,8 @@ func (c *Client) Exchange(ctx context.Context, code secret.String, redirectURI s
 		"redirect_uri": {redirectURI},
 	})
 	if err == nil && tokens.Refresh.Empty() {
-		return Tokens{}, &Error{Op: exchange.endpoint, Status: http.StatusOK, Cause: errNoRefreshToken}
+		err = &Error{Op: exchange.endpoint, Status: http.StatusOK, Cause: errNoRefreshToken}
+		return Tokens{}, err
 	}
 	return tokens, err
 }
@@ -140,7 +143,9 @@ func (c *Client) Refresh(ctx context.Context, token secret.String) (Tokens, erro
 
 // token is one call of oauth/token with the user's credential. Tokens.Refresh
 // is empty if Capture gave none.
-func (c *Client) token(ctx context.Context, op operation, credential secret.String, form url.Values) (Tokens, error) {
+func (c *Client) token(
+	ctx context.Context, op operation, credential secret.String, form url.Values,
+) (Tokens, error) {
 	if c.login.absent() {
 		return Tokens{}, &Error{Op: op.endpoint, Kind: OperatorFault, Cause: errNoLogin}
 	}

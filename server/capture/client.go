@@ -102,7 +102,8 @@ func (c *Config) validate() error {
 		wrong("URL: %w", err)
 	}
 	if c.Issuer.absent() && c.Login.absent() {
-		wrong("Issuer, Login: both are missing; set the one for client-side sessions, the one for server-side sessions, or both")
+		wrong("Issuer, Login: both are missing; set the one for client-side sessions, the one " +
+			"for server-side sessions, or both")
 	}
 	if !c.Issuer.absent() {
 		if c.ClientID == "" || !printable(c.ClientID) {
@@ -117,10 +118,12 @@ func (c *Config) validate() error {
 		wrong("Scheme: %q is not known; use %q or %q", c.Scheme, SchemeBasic, SchemeSignature)
 	}
 	if !printable(c.TypeName) {
-		wrong("TypeName: set it to the name of an entity type, such as %q, without spaces", DefaultTypeName)
+		wrong("TypeName: set it to the name of an entity type, such as %q, without "+
+			"spaces", DefaultTypeName)
 	}
 	if c.TokenLifetime < 0 {
-		wrong("TokenLifetime: %s is negative; set it to what getAccessToken's tokens live, such as 1h", c.TokenLifetime)
+		wrong("TokenLifetime: %s is negative; set it to what getAccessToken's tokens live, such "+
+			"as 1h", c.TokenLifetime)
 	}
 	if c.Timeout < 0 {
 		wrong("Timeout: %s is negative; set it to the bound of one call, such as 10s", c.Timeout)

@@ -30,7 +30,7 @@ type Error struct {
 	// RetryAfter is how long Capture asked to wait; 0 if it did not say, one
 	// minute at most.
 	RetryAfter time.Duration
-	// Skew is how far the clock of whoever answered is ahead of this machine's,
+	// Skew is how far the clock of the answering machine is ahead of this one's,
 	// by the Date of the answer, to the second; 0 if it had none.
 	Skew time.Duration
 	// Lost is that no whole answer came to a request that may have been read:
@@ -96,13 +96,16 @@ var ErrNotCapture = errors.New("the answer is not Capture's")
 
 // What can be wrong with an answer that names no number.
 var (
-	errMalformedToken = errors.New("the token is not one Capture could have issued, so it was not sent")
-	errRedirect       = fmt.Errorf("%w: it is a redirect, which is not followed", ErrNotCapture)
-	errServer         = errors.New("the service is in trouble")
-	errNotJSON        = fmt.Errorf("%w: it is not JSON with stat", ErrNotCapture)
-	errTooLong        = fmt.Errorf("%w: it is longer than %d KiB", ErrNotCapture, maxAnswer>>10)
-	errMalformedCode  = errors.New("the code is not one Capture could have given, so it was not sent")
-	errNoIssuer       = errors.New("there is no client with the access_issuer feature; a client-side session needs one")
+	errMalformedToken = errors.New("the token is not one Capture could have issued, so it was " +
+		"not sent")
+	errRedirect      = fmt.Errorf("%w: it is a redirect, which is not followed", ErrNotCapture)
+	errServer        = errors.New("the service is in trouble")
+	errNotJSON       = fmt.Errorf("%w: it is not JSON with stat", ErrNotCapture)
+	errTooLong       = fmt.Errorf("%w: it is longer than %d KiB", ErrNotCapture, maxAnswer>>10)
+	errMalformedCode = errors.New("the code is not one Capture could have given, so it was not " +
+		"sent")
+	errNoIssuer = errors.New("there is no client with the access_issuer feature; a " +
+		"client-side session needs one")
 	errNoLogin        = errors.New("there is no login client; a server-side session needs one")
 	errNoRefreshToken = errors.New("the answer says ok but has no usable refresh token")
 	errNoUUID         = errors.New("the answer says ok but names no usable uuid")

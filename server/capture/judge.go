@@ -28,12 +28,15 @@ const maxAnswer = 64 << 10
 
 // call posts form and returns the body of an answer that says ok. hidden is
 // what must not come back in an error.
-func (c *Client) call(ctx context.Context, op operation, header http.Header, form url.Values, hidden ...secret.String) ([]byte, error) {
+func (c *Client) call(
+	ctx context.Context, op operation, header http.Header, form url.Values, hidden ...secret.String,
+) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	made := c.send(ctx, op, header, form)
 	if made.err != nil {
-		return nil, &Error{Op: op.endpoint, Status: made.status, Lost: made.connected || made.answered, Cause: cause(made.err)}
+		lost := made.connected || made.answered
+		return nil, &Error{Op: op.endpoint, Status: made.status, Lost: lost, Cause: cause(made.err)}
 	}
 	body := inflate(made.header.Get("Content-Encoding"), made.body)
 	if failure := judge(op, made.status, made.header, body, c.now(), hidden); failure != nil {
@@ -83,8 +86,16 @@ type reply struct {
 // judge reads an answer; nil means that it says ok. Capture's number decides,
 // except where the HTTP status shows that a proxy is talking, or that the
 // service is in trouble.
-func judge(op operation, status int, header http.Header, body []byte, now time.Time, hidden []secret.String) *Error {
-	failure := &Error{Op: op.endpoint, Status: status, RetryAfter: retryAfter(header, now), Skew: skew(header, now)}
+func judge(
+	op operation, status int, header http.Header, body []byte,
+	now time.Time, hidden []secret.String,
+) *Error {
+	failure := &Error{
+		Op:         op.endpoint,
+		Status:     status,
+		RetryAfter: retryAfter(header, now),
+		Skew:       skew(header, now),
+	}
 	var answer reply
 	readable := len(body) <= maxAnswer && json.Unmarshal(body, &answer) == nil
 	if readable && answer.Stat == "error" {
@@ -116,7 +127,9 @@ func judge(op operation, status int, header http.Header, body []byte, now time.T
 // the answer: net/http quotes a broken status line, and HTTP/2 passes on the
 // peer's debug data.
 func cause(err error) error {
-	for _, plain := range []error{context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF} {
+	for _, plain := range []error{
+		context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
+	} {
 		if errors.Is(err, plain) {
 			return plain
 		}

@@ -49,10 +49,8 @@ func newConnections(transport http.RoundTripper) *connections {
 }
 
 func newHTTPClient(transport http.RoundTripper) *http.Client {
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: transport, CheckRedirect: stay}
 }
 
 func newTransport() *http.Transport {
@@ -66,7 +64,10 @@ func newTransport() *http.Transport {
 		ForceAttemptHTTP2:   true,
 		// A connection of HTTP/2 serves many calls; one that swallows everything
 		// must not do so for long.
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: 10 * time.Second,
+			PingTimeout:     5 * time.Second,
+		},
 		MaxConnsPerHost:        64,
 		MaxIdleConns:           16,
 		MaxIdleConnsPerHost:    16,
@@ -96,7 +97,9 @@ func (c *connections) distrust(client *http.Client) {
 //     that may be repeated is.
 //   - No connection is made. Nothing was sent, so that even a code or a refresh
 //     token can be sent now.
-func (c *Client) send(ctx context.Context, op operation, header http.Header, form url.Values) attempt {
+func (c *Client) send(
+	ctx context.Context, op operation, header http.Header, form url.Values,
+) attempt {
 	request := func() *http.Request { return c.request(op, header, form) }
 	if op.once {
 		first := try(ctx, c.connections.fresh, request(), 0)
@@ -160,7 +163,9 @@ var errSilent = errors.New("the connection stays silent")
 
 // try makes one attempt. A kept connection that brings no byte of an answer
 // within patience is given up; 0 means patience until ctx ends.
-func try(ctx context.Context, client *http.Client, request *http.Request, patience time.Duration) attempt {
+func try(
+	ctx context.Context, client *http.Client, request *http.Request, patience time.Duration,
+) attempt {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var connected, reused, answered atomic.Bool
@@ -183,7 +188,12 @@ func try(ctx context.Context, client *http.Client, request *http.Request, patien
 	}))
 
 	response, err := client.Do(request)
-	made := attempt{err: err, connected: connected.Load(), reused: reused.Load(), answered: answered.Load()}
+	made := attempt{
+		err:       err,
+		connected: connected.Load(),
+		reused:    reused.Load(),
+		answered:  answered.Load(),
+	}
 	if err != nil {
 		return made
 	}

@@ -11,7 +11,7 @@ type Kind int
 
 const (
 	// Temporary is everything that may be over the next time: a timeout, a
-	// proxy's error page, a number nobody knows. It is the zero value, so that
+	// proxy's error page, an unknown number. It is the zero value, so that
 	// whatever is not understood keeps the session.
 	Temporary Kind = iota
 	// RateLimited asks for patience: [Error.RetryAfter] may say how much.

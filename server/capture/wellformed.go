@@ -73,7 +73,8 @@ const (
 // loggable returns s if it is short, made of chars alone and contains none of
 // the secrets; otherwise "".
 func loggable(s, chars string, secrets []secret.String) string {
-	if len(s) > maxLoggable || strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(chars, r) }) {
+	foreign := func(r rune) bool { return !strings.ContainsRune(chars, r) }
+	if len(s) > maxLoggable || strings.ContainsFunc(s, foreign) {
 		return ""
 	}
 	for _, hidden := range secrets {
@@ -108,7 +109,8 @@ func ValidateURL(raw string) error {
 
 func parseURL(raw string) (*url.URL, error) {
 	if raw == "" {
-		return nil, errors.New("it is missing; set it to your application's address, such as https://app.us.janraincapture.com")
+		return nil, errors.New("it is missing; set it to your application's address, such as " +
+			"https://app.us.janraincapture.com")
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -117,13 +119,16 @@ func parseURL(raw string) (*url.URL, error) {
 	}
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return nil, errors.New("it is not an absolute web address; write it like https://app.us.janraincapture.com")
+		return nil, errors.New("it is not an absolute web address; write it like " +
+			"https://app.us.janraincapture.com")
 	case u.User != nil:
-		return nil, errors.New("it holds a user name or password; remove what stands before the @, credentials have their own settings")
+		return nil, errors.New("it holds a user name or password; remove what stands before the " +
+			"@, credentials have their own settings")
 	case strings.ContainsAny(raw, "?#"):
 		return nil, errors.New("it holds a query or fragment; remove everything from the ? or # on")
 	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return nil, errors.New("it is plain http to another machine, which would show tokens to the network; use https")
+		return nil, errors.New("it is plain http to another machine, which would show tokens to " +
+			"the network; use https")
 	}
 	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {

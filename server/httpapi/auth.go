@@ -93,7 +93,8 @@ func (s *Server) recordActivity(ctx context.Context, id store.ID) error {
 		return err
 	}
 	if omitted, ok := s.lines.allow("activity"); ok {
-		s.config.Log.WarnContext(ctx, "a visitor's activity could not be stored; the visitor was let through",
+		s.config.Log.WarnContext(ctx, "a visitor's activity could not be stored; the visitor "+
+			"was let through",
 			"session", session.Tag(id), "omitted", omitted, "error", err)
 	}
 	return nil

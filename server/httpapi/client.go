@@ -15,7 +15,8 @@ import (
 func (s *Server) admitLogin(c echo.Context) error {
 	wait, ok := s.logins.Take(network(clientAddress(c.Request(), s.config.TrustedProxies)))
 	if !ok {
-		return &problem{code: api.RateLimited, retryAfter: wait, detail: "too many logins from this address; wait, then report the login again"}
+		return &problem{code: api.RateLimited, retryAfter: wait, detail: "too many logins from " +
+			"this address; wait, then report the login again"}
 	}
 	return nil
 }
@@ -53,7 +54,8 @@ func unmapped(networks []netip.Prefix) []netip.Prefix {
 }
 
 func trusted(address netip.Addr, proxies []netip.Prefix) bool {
-	return slices.ContainsFunc(proxies, func(proxy netip.Prefix) bool { return proxy.Contains(address) })
+	has := func(proxy netip.Prefix) bool { return proxy.Contains(address) }
+	return slices.ContainsFunc(proxies, has)
 }
 
 // parseAddress reads an address in every way that proxies write it: plain, with

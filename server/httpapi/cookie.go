@@ -147,7 +147,8 @@ func (k cookies) verify(signed string) (id store.ID, current, ok bool) {
 func (s *Server) sessionOf(c echo.Context) (id store.ID, current bool, err error) {
 	id, current, ok := s.cookies.read(c.Request())
 	if !ok {
-		return store.ID{}, false, &problem{code: api.SessionMissing, detail: "the request has no session cookie of this server; sign in"}
+		return store.ID{}, false, refuse(api.SessionMissing, "the request has no session cookie "+
+			"of this server; sign in")
 	}
 	setTag(c, id)
 	return id, current, nil

@@ -63,7 +63,8 @@ func decodeObject(decoder *json.Decoder, path string, into reflect.Value) error 
 		case at < 0:
 			// The name itself is not repeated: it is the page's, and may be a
 			// token in the wrong place.
-			return badRequest("the body has a member that this call does not know; it knows " + listed(path, fields))
+			return badRequest("the body has a member that this call does not know; it knows " +
+				"" + listed(path, fields))
 		case seen[at]:
 			return badRequest(path + name + " is there more than once; send it once")
 		}
@@ -124,7 +125,7 @@ func listed(path string, names []string) string {
 	return path + strings.Join(sorted, ", "+path)
 }
 
-var errTooLarge = &problem{code: api.TooLarge, detail: "the body must not be over 4096 bytes"}
+var errTooLarge = refuse(api.TooLarge, "the body must not be over 4096 bytes")
 
 func readBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > api.MaxBody {

@@ -29,7 +29,9 @@ const (
 )
 
 // stableFiles are there at names that never change.
-var stableFiles = []string{api.FileLoader, "dialog.js", api.FileRuntime, api.FileTypes, api.FileManifest}
+var stableFiles = []string{
+	api.FileLoader, "dialog.js", api.FileRuntime, api.FileTypes, api.FileManifest,
+}
 
 // contentTypes by extension. Nothing else is served, so the table of the
 // machine the server runs on has no say.
@@ -54,10 +56,12 @@ type manifest struct {
 func (s *Server) routeFiles() error {
 	named, err := readManifest(s.config.Files)
 	if errors.Is(err, fs.ErrNotExist) {
-		s.config.Log.Warn("the page's files are not in this build, their routes answer 404; build with: make build")
+		s.config.Log.Warn("the page's files are not in this build, their routes answer 404; " +
+			"build with: make build")
 		for _, name := range stableFiles {
 			s.file(name, func(echo.Context) error {
-				return &problem{code: api.NotFound, detail: "the page's files are not in this build of the server; build it with: make build"}
+				return refuse(api.NotFound, "the page's files are not in this build of the "+
+					"server; build it with: make build")
 			})
 		}
 		return nil
@@ -91,10 +95,12 @@ func readManifest(files fs.FS) (map[string]string, error) {
 	}
 	var parsed manifest
 	if err := json.Unmarshal(raw, &parsed); err != nil {
-		return nil, fmt.Errorf("httpapi: %s: %w; build again with: make build", api.FileManifest, err)
+		return nil, fmt.Errorf("httpapi: %s: %w; build again with: make "+
+			"build", api.FileManifest, err)
 	}
 	if parsed.Module.File == "" {
-		return nil, fmt.Errorf("httpapi: %s names no module; build again with: make build", api.FileManifest)
+		return nil, fmt.Errorf("httpapi: %s names no module; build again with: make "+
+			"build", api.FileManifest)
 	}
 	named := map[string]string{api.FileManifest: revalidated, parsed.Module.File: immutable}
 	for name := range parsed.Files {
@@ -117,9 +123,14 @@ type file struct {
 func load(files fs.FS, name, cacheControl string) (*file, error) {
 	contentType, known := contentTypes[path.Ext(name)]
 	if !known || strings.ContainsAny(name, "/:*") {
-		return nil, fmt.Errorf("httpapi: %s names %q, which is no file of the page; build again with: make build", api.FileManifest, name)
+		return nil, fmt.Errorf("httpapi: %s names %q, which is no file of the page; build again "+
+			"with: make build", api.FileManifest, name)
 	}
-	loaded := &file{contentType: contentType, cacheControl: cacheControl, encodings: make(map[string][]byte)}
+	loaded := &file{
+		contentType:  contentType,
+		cacheControl: cacheControl,
+		encodings:    make(map[string][]byte),
+	}
 	for encoding, suffix := range map[string]string{"br": ".br", "gzip": ".gz", "": ""} {
 		content, err := fs.ReadFile(files, name+suffix)
 		switch {
@@ -136,10 +147,11 @@ func load(files fs.FS, name, cacheControl string) (*file, error) {
 	if loaded.plain == nil {
 		packed, there := loaded.encodings["gzip"]
 		if !there {
-			return nil, fmt.Errorf("httpapi: neither %s nor %s.gz is in the build; build again with: make build", name, name)
+			return nil, fmt.Errorf("httpapi: neither %s nor %s.gz is in the build; build again "+
+				"with: make build", name, name)
 		}
-		// Hardly any browser asks for it, so the three megabytes are unpacked
-		// when the first one does.
+		// Hardly any browser asks for plain bytes, so the three megabytes are
+		// unpacked when the first one does.
 		loaded.plain = sync.OnceValues(func() ([]byte, error) { return gunzip(packed) })
 		loaded.tag = tagOf(packed)
 	}
@@ -164,7 +176,7 @@ func gunzip(packed []byte) ([]byte, error) {
 }
 
 // serve answers with the encoding the browser likes best. Ranges are not
-// offered: nobody wants a part of a program.
+// offered: a part of a program is of no use.
 func (f *file) serve(c echo.Context) error {
 	encoding := f.negotiate(c.Request().Header.Values(echo.HeaderAcceptEncoding))
 	tag := `"` + f.tag + `"`
@@ -198,7 +210,7 @@ func (f *file) serve(c echo.Context) error {
 	if c.Request().Method == http.MethodHead {
 		return nil
 	}
-	// A write that fails means that the client has gone.
+	// A write that fails means that the client disconnected.
 	_, _ = c.Response().Write(content)
 	return nil
 }
@@ -209,19 +221,10 @@ func (f *file) serve(c echo.Context) error {
 func (f *file) negotiate(accept []string) string {
 	weights := make(map[string]float64)
 	for item := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		name, parameters, _ := strings.Cut(item, ";")
-		name = strings.ToLower(strings.TrimSpace(name))
-		weight := 1.0
-		if key, value, found := strings.Cut(strings.TrimSpace(parameters), "="); found && strings.EqualFold(strings.TrimSpace(key), "q") {
-			parsed, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			if err != nil || parsed < 0 || parsed > 1 {
-				parsed = 0
-			}
-			weight = parsed
-		}
-		weights[name] = weight
+		name, parameter, _ := strings.Cut(item, ";")
+		weights[strings.ToLower(strings.TrimSpace(name))] = weightOf(parameter)
 	}
-	// Plain bytes are acceptable when not forbidden, but nobody's first wish.
+	// Plain bytes are acceptable when not forbidden, but the last choice.
 	best, bestWeight := "", weights["identity"]
 	for _, encoding := range []string{"gzip", "br"} {
 		weight, named := weights[encoding]
@@ -233,6 +236,20 @@ func (f *file) negotiate(accept []string) string {
 		}
 	}
 	return best
+}
+
+// weightOf reads a parameter such as q=0.5: 1 if it is no weight, and 0 if the
+// weight cannot be read.
+func weightOf(parameter string) float64 {
+	key, value, found := strings.Cut(parameter, "=")
+	if !found || !strings.EqualFold(strings.TrimSpace(key), "q") {
+		return 1
+	}
+	weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+	if err != nil || weight < 0 || weight > 1 {
+		return 0
+	}
+	return weight
 }
 
 // matches reports whether an If-None-Match names the tag. The comparison is

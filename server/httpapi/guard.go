@@ -36,15 +36,18 @@ func (s *Server) pageOnly(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		r := c.Request()
-		if values := r.Header.Values(api.HeaderKeepalive); len(values) != 1 || values[0] != api.HeaderKeepaliveValue {
-			return &problem{code: api.OriginRefused, detail: "header " + api.HeaderKeepalive + ": " + api.HeaderKeepaliveValue + " is missing; send it with every call"}
+		if !onlyValue(r.Header.Values(api.HeaderKeepalive), api.HeaderKeepaliveValue) {
+			return refuse(api.OriginRefused, "header "+api.HeaderKeepalive+": "+
+				api.HeaderKeepaliveValue+" is missing; send it with every call")
 		}
 		if hasBody(r) && !isJSON(r.Header.Values(echo.HeaderContentType)) {
-			return &problem{code: api.UnsupportedMedia, detail: "header Content-Type must be application/json"}
+			return refuse(api.UnsupportedMedia, "header Content-Type must be application/json")
 		}
 		return next(c)
 	}
 }
+
+func onlyValue(values []string, want string) bool { return len(values) == 1 && values[0] == want }
 
 // hasBody reports whether the request has a body of one byte or more. A proxy
 // may announce a body of unknown length (chunked, or a stream of HTTP/2) that
@@ -78,13 +81,15 @@ func (s *Server) admitOrigin(c echo.Context) error {
 		// Browsers send no Origin with a same-origin GET. Some proxies and privacy
 		// extensions remove it from other requests, too. Sec-Fetch-Site proves the
 		// same, for any method: no page can set or change it.
-		if sites := r.Header.Values("Sec-Fetch-Site"); len(sites) == 1 && sites[0] == "same-origin" {
+		if onlyValue(r.Header.Values("Sec-Fetch-Site"), "same-origin") {
 			return nil
 		}
-		return &problem{code: api.OriginRefused, detail: "the request has neither an Origin nor Sec-Fetch-Site: same-origin; call from a page"}
+		return refuse(api.OriginRefused,
+			"the request has neither an Origin nor Sec-Fetch-Site: same-origin; call from a page")
 	}
 	if len(origins) > 1 || !s.origins[origins[0]] {
-		return &problem{code: api.OriginRefused, detail: "the page's origin is not on the server's list; its operator can add it to KEEPALIVE_ORIGINS"}
+		return refuse(api.OriginRefused, "the page's origin is not on the server's list; its "+
+			"operator can add it to KEEPALIVE_ORIGINS")
 	}
 	header.Set(echo.HeaderAccessControlAllowOrigin, origins[0])
 	header[echo.HeaderAccessControlAllowCredentials] = allowCredentials

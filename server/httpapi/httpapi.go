@@ -43,7 +43,9 @@ var pageReports = limit.Rate{Events: 6, Per: time.Minute}
 type Sessions interface {
 	Open(ctx context.Context, login session.Login) (session.Session, error)
 	Exchange(ctx context.Context, login session.CodeLogin) (session.Session, error)
-	Token(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (session.Grant, error)
+	Token(
+		ctx context.Context, id store.ID, reason api.Reason, have secret.String,
+	) (session.Grant, error)
 	Status(ctx context.Context, id store.ID) (session.Status, error)
 	Touch(ctx context.Context, id store.ID) error
 	End(ctx context.Context, id store.ID) error
@@ -222,9 +224,8 @@ func (s *Server) bounded(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// get adds a route for GET and HEAD: whoever may ask for an answer may ask for
-// its head (RFC 9110 section 9.3.2), and some proxies and balancers do. net/http
-// leaves the body out.
+// get adds a route for GET and HEAD: some proxies and balancers ask for the head
+// of an answer alone (RFC 9110 section 9.3.2). net/http leaves the body out.
 func get(e *echo.Echo, path string, handler echo.HandlerFunc, around ...echo.MiddlewareFunc) {
 	e.Match([]string{http.MethodGet, http.MethodHead}, path, handler, around...)
 }

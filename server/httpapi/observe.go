@@ -45,7 +45,7 @@ var (
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := s.config.Now()
-		// A request id from outside is not believed: whoever can choose it can
+		// A request id from outside is not used: a client that chooses it could
 		// make two requests look like one.
 		id := newRequestID()
 		header := c.Response().Header()
@@ -91,7 +91,8 @@ func (s *Server) guarded(c echo.Context, next echo.HandlerFunc) (err error) {
 				kind = fault.Error()
 			}
 		}
-		s.config.Log.ErrorContext(c.Request().Context(), "a handler panicked", "route", route(c), "kind", kind, "stack", string(debug.Stack()))
+		s.config.Log.ErrorContext(c.Request().Context(), "a handler "+
+			"panicked", "route", route(c), "kind", kind, "stack", string(debug.Stack()))
 		err = &panicked{kind}
 	}()
 	return next(c)
@@ -108,7 +109,8 @@ func route(c echo.Context) string {
 // method is one of HTTP's own, or a dash: others are the client's words.
 func method(name string) string {
 	switch name {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
+		http.MethodPatch, http.MethodDelete, http.MethodOptions:
 		return name
 	}
 	return "-"

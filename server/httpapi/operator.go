@@ -17,12 +17,12 @@ import (
 func operatorCall(r *http.Request) (uuid string, err error) {
 	for _, name := range []string{echo.HeaderOrigin, "Sec-Fetch-Site"} {
 		if len(r.Header.Values(name)) > 0 {
-			return "", &problem{code: api.OriginRefused, detail: "the request has the header " + name +
-				", and this call is not for pages; use the command of the same name"}
+			return "", refuse(api.OriginRefused, "the request has the header "+name+
+				", and this call is not for pages; use the command of the same name")
 		}
 	}
 	if !isJSON(r.Header.Values(echo.HeaderContentType)) {
-		return "", &problem{code: api.UnsupportedMedia, detail: "header Content-Type must be application/json"}
+		return "", refuse(api.UnsupportedMedia, "header Content-Type must be application/json")
 	}
 	body, err := decode[api.UserRequest](r)
 	if err != nil {
@@ -35,7 +35,8 @@ func operatorCall(r *http.Request) (uuid string, err error) {
 	case len(uuid) > maxUUID:
 		return "", badRequest("uuid is too long to be one; send the uuid of the user")
 	case strings.ContainsFunc(uuid, func(c rune) bool { return c <= ' ' || c > '~' }):
-		return "", badRequest("uuid has a character that no uuid has; send the uuid of the user as Capture writes it")
+		return "", badRequest("uuid has a character that no uuid has; send the uuid of the user " +
+			"as Capture writes it")
 	}
 	return uuid, nil
 }
@@ -62,7 +63,8 @@ func (s *Server) list(c echo.Context) error {
 	}
 	listed, err := s.config.List(c.Request().Context(), uuid)
 	if err != nil {
-		return &session.Error{Code: api.StoreUnavailable, RetryAfter: retryLate, Detail: "the session store did not answer; ask again in a moment", Cause: err}
+		return &session.Error{Code: api.StoreUnavailable, RetryAfter: retryLate, Detail: "the " +
+			"session store did not answer; ask again in a moment", Cause: err}
 	}
 	answer := api.ListAnswer{Sessions: []api.ListedSession{}}
 	for _, each := range listed {

@@ -24,16 +24,17 @@ func (s *Server) routePprof() {
 	}
 }
 
-// programsOnly refuses what a page sends through the browser of somebody who can
-// reach the operator's listener: pages set no such headers, browsers do, and
-// programs do not. An address that a person typed is no page.
+// programsOnly refuses what a page sends through the browser of an operator.
+// Browsers add these headers, programs do not. An address that a person typed is
+// no page.
 func programsOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		header := c.Request().Header
 		sites := header.Values("Sec-Fetch-Site")
 		typed := len(sites) == 0 || len(sites) == 1 && sites[0] == "none"
 		if len(header.Values(echo.HeaderOrigin)) > 0 || !typed {
-			return &problem{code: api.OriginRefused, detail: "the request comes from a page; use go tool pprof, or type the address"}
+			return refuse(api.OriginRefused, "the request comes from a page; use go tool pprof, "+
+				"or type the address")
 		}
 		return next(c)
 	}

@@ -23,7 +23,9 @@ type problem struct {
 
 func (p *problem) Error() string { return "httpapi: " + string(p.code) + ": " + p.detail }
 
-func badRequest(detail string) *problem { return &problem{code: api.BadRequest, detail: detail} }
+func refuse(code api.Code, detail string) *problem { return &problem{code: code, detail: detail} }
+
+func badRequest(detail string) *problem { return refuse(api.BadRequest, detail) }
 
 // retryLate is when to ask again after the server ran out of time.
 const retryLate = 5 * time.Second
@@ -42,14 +44,17 @@ func problemOf(err error) *problem {
 	case errors.As(err, &framework):
 		switch framework.Code {
 		case http.StatusNotFound:
-			return &problem{code: api.NotFound, detail: "no route has this path"}
+			return refuse(api.NotFound, "no route has this path")
 		case http.StatusMethodNotAllowed:
-			return &problem{code: api.MethodNotAllowed, detail: "the route has other methods; header Allow names them"}
+			return refuse(api.MethodNotAllowed, "the route has other methods; header Allow "+
+				"names them")
 		}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &problem{code: api.StoreUnavailable, retryAfter: retryLate, detail: "the server did not get an answer in time; ask again in a moment"}
+		return &problem{code: api.StoreUnavailable, retryAfter: retryLate, detail: "the server " +
+			"did not get an answer in time; ask again in a moment"}
 	}
-	return &problem{code: api.Internal, detail: "this is a fault of the server; its log has more under the requestId"}
+	return refuse(api.Internal, "this is a fault of the server; its log has more under the "+
+		"requestId")
 }
 
 // fail writes an error as application/problem+json (RFC 9457) and returns its
@@ -74,7 +79,8 @@ func (s *Server) fail(c echo.Context, err error) api.Code {
 	if found.retryAfter > 0 {
 		// Whole seconds (RFC 9110 section 10.2.3), rounded up: a page that
 		// comes back too early is refused again.
-		response.Header().Set(echo.HeaderRetryAfter, strconv.FormatInt(int64((found.retryAfter+time.Second-1)/time.Second), 10))
+		seconds := int64((found.retryAfter + time.Second - 1) / time.Second)
+		response.Header().Set(echo.HeaderRetryAfter, strconv.FormatInt(seconds, 10))
 	}
 	response.Header()[echo.HeaderCacheControl] = noStore
 	// A write that fails means that the client disconnected.

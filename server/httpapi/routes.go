@@ -56,7 +56,8 @@ func (s *Server) readLogin(r *http.Request) (login, error) {
 	}
 	switch {
 	case body.AccessToken != "" && body.AuthorizationCode != "":
-		return nil, badRequest("accessToken and authorizationCode exclude each other; send the one that the login gave")
+		return nil, badRequest("accessToken and authorizationCode exclude each other; send the " +
+			"one that the login gave")
 	case body.AuthorizationCode != "":
 		return s.readCodeLogin(body)
 	}
@@ -66,17 +67,22 @@ func (s *Server) readLogin(r *http.Request) (login, error) {
 func (s *Server) readTokenLogin(body api.OpenRequest) (login, error) {
 	switch {
 	case body.AccessToken == "":
-		return nil, badRequest("accessToken or authorizationCode is missing; send the one that the login gave")
+		return nil, badRequest("accessToken or authorizationCode is missing; send the one that " +
+			"the login gave")
 	case !slices.Contains(s.config.Modes, store.ModeToken):
-		return nil, badRequest("accessToken is for client-side sessions, for which this server has no client; use responseType code and send authorizationCode")
+		return nil, badRequest("accessToken is for client-side sessions, for which this server " +
+			"has no client; use responseType code and send authorizationCode")
 	case body.RedirectURI != "":
 		return nil, badRequest("redirectUri belongs to an authorizationCode; leave it out")
 	case !capture.WellFormed(secret.New(body.AccessToken)):
-		return nil, badRequest("accessToken does not look like an access token; send it as the login gave it, without a prefix")
+		return nil, badRequest("accessToken does not look like an access token; send it as the " +
+			"login gave it, without a prefix")
 	case len(body.UUID) > maxUUID:
-		return nil, badRequest("uuid is too long to be one; send the uuid that the login gave, or leave it out")
+		return nil, badRequest("uuid is too long to be one; send the uuid that the login gave, " +
+			"or leave it out")
 	case body.Expires < 0 || body.Expires > maxExpires:
-		return nil, badRequest("expires must be a time in unix seconds (not milliseconds); correct it or leave it out")
+		return nil, badRequest("expires must be a time in unix seconds (not milliseconds); " +
+			"correct it or leave it out")
 	}
 	reported := session.Login{Token: secret.New(body.AccessToken), Claim: body.UUID}
 	if body.Expires > 0 {
@@ -91,15 +97,20 @@ func (s *Server) readTokenLogin(body api.OpenRequest) (login, error) {
 func (s *Server) readCodeLogin(body api.OpenRequest) (login, error) {
 	switch {
 	case !slices.Contains(s.config.Modes, store.ModeCode):
-		return nil, badRequest("authorizationCode is for server-side sessions, for which this server has no client; use responseType token and send accessToken")
+		return nil, badRequest("authorizationCode is for server-side sessions, for which this " +
+			"server has no client; use responseType token and send accessToken")
 	case body.UUID != "":
 		return nil, badRequest("uuid belongs to an accessToken; leave it out")
 	case body.Expires != 0:
 		return nil, badRequest("expires belongs to an accessToken; leave it out")
 	case !capture.WellFormed(secret.New(body.AuthorizationCode)):
-		return nil, badRequest("authorizationCode does not look like a code; send it as the login gave it")
+		return nil, badRequest("authorizationCode does not look like a code; send it as the " +
+			"login gave it")
 	}
-	reported := session.CodeLogin{Code: secret.New(body.AuthorizationCode), RedirectURI: body.RedirectURI}
+	reported := session.CodeLogin{
+		Code:        secret.New(body.AuthorizationCode),
+		RedirectURI: body.RedirectURI,
+	}
 	return func(ctx context.Context, previous store.ID) (session.Session, error) {
 		reported.Previous = previous
 		return s.config.Sessions.Exchange(ctx, reported)
@@ -116,9 +127,11 @@ func (s *Server) token(c echo.Context) error {
 		return err
 	}
 	if !body.Reason.Known() {
-		return badRequest("reason must be start, due, expired, invalid, denied, savefailed, wake or request")
+		return badRequest("reason must be start, due, expired, invalid, denied, savefailed, " +
+			"wake or request")
 	}
-	grant, err := s.config.Sessions.Token(c.Request().Context(), id, body.Reason, secret.New(body.Have))
+	ctx, have := c.Request().Context(), secret.New(body.Have)
+	grant, err := s.config.Sessions.Token(ctx, id, body.Reason, have)
 	if err != nil {
 		return err
 	}
@@ -225,5 +238,5 @@ func answer(grant session.Grant) api.TokenAnswer {
 	}
 }
 
-// seconds rounds down, so that nobody believes in time that is not there.
+// seconds rounds down, so that a page does not count on time that is not there.
 func seconds(d time.Duration) int64 { return int64(max(d, 0) / time.Second) }

@@ -74,13 +74,16 @@ type Middleware struct {
 // New returns a Middleware, or what is wrong with config.
 func New(config Config) (*Middleware, error) {
 	base, err := url.Parse(config.URL)
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Hostname() == "" || base.User != nil || strings.ContainsAny(config.URL, "?#") {
+	if err != nil || !plainAddress(base) {
 		// The parse error quotes the value.
-		return nil, errors.New("middleware: URL: it is not the address of a listener; write it like http://127.0.0.1:9090")
+		return nil, errors.New("middleware: URL: it is not the address of a listener; write it " +
+			"like http://127.0.0.1:9090")
 	}
 	if config.Timeout < 0 {
-		return nil, fmt.Errorf("middleware: Timeout: %s is negative; set it to the bound of one question, such as 15s", config.Timeout)
+		return nil, fmt.Errorf("middleware: Timeout: %s is negative; set it to the bound of one "+
+			"question, such as 15s", config.Timeout)
 	}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	m := &Middleware{
 		auth:        base.JoinPath(api.PathAuth).String(),
 		timeout:     config.Timeout,
@@ -89,7 +92,7 @@ func New(config Config) (*Middleware, error) {
 		client: &http.Client{
 			Transport: config.Transport,
 			// The cookie is for the configured host alone.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			CheckRedirect: stay,
 		},
 	}
 	if m.timeout == 0 {
@@ -99,12 +102,22 @@ func New(config Config) (*Middleware, error) {
 		m.signedOut = plain(http.StatusUnauthorized, "Sign in first.")
 	}
 	if m.unavailable == nil {
-		m.unavailable = plain(http.StatusServiceUnavailable, "We can't check your sign-in right now. Please try again shortly.")
+		m.unavailable = plain(http.StatusServiceUnavailable, "We can't check your sign-in right "+
+			"now. Please try again shortly.")
 	}
 	if config.Transport == nil {
-		m.client.Transport = &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 90 * time.Second}
+		m.client.Transport = &http.Transport{
+			MaxIdleConnsPerHost: 16, IdleConnTimeout: 90 * time.Second,
+		}
 	}
 	return m, nil
+}
+
+// plainAddress reports whether u is the address of a listener and nothing more.
+func plainAddress(u *url.URL) bool {
+	web := u.Scheme == "http" || u.Scheme == "https"
+	bare := u.User == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+	return web && bare && u.Hostname() != ""
 }
 
 func plain(status int, text string) http.Handler {
@@ -171,17 +184,20 @@ func (m *Middleware) handler(signedIn, signedOut http.Handler) http.Handler {
 		case errors.Is(err, errSignedOut):
 			signedOut.ServeHTTP(w, r)
 		case err != nil:
-			m.unavailable.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyReason, err)))
+			told := context.WithValue(r.Context(), keyReason, err)
+			m.unavailable.ServeHTTP(w, r.WithContext(told))
 		default:
-			signedIn.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyVisitor, visitor)))
+			known := context.WithValue(r.Context(), keyVisitor, visitor)
+			signedIn.ServeHTTP(w, r.WithContext(known))
 		}
 	})
 }
 
 var (
 	errSignedOut = errors.New("middleware: the visitor is not signed in")
-	errAnswer    = errors.New("middleware: the answer is not one of /auth; set URL to the server's ADMIN_LISTEN")
-	errTrouble   = errors.New("middleware: the server cannot tell now")
+	errAnswer    = errors.New("middleware: the answer is not one of /auth; set URL to the " +
+		"server's ADMIN_LISTEN")
+	errTrouble = errors.New("middleware: the server cannot tell now")
 )
 
 // ask is one question; cookies are the Set-Cookie headers of the answer.
@@ -210,7 +226,8 @@ func (m *Middleware) ask(visitor *http.Request) (_ Visitor, cookies []string, er
 	uuid := response.Header.Get(api.HeaderUUID)
 	switch {
 	case response.StatusCode == http.StatusNoContent && uuid != "":
-		return Visitor{UUID: uuid, Token: secret.New(response.Header.Get(api.HeaderAccessToken))}, response.Header.Values("Set-Cookie"), nil
+		token := secret.New(response.Header.Get(api.HeaderAccessToken))
+		return Visitor{UUID: uuid, Token: token}, response.Header.Values("Set-Cookie"), nil
 	case response.StatusCode == http.StatusUnauthorized && saysSignedOut(body):
 		return Visitor{}, nil, errSignedOut
 	case response.StatusCode >= 500:

@@ -17,7 +17,8 @@ type requestMetrics struct {
 // requestBounds fit requests that need no call as well as those that wait for
 // Capture.
 var requestBounds = []time.Duration{
-	time.Millisecond, 5 * time.Millisecond, 25 * time.Millisecond, 100 * time.Millisecond, 500 * time.Millisecond,
+	time.Millisecond, 5 * time.Millisecond, 25 * time.Millisecond,
+	100 * time.Millisecond, 500 * time.Millisecond,
 	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second,
 }
 
@@ -46,7 +47,8 @@ func (m *Monitor) newRequestMetrics() requestMetrics {
 	byRoute := label{"route", append(names, other)}
 	return requestMetrics{
 		requests: m.counter("keepalive_http_requests_total",
-			"HTTP requests by the code of the answer.", byRoute, label{"code", append(words(api.Codes()), codeOK, other)}),
+			"HTTP requests by the code of the answer.",
+			byRoute, label{"code", append(words(api.Codes()), codeOK, other)}),
 		requestTime: m.histogram("keepalive_http_request_duration_seconds",
 			"How long HTTP requests took.", requestBounds, byRoute),
 	}

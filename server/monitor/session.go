@@ -34,14 +34,18 @@ func (m *Monitor) newSessionMetrics() sessionMetrics {
 		renewals: m.counter("keepalive_renewals_total",
 			"Renewals, each counted once however many requests waited for it.", reasons, outcomes),
 		opened: m.counter("keepalive_sessions_opened_total",
-			"Sessions opened by a login.", label{"mode", []string{string(store.ModeToken), string(store.ModeCode)}}),
+			"Sessions opened by a login.",
+			label{"mode", []string{string(store.ModeToken), string(store.ModeCode)}}),
 		ended: m.counter("keepalive_sessions_ended_total",
 			"Sessions that ended.", label{"why", append(whys(), other)}),
 		limited: m.counter("keepalive_limited_total",
 			"Times that a limit refused or delayed something.",
-			label{"limit", []string{limitLogin, limitForced, limitUpstreamRenewal, limitUpstreamLogin}}),
+			label{"limit", []string{
+				limitLogin, limitForced, limitUpstreamRenewal, limitUpstreamLogin,
+			}}),
 		replayed: m.counter("keepalive_tokens_replayed_total",
-			"Logins refused because their token belongs to a session, or was reported before a revocation."),
+			"Logins refused because their token belongs to a session, or was reported before a "+
+				"revocation."),
 		living: m.gauges("keepalive_sessions",
 			"Living sessions in the store, by the key that they are sealed under.", "key"),
 	}
@@ -97,4 +101,6 @@ func (m *Monitor) SessionOpened(mode store.Mode) { m.opened.Inc(string(mode)) }
 func (m *Monitor) TokenReplayed() { m.replayed.Inc() }
 
 // SessionsEnded implements session.Observer.
-func (m *Monitor) SessionsEnded(why session.Why, sessions int) { m.ended.Add(sessions, string(why)) }
+func (m *Monitor) SessionsEnded(why session.Why, sessions int) {
+	m.ended.Add(sessions, string(why))
+}

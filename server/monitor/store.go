@@ -25,7 +25,8 @@ const (
 )
 
 var storeOperations = []string{
-	storeInsert, storeLookup, storeReplace, storeRemove, storeRemoveOwner, storeOwned, storeWalk, storeSweep,
+	storeInsert, storeLookup, storeReplace, storeRemove, storeRemoveOwner,
+	storeOwned, storeWalk, storeSweep,
 	storeNow, storeLock, storeUnlock, storePing,
 }
 
@@ -37,7 +38,8 @@ type storeMetrics struct {
 
 var storeBounds = []time.Duration{
 	100 * time.Microsecond, 500 * time.Microsecond, time.Millisecond, 5 * time.Millisecond,
-	10 * time.Millisecond, 50 * time.Millisecond, 250 * time.Millisecond, time.Second, 5 * time.Second,
+	10 * time.Millisecond, 50 * time.Millisecond, 250 * time.Millisecond,
+	time.Second, 5 * time.Second,
 }
 
 func (m *Monitor) newStoreMetrics() storeMetrics {
@@ -117,7 +119,9 @@ func (w watchedBackend) Walk(ctx context.Context, visit func(store.Row) error) e
 }
 
 // Sweep implements store.Backend.
-func (w watchedBackend) Sweep(ctx context.Context, before time.Time, limit int) ([]store.Row, error) {
+func (w watchedBackend) Sweep(
+	ctx context.Context, before time.Time, limit int,
+) ([]store.Row, error) {
 	began := time.Now()
 	swept, err := w.next.Sweep(ctx, before, limit)
 	w.monitor.stored(storeSweep, began, err)
@@ -148,7 +152,9 @@ type watchedLocks struct {
 }
 
 // Lock implements store.Locks.
-func (w watchedLocks) Lock(ctx context.Context, key store.Key, holder store.Holder, lease time.Duration) error {
+func (w watchedLocks) Lock(
+	ctx context.Context, key store.Key, holder store.Holder, lease time.Duration,
+) error {
 	began := time.Now()
 	err := w.next.Lock(ctx, key, holder, lease)
 	w.monitor.stored(storeLock, began, err)

@@ -55,14 +55,16 @@ type captureMetrics struct {
 }
 
 var callBounds = []time.Duration{
-	25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond,
+	250 * time.Millisecond, 500 * time.Millisecond,
 	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second,
 }
 
 func (m *Monitor) newCaptureMetrics() captureMetrics {
 	calls := label{"call", callNames}
 	m.gauge("keepalive_upstream_breaker_open",
-		"1 while the circuit breaker is open because calls to Capture failed many times in a row, else 0.", m.readBreaker)
+		"1 while the circuit breaker is open because calls to Capture failed many times in a "+
+			"row, else 0.", m.readBreaker)
 	return captureMetrics{
 		calls: m.counter("keepalive_upstream_requests_total",
 			"Calls to Capture by their outcome.", calls, label{"outcome", callOutcomes()}),
@@ -98,7 +100,9 @@ func (w watchedCapture) Issue(ctx context.Context, uuid string) (capture.Token, 
 }
 
 // Exchange implements session.Capture.
-func (w watchedCapture) Exchange(ctx context.Context, code secret.String, redirectURI string) (capture.Tokens, error) {
+func (w watchedCapture) Exchange(
+	ctx context.Context, code secret.String, redirectURI string,
+) (capture.Tokens, error) {
 	began := time.Now()
 	tokens, err := w.next.Exchange(ctx, code, redirectURI)
 	w.monitor.called(callExchange, began, err)

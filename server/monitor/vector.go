@@ -65,7 +65,8 @@ type counter struct {
 
 func (m *Monitor) counter(name, help string, with ...label) counter {
 	c := counter{labels: with}
-	c.vector = prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, c.labels.names())
+	options := prometheus.CounterOpts{Name: name, Help: help}
+	c.vector = prometheus.NewCounterVec(options, c.labels.names())
 	c.labels.each(func(values ...string) { c.vector.WithLabelValues(values...) })
 	m.registry.MustRegister(c.vector)
 	return c
@@ -86,13 +87,16 @@ type histogram struct {
 	vector *prometheus.HistogramVec
 }
 
-func (m *Monitor) histogram(name, help string, bounds []time.Duration, with ...label) histogram {
+func (m *Monitor) histogram(
+	name, help string, bounds []time.Duration, with ...label,
+) histogram {
 	buckets := make([]float64, len(bounds))
 	for i, bound := range bounds {
 		buckets[i] = bound.Seconds()
 	}
 	h := histogram{labels: with}
-	h.vector = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, h.labels.names())
+	options := prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}
+	h.vector = prometheus.NewHistogramVec(options, h.labels.names())
 	h.labels.each(func(values ...string) { h.vector.WithLabelValues(values...) })
 	m.registry.MustRegister(h.vector)
 	return h
@@ -105,7 +109,8 @@ func (h histogram) Observe(d time.Duration, values ...string) {
 
 // gauge adds a value that is read when it is asked for.
 func (m *Monitor) gauge(name, help string, read func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+	options := prometheus.GaugeOpts{Name: name, Help: help}
+	m.registry.MustRegister(prometheus.NewGaugeFunc(options, read))
 }
 
 // gauges adds values that are set from time to time, under labels that are not
