@@ -5,9 +5,12 @@
 //
 // No configured key is used as it is. Each purpose has its own subkey, derived
 // with HKDF-SHA-256 (RFC 5869): what leaks from one use tells nothing about
-// another. Sealing is AES-256-GCM with a random 96-bit nonce; the bound for
-// that is 2^32 messages under one key (NIST SP 800-38D, section 8.3), which at
-// a hundred writes a second is sixteen months.
+// another.
+//
+// Sealing is AES-256-GCM with a random 96-bit nonce. One key may seal 2^32
+// messages (NIST SP 800-38D, section 8.3). Each write of a session or a note is
+// one, so that a hundred writes a second reach the bound after sixteen months:
+// put a new key first once a year.
 package keyring
 
 import (
@@ -29,7 +32,7 @@ import (
 
 var (
 	// ErrNoKeys: the ring is empty.
-	ErrNoKeys = errors.New("keyring: there is no key: write id:key, the key from `openssl rand -base64 32`")
+	ErrNoKeys = errors.New("keyring: there is no key: write id:key, for example k1:$(openssl rand -base64 32)")
 	// ErrUnknownKey: sealed with a key that is not in the ring.
 	ErrUnknownKey = errors.New("keyring: sealed with a key that is not in the ring")
 	// ErrAuthentication: changed since it was sealed, sealed for something
@@ -86,12 +89,13 @@ var (
 	errNotRandom    = errors.New("the key is one byte repeated: make one with `openssl rand -base64 32`")
 )
 
-// Parse reads "id:key,id:key,…", each key 32 bytes in base64 (standard or URL
-// alphabet, padded or not), with space around entries ignored. The error joins
-// one *EntryError for each entry that is wrong, or is ErrNoKeys.
+// Parse reads "id:key,id:key,…", or one entry a line, each key 32 bytes in base64
+// (standard or URL alphabet, padded or not), with space around entries and empty
+// lines ignored. The error joins one *EntryError for each entry that is wrong, or
+// is ErrNoKeys.
 func Parse(text secret.String) (*Ring, error) {
-	plain := strings.TrimSpace(text.Reveal())
-	if plain == "" {
+	entries := split(text.Reveal())
+	if len(entries) == 0 {
 		return nil, ErrNoKeys
 	}
 	var (
@@ -100,8 +104,8 @@ func Parse(text secret.String) (*Ring, error) {
 		ids      = map[string]bool{}
 		seen     = map[[keySize]byte]bool{}
 	)
-	for i, entry := range strings.Split(plain, ",") {
-		id, encoded, found := strings.Cut(strings.TrimSpace(entry), ":")
+	for i, entry := range entries {
+		id, encoded, found := strings.Cut(entry, ":")
 		raw, err := parseEntry(id, encoded, found)
 		if err == nil && ids[id] {
 			err = errDuplicateID
@@ -130,6 +134,27 @@ func Parse(text secret.String) (*Ring, error) {
 		return nil, errors.Join(problems...)
 	}
 	return &ring, nil
+}
+
+// split returns the entries of a text. The end of a line separates as a comma
+// does, and both together are one.
+func split(text string) []string {
+	joined := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line != "" && joined != "" && !strings.HasSuffix(joined, ",") {
+			joined += ","
+		}
+		joined += line
+	}
+	if joined == "" {
+		return nil
+	}
+	entries := strings.Split(joined, ",")
+	for i := range entries {
+		entries[i] = strings.TrimSpace(entries[i])
+	}
+	return entries
 }
 
 func parseEntry(id, encoded string, colon bool) (raw [keySize]byte, err error) {
@@ -220,7 +245,7 @@ func (r *Ring) Seal(plaintext, aad []byte) ([]byte, error) {
 // was sealed with the key that Seal uses now. The error is ErrUnknownKey or
 // ErrAuthentication.
 func (r *Ring) Open(sealed, aad []byte) (plain []byte, current bool, err error) {
-	header, box, ok := split(sealed)
+	header, box, ok := unwrap(sealed)
 	if !ok {
 		return nil, false, ErrAuthentication
 	}
@@ -238,15 +263,15 @@ func (r *Ring) Open(sealed, aad []byte) (plain []byte, current bool, err error) 
 // SealedUnder returns the id of the key that something was sealed under, as it
 // says itself, without authenticating it: for counting.
 func SealedUnder(sealed []byte) (id string, ok bool) {
-	header, _, ok := split(sealed)
+	header, _, ok := unwrap(sealed)
 	if !ok {
 		return "", false
 	}
 	return string(header[2:]), true
 }
 
-// split parts what Seal returned into the header and the rest.
-func split(sealed []byte) (header, box []byte, ok bool) {
+// unwrap parts what Seal returned into the header and the rest.
+func unwrap(sealed []byte) (header, box []byte, ok bool) {
 	if len(sealed) < 2 || sealed[0] != envelope || len(sealed) < 2+int(sealed[1]) {
 		return nil, nil, false
 	}

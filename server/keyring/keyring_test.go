@@ -46,6 +46,13 @@ func TestParseAccepts(t *testing.T) {
 			t.Errorf("%s: SigningKey() = %q and another key", name, kid)
 		}
 	}
+	for _, text := range []string{
+		"a:" + b64(1) + "\nb:" + b64(2) + "\n", "a:" + b64(1) + "\r\n\r\nb:" + b64(2), "a:" + b64(1) + ",\n\n b:" + b64(2),
+	} {
+		if got := mustParse(t, text).String(); got != "keyring(a,b)" {
+			t.Errorf("Parse(one a line) = %s, want both", got)
+		}
+	}
 	r := mustParse(t, "\n 2026-11.a_B:"+b64(1)+",\n"+strings.Repeat("x", 32)+":"+b64(2)+"\n")
 	if got, want := r.String(), "keyring(2026-11.a_B,"+strings.Repeat("x", 32)+")"; got != want {
 		t.Errorf("Parse() = %s, want %s", got, want)
@@ -116,7 +123,7 @@ func TestParseRefuses(t *testing.T) {
 // piece longer than an id can be, or the longer half of an entry.
 func wantNoKeyIn(t *testing.T, err error, text string) {
 	t.Helper()
-	for _, entry := range strings.Split(text, ",") {
+	for _, entry := range split(text) {
 		id, key, _ := strings.Cut(strings.TrimSpace(entry), ":")
 		for _, piece := range []string{id, key} {
 			if len(piece) > maxIDSize && strings.Contains(err.Error(), piece) {
@@ -197,6 +204,22 @@ func TestOpenRefuses(t *testing.T) {
 	// The same key under another id: the id is authenticated.
 	renamed := bytes.Replace(sealed, []byte("a"), []byte("z"), 1)
 	wantRefused("renamed", mustParse(t, "z:"+b64(1)), renamed, []byte("aad"), ErrAuthentication)
+}
+
+// The id is told from what is sealed, without a key.
+func TestSealedUnder(t *testing.T) {
+	sealed, err := mustParse(t, "k-2026:"+b64(1)).Seal([]byte("plain"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, ok := SealedUnder(sealed); id != "k-2026" || !ok {
+		t.Errorf("SealedUnder() = %q, %v", id, ok)
+	}
+	for _, other := range [][]byte{nil, {envelope}, {envelope, 9, 'a'}, {envelope + 1, 1, 'a'}, []byte("nonsense")} {
+		if id, ok := SealedUnder(other); id != "" || ok {
+			t.Errorf("SealedUnder(%q) = %q, %v, want none", other, id, ok)
+		}
+	}
 }
 
 func TestRotation(t *testing.T) {

@@ -163,7 +163,7 @@ func (s suite) owned(t *testing.T) {
 func (s suite) walk(t *testing.T) {
 	b := s.open(t)
 	var want []store.Row
-	for i := range 1200 {
+	for i := range 600 {
 		row := s.row(0)
 		row.Key, row.Owner = store.Key{4, byte(i), byte(i >> 8)}, store.Owner{5, byte(i)}
 		if i%3 == 0 {

@@ -379,7 +379,7 @@ func (s suite) sweepFollowsReplace(t *testing.T) {
 func (s suite) sweepMany(t *testing.T) {
 	b := s.open(t)
 	var gone, kept []store.Row
-	for i := range 1200 {
+	for i := range 600 {
 		row := s.row(0)
 		row.Key = store.Key{4, byte(i), byte(i >> 8)}
 		if i%100 == 0 {
