@@ -5,7 +5,7 @@
 
 FUZZTIME := 60s
 # What has a go.mod of its own, so that the server's stays small.
-MODULES := scripts/release
+MODULES := scripts/release scripts/deploy/kubernetes
 
 help: ## list what make can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
