@@ -8,7 +8,7 @@
 # programs in the system's own way; the script then finds them.
 set -euo pipefail
 
-all="compiler redis nginx chromium firefox webkit"
+all="compiler redis nginx chromium firefox webkit node"
 
 # found NAME: is it here?
 found() {
@@ -19,6 +19,7 @@ found() {
 	chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	firefox) command -v firefox-esr || command -v firefox ;;
 	webkit) command -v WebKitWebDriver && command -v xvfb-run && command -v xauth ;;
+	node) command -v node && command -v npm ;; # the page's types and packages
 	esac >/dev/null
 }
 
@@ -29,6 +30,7 @@ packages() {
 	redis) echo redis-server redis-tools ;;
 	firefox) echo firefox-esr ;;
 	webkit) echo webkit2gtk-driver xvfb xauth ;;
+	node) echo nodejs npm ;;
 	*) echo "$1" ;;
 	esac
 }

@@ -10,6 +10,9 @@ import (
 
 // The page's scripts are what their types say: tsc reads them as they are.
 func TestTypes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test installs and runs the TypeScript compiler")
+	}
 	root, err := gotool.Root(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
