@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/capture-keepalive/capture-keepalive/server/clock"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
@@ -67,30 +68,35 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 		return nil, fmt.Errorf("KEEPALIVE_STORE: %w", err)
 	}
 	watch := monitor.New(options.Version)
+	steady := clock.New()
 	if options.LogDropped == nil {
 		options.LogDropped = func() int64 { return 0 }
 	}
 	watch.Log(options.LogDropped)
 	a := &App{
-		store:    store.New(watch.Backend(backend), &secrets.keys, nil),
+		store:    store.New(watch.Backend(backend), &secrets.keys, steady.Now),
 		secrets:  secrets,
 		log:      log,
 		settings: settings,
 	}
 	a.sessions = session.New(session.Config{
-		Store:           a.store,
-		Capture:         watch.Capture(secrets),
-		RedirectURIs:    settings.RedirectURIs,
-		TokenLifetime:   settings.TokenLifetime,
-		IdleTimeout:     settings.IdleTimeout,
-		AbsoluteTimeout: settings.AbsoluteTimeout,
-		UpstreamTimeout: settings.UpstreamTimeout,
-		Forced:          settings.RateForced,
-		Ceiling:         watch.Ceiling(limit.NewBucket(settings.RateUpstream)),
-		Observer:        watch,
-		Log:             log,
+		Store:   a.store,
+		Capture: watch.Capture(secrets),
+		Application: session.ApplicationOf(
+			settings.CaptureURL, settings.TypeName, settings.ClientID, settings.LoginClientID),
+		MaxSessionsPerUser: settings.MaxSessionsPerUser,
+		Now:                steady.Now,
+		RedirectURIs:       settings.RedirectURIs,
+		TokenLifetime:      settings.TokenLifetime,
+		IdleTimeout:        settings.IdleTimeout,
+		AbsoluteTimeout:    settings.AbsoluteTimeout,
+		UpstreamTimeout:    settings.UpstreamTimeout,
+		Forced:             settings.RateForced,
+		Ceiling:            watch.Ceiling(limit.NewCeiling(settings.RateUpstream)),
+		Observer:           watch,
+		Log:                log,
 	})
-	watch.Breaker(a.sessions.LeavesCaptureAlone)
+	watch.Breaker(a.sessions.BreakerOpen)
 	a.api, err = httpapi.New(httpapi.Config{
 		Sessions:        a.sessions,
 		Modes:           settings.Modes(),
@@ -108,6 +114,7 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 		List:            a.store.Sessions,
 		Observer:        watch,
 		Metrics:         watch,
+		Now:             steady.Now,
 		Log:             log,
 	})
 	if err != nil {
@@ -144,8 +151,8 @@ func (a *App) sweepOften(ctx context.Context, watch *monitor.Monitor) {
 func (a *App) sweep(ctx context.Context, watch *monitor.Monitor) {
 	swept, err := a.store.Sweep(ctx, func(ended store.Ended) {
 		watch.SessionExpired(ended.Limit)
-		a.log.Info("a session had ended by a limit of time and was removed",
-			"session", ended.Key.Tag(), "limit", ended.Limit, "ended", ended.At)
+		a.log.Info("The record of a session that had ended was removed.",
+			"event", "removed", "why", string(ended.Limit), "session", ended.Key.Tag(), "at", ended.At)
 	})
 	switch {
 	case ctx.Err() != nil:

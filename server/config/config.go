@@ -62,9 +62,10 @@ type Config struct {
 	AbsoluteTimeout time.Duration `env:"ABSOLUTE_TIMEOUT" envDefault:"12h" help:"a session ends after this time in any case"`
 	UpstreamTimeout time.Duration `env:"UPSTREAM_TIMEOUT" envDefault:"10s" help:"longest wait for an answer of Capture"`
 
-	RateLogin    limit.Rate `env:"RATE_LOGIN" envDefault:"30/1m" help:"logins of one client address, events/duration or off"`
-	RateForced   limit.Rate `env:"RATE_FORCED" envDefault:"6/1m" help:"forced renewals of one session"`
-	RateUpstream limit.Rate `env:"RATE_UPSTREAM" envDefault:"100/1s" help:"calls to Capture"`
+	RateLogin          limit.Rate `env:"RATE_LOGIN" envDefault:"30/1m" help:"logins of one client address, events/duration or off"`
+	MaxSessionsPerUser int        `env:"MAX_SESSIONS_PER_USER" envDefault:"50" help:"sessions of one user; a further login ends the oldest; 0: no limit"`
+	RateForced         limit.Rate `env:"RATE_FORCED" envDefault:"6/1m" help:"forced renewals of one session"`
+	RateUpstream       limit.Rate `env:"RATE_UPSTREAM" envDefault:"100/1s" help:"calls to Capture"`
 
 	AuthTokenHeader bool `env:"AUTH_TOKEN_HEADER" envDefault:"false" help:"/auth answers the access token, too"`
 	AuthIsActivity  bool `env:"AUTH_IS_ACTIVITY" envDefault:"true" help:"a request to /auth moves the idle limit"`

@@ -165,6 +165,8 @@ func remedy(wanted reflect.Type) string {
 		return "must be a duration with a unit, such as 90s, 30m or 12h."
 	case reflect.TypeFor[limit.Rate]():
 		return "must be events/duration, such as 30/1m, or off."
+	case reflect.TypeFor[int]():
+		return "must be a whole number, such as 50."
 	case reflect.TypeFor[bool]():
 		return "must be true or false."
 	}

@@ -162,6 +162,9 @@ func (c *Config) checkLives(p *Problems) {
 	if c.IdleTimeout > c.AbsoluteTimeout && !p.has("ABSOLUTE_TIMEOUT") {
 		p.check("IDLE_TIMEOUT", "is longer than KEEPALIVE_ABSOLUTE_TIMEOUT and so could never end a session. Shorten it.")
 	}
+	if c.MaxSessionsPerUser < 0 {
+		p.check("MAX_SESSIONS_PER_USER", "is negative. Set it to the sessions that a user may have, or to 0 for no limit.")
+	}
 }
 
 func (c *Config) checkProcess(p *Problems) {

@@ -63,7 +63,7 @@ func newFort(t *testing.T, change ...func(*session.Config)) *fort {
 	config := session.Config{
 		Store: store.New(memory.New(), keys, nil), Capture: client, RedirectURIs: []string{origin + "/back"},
 		TokenLifetime: time.Hour, IdleTimeout: 30 * time.Minute, AbsoluteTimeout: 12 * time.Hour, UpstreamTimeout: 10 * time.Second,
-		Forced: limit.Rate{Events: 6, Per: time.Minute}, Ceiling: limit.NewBucket(limit.Rate{Events: ceiling, Per: time.Second}), Log: log,
+		Forced: limit.Rate{Events: 6, Per: time.Minute}, Ceiling: limit.NewCeiling(limit.Rate{Events: ceiling, Per: time.Second}), Log: log,
 	}
 	for _, each := range change {
 		each(&config)

@@ -85,12 +85,12 @@ func TestOnlyNewsIsLogged(t *testing.T) {
 
 // A renewal is one line, however many ask, and its pages' requests are none.
 func TestRenewalsAreLogged(t *testing.T) {
-	const renewed = `"msg":"a session has a new token"`
+	const renewed = `"event":"renewed"`
 	town := newTown(t)
 	_, token := town.capture.SignIn("ada@example.com", "Ada")
 	opened := must[api.TokenAnswer](t, town, 201, "POST", "/session", api.OpenRequest{AccessToken: token})
 	must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonStart})
-	if before := town.log.String(); strings.Count(before, "\n") != 1 || strings.Contains(before, renewed) {
+	if before := town.log.String(); strings.Count(before, "\n") != 2 || strings.Contains(before, renewed) {
 		t.Errorf("after a login and a fresh token:\n%s", before)
 	}
 	town.pass(59 * time.Minute)
@@ -100,7 +100,7 @@ func TestRenewalsAreLogged(t *testing.T) {
 			t.Fatal("the token is the old one")
 		}
 	}
-	if after := town.log.String(); strings.Count(after, "\n") != 2 || strings.Count(after, renewed) != 1 {
+	if after := town.log.String(); strings.Count(after, "\n") != 3 || strings.Count(after, renewed) != 1 {
 		t.Errorf("after a renewal:\n%s", after)
 	}
 }

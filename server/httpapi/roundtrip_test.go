@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
@@ -250,21 +251,25 @@ func TestSomebodyElsesTokenOpensNothing(t *testing.T) {
 }
 
 func TestOutageEndsNothing(t *testing.T) {
-	town := newTown(t)
-	_, token := town.capture.SignIn("ada@example.com", "Ada")
-	must[api.TokenAnswer](t, town, 201, "POST", "/session", api.OpenRequest{AccessToken: token})
-	town.capture.SetOutage(true)
-	town.pass(59 * time.Minute)
-	if got := must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonDue, Have: token}); got.AccessToken != token {
-		t.Error("not the token that still lives")
-	}
-	town.pass(time.Minute)
-	if problem := must[api.Problem](t, town, 503, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonDue, Have: token}); problem.Code != api.UpstreamUnavailable {
-		t.Errorf("code %s", problem.Code)
-	}
-	town.capture.SetOutage(false)
-	town.pass(6 * time.Second) // beyond the Retry-After
-	must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonDue, Have: token})
+	synctest.Test(t, func(t *testing.T) {
+		f := newFort(t, func(c *session.Config) { c.IdleTimeout = 3 * time.Hour })
+		page := f.visit(t, 1)
+		ask := func() *http.Response {
+			return f.do(request("POST", "/session/token", `{"reason":"due","have":"`+*page.token.Load()+`"}`, cookie(page.cookie)))
+		}
+		f.capture.SetOutage(true)
+		<-time.After(59 * time.Minute)
+		if got := decodeJSON[api.TokenAnswer](t, ask()); got.AccessToken != *page.token.Load() {
+			t.Error("not the token that still lives")
+		}
+		<-time.After(time.Minute)
+		wantProblem(t, ask(), api.UpstreamUnavailable)
+		f.capture.SetOutage(false)
+		<-time.After(6 * time.Second) // beyond the Retry-After
+		if response := ask(); response.StatusCode != http.StatusOK {
+			t.Errorf("after the outage: %s", response.Status)
+		}
+	})
 }
 
 // The bar: 200 at once on an expired token, Capture takes 300 ms.

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Bucket allows the events of one Rate. The zero value allows everything.
+// Bucket allows the events of one Rate. The zero value allows everything. It is
+// safe for concurrent use.
 type Bucket struct{ limiter *rate.Limiter }
 
 // NewBucket returns a full bucket.
@@ -31,14 +32,21 @@ func (b *Bucket) Take() (wait time.Duration, ok bool) {
 	return wait, false
 }
 
-// TakeSpare is Take for events that can wait: they leave half of the bucket to
-// the others. However many there are, whoever calls Take finds something in it;
-// on their own they can have the whole rate.
-func (b *Bucket) TakeSpare() (wait time.Duration, ok bool) {
+// charge counts an event that happens in any case. The bucket may be in debt
+// after it; later events wait until the debt is paid.
+func (b *Bucket) charge() {
+	if b.limiter != nil {
+		b.limiter.Reserve()
+	}
+}
+
+// takeAbove is Take for events that leave a part of the bucket, part/of, to
+// others. On their own they can have the whole rate.
+func (b *Bucket) takeAbove(part, of int) (wait time.Duration, ok bool) {
 	if b.limiter == nil {
 		return 0, true
 	}
-	missing := float64(b.limiter.Burst()/2+1) - b.limiter.Tokens()
+	missing := float64(b.limiter.Burst()*part/of+1) - b.limiter.Tokens()
 	if missing > 0 {
 		return time.Duration(missing / float64(b.limiter.Limit()) * float64(time.Second)), false
 	}

@@ -66,54 +66,11 @@ func TestBucketRefillsAndRefusalsAreFree(t *testing.T) {
 	})
 }
 
-func TestSpareEventsLeaveHalf(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		bucket := limit.NewBucket(limit.Rate{Events: 10, Per: time.Second})
-		spare := func() (taken int) {
-			for range 20 {
-				if _, ok := bucket.TakeSpare(); ok {
-					taken++
-				}
-			}
-			return taken
-		}
-		if got := spare(); got != 5 {
-			t.Errorf("%d spare events of a full bucket, want 5", got)
-		}
-		if wait, ok := bucket.TakeSpare(); ok || wait != 100*time.Millisecond {
-			t.Errorf("TakeSpare() of half a bucket = %v, %v; want 100ms, false", wait, ok)
-		}
-		for range 5 {
-			if _, ok := bucket.Take(); !ok {
-				t.Fatal("Take() found nothing that the spare events left")
-			}
-		}
-		if wait, ok := bucket.TakeSpare(); ok || wait != 600*time.Millisecond {
-			t.Errorf("TakeSpare() of an empty bucket = %v, %v; want 600ms, false", wait, ok)
-		}
-		// On their own they have the whole rate.
-		<-time.After(600 * time.Millisecond)
-		for range 10 {
-			if _, ok := bucket.TakeSpare(); !ok {
-				t.Error("TakeSpare() after the wait it named was refused")
-			}
-			<-time.After(100 * time.Millisecond)
-		}
-		single := limit.NewBucket(limit.Rate{Events: 1, Per: time.Second})
-		if _, ok := single.TakeSpare(); !ok {
-			t.Error("a bucket of one event has none to spare")
-		}
-	})
-}
-
 func TestZeroRateIsNoLimit(t *testing.T) {
 	var zero limit.Bucket
 	table := limit.NewTable[string](limit.Rate{}, 1)
 	for range 1000 {
 		if _, ok := zero.Take(); !ok {
-			t.Fatal("the zero Bucket refused")
-		}
-		if _, ok := zero.TakeSpare(); !ok {
 			t.Fatal("the zero Bucket refused")
 		}
 		if _, ok := table.Take("a"); !ok {
@@ -136,18 +93,6 @@ func TestTableKeepsKeysApartAndIsBounded(t *testing.T) {
 	take("c", true)  // pushes b out
 	take("a", false)
 	take("b", true)
-}
-
-func TestFirst(t *testing.T) {
-	first := limit.NewFirst[int](2)
-	for _, tc := range []struct {
-		key  int
-		want bool
-	}{{1, true}, {1, false}, {2, true}, {1, false}, {3, true}, {1, false}, {2, true}} {
-		if got := first.Is(tc.key); got != tc.want {
-			t.Errorf("Is(%d) = %v, want %v", tc.key, got, tc.want)
-		}
-	}
 }
 
 func TestMemo(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package limit bounds how often things happen: one bucket for a shared
-// resource, a table of buckets for many callers. Every type is bounded in
+// Package limit bounds how often things happen: a ceiling for an upstream that
+// all calls share, a table of buckets for many callers. Every type is bounded in
 // memory whatever the callers send.
 package limit
 

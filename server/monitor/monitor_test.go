@@ -180,19 +180,23 @@ func TestCeiling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ceiling := m.Ceiling(limit.NewBucket(rate))
-	if _, ok := ceiling.Take(); !ok {
+	ceiling := m.Ceiling(limit.NewCeiling(rate))
+	if _, ok := ceiling.TakeHigh(); !ok {
 		t.Error("the first call is refused")
 	}
-	if wait, ok := ceiling.Take(); ok || wait <= 0 {
+	if wait, ok := ceiling.TakeHigh(); ok || wait <= 0 {
 		t.Errorf("the second call: %v %v", wait, ok)
 	}
 	for range 2 {
-		if wait, ok := ceiling.TakeSpare(); ok || wait <= 0 {
+		if wait, ok := ceiling.TakeLogin(); ok || wait <= 0 {
 			t.Errorf("a login's call: %v %v", wait, ok)
 		}
 	}
-	wantLines(t, m, `keepalive_limited_total{limit="upstream_renewal"} 1`, `keepalive_limited_total{limit="upstream_login"} 2`)
+	if wait, ok := ceiling.TakeLow(); ok || wait <= 0 {
+		t.Errorf("a forced renewal's call: %v %v", wait, ok)
+	}
+	ceiling.Charge()
+	wantLines(t, m, `keepalive_limited_total{limit="upstream_renewal"} 2`, `keepalive_limited_total{limit="upstream_login"} 2`)
 }
 
 func TestCensus(t *testing.T) {

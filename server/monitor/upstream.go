@@ -162,20 +162,30 @@ type watchedCeiling struct {
 	next    session.Ceiling
 }
 
-// Take implements session.Ceiling.
-func (w watchedCeiling) Take() (wait time.Duration, ok bool) {
-	wait, ok = w.next.Take()
-	if !ok {
-		w.monitor.limited.Inc(limitUpstreamRenewal)
-	}
-	return wait, ok
+// TakeHigh implements session.Ceiling.
+func (w watchedCeiling) TakeHigh() (wait time.Duration, ok bool) {
+	return w.count(limitUpstreamRenewal, w.next.TakeHigh)
 }
 
-// TakeSpare implements session.Ceiling.
-func (w watchedCeiling) TakeSpare() (wait time.Duration, ok bool) {
-	wait, ok = w.next.TakeSpare()
+// TakeLow implements session.Ceiling.
+func (w watchedCeiling) TakeLow() (wait time.Duration, ok bool) {
+	return w.count(limitUpstreamRenewal, w.next.TakeLow)
+}
+
+// TakeLogin implements session.Ceiling.
+func (w watchedCeiling) TakeLogin() (wait time.Duration, ok bool) {
+	return w.count(limitUpstreamLogin, w.next.TakeLogin)
+}
+
+// Charge implements session.Ceiling.
+func (w watchedCeiling) Charge() { w.next.Charge() }
+
+func (w watchedCeiling) count(
+	limit string, take func() (wait time.Duration, ok bool),
+) (wait time.Duration, ok bool) {
+	wait, ok = take()
 	if !ok {
-		w.monitor.limited.Inc(limitUpstreamLogin)
+		w.monitor.limited.Inc(limit)
 	}
 	return wait, ok
 }

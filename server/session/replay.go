@@ -2,10 +2,9 @@ package session
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
@@ -13,12 +12,11 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
-// Whoever holds a live access token is its user to Capture, and so could open a
-// session of their own with one that was stolen from a page: with the absolute
-// limit all over again, and beyond the reach of a revocation. So a token that
-// the server itself got opens nothing, and one that was reported before a
-// revocation opens nothing after it. A token is known for as long as it can
-// live; the notes about it hold its hash.
+// A thief of a live access token could open a session with it: with a new
+// absolute limit, and out of reach of a revocation that came before. So a token
+// that the server itself got opens no session, and a token that was reported
+// before a revocation opens none after it. A token is known for as long as it
+// can live. The notes about it hold its hash.
 
 const (
 	// longestToken is what a token lives at most (contract section 4), should
@@ -29,56 +27,51 @@ const (
 )
 
 var (
-	errOurs    = errors.New("the token is one that the server got for a session, and the caller does not have that user's session")
-	errRevoked = errors.New("the token was reported before all sessions of its user were revoked")
+	errIssued  = errors.New("the server issued the token for a session that the caller does not have")
+	errRevoked = errors.New("the login began before all sessions of its user were revoked")
 )
 
-func oursNote(token secret.String) string     { return "ours " + hexHash(token) }
+func issuedNote(token secret.String) string   { return "issued " + hexHash(token) }
 func reportedNote(token secret.String) string { return "reported " + hexHash(token) }
-func revokedNote(uuid string) string          { return "revoked " + uuid }
 
 func hexHash(s secret.String) string {
 	hash := s.Hash()
 	return hex.EncodeToString(hash[:])
 }
 
-// disown remembers that the server itself got the token, and for whom. It comes
-// before anybody can have it.
-func (s *Service) disown(ctx context.Context, uuid string, token secret.String, expires time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
+// markIssued remembers that the server itself got the token, and for which user.
+// It comes before any page can have it.
+func (s *Service) markIssued(ctx context.Context, uuid string, token secret.String, expires time.Time) error {
 	life := max(longestToken, expires.Sub(s.now()))
-	if err := s.config.Store.Remember(ctx, oursNote(token), userTag(uuid), life+noteSlack); err != nil {
-		return s.storeFailed(err)
+	if err := s.store.Remember(ctx, issuedNote(token), UserTag(uuid), life+noteSlack); err != nil {
+		return storeFailed(err)
 	}
 	return nil
 }
 
-// readmit is the answer to a login with a token that the server got: to a page
-// that has a session of that user it is this one as it stands, and to anybody
-// else what a dead token is. That the tag of the user is short harms nobody: all
-// it can open is the session that the caller has.
+// readmit is the answer to a login with an issued token: a page that has a
+// session of that user gets it as it stands; any other caller hears what a dead
+// token hears. The tag of the user is short, but all that it can open is the
+// session that the caller has.
 //
-// Capture is not asked, so that replaying tokens spends none of the calls that
-// logins need. In time the answer is like that to a token which was refused
-// before: one look at the notes, and what is remembered. So the first answer
-// tells by its haste that the server knows the token, or has refused it in this
-// minute; whoever holds the token learns more by asking Capture.
-func (s *Service) readmit(ctx context.Context, login Login, ours note) (Session, error) {
+// Capture is not asked, so that replays cost none of the calls that logins need.
+// The quick answer tells a thief that the server knows the token; Capture would
+// tell as much.
+func (s *Service) readmit(ctx context.Context, login Login, user string) (Session, error) {
 	if login.Previous != (store.ID{}) {
 		record, err := s.read(ctx, login.Previous)
-		var failure *Error
 		switch {
-		case errors.As(err, &failure) && failure.Code == api.StoreUnavailable:
+		case codeOf(err) == api.StoreUnavailable:
 			return Session{}, err
-		case err != nil || userTag(record.UUID) != ours.text:
+		case err != nil || UserTag(record.UUID) != user:
 		case login.Claim != "" && login.Claim != record.UUID:
 			return Session{}, s.mismatch(ctx, login.Claim, record.UUID)
 		default:
 			return Session{ID: login.Previous, Grant: grantOf(record, s.now())}, nil
 		}
 	}
-	return Session{}, s.replayed(ctx, "audit: a login with a token of a session that the caller does not have", ours.text, errOurs)
+	const audit = "audit: a login with a token of a session that the caller does not have"
+	return Session{}, s.replayed(ctx, audit, user, errIssued)
 }
 
 // replayed is the answer to a token that is no login.
@@ -88,71 +81,48 @@ func (s *Service) replayed(ctx context.Context, audit, user string, cause error)
 	return grantRefused(cause)
 }
 
-// report remembers that a token was reported, and returns the revocation of its
-// user that was the last one then. A token that was reported before is refused
-// if there was another since; the same login may be reported again otherwise,
-// for an answer can be lost.
-func (s *Service) report(ctx context.Context, token secret.String, uuid string) (since note, err error) {
-	// In this order: a report and a revocation that come in between are seen, or
-	// make this one older than the revocation.
-	last, err := s.recall(ctx, revokedNote(uuid))
-	if err != nil {
-		return note{}, err
-	}
-	before, err := s.recall(ctx, reportedNote(token))
-	if err != nil {
-		return note{}, err
-	}
-	if before.there {
-		return before, s.unrevoked(ctx, uuid, before)
-	}
-	life := max(longestToken, s.config.TokenLifetime) + noteSlack
-	if err := s.config.Store.Remember(ctx, reportedNote(token), last.text, life); err != nil {
-		return note{}, s.storeFailed(err)
-	}
-	return last, nil
-}
-
-// unrevoked is an error if the user's sessions were revoked after the
-// revocation that since names.
-func (s *Service) unrevoked(ctx context.Context, uuid string, since note) error {
-	last, err := s.recall(ctx, revokedNote(uuid))
+// firstReport returns when a token was first reported: begun, or the moment that
+// is remembered. A report can be repeated, since an answer can be lost, but not
+// across a revocation.
+func (s *Service) firstReport(ctx context.Context, token secret.String, begun store.Moment) (store.Moment, error) {
+	text, found, err := s.recall(ctx, reportedNote(token))
 	switch {
 	case err != nil:
-		return err
-	case !last.there, last.text == since.text:
-		return nil
+		return 0, err
+	case found:
+		return parseMoment(text), nil
 	}
-	return s.replayed(ctx, "audit: a login with a token from before a revocation", userTag(uuid), errRevoked)
+	life := max(longestToken, s.config.TokenLifetime) + noteSlack
+	if err := s.store.Remember(ctx, reportedNote(token), formatMoment(begun), life); err != nil {
+		return 0, storeFailed(err)
+	}
+	return begun, nil
 }
 
-// markRevoked gives the revocation a name of its own, so that no clocks have
-// to be compared. It outlives every token that was reported before.
-func (s *Service) markRevoked(ctx context.Context, uuid string) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	return s.config.Store.Remember(ctx, revokedNote(uuid), rand.Text(), max(longestToken, s.config.TokenLifetime)+2*noteSlack)
-}
-
-// note is what the store remembers under a name, if anything.
-type note struct {
-	text  string
-	there bool
-}
-
-// recall takes a note that does not authenticate for one that is there, with a
-// text that no note has: a key that was removed from the ring must not make a
-// token welcome.
-func (s *Service) recall(ctx context.Context, name string) (note, error) {
-	text, err := s.config.Store.Recall(ctx, name)
+// recall returns what the store remembers under a name. A note that does not
+// authenticate is there, with an empty text: a key that was removed from the
+// ring must not make a token welcome.
+func (s *Service) recall(ctx context.Context, name string) (text string, found bool, err error) {
+	text, err = s.store.Recall(ctx, name)
 	switch {
 	case err == nil:
-		return note{text: text, there: true}, nil
+		return text, true, nil
 	case errors.Is(err, store.ErrNotFound):
-		return note{}, nil
+		return "", false, nil
 	case errors.Is(err, store.ErrTampered):
-		kind, _, _ := strings.Cut(name, " ")
-		return note{text: "illegible " + kind, there: true}, nil
+		return "", true, nil
 	}
-	return note{}, s.storeFailed(err)
+	return "", false, storeFailed(err)
+}
+
+func formatMoment(m store.Moment) string { return strconv.FormatInt(int64(m), 10) }
+
+// parseMoment takes a text that is none for the moment before all others: then
+// every revocation that is remembered came later.
+func parseMoment(text string) store.Moment {
+	moment, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return store.Moment(moment)
 }

@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"context"
 	"maps"
 	"strings"
 	"testing"
@@ -281,7 +280,7 @@ func TestRevocationDuringALogin(t *testing.T) {
 // Nor does it help to report a token again in the very moment in which it is
 // reported elsewhere, and all sessions are revoked.
 func TestReportAndRevocationDuringALogin(t *testing.T) {
-	for _, note := range []string{"ours", "revoked", "reported"} {
+	for _, note := range []string{"issued", "reported"} {
 		t.Run(note, func(t *testing.T) {
 			h := newHouse(t)
 			h.store.beforeRecall = map[string]func(){note: func() {
@@ -303,11 +302,10 @@ func TestReportAndRevocationDuringALogin(t *testing.T) {
 func TestOldSessionOutlivesAFailedLogin(t *testing.T) {
 	h := newHouse(t)
 	old := h.login(t, reported)
-	h.store.created = func(store.Record) { h.store.fail["recall revoked"] = errDisk }
+	h.store.fail["create"] = errDisk
 	_, err := h.Open(t.Context(), session.Login{Token: secret.New("alicestoken02"), Previous: old.ID})
 	wantCode(t, err, api.StoreUnavailable)
-	h.store.created = nil
-	delete(h.store.fail, "recall revoked")
+	delete(h.store.fail, "create")
 	h.wantAlive(t, old.ID)
 	if n, err := h.Revoke(t.Context(), alice); n != 1 || err != nil {
 		t.Errorf("there were %d sessions, %v, want the old one alone", n, err)
@@ -324,7 +322,7 @@ func TestReplayWhenTheStoreFails(t *testing.T) {
 		}
 		delete(h.store.fail, what)
 	}
-	for _, what := range []string{"recall ours", "recall reported", "recall revoked", "remember reported"} {
+	for _, what := range []string{"recall issued", "now", "recall reported", "remember reported", "create"} {
 		t.Run("open, "+what, func(t *testing.T) {
 			h := newHouse(t)
 			h.store.fail[what] = errDisk
@@ -339,9 +337,9 @@ func TestReplayWhenTheStoreFails(t *testing.T) {
 	t.Run("open again", func(t *testing.T) {
 		h := newHouse(t)
 		opened := h.login(t, reported)
-		h.store.fail["recall revoked"] = errDisk
+		h.store.fail["now"] = errDisk
 		_, err := h.Open(t.Context(), session.Login{Token: secret.New(reported), Previous: opened.ID})
-		down(t, h, err, "recall revoked")
+		down(t, h, err, "now")
 		h.wantAlive(t, opened.ID)
 	})
 	t.Run("own page", func(t *testing.T) {
@@ -356,9 +354,9 @@ func TestReplayWhenTheStoreFails(t *testing.T) {
 	t.Run("renewal", func(t *testing.T) {
 		h := newHouse(t)
 		opened := h.login(t, reported)
-		h.store.fail["remember ours"] = errDisk
+		h.store.fail["remember issued"] = errDisk
 		_, err := h.Token(t.Context(), opened.ID, api.ReasonInvalid, secret.New(reported))
-		down(t, h, err, "remember ours")
+		down(t, h, err, "remember issued")
 		if kept := ask(t, h, opened.ID, api.ReasonRequest, ""); !kept.Token.Equal(secret.New(reported)) {
 			t.Error("a token was stored that is not known as the server's")
 		}
@@ -366,56 +364,27 @@ func TestReplayWhenTheStoreFails(t *testing.T) {
 	})
 	t.Run("exchange", func(t *testing.T) {
 		h := newHouse(t)
-		h.store.fail["remember ours"] = errDisk
+		h.store.fail["remember issued"] = errDisk
 		_, err := h.Exchange(t.Context(), codeLogin())
-		down(t, h, err, "remember ours")
+		down(t, h, err, "remember issued")
 	})
 	// A refresh token works once: what it gave is worth more, though it is not
 	// what those hear who wait.
 	t.Run("refresh", func(t *testing.T) {
 		h := newHouse(t)
 		opened := h.exchange(t)
-		h.store.fail["remember ours"] = errDisk
+		h.store.fail["remember issued"] = errDisk
 		_, err := h.refused(t, opened.ID, first)
 		wantCode(t, err, api.StoreUnavailable)
 		if err := h.Drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		delete(h.store.fail, "remember ours")
+		delete(h.store.fail, "remember issued")
 		if access, refresh := pairOf(t, h, opened.ID); access != "access000002" || refresh != "refresh000002" {
 			t.Errorf("the pair is lost: %s and %s are stored", access, refresh)
 		}
-		if !strings.Contains(h.log.String(), "not known as ours") {
+		if !strings.Contains(h.log.String(), "not marked as issued") {
 			t.Errorf("the operator does not hear of it:\n%s", h.log)
-		}
-	})
-	t.Run("revocation", func(t *testing.T) {
-		h := newHouse(t)
-		opened := h.login(t, reported)
-		h.store.fail["remember revoked"] = errDisk
-		n, err := h.Revoke(t.Context(), alice)
-		down(t, h, err, "remember revoked")
-		_, ended := h.Status(t.Context(), opened.ID)
-		if wantCode(t, ended, api.SessionEnded); n != 1 {
-			t.Errorf("Revoke() = %d, want the one that has ended", n)
-		}
-	})
-}
-
-// A mark that hangs uses up neither the operator's patience nor the time in which
-// the sessions end.
-func TestRevocationEndsSessionsWhateverTheMarkTakes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t)
-		opened := h.login(t, reported)
-		h.store.fail["remember revoked"] = errHangs
-		ctx, leave := context.WithTimeout(t.Context(), 2*time.Second)
-		defer leave()
-		n, err := h.Revoke(ctx, alice)
-		wantCode(t, err, api.StoreUnavailable)
-		_, ended := h.Status(t.Context(), opened.ID)
-		if wantCode(t, ended, api.SessionEnded); n != 1 {
-			t.Errorf("Revoke() = %d, want 1", n)
 		}
 	})
 }
@@ -424,21 +393,20 @@ func TestRevocationEndsSessionsWhateverTheMarkTakes(t *testing.T) {
 func TestNotesUnderARemovedKey(t *testing.T) {
 	h := newHouse(t)
 	stolen := h.steal(t, h.login(t, reported).ID)
-	h.store.fail["recall ours"] = store.ErrTampered
+	h.store.fail["recall issued"] = store.ErrTampered
 	wantDeadWithout := func(token string) {
 		t.Helper()
 		_, err := h.Open(t.Context(), session.Login{Token: secret.New(token)})
 		wantCode(t, err, api.GrantRefused)
 	}
 	wantDeadWithout(stolen)
-	delete(h.store.fail, "recall ours")
+	delete(h.store.fail, "recall issued")
 
 	if _, err := h.Revoke(t.Context(), alice); err != nil {
 		t.Fatal(err)
 	}
-	h.store.fail["recall revoked"] = store.ErrTampered
 	wantDeadWithout(reported)
-	h.login(t, "alicestoken02") // who signs in now is let in all the same
+	h.login(t, "alicestoken02") // a login that begins now is let in
 	h.login(t, "alicestoken02")
 	h.store.fail["recall reported"] = store.ErrTampered
 	wantDeadWithout("alicestoken02")

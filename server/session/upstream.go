@@ -3,64 +3,224 @@ package session
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"time"
 
-	"github.com/capture-keepalive/capture-keepalive/server/api"
-	"github.com/capture-keepalive/capture-keepalive/server/breaker"
+	"github.com/sony/gobreaker/v2"
+	"golang.org/x/sync/semaphore"
+
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 )
-
-// share is what a call may use of the ceiling.
-type share bool
 
 const (
-	whole share = false
-	spare share = true
+	// After so many failures in a row a circuit breaker opens for so long; then
+	// one call finds out whether Capture is back.
+	breakAfter = 10
+	breakFor   = 5 * time.Second
+
+	// loginCalls is how many calls of logins go on at once. The client of the
+	// Capture API has twice as many connections: renewals find one even while
+	// every login's call hangs.
+	loginCalls = 32
+	// loginPatience is how long a login waits for its turn among them.
+	loginPatience = time.Second
 )
 
-// upstream lets do make one call to Capture, unless Capture is left alone for
-// now or the ceiling is reached: that error is an *Error. Every call goes
-// through here.
-func (s *Service) upstream(ctx context.Context, of share, do func(context.Context) error) error {
-	leave, wait, ok := s.breaker.Enter()
-	if !ok {
-		return &Error{Code: api.UpstreamUnavailable, RetryAfter: wait, Detail: "Capture has failed many times in a row and is left alone for a moment; the session is untouched"}
-	}
-	outcome := breaker.Untold // of a panic, too: that is a fault of ours
-	defer func() {
-		if leave(outcome) {
-			s.config.Log.ErrorContext(ctx, "Capture has failed many times in a row; it is left alone", "failures", breakAfter, "for", breakRest)
-		}
-	}()
-	if s.config.Ceiling != nil {
-		take := s.config.Ceiling.Take
-		if of == spare {
-			take = s.config.Ceiling.TakeSpare
-		}
-		if wait, ok := take(); !ok {
-			return &Error{Code: api.UpstreamUnavailable, RetryAfter: wait, Detail: "the server makes as many calls to Capture as it may; wait, then ask again"}
-		}
-	}
-	err := do(ctx)
-	outcome = outcomeOf(ctx, err)
-	return err
+// Ceiling bounds the calls to Capture of the whole server. limit.Ceiling is one.
+type Ceiling interface {
+	// TakeHigh reports whether a call of high priority may be made now, or after
+	// how long: a renewal that is due.
+	TakeHigh() (wait time.Duration, ok bool)
+	// TakeLow is for renewals that a page forces.
+	TakeLow() (wait time.Duration, ok bool)
+	// TakeLogin is for logins.
+	TakeLogin() (wait time.Duration, ok bool)
+	// Charge counts a call that must be made: it follows a spent code or a
+	// refresh token.
+	Charge()
 }
 
-// LeavesCaptureAlone reports whether Capture has failed so many times in a row
-// that it is asked by one call at a time only, until it answers.
-func (s *Service) LeavesCaptureAlone() bool { return s.breaker.Open() }
+// calls is the way to Capture. Logins and renewals have a breaker each and
+// priorities of their own: what a visitor sends never stops a renewal.
+type calls struct {
+	login, due, forced class
+	ceiling            Ceiling
+}
 
-// outcomeOf says what a call tells about Capture. A caller who left, or a store
-// that failed before the call, tells nothing.
-func outcomeOf(ctx context.Context, err error) breaker.Outcome {
-	if err == nil {
-		return breaker.Alive
+// breaker is a circuit breaker: open, it lets no call through.
+type breaker = gobreaker.TwoStepCircuitBreaker[any]
+
+// class is one kind of call.
+type class struct {
+	take    func() (wait time.Duration, ok bool)
+	breaker *breaker
+	// proof is a breaker whose calls no visitor can choose. While it is open,
+	// Capture is known to be down, and no code is spent on it. Nil: none.
+	proof *breaker
+	// outage reports whether an error means that Capture is down.
+	outage func(error) bool
+	// slots bounds the calls that go on at once; nil: no bound.
+	slots *semaphore.Weighted
+}
+
+func newCalls(ceiling Ceiling, log *slog.Logger) calls {
+	logins, renewals := newBreaker("logins", log), newBreaker("renewals", log)
+	return calls{
+		login: class{
+			take: ceiling.TakeLogin, breaker: logins, proof: renewals, outage: unreachable,
+			slots: semaphore.NewWeighted(loginCalls),
+		},
+		due:     class{take: ceiling.TakeHigh, breaker: renewals, outage: down},
+		forced:  class{take: ceiling.TakeLow, breaker: renewals, outage: down},
+		ceiling: ceiling,
 	}
-	if ours := (*Error)(nil); ctx.Err() != nil || errors.As(err, &ours) {
-		return breaker.Untold
+}
+
+var (
+	// errNoVerdict is what a breaker is told of a call that says nothing about
+	// Capture: it was not made, the client disconnected, or it panicked.
+	errNoVerdict = errors.New("the call says nothing about Capture")
+	errOutage    = errors.New("Capture is down")
+)
+
+func newBreaker(name string, log *slog.Logger) *breaker {
+	return gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+		Name: name, MaxRequests: 1, Timeout: breakFor,
+		ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= breakAfter },
+		IsExcluded:  func(err error) bool { return errors.Is(err, errNoVerdict) },
+		OnStateChange: func(name string, _, to gobreaker.State) {
+			switch to {
+			case gobreaker.StateOpen:
+				log.Error("The circuit breaker is open: Capture does not answer and is not asked for a moment. "+
+					"Sessions are kept.",
+					"calls", name, "failures", breakAfter, "for", breakFor)
+			case gobreaker.StateClosed:
+				log.Info("The circuit breaker is closed: Capture answers again.", "calls", name)
+			}
+		},
+	})
+}
+
+func (c *calls) breakerOpen() bool {
+	return c.login.breaker.State() == gobreaker.StateOpen || c.due.breaker.State() == gobreaker.StateOpen
+}
+
+// admit reports whether one call of the class may be made now. If so, finish
+// must be called once, with the call's error. The refusal is an *Error: then
+// nothing was sent, and nothing is spent.
+func (c *class) admit(ctx context.Context) (finish func(error), err error) {
+	const open = "Capture has failed many times in a row and is not asked for a moment"
+	if c.proof != nil && c.proof.State() == gobreaker.StateOpen {
+		return nil, putOff(breakFor, open)
 	}
-	switch kind, _ := about(err); kind {
-	case capture.Temporary, capture.RateLimited:
-		return breaker.Failed
+	report, err := c.breaker.Allow()
+	if err != nil {
+		return nil, putOff(breakFor, open)
 	}
-	return breaker.Alive
+	if wait, ok := c.take(); !ok {
+		report(errNoVerdict)
+		return nil, putOff(wait, "the server makes as many calls to Capture as it may; wait, then ask again")
+	}
+	if err := c.enter(ctx); err != nil {
+		report(errNoVerdict)
+		return nil, err
+	}
+	return func(err error) {
+		c.leave()
+		report(c.verdict(ctx, err))
+	}, nil
+}
+
+func (c *class) enter(ctx context.Context) error {
+	if c.slots == nil {
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, loginPatience)
+	defer cancel()
+	if c.slots.Acquire(waiting, 1) == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return disconnected(ctx.Err())
+	}
+	return putOff(retrySoon, "too many logins wait for Capture; wait, then ask again")
+}
+
+func (c *class) leave() {
+	if c.slots != nil {
+		c.slots.Release(1)
+	}
+}
+
+// verdict is what a breaker is told about a call.
+func (c *class) verdict(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil, codeOf(err) != "":
+		return errNoVerdict
+	case c.outage(err):
+		return errOutage
+	}
+	return nil // Capture answered, or a firewall in front of it did
+}
+
+// down reports that an error means an outage. One that is not Capture's has its
+// cause below HTTP.
+func down(err error) bool {
+	answer, ok := errors.AsType[*capture.Error](err)
+	return !ok || answer.Outage()
+}
+
+// unreachable reports that there was no connection. It is all that a login can
+// prove: a visitor chooses its content, and a firewall may answer some content
+// with a reset or with HTTP 503.
+func unreachable(err error) bool {
+	answer, ok := errors.AsType[*capture.Error](err)
+	return ok && answer.Outage() && answer.Status == 0 && !answer.Lost
+}
+
+// call makes one call of the class, if it may be made now.
+func (s *Service) call(ctx context.Context, c *class, do func(context.Context) error) error {
+	finish, err := c.admit(ctx)
+	if err != nil {
+		return err
+	}
+	outcome := errNoVerdict // of a panic, too
+	defer func() { finish(outcome) }()
+	outcome = s.send(ctx, do)
+	return outcome
+}
+
+// callOnce makes a call that spends a code or a refresh token. spend is done
+// when it is certain that the call will be made, and before anything is sent.
+// From then on the end of ctx ends nothing.
+func (s *Service) callOnce(
+	ctx context.Context, c *class, spend func(context.Context) error, do func(context.Context) error,
+) error {
+	finish, err := c.admit(ctx)
+	if err != nil {
+		return err
+	}
+	outcome := errNoVerdict
+	defer func() { finish(outcome) }()
+	if err := spend(ctx); err != nil {
+		return err
+	}
+	outcome = s.send(context.WithoutCancel(ctx), do)
+	return outcome
+}
+
+// follow makes a call that must follow a spent code or refresh token. No
+// ceiling, breaker or bound holds it up.
+func (s *Service) follow(ctx context.Context, do func(context.Context) error) error {
+	s.calls.ceiling.Charge()
+	return s.send(ctx, do)
+}
+
+func (s *Service) send(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := limit.Timeout(ctx, s.config.UpstreamTimeout)
+	defer cancel()
+	return do(ctx)
 }

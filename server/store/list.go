@@ -123,6 +123,19 @@ type Ended struct {
 	At    time.Time
 }
 
+// Expiry is an ErrExpired that says which limit of which session has passed. Its
+// text says neither.
+type Expiry struct {
+	Ended
+	UUID string
+}
+
+// Error implements error.
+func (*Expiry) Error() string { return ErrExpired.Error() }
+
+// Unwrap makes errors.Is(err, ErrExpired) work.
+func (*Expiry) Unwrap() error { return ErrExpired }
+
 // sweepBatch is how many rows one call of the backend deletes: few, so that
 // those who wait behind it hardly notice.
 const sweepBatch = 100

@@ -56,6 +56,10 @@ func (s *Store) Lock(ctx context.Context, name string, lease time.Duration) (*Lo
 	return held.keep(ctx), nil
 }
 
+// Shared reports whether other processes can have the database open. Where none
+// can, what another process had begun is over.
+func (s *Store) Shared() bool { return s.backend.Locks() != nil }
+
 // localLocks are locks in this process. The zero value has none.
 type localLocks struct {
 	mu      sync.Mutex

@@ -130,8 +130,8 @@ func (s *Store) Create(ctx context.Context, id ID, r Record, begun Moment) error
 	return nil
 }
 
-// Get returns the record of id, or ErrNotFound, ErrExpired or ErrTampered.
-// From the very instant of Record.Expires on the record has expired.
+// Get returns the record of id, or ErrNotFound, ErrTampered, or ErrExpired, which
+// is an *Expiry then. From the very instant of Record.Expires on the record has expired.
 func (s *Store) Get(ctx context.Context, id ID) (Record, error) {
 	key := id.Key()
 	row, err := s.lookup(ctx, key)
@@ -146,7 +146,7 @@ func (s *Store) Get(ctx context.Context, id ID) (Record, error) {
 		return Record{}, fmt.Errorf("store: get: %w", err)
 	}
 	if s.expired(r) {
-		return Record{}, fmt.Errorf("store: get: %w", ErrExpired)
+		return Record{}, fmt.Errorf("store: get: %w", &Expiry{Ended: endOf(row.Key, r), UUID: r.UUID})
 	}
 	return r, nil
 }

@@ -318,8 +318,7 @@ func TestReplicasAgreeOnOneToken(t *testing.T) {
 		calls int
 	}{
 		{"in turns", func(*hookedStore) {}, 1},
-		{"claims keep nobody out", func(h *hookedStore) { h.freeForAll = true }, 2},
-		{"claims fail", func(h *hookedStore) { h.fail["claim"] = errDisk }, 2},
+		{"locks keep no server out", func(h *hookedStore) { h.freeForAll = true }, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -542,7 +541,7 @@ func TestForcedRenewals(t *testing.T) {
 
 func TestCeiling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, func(c *session.Config) { c.Ceiling = limit.NewBucket(limit.Rate{Events: 1, Per: 10 * time.Second}) })
+		h := newHouse(t, func(c *session.Config) { c.Ceiling = limit.NewCeiling(limit.Rate{Events: 1, Per: 10 * time.Second}) })
 		opened := h.login(t, reported) // the one call there is
 		_, err := h.Open(t.Context(), session.Login{Token: secret.New("bobstoken0001")})
 		if failure := wantCode(t, err, api.UpstreamUnavailable); failure.RetryAfter != 10*time.Second {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,7 +24,6 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
-	"github.com/capture-keepalive/capture-keepalive/server/store/storetest"
 )
 
 const (
@@ -202,30 +202,47 @@ type hookedStore struct {
 	beforeCreate func()
 	beforeRecall map[string]func() // by the kind of note
 	fail         map[string]error
-	freeForAll   bool // claims keep nobody out
+	freeForAll   bool // locks keep no other server out
+	oneProcess   bool
+	slow         time.Duration // of Now, MarkOnce, Remember and Create
 	created      func(store.Record)
 	updates      atomic.Pointer[error]
 }
 
+func (h *hookedStore) Now(ctx context.Context) (store.Moment, error) {
+	if err := h.fail["now"]; err != nil {
+		return 0, err
+	}
+	defer h.linger()
+	return h.Store.Now(ctx)
+}
+
 func (h *hookedStore) MarkOnce(ctx context.Context, name string, ttl time.Duration) error {
-	if err := h.fail["claim"]; err != nil {
+	if err := h.fail["mark"]; err != nil {
 		return err
 	}
-	if h.freeForAll {
-		return nil
-	}
+	defer h.linger()
 	return h.Store.MarkOnce(ctx, name, ttl)
 }
 
 func (h *hookedStore) Lock(ctx context.Context, name string, lease time.Duration) (*store.Lock, error) {
-	if err := h.fail["claim"]; err != nil {
+	if err := h.fail["lock"]; err != nil {
 		return nil, err
 	}
 	if h.freeForAll {
-		return new(store.Lock), nil
+		name += rand.Text()
 	}
 	return h.Store.Lock(ctx, name, lease)
 }
+
+func (h *hookedStore) linger() {
+	if h.slow > 0 {
+		<-time.After(h.slow)
+	}
+}
+
+// Shared says that other processes have the store open, too: another house.
+func (h *hookedStore) Shared() bool { return !h.oneProcess }
 
 func (h *hookedStore) Create(ctx context.Context, id store.ID, r store.Record, begun store.Moment) error {
 	if hook := h.beforeCreate; hook != nil {
@@ -236,6 +253,7 @@ func (h *hookedStore) Create(ctx context.Context, id store.ID, r store.Record, b
 		return err
 	}
 	err := h.Store.Create(ctx, id, r, begun)
+	h.linger()
 	if err == nil && h.created != nil {
 		h.created(r)
 	}
@@ -272,6 +290,7 @@ func (h *hookedStore) Remember(ctx context.Context, name, text string, ttl time.
 		}
 		return err
 	}
+	defer h.linger()
 	return h.Store.Remember(ctx, name, text, ttl)
 }
 
@@ -329,7 +348,7 @@ func newHouse(t *testing.T, change ...func(*session.Config)) *house {
 			codes:  map[string]string{"alicescode001": alice, "alicescode002": alice, "bobscode00001": bob},
 			grants: map[string]string{},
 		},
-		store: &hookedStore{Store: store.New(storetest.Shared(memory.New()), ring, nil), fail: map[string]error{}},
+		store: &hookedStore{Store: store.New(memory.New(), ring, nil), fail: map[string]error{}},
 		log:   new(bytes.Buffer),
 	}
 	config := session.Config{

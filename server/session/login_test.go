@@ -226,17 +226,17 @@ func TestExchangeFailures(t *testing.T) {
 func TestExchangeThatNeverBegan(t *testing.T) {
 	t.Run("the store is down", func(t *testing.T) {
 		h := newHouse(t)
-		h.store.fail["claim"] = errDisk
+		h.store.fail["mark"] = errDisk
 		_, err := h.Exchange(t.Context(), codeLogin())
 		if failure := wantCode(t, err, api.StoreUnavailable); failure.RetryAfter == 0 || h.capture.exchanges() != 0 {
 			t.Errorf("retry after %v, %d exchanges", failure.RetryAfter, h.capture.exchanges())
 		}
-		delete(h.store.fail, "claim")
+		delete(h.store.fail, "mark")
 		h.exchange(t)
 	})
 	t.Run("the ceiling", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			h := newHouse(t, func(c *session.Config) { c.Ceiling = limit.NewBucket(limit.Rate{Events: 1, Per: 3 * time.Second}) })
+			h := newHouse(t, func(c *session.Config) { c.Ceiling = limit.NewCeiling(limit.Rate{Events: 1, Per: 3 * time.Second}) })
 			h.login(t, reported)
 			_, err := h.Exchange(t.Context(), codeLogin())
 			if failure := wantCode(t, err, api.UpstreamUnavailable); failure.RetryAfter == 0 || h.capture.exchanges() != 0 {

@@ -1,0 +1,370 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+// pairTimeout bounds the attempts to store what a refresh gave. That pair cannot
+// be had again.
+const pairTimeout = 15 * time.Second
+
+// Token returns a good token of the session: the stored one while it is good and
+// not the refused one, else a new one. have is the token the page has; it forces
+// a renewal only when it is the stored one and the reason says that Capture
+// refused it.
+//
+// However many callers ask at once, Capture is asked once, and that call goes on
+// when they disconnect. The new token is stored before any caller is answered.
+//
+// Codes: session_ended, rate_limited, upstream_refused, upstream_unavailable,
+// store_unavailable, api.Internal.
+func (s *Service) Token(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (Grant, error) {
+	grant, outcome, err := s.answer(ctx, id, reason, have)
+	if err != nil {
+		outcome = failedOutcome(ctx, err)
+	}
+	s.config.Observer.TokenAsked(reason, outcome)
+	return grant, err
+}
+
+// answer is Token, and what came of it if that is no error.
+func (s *Service) answer(
+	ctx context.Context, id store.ID, reason api.Reason, have secret.String,
+) (Grant, Outcome, error) {
+	record, err := s.read(ctx, id)
+	if err != nil {
+		return Grant{}, "", err
+	}
+	now := s.now()
+	refused := reason.Refusal() && have.Equal(record.AccessToken)
+	if !refused && !due(record, now) {
+		s.sealAnew(ctx, id, record)
+		return grantOf(record, now), OutcomeFresh, nil
+	}
+
+	grant, err := s.join(ctx, &renewal{
+		key: renewalKey{id.Key(), record.AccessToken.Hash()}, id: id, reason: reason,
+		forced: refused && !due(record, now), told: make(chan struct{}),
+	})
+	if refused || err == nil || !record.AccessExpires.After(s.now()) {
+		return grant, OutcomeRenewed, err
+	}
+	switch codeOf(err) {
+	case api.UpstreamRefused, api.UpstreamUnavailable, api.RateLimited:
+		// The renewal has said why in the log; the old token still works.
+		return grantOf(record, s.now()), OutcomeKept, nil
+	}
+	return Grant{}, "", err
+}
+
+// join waits for the renewal of a key, and starts it if it is not under way. A
+// caller that disconnects leaves nothing behind.
+func (s *Service) join(ctx context.Context, mine *renewal) (Grant, error) {
+	one, added := s.renewals.add(mine)
+	if added {
+		s.run(ctx, one)
+	}
+	waiting, cancel := context.WithTimeout(ctx, AnswerTimeout(s.config.UpstreamTimeout))
+	defer cancel()
+	if err := waitFor(waiting, one.told); err != nil {
+		return Grant{}, disconnected(err)
+	}
+	return one.grant, one.err
+}
+
+// run has a renewal go on in the background.
+func (s *Service) run(ctx context.Context, r *renewal) {
+	ctx = context.WithoutCancel(ctx)
+	var grant Grant
+	s.start(ctx, func() (err error) {
+		if s.work.closing() {
+			return putOff(retrySoon, "the server is shutting down; ask again soon")
+		}
+		grant, err = s.renew(ctx, r)
+		return err
+	}, func(err error) {
+		s.renewals.remove(r)
+		outcome := OutcomeRenewed
+		if err != nil {
+			grant, outcome = Grant{}, failedOutcome(ctx, err)
+		}
+		s.config.Observer.RenewalEnded(r.reason, outcome)
+		r.notify(grant, err)
+	})
+}
+
+// notifyEarly answers those who wait while the renewal goes on. Later callers
+// start another one, which waits for the lock.
+func (s *Service) notifyEarly(r *renewal, err error) {
+	s.renewals.remove(r)
+	r.notify(Grant{}, err)
+}
+
+// renew is one renewal, from the cooldown to the stored token. ctx has no end:
+// each step has its own, so that none uses up the time of the next.
+func (s *Service) renew(ctx context.Context, r *renewal) (Grant, error) {
+	record, err := s.read(ctx, r.id)
+	if err != nil {
+		return Grant{}, err
+	}
+	if r.key.replaced(record) {
+		return grantOf(record, s.now()), nil
+	}
+	if err := s.cooldowns.active(r.key.session); err != nil {
+		return Grant{}, err
+	}
+	if r.forced {
+		age := s.now().Sub(record.AccessIssued)
+		if err := s.cooldowns.admitForced(r.key, store.OwnerOf(record.UUID), age); err != nil {
+			return Grant{}, err
+		}
+	}
+
+	waiting, cancel := limit.Timeout(ctx, AnswerTimeout(s.config.UpstreamTimeout))
+	defer cancel()
+	for {
+		grant, err := s.renewLocked(ctx, waiting, r)
+		if !errors.Is(err, errOvertaken) {
+			return grant, err
+		}
+	}
+}
+
+// renewLocked is the part of a renewal under the lock. waiting bounds the wait
+// for it.
+func (s *Service) renewLocked(ctx, waiting context.Context, r *renewal) (Grant, error) {
+	record, unlock, err := s.lock(waiting, r.id, r.key)
+	if err != nil {
+		return Grant{}, err
+	}
+	defer unlock()
+	if r.key.replaced(record) {
+		return grantOf(record, s.now()), nil
+	}
+	if record.Mode == store.ModeCode {
+		return s.refresh(ctx, r, record)
+	}
+	return s.issue(ctx, r, record)
+}
+
+// class is the kind of call that the renewal makes. What a page can bring about
+// has low priority: forcing, and claiming at its login that the token dies soon.
+func (s *Service) class(r *renewal, record store.Record) *class {
+	claimed := record.Mode == store.ModeToken &&
+		record.AccessExpires.Sub(record.AccessIssued) < s.config.TokenLifetime-time.Second
+	if r.forced || claimed {
+		return &s.calls.forced
+	}
+	return &s.calls.due
+}
+
+// issue is a renewal of a client-side session. Nothing is spent: if the token
+// cannot be stored another one can be had.
+func (s *Service) issue(ctx context.Context, r *renewal, record store.Record) (Grant, error) {
+	var token capture.Token
+	err := s.call(ctx, s.class(r, record), func(ctx context.Context) (err error) {
+		token, err = s.config.Capture.Issue(ctx, record.UUID)
+		return err
+	})
+	if err != nil {
+		return Grant{}, s.renewalFailed(ctx, r, record, err)
+	}
+	s.evidence.seen()
+	got := pair{
+		access: token.Access, issued: token.Expires.Add(-s.config.TokenLifetime), expires: token.Expires,
+	}
+	if err := s.markIssued(ctx, record.UUID, got.access, got.expires); err != nil {
+		return Grant{}, err
+	}
+	return s.keep(ctx, r, record, got)
+}
+
+// refresh is a renewal of a server-side session. From the call on the old
+// refresh token is worth nothing, so that storing the new pair has priority over
+// everything.
+func (s *Service) refresh(ctx context.Context, r *renewal, record store.Record) (Grant, error) {
+	got, err := s.spend(ctx, r, &record)
+	switch kind, _ := verdictOf(err); {
+	case err == nil:
+		s.evidence.seen()
+		return s.keepPair(ctx, r, record, got)
+	case errors.Is(err, errReplaced):
+		return s.stored(ctx, r.id)
+	case errors.Is(err, errOvertaken):
+		return Grant{}, err
+	case codeOf(err) == "" && kind == capture.GrantGone && s.believed(record):
+		return s.giveUp(ctx, r, record, err)
+	}
+	return Grant{}, s.renewalFailed(ctx, r, record, err)
+}
+
+// giveUp ends a session whose refresh token is dead, unless another server has
+// the answer, or may have it.
+func (s *Service) giveUp(ctx context.Context, r *renewal, record store.Record, cause error) (Grant, error) {
+	err := s.writeTombstone(ctx, r.id, r.key)
+	switch {
+	case err == nil:
+		return Grant{}, s.endByVerdict(ctx, r.id, record, capture.GrantGone, cause)
+	case errors.Is(err, errReplaced):
+		return s.stored(ctx, r.id)
+	}
+	s.config.Log.WarnContext(ctx, "Capture calls a refresh token dead. The session is kept for now.",
+		"session", Tag(r.id), "user", UserTag(record.UUID), "error", err, "cause", cause)
+	return Grant{}, s.coolDown(r, err)
+}
+
+// spend sends the refresh token. It asks once more after a lost answer: either
+// Capture did not hear the question, or it now says that the token is used up,
+// and the session cannot be saved.
+func (s *Service) spend(ctx context.Context, r *renewal, record *store.Record) (got pair, err error) {
+	sent := false
+	send := func(ctx context.Context) error {
+		sent = true
+		began := s.now()
+		tokens, err := s.config.Capture.Refresh(ctx, record.RefreshToken)
+		got = pair{access: tokens.Access, refresh: tokens.Refresh, issued: began, expires: tokens.Expires}
+		return err
+	}
+	// The intent is not written before it is certain that the token will be sent.
+	intend := func(ctx context.Context) error { return s.writeIntent(ctx, r.id, r.key, record) }
+	err = s.callOnce(ctx, s.class(r, *record), intend, send)
+	if answer, ok := errors.AsType[*capture.Error](err); ok && answer.Lost {
+		s.config.Log.WarnContext(ctx, "The answer to a refresh was lost; asking once more.",
+			"session", Tag(r.id), "user", UserTag(record.UUID), "cause", err)
+		// The others count from the last write.
+		if again := intend(ctx); again != nil {
+			return pair{}, again
+		}
+		err = s.follow(ctx, send)
+	}
+	if kind, _ := verdictOf(err); err != nil && sent && kind != capture.GrantGone {
+		s.withdrawIntent(ctx, r.id, r.key)
+	}
+	return got, err
+}
+
+// pair is what Capture gave: an access token, its life, and, in a server-side
+// session, the refresh token for the next one.
+type pair struct {
+	access, refresh secret.String
+	issued, expires time.Time
+}
+
+// keepPair stores a refreshed pair over the one it replaces, and does not give
+// up at once: trouble of the store must not cost the session. Those who wait
+// hear of the trouble at once.
+func (s *Service) keepPair(ctx context.Context, r *renewal, record store.Record, got pair) (Grant, error) {
+	ctx, cancel := limit.Timeout(ctx, pairTimeout)
+	defer cancel()
+	for {
+		unmarked := s.markIssued(ctx, record.UUID, got.access, got.expires)
+		if unmarked != nil {
+			s.notifyEarly(r, unmarked)
+		}
+		grant, err := s.keep(ctx, r, record, got)
+		if err == nil && unmarked != nil {
+			s.config.Log.WarnContext(ctx, "A refreshed token is not marked as issued: "+
+				"a thief of it could open a client-side session.",
+				"session", Tag(r.id), "user", UserTag(record.UUID), "cause", unmarked)
+		}
+		if codeOf(err) != api.StoreUnavailable {
+			return grant, err
+		}
+		s.notifyEarly(r, err)
+		if sleep(ctx, pollInterval) != nil {
+			s.config.Log.ErrorContext(ctx, "A refreshed pair could not be stored. "+
+				"The session ends with its present token. Check the store.",
+				"session", Tag(r.id), "user", UserTag(record.UUID), "cause", err)
+			return Grant{}, err
+		}
+	}
+}
+
+// keep stores what Capture gave over what it replaces.
+func (s *Service) keep(ctx context.Context, r *renewal, record store.Record, got pair) (Grant, error) {
+	for {
+		record.AccessToken, record.RefreshToken = got.access, got.refresh
+		record.AccessIssued, record.AccessExpires = got.issued, got.expires
+		record.Application, record.Sent = s.config.Application, store.Sent{}
+		kept, err := s.store.Update(ctx, r.id, record)
+		switch {
+		case err == nil:
+			s.config.Log.InfoContext(ctx, "A session has a new token.", "event", "renewed",
+				"session", Tag(r.id), "user", UserTag(record.UUID), "reason", string(r.reason), "forced", r.forced)
+			return grantOf(kept, s.now()), nil
+		case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExpired):
+			// Written in between: the user was active, perhaps just in time, or
+			// another server has renewed.
+		default:
+			return Grant{}, storeFailed(err)
+		}
+		if record, err = s.read(ctx, r.id); err != nil {
+			return Grant{}, err
+		}
+		if r.key.replaced(record) {
+			return grantOf(record, s.now()), nil // the other server's token is as good
+		}
+	}
+}
+
+// stored is the grant of the record as another server has written it.
+func (s *Service) stored(ctx context.Context, id store.ID) (Grant, error) {
+	record, err := s.read(ctx, id)
+	if err != nil {
+		return Grant{}, err
+	}
+	return grantOf(record, s.now()), nil
+}
+
+// renewalFailed decides what a failed call means for the session.
+func (s *Service) renewalFailed(ctx context.Context, r *renewal, record store.Record, cause error) error {
+	if codeOf(cause) != "" {
+		// The call was not made.
+		s.config.Log.WarnContext(ctx, "A renewal was put off.",
+			"session", Tag(r.id), "user", UserTag(record.UUID), "error", cause)
+		return cause
+	}
+	kind, retryAfter := verdictOf(cause)
+	switch kind {
+	case capture.AccountGone, capture.GrantGone:
+		if s.believed(record) {
+			return s.endByVerdict(ctx, r.id, record, kind, cause)
+		}
+		return s.coolDown(r, s.doubtVerdict(ctx, r.id, record, cause))
+	case capture.OperatorFault:
+		return s.coolDown(r, s.alarm(ctx, retryAfter, cause))
+	}
+	s.config.Log.WarnContext(ctx, "A renewal failed for now.",
+		"session", Tag(r.id), "user", UserTag(record.UUID), "cause", cause)
+	return s.coolDown(r, unavailable(retryAfter, cause))
+}
+
+// coolDown has later callers hear a failure for a while instead of asking again.
+func (s *Service) coolDown(r *renewal, err error) error {
+	if failure, ok := errors.AsType[*Error](err); ok && !failure.Code.Final() {
+		return s.cooldowns.begin(r.key.session, failure)
+	}
+	return err
+}
+
+// sealAnew writes a record that was read under an old key, so that the key can
+// be removed once every session was used.
+func (s *Service) sealAnew(ctx context.Context, id store.ID, record store.Record) {
+	if !record.OldKey {
+		return
+	}
+	s.background(ctx, func(ctx context.Context) {
+		if _, err := s.store.Update(ctx, id, record); err != nil && !store.IsVerdict(err) {
+			s.config.Log.WarnContext(ctx, "A session could not be sealed under the new key. The next token call tries again.",
+				"session", Tag(id), "cause", err)
+		}
+	})
+}
