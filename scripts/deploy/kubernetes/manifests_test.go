@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
@@ -202,6 +203,10 @@ func TestServerTakesTheSettings(t *testing.T) {
 	}
 	if read.Listen != "0.0.0.0:8080" || read.AdminListen != "0.0.0.0:9090" {
 		t.Errorf("it listens on %s and %s", read.Listen, read.AdminListen)
+	}
+	grace := time.Duration(*m.pod().TerminationGracePeriodSeconds) * time.Second
+	if needs := read.ShutdownDelay + config.DrainTimeout; read.ShutdownDelay < 5*time.Second || grace < needs+5*time.Second {
+		t.Errorf("stopping takes up to %s, of which %s are SHUTDOWN_DELAY: the pod has %s", needs, read.ShutdownDelay, grace)
 	}
 	if len(m.container().Env) != len(secrets) {
 		t.Errorf("%d variables name files, the secret has %d", len(m.container().Env), len(secrets))
