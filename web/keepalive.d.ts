@@ -216,6 +216,7 @@ export type WarningId =
   | "cookie-not-kept"
   | "origin-refused"
   | "files-not-found"
+  | "version-mismatch" // of the npm package and the server
   | "blocked-by-policy" // by the Content-Security-Policy
   | "wasm-blocked";
 

@@ -53,6 +53,11 @@ var sources = map[string]string{
 	"web/src/stub.js":      "console.log(\"stub\");\n",
 	"web/src/runtime.js":   "import { wasmExec } from \"wasm_exec.js\";\nwindow.receive(wasmExec);\n",
 	"web/dialog/dialog.js": "// a remark\nconsole.log(\"dialog\");\n",
+	"web/src/package.js":   "export const answer = () => window.answer;\n",
+	"web/npm/package.json": "{\n  \"version\": \"0.0.0\"\n}\n",
+	"web/npm/index.d.ts":   "export {};\n",
+	"web/npm/README.md":    "# Small\n",
+	"LICENSE":              "None.\n",
 	"web/keepalive.d.ts":   "declare var small: number;\n",
 	// What an earlier build left must go, and what git needs must stay.
 	"web/dist/keepalive.000000000000.wasm.br": "stale",
@@ -88,6 +93,7 @@ func runBuild(t *testing.T, command string) map[string][]byte {
 		t.Errorf("the server thinks it is version %q, want %s…", said, next)
 	}
 
+	checkPackage(t, filepath.Join(root, "web", "npm", "dist"))
 	dist := make(map[string][]byte)
 	files := os.DirFS(filepath.Join(root, "web", "dist"))
 	err = fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
@@ -101,6 +107,26 @@ func runBuild(t *testing.T, command string) map[string][]byte {
 		t.Fatal(err)
 	}
 	return dist
+}
+
+// checkPackage reads the npm package as npm would.
+func checkPackage(t *testing.T, dir string) {
+	t.Helper()
+	for name, want := range map[string]string{
+		"package.json":   `"version": "` + next + `-dev"`,
+		"index.js":       "export{",
+		"index.d.ts":     "export {}",
+		"README.md":      "# Small",
+		"LICENSE":        "None.",
+		"keepalive.js":   "a licence",
+		"keepalive.d.ts": "declare var small",
+		"stub.js":        "stub",
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("the package's %s is %q (%v), want %q in it", name, text, err, want)
+		}
+	}
 }
 
 func goCache(t *testing.T) string {

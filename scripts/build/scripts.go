@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -101,4 +103,42 @@ func bundle(source string, options esbuild.BuildOptions) ([]byte, error) {
 		return nil, errors.New("bundling " + source + " made not one file")
 	}
 	return result.OutputFiles[0].Contents, nil
+}
+
+// writePackage fills root/web/npm/dist, the npm package, from contents, which
+// has the classic scripts and the types.
+func writePackage(root, version string, contents map[string][]byte) error {
+	source := filepath.Join(root, "web", "npm")
+	options := classic(version)
+	options.Format = esbuild.FormatESModule
+	code, err := bundle(filepath.Join(root, "web", "src", "package.js"), options)
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{"index.js": code}
+	for _, name := range []string{"keepalive.js", "keepalive.d.ts", "stub.js"} {
+		files[name] = contents[name]
+	}
+	for name, path := range map[string]string{
+		"package.json": filepath.Join(source, "package.json"),
+		"index.d.ts":   filepath.Join(source, "index.d.ts"),
+		"README.md":    filepath.Join(source, "README.md"),
+		"LICENSE":      filepath.Join(root, "LICENSE"),
+	} {
+		if files[name], err = os.ReadFile(path); err != nil {
+			return err
+		}
+	}
+	const placeholder = `"version": "0.0.0"`
+	if !bytes.Contains(files["package.json"], []byte(placeholder)) {
+		return fmt.Errorf("web/npm/package.json has no %s for the build to replace", placeholder)
+	}
+	files["package.json"] = bytes.Replace(files["package.json"], []byte(placeholder), fmt.Appendf(nil, `"version": %q`, version), 1)
+	dist := output{dir: filepath.Join(source, "dist")}
+	for name, content := range files {
+		if err := dist.add(name, content); err != nil {
+			return err
+		}
+	}
+	return dist.removeOthers()
 }

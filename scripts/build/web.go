@@ -89,7 +89,7 @@ func buildWeb(ctx context.Context, root, version string, brotli *cache) (manifes
 	if err := dist.add("manifest.json", append(text, '\n')); err != nil {
 		return manifest{}, err
 	}
-	return made, dist.removeOthers()
+	return made, errors.Join(dist.removeOthers(), writePackage(root, version, contents))
 }
 
 // compile builds the module and returns its bytes.

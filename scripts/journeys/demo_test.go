@@ -135,6 +135,13 @@ func (d *demo) outage(t *testing.T, on bool) {
 func visit(t *testing.T, b *browsertest.Browser, url string) *browsertest.Page {
 	t.Helper()
 	p := b.Open(t, url)
+	t.Cleanup(func() {
+		if t.Failed() {
+			var report string
+			p.Eval(t, `captureKeepalive.report() + "\n" + document.querySelector("#log")?.innerText`, &report)
+			t.Logf("the page says:\n%s", report)
+		}
+	})
 	listen(t, p)
 	return p
 }

@@ -3,3 +3,4 @@ declare const VERSION: string;
 declare module "wasm_exec.js" {
   export const wasmExec: (globals: object) => void;
 }
+declare function require(path: "./install.js"): typeof import("./install.js");

@@ -1,9 +1,8 @@
-// keepalive.js, the classic script: puts window.captureKeepalive there, in the
-// place of the stub if the page has it, and starts by data attributes.
-import { attribute, isObject, page } from "./native.js";
-import { adoptStub, isStub } from "./adopt.js";
-import { api } from "./api.js";
+// keepalive.js, the classic script: starts by its data attributes. Included
+// twice, the first one goes on.
+import { attribute } from "./native.js";
 import { ownScript } from "./files.js";
+import { install } from "./install.js";
 import { start } from "./loader.js";
 import { readAttributes } from "./options.js";
 import { warn } from "./warnings.js";
@@ -17,13 +16,6 @@ function startByAttributes() {
   }
 }
 
-const found = page.captureKeepalive;
-if (isStub(found)) {
-  const catchUp = adoptStub(found);
-  startByAttributes();
-  catchUp();
-} else if (!isObject(found) || typeof found.diagnostics !== "function") {
-  // Not there yet, or an element with that id.
-  page.captureKeepalive = api;
-  startByAttributes();
-} // Or included twice: the first one goes on.
+const { isOurs, catchUp } = install();
+if (isOurs) startByAttributes();
+catchUp();

@@ -2,7 +2,7 @@
 // again, more and more seldom, and at once when the network is back, the page
 // is looked at, or something needs the module.
 import { attempt, document, isHidden, now, page, random } from "./native.js";
-import { fetchManifest, fetchModule, include } from "./files.js";
+import { fetchManifest, fetchModule, include, ownScript } from "./files.js";
 import { cancel, later, listen } from "./scope.js";
 import { warn } from "./warnings.js";
 
@@ -95,6 +95,10 @@ async function bring(endpoint) {
   if (files) return;
   const manifest = await fetchManifest(endpoint);
   answered = true;
+  // A package of another version than the server's: see web/npm.
+  if (!ownScript && manifest.version !== VERSION) {
+    warn("version-mismatch", `This page has version ${VERSION} of the package, its server ${manifest.version}. Install the server's.`);
+  }
   const coming = include(manifest, "runtime.js");
   const compiled = await fetchModule(manifest, coming);
   files = { manifest, runtime: await coming, compiled };
