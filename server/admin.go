@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,8 +62,9 @@ func (p *program) userCommand(
 		Short: short,
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if uuid == "" {
-				return usageError("--uuid is missing; name the user")
+			uuid, err := parseUUID(uuid)
+			if err != nil {
+				return err
 			}
 			address, err := adminAddress(p.environment)
 			if err != nil {
@@ -74,6 +77,22 @@ func (p *program) userCommand(
 	}
 	command.Flags().StringVar(&uuid, "uuid", "", "the user, as Capture names them")
 	return command
+}
+
+// uuidForm is how Capture writes uuids (RFC 9562 section 4).
+var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+// parseUUID returns the uuid that an operator typed or pasted as Capture writes
+// it: another spelling would name nobody.
+func parseUUID(text string) (string, error) {
+	uuid, err := config.Clean(text)
+	switch uuid = strings.ToLower(uuid); {
+	case uuid == "" && err == nil:
+		return "", usageError("--uuid is missing; name the user")
+	case err != nil || !uuidForm.MatchString(uuid):
+		return "", usageError("--uuid is no uuid; write it like 0c7a9f0e-5d3b-4f6a-9a51-2f1f6f7d8e90, as Capture names the user")
+	}
+	return uuid, nil
 }
 
 // askAbout posts the uuid to a path of the operator's listener and reads the

@@ -2,59 +2,74 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
-	"time"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
-	"github.com/capture-keepalive/capture-keepalive/server/app"
-	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
-	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
-// nobody is a uuid that no user has (RFC 9562 section 5.9): asking Capture for
-// that user's token proves the credentials and changes nothing.
-const nobody = "00000000-0000-0000-0000-000000000000"
+// checkOptions are the flags of check.
+type checkOptions struct {
+	live, running bool
+	uuid          string // of a real user; empty: none
+	url           string // of a server, as pages see it; empty: none
+	origin        string // of the pages, with url
+}
 
 func (p *program) checkCommand() *cobra.Command {
-	var live, running bool
+	var options checkOptions
 	command := &cobra.Command{
 		Use:   "check",
-		Short: "Say what is wrong with the configuration",
-		Long:  settingsHelp("Say what is wrong with the configuration."),
-		Args:  cobra.NoArgs,
+		Short: "Say what is wrong with the configuration, or with a server from outside",
+		Long: settingsHelp("Say what is wrong with the configuration. With --url, say what is wrong with a server\n" +
+			"as pages see it, through its proxy; that needs no setting."),
+		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if running {
-				return p.checkRunning(command.Context())
+			ctx := command.Context()
+			switch {
+			case options.running:
+				return p.checkRunning(ctx)
+			case options.url != "":
+				return p.checkURL(ctx, options.url, options.origin)
 			}
-			return p.check(command.Context(), live)
+			return p.check(ctx, options)
 		},
 	}
 	flags := command.Flags()
-	flags.BoolVar(&live, "live", false, "ask Capture whether it takes the credentials, and Redis whether it does")
-	flags.BoolVar(&running, "running", false, "ask the server that runs here whether it is well, and nothing else")
+	flags.BoolVar(&options.live, "live", false, "ask Capture whether it takes the credentials, and Redis whether it does")
+	flags.StringVar(&options.uuid, "uuid", "", "with --live: get a token for this user, which ends Capture's doubt about who is who")
+	flags.BoolVar(&options.running, "running", false, "ask the server that runs here whether it is well, and nothing else")
+	flags.StringVar(&options.url, "url", "", "look at a server from outside, such as https://www.example.com/keepalive")
+	flags.StringVar(&options.origin, "origin", "", "with --url: the origin of the pages, if it is another one")
 	return command
 }
 
-func (p *program) check(ctx context.Context, live bool) error {
+func (p *program) check(ctx context.Context, options checkOptions) error {
+	if options.uuid != "" {
+		uuid, err := parseUUID(options.uuid)
+		if err != nil {
+			return err
+		}
+		options.uuid, options.live = uuid, true
+	}
 	settings, err := config.Read(p.environment)
 	if err != nil {
 		fmt.Fprintln(p.stdout, err)
 		return errReported
 	}
 	fine := true
-	if err := checkStore(ctx, settings, live, p.stdout); err != nil {
+	if err := checkStore(ctx, settings, options.live, p.stdout); err != nil {
 		fmt.Fprintf(p.stdout, "KEEPALIVE_STORE: %s\n", err)
 		fine = false
 	}
-	for _, advice := range settings.Advice() {
+	for _, advice := range append(settings.Advice(), filesAdvice()...) {
 		fmt.Fprintln(p.stdout, advice)
 	}
-	if live && !checkCapture(ctx, settings, p.stdout) {
+	if options.live && !checkCapture(ctx, settings, options.uuid, p.stdout) {
 		fine = false
 	}
 	if !fine {
@@ -62,6 +77,16 @@ func (p *program) check(ctx context.Context, live bool) error {
 	}
 	fmt.Fprintln(p.stdout, "The configuration is fine.")
 	return nil
+}
+
+// filesAdvice is about a program that was compiled before the page's files were
+// built, as go install does.
+func filesAdvice() []string {
+	if _, err := fs.Stat(web.Dist(), "manifest.json"); err == nil {
+		return nil
+	}
+	return []string{"The page's files are not in this program, so that pages get 404 for keepalive.js. " +
+		"Take a release, or build with: make build."}
 }
 
 // checkStore asks a database that is another process only if live, and says
@@ -80,156 +105,4 @@ func checkStore(ctx context.Context, settings *config.Config, live bool, stdout 
 		fmt.Fprintf(stdout, "KEEPALIVE_STORE: %s\n", one)
 	}
 	return err
-}
-
-// unproven reports whether a server answered under another name, or with a
-// certificate that no trusted authority has signed.
-func unproven(err error) bool {
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok
-}
-
-// finding is what the answer to a question says.
-type finding struct {
-	sentence string
-	bad      bool
-	skew     time.Duration // of Capture's clock; see capture.Error
-}
-
-// maxSkew is the most by which the machine's clock may differ from Capture's.
-const maxSkew = time.Minute
-
-// checkCapture says in a sentence for each client what Capture thinks of it, and
-// what is wrong besides. It reports whether all is well.
-func checkCapture(ctx context.Context, settings *config.Config, stdout io.Writer) bool {
-	client, err := app.NewCapture(settings, nil)
-	if err != nil {
-		fmt.Fprintln(stdout, err)
-		return false
-	}
-	var findings []finding
-	if settings.ClientSide() {
-		findings = append(findings, askAsIssuer(ctx, client))
-	}
-	if settings.ServerSide() {
-		findings = append(findings, askAsLogin(ctx, client, settings.RedirectURIs))
-	}
-	fine := true
-	var skew time.Duration
-	for _, f := range findings {
-		fmt.Fprintln(stdout, f.sentence)
-		fine = fine && !f.bad
-		if f.skew.Abs() > skew.Abs() {
-			skew = f.skew
-		}
-	}
-	if skew.Abs() > maxSkew {
-		direction := "behind"
-		if skew < 0 {
-			direction = "ahead of"
-		}
-		fmt.Fprintf(stdout, "This machine's clock is %s %s Capture's; set it, best by NTP: signatures (KEEPALIVE_AUTH_SCHEME=signature) and the ends of tokens and sessions go by it.\n", skew.Abs(), direction)
-		return false
-	}
-	return fine
-}
-
-func askAsIssuer(ctx context.Context, client *capture.Client) finding {
-	_, err := client.Issue(ctx, nobody)
-	return judge(err, capture.AccountGone, "Capture takes the credentials of KEEPALIVE_ISSUER_CLIENT_ID: it looked for a user that cannot exist, and said so.", issuerVerdict)
-}
-
-// noCode is a code that nobody was given: Capture proves the client before it
-// looks for the code, and nothing is changed.
-const noCode = "capturekeepalivecheck"
-
-// askAsLogin asks with each redirect URI, up to the first that is refused.
-func askAsLogin(ctx context.Context, client *capture.Client, redirectURIs []string) finding {
-	var last finding
-	for i, uri := range redirectURIs {
-		_, err := client.Exchange(ctx, secret.New(noCode), uri)
-		last = judge(err, capture.GrantGone, "Capture takes the credentials of KEEPALIVE_LOGIN_CLIENT_ID: it looked for a code that cannot exist, and said so.", func(refused *capture.Error) string {
-			return loginVerdict(refused, i+1, uri)
-		})
-		if last.bad {
-			break
-		}
-	}
-	return last
-}
-
-// judge is good for the one kind of error that only the right credentials get.
-func judge(err error, kind capture.Kind, good string, verdict func(*capture.Error) string) finding {
-	refused, ok := errors.AsType[*capture.Error](err)
-	switch {
-	case err == nil:
-		return finding{sentence: "Capture gave a token for what cannot exist; is KEEPALIVE_CAPTURE_URL a Capture application?", bad: true}
-	case !ok:
-		return finding{sentence: err.Error(), bad: true}
-	case refused.Kind == kind:
-		return finding{sentence: good, skew: refused.Skew}
-	}
-	f := finding{sentence: fmt.Sprintf("%s (%s)", verdict(refused), refused), bad: true}
-	if !errors.Is(refused, capture.ErrNotCapture) {
-		f.skew = refused.Skew
-	}
-	return f
-}
-
-// loginVerdict says what to do about an error that the login client got with
-// one of the redirect URIs, counted from 1.
-func loginVerdict(refused *capture.Error, entry int, redirectURI string) string {
-	switch refused.Number {
-	case 205, 402:
-		return wrongCredentials("KEEPALIVE_LOGIN_CLIENT_ID")
-	case 403, 480:
-		return "The client KEEPALIVE_LOGIN_CLIENT_ID may not exchange codes; give it the login_client feature."
-	case 420:
-		return fmt.Sprintf("Capture does not know entry %d of KEEPALIVE_REDIRECT_URI, %s, for the client KEEPALIVE_LOGIN_CLIENT_ID; make it the redirectUri of the page's settings to the letter, and add it to the client's redirect URIs.", entry, redirectURI)
-	case 100, 200, 201:
-		return "Capture does not take an argument of the call; compare KEEPALIVE_LOGIN_CLIENT_ID and KEEPALIVE_REDIRECT_URI with the application's settings."
-	}
-	return otherVerdict(refused, "KEEPALIVE_LOGIN_CLIENT_ID and KEEPALIVE_REDIRECT_URI")
-}
-
-func wrongCredentials(variable string) string {
-	return "Capture does not take " + variable + " and its secret; compare both, and KEEPALIVE_AUTH_SCHEME, with the API client's settings."
-}
-
-// issuerVerdict says what to do about an error that the issuer client got.
-func issuerVerdict(refused *capture.Error) string {
-	switch refused.Number {
-	case 205, 402:
-		return wrongCredentials("KEEPALIVE_ISSUER_CLIENT_ID")
-	case 403:
-		return "The API client KEEPALIVE_ISSUER_CLIENT_ID may not issue tokens; give it the access_issuer feature."
-	case 480:
-		return "A feature is switched off for the API client KEEPALIVE_ISSUER_CLIENT_ID; give it the access_issuer feature."
-	case 100, 200, 201:
-		switch refused.Argument {
-		case "for_client_id":
-			return "Capture knows no page by KEEPALIVE_CLIENT_ID; copy the clientId of the page's settings."
-		case "type_name":
-			return "Capture knows no entity type by KEEPALIVE_TYPE_NAME; name the one that holds the users."
-		}
-		return "Capture does not take an argument of the call; compare KEEPALIVE_CLIENT_ID and KEEPALIVE_TYPE_NAME with the application's settings."
-	}
-	return otherVerdict(refused, "KEEPALIVE_TYPE_NAME and KEEPALIVE_CLIENT_ID")
-}
-
-// otherVerdict is for what has nothing to do with the kind of client.
-func otherVerdict(refused *capture.Error, variables string) string {
-	switch {
-	case refused.Kind == capture.OperatorFault:
-		return "Capture misses something in its configuration that the call names; compare " + variables + " with the application's settings."
-	case refused.Kind == capture.RateLimited:
-		return "Capture asks for patience; try again later."
-	case errors.Is(refused, capture.ErrNotCapture):
-		return "Somebody answers at KEEPALIVE_CAPTURE_URL, but this is not a Capture domain; copy the application's address, such as https://app.us.janraincapture.com."
-	case unproven(refused):
-		return "Whoever answers at KEEPALIVE_CAPTURE_URL has no certificate for it that this machine trusts; compare it with the application's address, and see whether this machine's clock is right."
-	case refused.Status == 0:
-		return "Nobody answers at KEEPALIVE_CAPTURE_URL; compare it with the application's address, and see whether this machine can reach it."
-	}
-	return "Capture is in trouble, or what stands before it; try again later, and compare KEEPALIVE_CAPTURE_URL with the application's address."
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 )
 
 // Where all visitors look like one, check and serve say so; it is no error.
@@ -40,4 +43,35 @@ func TestLoginAdvice(t *testing.T) {
 			t.Errorf("serve does not warn:\n%s", log)
 		}
 	})
+}
+
+// With a real user check proves what a user that cannot exist does not: whether
+// the application is that of the pages.
+func TestCheckWithAUser(t *testing.T) {
+	service, url := upstream(t)
+	uuid, _ := service.SignIn("ada@example.com", "Ada")
+	other := httptest.NewServer(simulator.New(simulator.Options{Clients: []simulator.Client{
+		{ID: "page"}, {ID: "issuer", Secret: secret.New(configtest.IssuerSecret), AccessIssuer: true},
+	}}))
+	t.Cleanup(other.Close)
+	for _, tc := range []struct {
+		name, capture string
+		args          []string
+		code          int
+		says          string
+	}{
+		{"without a user it says what it cannot know", url, []string{"--live"}, exitOK, "add --uuid with a user of your site"},
+		{"the right application", url, []string{"--uuid", uuid}, exitOK, "KEEPALIVE_CAPTURE_URL and KEEPALIVE_TYPE_NAME are right"},
+		{"the uuid in capitals", url, []string{"--uuid", strings.ToUpper(uuid) + " "}, exitOK, "are right"},
+		{"another application", other.URL, []string{"--live"}, exitOK, "cannot know"},
+		{"another application, with a user", other.URL, []string{"--uuid", uuid}, exitError, "of another application than your pages'"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var stdout, stderr output
+			code := run(t.Context(), append([]string{"check"}, tc.args...), serving(tc.capture, "", "STORE=memory:"), &stdout, &stderr)
+			if said := stdout.String() + stderr.String(); code != tc.code || !strings.Contains(said, tc.says) || strings.Contains(said, uuid) {
+				t.Errorf("exit %d, want %d, with %q and no uuid:\n%s", code, tc.code, tc.says, said)
+			}
+		})
+	}
 }

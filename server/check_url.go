@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/config"
+)
+
+const (
+	// outsideTimeout bounds each request of check --url.
+	outsideTimeout = 10 * time.Second
+	// closedTimeout is for ports that should not answer at all.
+	closedTimeout = 2 * time.Second
+
+	// The cookie of the session; see httpapi.
+	secureCookie = "__Host-Http-keepalive"
+	plainCookie  = "keepalive"
+)
+
+// outside looks at a server as pages see it: through the proxy, with nothing
+// but its address.
+type outside struct {
+	base   *url.URL // without a slash at the end
+	origin string   // of the pages
+	client *http.Client
+}
+
+// checkURL prints what is wrong with the server at address, and what is right.
+func (p *program) checkURL(ctx context.Context, address, origin string) error {
+	seen, err := newOutside(address, origin)
+	if err != nil {
+		return err
+	}
+	defer seen.client.CloseIdleConnections()
+	fine := true
+	for _, look := range []func(context.Context) []finding{
+		seen.route, seen.preflight, seen.cookie, seen.files, seen.exposure,
+	} {
+		for _, f := range look(ctx) {
+			fmt.Fprintln(p.stdout, f.sentence)
+			fine = fine && !f.bad
+		}
+		if !fine {
+			break // what comes next builds on it
+		}
+	}
+	if !fine {
+		return errReported
+	}
+	fmt.Fprintln(p.stdout, "Seen from here the server is fine. A real sign-in is the last proof.")
+	return nil
+}
+
+func newOutside(address, origin string) (*outside, error) {
+	cleaned, err := config.Clean(address)
+	if err != nil {
+		return nil, usageError("--url " + err.Error())
+	}
+	base, err := url.Parse(strings.TrimRight(cleaned, "/"))
+	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" || base.User != nil {
+		return nil, usageError("--url is no web address; write it like https://www.example.com/keepalive")
+	}
+	if origin == "" {
+		origin = base.Scheme + "://" + base.Host
+	}
+	client := &http.Client{
+		Timeout:       outsideTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		// Compression is one of the questions.
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true},
+	}
+	return &outside{base: base, origin: strings.TrimRight(origin, "/"), client: client}, nil
+}
+
+// ask sends a request below the base, with header lines "Name: value".
+func (o *outside) ask(ctx context.Context, method, path string, header ...string) (*http.Response, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, o.base.String()+path, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Set(name, value)
+	}
+	response, err := o.client.Do(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	return response, body, err
+}
+
+func good(format string, values ...any) []finding {
+	return []finding{{sentence: fmt.Sprintf(format, values...)}}
+}
+
+func bad(format string, values ...any) []finding {
+	return []finding{{sentence: fmt.Sprintf(format, values...), bad: true}}
+}
+
+// route finds out whether a page's request reaches the server whole.
+func (o *outside) route(ctx context.Context) []finding {
+	response, body, err := o.ask(ctx, http.MethodGet, api.PathSession, "Origin: "+o.origin, api.HeaderKeepalive+": 1")
+	switch {
+	case err != nil && unproven(err):
+		return bad("The certificate of %s is not good for it (%s). Browsers refuse it, too.", o.base.Host, err)
+	case err != nil:
+		return bad("%s cannot be reached (%s). Correct the address, or open the way to it.", o.base.Host, err)
+	case response.StatusCode >= 300 && response.StatusCode < 400:
+		return bad("%s redirects to %s. Pages do not follow: serve %s itself, without a redirect.",
+			o.base, response.Header.Get("Location"), o.base.Path)
+	}
+	var answer api.Problem
+	if json.Unmarshal(body, &answer) != nil || !answer.Code.Known() {
+		return bad("What answers at %s%s (HTTP %d) is not this server. Have the proxy pass %s on to KEEPALIVE_LISTEN, "+
+			"with the path as it is, and set KEEPALIVE_BASE_PATH to that path.", o.base, api.PathSession, response.StatusCode, o.base.Path)
+	}
+	switch answer.Code {
+	case api.SessionMissing:
+		if o.base.Scheme == "http" {
+			return good("The server answers at %s. It is plain http: good for this machine only.", o.base)
+		}
+		return good("The server answers at %s, and the certificate is good.", o.base)
+	case api.NotFound:
+		return bad("The server answers at %s, but has no such path. Give check the path in KEEPALIVE_BASE_PATH, and have the proxy pass it on as it is.", o.base)
+	case api.OriginRefused:
+		if strings.Contains(answer.Detail, api.HeaderKeepalive) {
+			return bad("The header %s is lost on the way. Have the proxy pass all headers on.", api.HeaderKeepalive)
+		}
+		return bad("The server refuses pages of %s: %s. Set KEEPALIVE_ORIGINS to the origin of the pages, name it here with --origin, "+
+			"or have the proxy pass the header Origin on.", o.origin, answer.Detail)
+	}
+	return bad("The server answers %s: %s. Have the proxy pass all headers on, %s and Origin among them.",
+		answer.Code, answer.Detail, api.HeaderKeepalive)
+}
+
+// preflight is for pages of another origin: their browser asks first.
+func (o *outside) preflight(ctx context.Context) []finding {
+	if o.origin == o.base.Scheme+"://"+o.base.Host {
+		return nil
+	}
+	response, _, err := o.ask(ctx, http.MethodOptions, api.PathToken, "Origin: "+o.origin,
+		"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type,"+strings.ToLower(api.HeaderKeepalive))
+	if err != nil {
+		return bad("The preflight request failed (%s).", err)
+	}
+	header := response.Header
+	if response.StatusCode/100 != 2 || header.Get("Access-Control-Allow-Origin") != o.origin || header.Get("Access-Control-Allow-Credentials") != "true" {
+		return bad("The preflight request of %s gets HTTP %d and no permission. Have the proxy pass OPTIONS requests on, "+
+			"and leave Access-Control-… headers as they are.", o.origin, response.StatusCode)
+	}
+	return good("Pages of %s may ask.", o.origin)
+}
+
+// cookie signs nobody out, which deletes a cookie that is not there: so the
+// server's cookies can be seen without a sign-in.
+func (o *outside) cookie(ctx context.Context) []finding {
+	name := secureCookie
+	if o.base.Scheme == "http" {
+		name = plainCookie
+	}
+	response, _, err := o.ask(ctx, http.MethodDelete, api.PathSession, "Origin: "+o.origin, api.HeaderKeepalive+": 1")
+	if err != nil {
+		return bad("A DELETE request failed (%s). Have the proxy pass that method on.", err)
+	}
+	for _, cookie := range response.Cookies() {
+		if cookie.Name != name {
+			continue
+		}
+		switch {
+		case cookie.Path != "/" || cookie.Domain != "":
+			return bad("The proxy changes the path or domain of cookies. Leave Set-Cookie as it is: browsers refuse this cookie otherwise.")
+		case o.base.Scheme == "https" && !cookie.Secure, !cookie.HttpOnly, cookie.SameSite != http.SameSiteStrictMode:
+			return bad("The proxy takes Secure, HttpOnly or SameSite from cookies. Leave Set-Cookie as it is.")
+		}
+		return good("The server's cookie arrives as it was set.")
+	}
+	return bad("The answer to DELETE (HTTP %d) has no cookie %s. Have the proxy pass DELETE, Cookie and Set-Cookie on.", response.StatusCode, name)
+}
+
+// files looks at the page's files: types, compression.
+func (o *outside) files(ctx context.Context) []finding {
+	_, body, err := o.ask(ctx, http.MethodGet, "/"+api.FileManifest)
+	var manifest struct{ Module struct{ File string } }
+	if err != nil || json.Unmarshal(body, &manifest) != nil || manifest.Module.File == "" {
+		return bad("The page's files are not at %s. Take a release of the server, or have the proxy pass the whole path on.", o.base)
+	}
+	var findings []finding
+	for name, want := range map[string]string{"keepalive.js": "text/javascript", manifest.Module.File: "application/wasm"} {
+		response, _, err := o.ask(ctx, http.MethodGet, "/"+name, "Accept-Encoding: br, gzip")
+		if err != nil {
+			return bad("%s cannot be loaded (%s).", name, err)
+		}
+		got, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+		switch encoding := response.Header.Get("Content-Encoding"); {
+		case response.StatusCode != http.StatusOK:
+			return bad("%s answers HTTP %d. Have the proxy pass the whole path on.", name, response.StatusCode)
+		case got != want:
+			return bad("%s has the type %q, and browsers want %s. Leave Content-Type as it is.", name, got, want)
+		case encoding != "br" && encoding != "gzip":
+			findings = append(findings, good("%s is not compressed: have the proxy pass Accept-Encoding and Content-Encoding on.", name)...)
+		default:
+			findings = append(findings, good("%s comes with the right type, compressed (%s).", name, encoding)...)
+		}
+	}
+	return findings
+}
+
+// exposure looks for the operator's routes where everyone can ask.
+func (o *outside) exposure(ctx context.Context) []finding {
+	var findings []finding
+	places := []string{o.base.Scheme + "://" + o.base.Host, o.base.String()}
+	if host := o.base.Hostname(); host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		places = append(places, "http://"+net.JoinHostPort(host, "9090")) // the usual port
+	}
+	for _, place := range places {
+		for _, path := range []string{"/metrics", "/healthz", "/readyz", "/debug/pprof/"} {
+			if o.isOperators(ctx, place+path) {
+				findings = append(findings, bad("The operator's listener answers at %s. "+
+					"Keep it from the internet: whoever reaches it can end anyone's sessions.", place+path)...)
+				break
+			}
+		}
+	}
+	if findings == nil {
+		return good("The operator's routes do not answer here.")
+	}
+	return findings
+}
+
+// isOperators reports whether the operator's listener answers there.
+func (o *outside) isOperators(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, closedTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return false
+	}
+	response, err := o.client.Do(r)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || response.StatusCode != http.StatusOK {
+		return false
+	}
+	text := string(body)
+	return text == "ok\n" || strings.Contains(text, "keepalive_build_info") || strings.Contains(text, "/debug/pprof/")
+}

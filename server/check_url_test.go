@@ -1,0 +1,158 @@
+package main
+
+import (
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/capture-keepalive/capture-keepalive/server/app"
+	"github.com/capture-keepalive/capture-keepalive/server/config"
+)
+
+// builtFiles stand in for what the build makes.
+func builtFiles() fs.FS {
+	file := &fstest.MapFile{Data: []byte("x")}
+	return fstest.MapFS{
+		"manifest.json": {Data: []byte(`{"module":{"file":"module.abc.wasm"},"files":{"keepalive.js":{}}}`)},
+		"keepalive.js":  file, "keepalive.js.br": file, "module.abc.wasm": file, "module.abc.wasm.br": file,
+	}
+}
+
+// site is a whole server in this process, behind a proxy that changes requests
+// and answers.
+func site(t *testing.T, request func(*http.Request), answer func(*http.Response) error) (address string) {
+	t.Helper()
+	settings, err := config.Read(serving("http://127.0.0.1:1", "", "STORE=memory:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewUnstartedServer(nil)
+	origin := "http://" + front.Listener.Addr().String()
+	settings.Origins = append(settings.Origins, origin)
+	server, err := app.New(t.Context(), settings, app.Options{Files: builtFiles(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	public, admin := httptest.NewServer(server.Public()), httptest.NewServer(server.Admin())
+	t.Cleanup(public.Close)
+	t.Cleanup(admin.Close)
+	behind := func(address string) *httputil.ReverseProxy {
+		target, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &httputil.ReverseProxy{
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(target)
+				if request != nil {
+					request(r.Out)
+				}
+			},
+			ModifyResponse: answer,
+		}
+	}
+	pages, operators := behind(public.URL), behind(admin.URL)
+	front.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/open/") {
+			http.StripPrefix("/open", operators).ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
+	front.Start()
+	t.Cleanup(front.Close)
+	return origin
+}
+
+func TestCheckFromOutside(t *testing.T) {
+	for _, tc := range []struct {
+		name, path string
+		args       []string
+		request    func(*http.Request)
+		answer     func(*http.Response) error
+		code       int
+		says       string
+	}{
+		{name: "a good proxy", says: "Seen from here the server is fine"},
+		{name: "pages of another origin", args: []string{"--origin", testOrigin}, says: "Pages of " + testOrigin + " may ask"},
+		{name: "a slash at the end", path: "/keepalive/", says: "Seen from here the server is fine"},
+		{name: "another path", path: "/other", code: exitError, says: "KEEPALIVE_BASE_PATH"},
+		{name: "pages that may not ask", args: []string{"--origin", "https://other.example"}, code: exitError, says: "KEEPALIVE_ORIGINS"},
+		{name: "a proxy that drops our header", request: func(r *http.Request) { r.Header.Del("X-Keepalive") }, code: exitError, says: "pass all headers on"},
+		{name: "a proxy that drops Origin", request: func(r *http.Request) { r.Header.Set("Origin", "null") }, code: exitError, says: "have the proxy pass the header Origin on"},
+		{name: "a proxy that redirects", answer: func(r *http.Response) error {
+			r.StatusCode = http.StatusMovedPermanently
+			r.Header.Set("Location", "https://elsewhere.example/")
+			return nil
+		}, code: exitError, says: "redirects to https://elsewhere.example/"},
+		{name: "a proxy that drops cookies", answer: func(r *http.Response) error { r.Header.Del("Set-Cookie"); return nil }, code: exitError, says: "has no cookie keepalive"},
+		{name: "a proxy that changes cookies", answer: func(r *http.Response) error {
+			for i, line := range r.Header.Values("Set-Cookie") {
+				r.Header["Set-Cookie"][i] = strings.ReplaceAll(line, "HttpOnly; ", "")
+			}
+			return nil
+		}, code: exitError, says: "takes Secure, HttpOnly or SameSite"},
+		{name: "a proxy that moves cookies", answer: func(r *http.Response) error {
+			for i, line := range r.Header.Values("Set-Cookie") {
+				r.Header["Set-Cookie"][i] = strings.ReplaceAll(line, "Path=/", "Path=/keepalive")
+			}
+			return nil
+		}, code: exitError, says: "changes the path or domain"},
+		{name: "a proxy that answers preflights itself", args: []string{"--origin", testOrigin}, request: func(r *http.Request) {
+			if r.Method == http.MethodOptions {
+				r.Method = http.MethodGet
+			}
+		}, code: exitError, says: "pass OPTIONS requests on"},
+		{name: "wrong types", answer: func(r *http.Response) error {
+			if strings.HasSuffix(r.Request.URL.Path, ".wasm") {
+				r.Header.Set("Content-Type", "application/octet-stream")
+			}
+			return nil
+		}, code: exitError, says: "browsers want application/wasm"},
+		{name: "no compression", request: func(r *http.Request) { r.Header.Del("Accept-Encoding") }, says: "is not compressed"},
+		{name: "another program", answer: func(r *http.Response) error {
+			r.Body = io.NopCloser(strings.NewReader("<html>"))
+			r.Header.Del("Content-Length")
+			return nil
+		}, code: exitError, says: "is not this server. Have the proxy pass /keepalive on"},
+		{name: "no address", path: "none", args: []string{"--url", "www.example.com"}, code: exitUsage, says: "no web address"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			address := site(t, tc.request, tc.answer)
+			if tc.path == "" {
+				tc.path = "/keepalive"
+			}
+			var stdout, stderr output
+			code := run(t.Context(), append([]string{"check", "--url", address + tc.path}, tc.args...), nil, &stdout, &stderr)
+			if said := stdout.String() + stderr.String(); code != tc.code || !strings.Contains(said, tc.says) {
+				t.Errorf("exit %d, want %d, with %q:\n%s", code, tc.code, tc.says, said)
+			}
+		})
+	}
+}
+
+// The operator's listener where everyone can ask is told of.
+func TestCheckFindsTheOperatorsListener(t *testing.T) {
+	for path, want := range map[string]bool{"/metrics": true, "/healthz": true, "/other": false} {
+		address := site(t, nil, nil)
+		seen, err := newOutside(address+"/keepalive", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := seen.isOperators(t.Context(), address+"/open"+path); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
