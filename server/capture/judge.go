@@ -19,6 +19,7 @@ import (
 
 	"github.com/andybalholm/brotli"
 
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 )
 
@@ -31,7 +32,8 @@ const maxAnswer = 64 << 10
 func (c *Client) call(
 	ctx context.Context, op operation, header http.Header, form url.Values, hidden ...secret.String,
 ) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	// An answer that came while the process was paused is still read.
+	ctx, cancel := limit.Timeout(ctx, c.timeout)
 	defer cancel()
 	made := c.send(ctx, op, header, form)
 	if made.err != nil {

@@ -35,7 +35,7 @@ const (
 // token that Capture rejected. All waits count by the monotonic clock and are at
 // most a minute, so that no step of the wall clock makes one longer.
 type cooldowns struct {
-	failed   *lru.Cache[store.Key, cooldown]
+	failed   *lru.Cache[renewalKey, cooldown]
 	rejected *lru.Cache[[sha256.Size]byte, cooldown]
 	forced   *limit.Table[store.Key]
 	byUser   *limit.Table[store.Owner]
@@ -51,7 +51,7 @@ type cooldown struct {
 func newCooldowns(forced limit.Rate) cooldowns {
 	perUser := limit.Rate{Events: forcedPerUser * forced.Events, Per: forced.Per}
 	return cooldowns{
-		failed:   limit.NewCache[store.Key, cooldown](remembered),
+		failed:   limit.NewCache[renewalKey, cooldown](remembered),
 		rejected: limit.NewCache[[sha256.Size]byte, cooldown](remembered),
 		forced:   limit.NewTable[store.Key](forced, remembered),
 		byUser:   limit.NewTable[store.Owner](perUser, remembered),
@@ -61,15 +61,15 @@ func newCooldowns(forced limit.Rate) cooldowns {
 
 // begin has the failure of a renewal be the answer for a while: the requests of
 // one page must not become as many calls of a service in trouble.
-func (c *cooldowns) begin(session store.Key, failure *Error) *Error {
+func (c *cooldowns) begin(key renewalKey, failure *Error) *Error {
 	wait := min(max(failure.RetryAfter, leastCooldown), maxRetry)
-	c.failed.Add(session, cooldown{time.Now().Add(wait), failure})
+	c.failed.Add(key, cooldown{time.Now().Add(wait), failure})
 	return failure
 }
 
 // active is the failure that is still the answer; nil if Capture may be asked.
-func (c *cooldowns) active(session store.Key) error {
-	last, found := c.failed.Get(session)
+func (c *cooldowns) active(key renewalKey) error {
+	last, found := c.failed.Get(key)
 	wait := time.Until(last.until)
 	if !found || wait <= 0 {
 		return nil

@@ -70,7 +70,8 @@ func (s *Service) lock(
 		// lock the record is watched, and not the lock: the answer is stored before
 		// the lock is released.
 		record, err := s.read(ctx, id)
-		if err == nil && (key.replaced(record) || held != nil && s.mayBegin(key, record)) {
+		mayBegin := err == nil && s.mayBegin(key, record) // watched from the first look on
+		if err == nil && (key.replaced(record) || held != nil && mayBegin) {
 			return record, unlock, nil
 		}
 		unlock()

@@ -203,7 +203,7 @@ func (s *Service) Exchange(ctx context.Context, login CodeLogin) (Session, error
 		err = failure
 		close(told)
 	})
-	waiting, cancel := context.WithTimeout(ctx, AnswerTimeout(s.config.UpstreamTimeout))
+	waiting, cancel := limit.Timeout(ctx, AnswerTimeout(s.config.UpstreamTimeout))
 	defer cancel()
 	if left := waitFor(waiting, told); left != nil {
 		return Session{}, disconnected(left)

@@ -72,7 +72,7 @@ func (s *Service) join(ctx context.Context, mine *renewal) (Grant, error) {
 	if added {
 		s.run(ctx, one)
 	}
-	waiting, cancel := context.WithTimeout(ctx, AnswerTimeout(s.config.UpstreamTimeout))
+	waiting, cancel := limit.Timeout(ctx, AnswerTimeout(s.config.UpstreamTimeout))
 	defer cancel()
 	if err := waitFor(waiting, one.told); err != nil {
 		return Grant{}, disconnected(err)
@@ -118,7 +118,7 @@ func (s *Service) renew(ctx context.Context, r *renewal) (Grant, error) {
 	if r.key.replaced(record) {
 		return grantOf(record, s.now()), nil
 	}
-	if err := s.cooldowns.active(r.key.session); err != nil {
+	if err := s.cooldowns.active(r.key); err != nil {
 		return Grant{}, err
 	}
 	if r.forced {
@@ -350,7 +350,7 @@ func (s *Service) renewalFailed(ctx context.Context, r *renewal, record store.Re
 // coolDown has later callers hear a failure for a while instead of asking again.
 func (s *Service) coolDown(r *renewal, err error) error {
 	if failure, ok := errors.AsType[*Error](err); ok && !failure.Code.Final() {
-		return s.cooldowns.begin(r.key.session, failure)
+		return s.cooldowns.begin(r.key, failure)
 	}
 	return err
 }
