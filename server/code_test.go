@@ -123,7 +123,7 @@ func TestRevokeCommand(t *testing.T) {
 	}
 
 	log := server.log()
-	if !strings.Contains(log, `"event":"revoked"`) {
+	if !strings.Contains(log, `"event":"ended","why":"revoked"`) {
 		t.Errorf("no audit line:\n%s", log)
 	}
 	for i, hidden := range []string{

@@ -398,7 +398,7 @@ func TestSentinelsInPanics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if told := strings.Count(log.String(), "panicked\",\""); told != panics || panics == 0 {
+	if told := strings.Count(log.String(), `"stack":"`); told != panics || panics == 0 {
 		t.Errorf("the log tells of %d panics, want %d", told, panics)
 	}
 	for place, text := range map[string][]byte{
