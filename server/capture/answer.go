@@ -14,7 +14,7 @@ const maxLife = 24 * time.Hour
 // readTokens reads an answer of oauth/token. Life 0 means that Capture named
 // none. The tokens are good all the same, and there is no second chance to get
 // them.
-func readTokens(body []byte) (tokens Tokens, life time.Duration, ok bool) {
+func readTokens(body []byte) (tokens Tokens, ok bool) {
 	var answer struct {
 		Access  string `json:"access_token"`
 		Refresh string `json:"refresh_token"`
@@ -22,16 +22,16 @@ func readTokens(body []byte) (tokens Tokens, life time.Duration, ok bool) {
 		Seconds json.Number `json:"expires_in"`
 	}
 	if json.Unmarshal(body, &answer) != nil {
-		return Tokens{}, 0, false
+		return Tokens{}, false
 	}
 	tokens = Tokens{Access: secret.New(answer.Access), Refresh: secret.New(answer.Refresh)}
 	if !usable(tokens.Access) || !tokens.Refresh.Empty() && !usable(tokens.Refresh) {
-		return Tokens{}, 0, false
+		return Tokens{}, false
 	}
 	if seconds, err := answer.Seconds.Float64(); err == nil && seconds > 0 {
-		life = time.Duration(min(seconds, maxLife.Seconds()) * float64(time.Second))
+		tokens.Life = time.Duration(min(seconds, maxLife.Seconds()) * float64(time.Second))
 	}
-	return tokens, life, true
+	return tokens, true
 }
 
 func readUUID(body []byte) (string, bool) {

@@ -22,18 +22,17 @@ import (
 // Token is an issued access token.
 type Token struct {
 	Access secret.String
-	// Expires is TokenLifetime after the moment before the call: what the call
-	// takes counts against the token, never for it. It has no monotonic part,
-	// which stops while a machine sleeps.
-	Expires time.Time
+	// Life is TokenLifetime. Count it from before the call: what the call takes
+	// counts against the token, never for it.
+	Life time.Duration
 }
 
 // Tokens are what oauth/token gives.
 type Tokens struct {
 	Access, Refresh secret.String
-	// Expires is when Access dies: what Capture said, from the moment before
-	// the call, without a monotonic part.
-	Expires time.Time
+	// Life is how long Access lives, as Capture said; TokenLifetime if it did not
+	// say. Count it from before the call.
+	Life time.Duration
 }
 
 // operation is one call of the API.
@@ -91,9 +90,8 @@ func (c *Client) Issue(ctx context.Context, uuid string) (Token, error) {
 		"type_name":     {c.typeName},
 		"for_client_id": {c.clientID},
 	}
-	before := c.now().Round(0)
 	header := http.Header{}
-	proof := c.scheme.authenticate(header, c.issuer, "/"+issue.endpoint, form, before)
+	proof := c.scheme.authenticate(header, c.issuer, "/"+issue.endpoint, form, c.now())
 	body, err := c.call(ctx, issue, header, form, proof, c.issuer.Secret, secret.New(uuid))
 	if err != nil {
 		return Token{}, err
@@ -102,7 +100,7 @@ func (c *Client) Issue(ctx context.Context, uuid string) (Token, error) {
 	if !ok {
 		return Token{}, &Error{Op: issue.endpoint, Status: http.StatusOK, Cause: errNoToken}
 	}
-	return Token{Access: access, Expires: before.Add(c.tokenLifetime)}, nil
+	return Token{Access: access, Life: c.tokenLifetime}, nil
 }
 
 // Exchange returns the tokens for the code of a login. redirectURI is the one
@@ -149,20 +147,18 @@ func (c *Client) token(
 	if c.login.absent() {
 		return Tokens{}, &Error{Op: op.endpoint, Kind: OperatorFault, Cause: errNoLogin}
 	}
-	before := c.now().Round(0)
 	header := http.Header{}
-	proof := c.scheme.authenticate(header, c.login, "/"+op.endpoint, form, before)
+	proof := c.scheme.authenticate(header, c.login, "/"+op.endpoint, form, c.now())
 	body, err := c.call(ctx, op, header, form, credential, proof, c.login.Secret)
 	if err != nil {
 		return Tokens{}, err
 	}
-	tokens, life, ok := readTokens(body)
+	tokens, ok := readTokens(body)
 	if !ok {
 		return Tokens{}, &Error{Op: op.endpoint, Status: http.StatusOK, Cause: errNoToken}
 	}
-	if life == 0 {
-		life = c.tokenLifetime
+	if tokens.Life == 0 {
+		tokens.Life = c.tokenLifetime
 	}
-	tokens.Expires = before.Add(life)
 	return tokens, nil
 }

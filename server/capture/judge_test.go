@@ -258,8 +258,9 @@ func FuzzAnswer(f *testing.F) {
 				if access, ok := readAccessToken(body); ok && !usable(access) {
 					t.Errorf("usable token %q", access.Reveal())
 				}
-				if tokens, life, ok := readTokens(body); ok && (!usable(tokens.Access) || life < 0 || life > maxLife) {
-					t.Errorf("usable token %q for %v", tokens.Access.Reveal(), life)
+				tokens, ok := readTokens(body)
+				if ok && (!usable(tokens.Access) || tokens.Life < 0 || tokens.Life > maxLife) {
+					t.Errorf("usable token %q for %v", tokens.Access.Reveal(), tokens.Life)
 				}
 				continue
 			}

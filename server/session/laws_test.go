@@ -13,10 +13,12 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/keyring"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
+	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
 )
 
 // user signs a made-up user in and returns the session.
@@ -483,6 +485,51 @@ func TestTheLogTellsTheStoryOfASession(t *testing.T) {
 			if n := strings.Count(log, want); n != 1 {
 				t.Errorf("%d lines have %s:\n%s", n, want, log)
 			}
+		}
+	})
+}
+
+// The next token call seals a record under the new key, so that the old one can
+// be removed.
+func TestARecordUnderAnOldKeyIsSealedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const old, fresh = "k1:c2V2ZW50ZWVuIGJ5dGVzIGFuZCBmaWZ0ZWVuIG1vcmU=", "k2:c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBtb3JlISE="
+		backend := memory.New()
+		under := func(keys string) *house {
+			ring, err := keyring.Parse(secret.New(keys))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return newHouse(t, func(c *session.Config) { c.Store = store.New(backend, ring, nil) })
+		}
+		opened, unused := under(old).login(t, reported), under(old).login(t, "bobstoken0001")
+		both := under(fresh + "," + old)
+		if got := ask(t, both, opened.ID, api.ReasonStart, ""); !got.Token.Equal(secret.New(reported)) {
+			t.Error("sealing it anew made another token")
+		}
+		synctest.Wait()
+		under(fresh).wantAlive(t, opened.ID)
+		_, err := under(fresh).Status(t.Context(), unused.ID)
+		wantCode(t, err, api.SessionEnded)
+	})
+}
+
+// Tokens live from before the call by this server's clock, however far it is
+// from that of the client of the Capture API.
+func TestTokensLiveByTheClockOfTheSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := &stepped{by: -time.Hour}
+		h := newHouse(t, func(c *session.Config) { c.Now, c.IdleTimeout = clock.now, absolute })
+		opened := h.login(t, reported)
+		h.capture.set(func(f *fakeCapture) { f.latency = 3 * time.Second })
+		began := clock.now()
+		grant := ask(t, h, opened.ID, api.ReasonInvalid, reported)
+		if got := grant.TokenExpires.Sub(began); got != lifetime {
+			t.Errorf("the token lives %v from before the call, want %v", got, lifetime)
+		}
+		ask(t, h, opened.ID, api.ReasonStart, "")
+		if got := h.capture.mints(); got != 1 {
+			t.Errorf("%d tokens were issued, want 1", got)
 		}
 	})
 }

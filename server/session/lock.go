@@ -78,7 +78,7 @@ func (s *Service) lock(
 		if err == nil {
 			err = sleep(ctx, pollInterval)
 		}
-		if err != nil && codeOf(err) == "" {
+		if err == nil && s.work.closing() || err != nil && codeOf(err) == "" {
 			err = putOff(retryTemporary, "another server renews this session; ask again soon")
 		}
 		if err != nil {

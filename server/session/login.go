@@ -238,7 +238,7 @@ func (s *Service) exchange(client context.Context, login CodeLogin) (Session, er
 		Mode:          store.ModeCode,
 		AccessToken:   tokens.Access,
 		AccessIssued:  asked,
-		AccessExpires: tokens.Expires,
+		AccessExpires: asked.Add(tokens.Life),
 		RefreshToken:  tokens.Refresh,
 		RedirectURI:   login.RedirectURI,
 	})

@@ -119,19 +119,23 @@ func TestTheIntentKeepsServersApart(t *testing.T) {
 		opened := one.exchange(t)
 		one.capture.set(func(f *fakeCapture) { f.latency = time.Second })
 		answers := make(chan outcome, 2)
-		for _, h := range []*house{one, two} {
-			go func() {
-				grant, err := h.refused(t, opened.ID, first)
-				answers <- outcome{grant, err}
-			}()
+		renew := func(h *house) {
+			grant, err := h.refused(t, opened.ID, first)
+			answers <- outcome{grant, err}
 		}
+		// The second server comes between the first one's look and its intent.
+		one.store.beforeUpdate = func() {
+			go renew(two)
+			synctest.Wait()
+		}
+		go renew(one)
 		for range 2 {
 			got := <-answers
 			if got.err != nil {
 				t.Fatal(got.err)
 			}
 			if !got.grant.Token.Equal(secret.New("access000002")) {
-				t.Error("an answer with another token than the first server's")
+				t.Error("an answer with another token than the second server's")
 			}
 		}
 		if got := one.capture.refreshes(); got != 1 {

@@ -170,6 +170,7 @@ func (s *Service) class(r *renewal, record store.Record) *class {
 // cannot be stored another one can be had.
 func (s *Service) issue(ctx context.Context, r *renewal, record store.Record) (Grant, error) {
 	var token capture.Token
+	began := s.now()
 	err := s.call(ctx, s.class(r, record), func(ctx context.Context) (err error) {
 		token, err = s.config.Capture.Issue(ctx, record.UUID)
 		return err
@@ -178,9 +179,7 @@ func (s *Service) issue(ctx context.Context, r *renewal, record store.Record) (G
 		return Grant{}, s.renewalFailed(ctx, r, record, err)
 	}
 	s.evidence.seen()
-	got := pair{
-		access: token.Access, issued: token.Expires.Add(-s.config.TokenLifetime), expires: token.Expires,
-	}
+	got := pair{access: token.Access, issued: began, expires: began.Add(token.Life)}
 	if err := s.markIssued(ctx, record.UUID, got.access, got.expires); err != nil {
 		return Grant{}, err
 	}
@@ -230,7 +229,7 @@ func (s *Service) spend(ctx context.Context, r *renewal, record *store.Record) (
 		sent = true
 		began := s.now()
 		tokens, err := s.config.Capture.Refresh(ctx, record.RefreshToken)
-		got = pair{access: tokens.Access, refresh: tokens.Refresh, issued: began, expires: tokens.Expires}
+		got = pair{access: tokens.Access, refresh: tokens.Refresh, issued: began, expires: began.Add(tokens.Life)}
 		return err
 	}
 	// The intent is not written before it is certain that the token will be sent.

@@ -76,7 +76,6 @@ func (f *fakeCapture) Refresh(ctx context.Context, token secret.String) (capture
 }
 
 func (f *fakeCapture) token(ctx context.Context, argument string, kept map[string]string, value secret.String, ordered func() error) (capture.Tokens, error) {
-	began := time.Now()
 	f.mu.Lock()
 	latency := f.latency
 	f.mu.Unlock()
@@ -100,7 +99,7 @@ func (f *fakeCapture) token(ctx context.Context, argument string, kept map[strin
 	tokens := capture.Tokens{
 		Access:  secret.New(fmt.Sprintf("access%06d", f.rotations)),
 		Refresh: secret.New(fmt.Sprintf("refresh%06d", f.rotations)),
-		Expires: began.Add(lifetime),
+		Life:    lifetime,
 	}
 	f.owners[tokens.Access.Reveal()] = uuid
 	f.grants[tokens.Refresh.Reveal()] = uuid
@@ -144,7 +143,6 @@ func (f *fakeCapture) Identify(ctx context.Context, token secret.String) (string
 }
 
 func (f *fakeCapture) Issue(ctx context.Context, uuid string) (capture.Token, error) {
-	began := time.Now()
 	f.mu.Lock()
 	f.issued = append(f.issued, uuid)
 	value := f.same
@@ -163,7 +161,7 @@ func (f *fakeCapture) Issue(ctx context.Context, uuid string) (capture.Token, er
 		return capture.Token{}, err
 	}
 	f.set(func(f *fakeCapture) { f.owners[value] = uuid })
-	return capture.Token{Access: secret.New(value), Expires: began.Add(life)}, nil
+	return capture.Token{Access: secret.New(value), Life: life}, nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {

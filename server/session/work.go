@@ -71,7 +71,11 @@ func (s *Service) start(ctx context.Context, do func() error, finish func(error)
 	s.work.begin()
 	go func() {
 		defer s.work.done()
-		finish(s.catch(ctx, do))
+		err := s.catch(ctx, do)
+		_ = s.catch(ctx, func() error { // it calls the Observer, and so code of others
+			finish(err)
+			return nil
+		})
 	}()
 }
 
