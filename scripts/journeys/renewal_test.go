@@ -44,6 +44,7 @@ func TestSaveAfterTheTokenDied(t *testing.T) {
 	b := browsertest.Chromium(t)
 	p := visit(t, b, d.URL)
 	signIn(t, p)
+	p.Click(t, "#more summary")
 	n := 0
 	for _, button := range []string{"#btn-expire", "#btn-invalid"} {
 		for _, says := range []string{"save", "event", "both"} {

@@ -1,106 +1,51 @@
-// The demo page, in two parts: what a site does to have capture-keepalive,
-// and the instruments that show what it is doing.
+// The demo page: a site that has capture-keepalive, beside the same site
+// without it, and the instruments that show what happens.
 
-import { span } from "./format.js";
-import { writeLog } from "./log.js";
+import { Bar } from "./bar.js";
 import { watchCalls } from "./calls.js";
+import { put, span } from "./format.js";
+import { writeLog } from "./log.js";
+import { isCurrent, offerModes, readMode } from "./modes.js";
+import { SERVICE, Site, TOKEN_LIFE } from "./site.js";
 import { Timeline } from "./timeline.js";
 import { SIGNED_IN, TokenWatch, storedToken } from "./token.js";
-
-const SERVICE = "/capture";
-const TOKEN_LIFE = 40; // seconds
+import { KEEPALIVE_EVENTS, UI_EVENTS, hint, statusWords, step } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const parameters = new URLSearchParams(location.search);
-const without = parameters.has("without");
-const byCode = !without && parameters.get("mode") === "code";
-const onDemand = byCode && parameters.get("clientSession") === "onDemand";
-const keepalive = without ? undefined : window.captureKeepalive;
+const mode = readMode();
+const keepalive = window.captureKeepalive;
 
-// --- The site ---------------------------------------------------------------
+// --- The site, with capture-keepalive ---------------------------------------
 
-window.janrain = window.janrain ?? {};
-janrain.settings = {
-  capture: {
-    captureServer: SERVICE,
-    clientId: "demo-page",
-    responseType: byCode ? "code" : "token",
-    redirectUri: `${location.origin}/`,
-    accessTokenLifeHours: TOKEN_LIFE / 3600,
-  },
-};
+const site = new Site({ responseType: mode.byCode ? "code" : "token", observe });
 
-const INSIDE = ["editProfile", "publicProfile"];
-
-let shown = "";
-
-// Rendering a screen that is already there would throw away what was typed.
-// Before the Registration UI is there, its start() will find out by itself.
-function show(screen) {
-  const ui = janrain.capture?.ui;
-  if (!ui || screen === shown) return;
-  shown = screen;
-  ui.renderScreen(screen);
-}
-
-// Whoever is looking at a screen of theirs stays there. With a code there is
-// no token yet right after the login: capture-keepalive brings it, because the
-// screen is asked for.
-function letIn() {
-  if (!INSIDE.includes(shown)) show("editProfile");
-}
-
-window.janrainCaptureWidgetOnLoad = () => {
-  const { capture: { ui }, events } = janrain;
-  const on = (name, handler) => events[name].addHandler(handler);
-
-  on("onCaptureScreenShow", ({ screen }) => (shown = screen));
-  on("onCaptureSessionFound", letIn);
-  on("onCaptureSessionCreated", letIn);
-  on("onCaptureLoginSuccess", letIn);
-  on("onCaptureSessionNotFound", () => show("signIn"));
-  on("onCaptureSessionEnded", () => show("signIn"));
-  on("onCaptureRenderComplete", ({ screen }) => screen === "signIn" && suggestVisitor());
-  observe(on);
-
-  ui.start();
-};
-
-// To try other options: /?options={"hold":true}
-keepalive?.start({
+keepalive.start({
   endpoint: "/keepalive",
-  ...(byCode && { clientSession: onDemand ? "onDemand" : "always" }),
-  ...JSON.parse(parameters.get("options") ?? "{}"),
+  ...(mode.byCode && { clientSession: mode.onDemand ? "onDemand" : "always" }),
+  ...mode.options,
 });
-keepalive?.on("renewed", letIn);
-keepalive?.on("identitychanged", () => janrain.capture?.ui.renderScreen("editProfile"));
+keepalive.on("renewed", () => site.letIn());
+keepalive.on("identitychanged", () => janrain.capture?.ui.renderScreen("editProfile"));
 for (const ending of ["expired", "signedout"]) {
-  keepalive?.on(ending, () => {
+  keepalive.on(ending, () => {
     const ui = janrain.capture?.ui;
     if (ui?.hasActiveSession()) ui.endCaptureSession();
-    else show("signIn");
+    else site.show("signIn");
   });
 }
 
-$("btn-edit").addEventListener("click", () => show("editProfile"));
-$("btn-view").addEventListener("click", () => show("publicProfile"));
-
-const registrationUI = document.createElement("script");
-registrationUI.src = "registration-ui.js";
-document.head.append(registrationUI);
-
-// A visitor of a demo should not have to think of a name.
-function suggestVisitor() {
-  for (const [field, value] of Object.entries({ email: "ada@example.com", displayName: "Ada Lovelace", password: "any will do" })) {
-    const input = $(`capture_signIn_${field}`);
-    if (input && !input.value) input.value = value;
-  }
-}
+$("btn-edit").addEventListener("click", () => site.show("editProfile"));
+$("btn-view").addEventListener("click", () => site.show("publicProfile"));
+site.load();
 
 // --- The instruments --------------------------------------------------------
 
 const timeline = new Timeline($("timeline"));
 const watch = new TokenWatch(TOKEN_LIFE * 1000);
+const bars = {
+  with: new Bar($("token-bar"), $("token-life"), TOKEN_LIFE),
+  without: new Bar($("without-bar"), $("without-life"), TOKEN_LIFE),
+};
 const stats = { tokens: 0, renewals: 0, saves: 0 };
 let signedInSince;
 let serviceIsOff = false;
@@ -114,42 +59,31 @@ function note(source, kind, text, reason) {
 }
 
 function observe(on) {
-  const tell = (name, kind, text) => on(name, (payload) => note("UI", kind, text, payload?.statusMessage));
-  tell("onCaptureSessionFound", "plain", "A stored session was found.");
-  tell("onCaptureSessionNotFound", "plain", "No stored session was found.");
-  tell("onCaptureLoginSuccess", "plain", "Somebody signed in.");
+  for (const [name, [kind, text]] of Object.entries(UI_EVENTS)) {
+    on(name, (payload) => note("UI", kind, text, payload?.statusMessage));
+  }
   on("onCaptureSessionCreated", ({ accessToken }) =>
     note("UI", "plain", accessToken ? "The Registration UI took a token." : "The Registration UI got a one-time code."));
-  tell("onCaptureSessionEnded", "plain", "The session was ended.");
-  tell("onCaptureProfileSaveFailed", "bad", "The save was refused.");
-  tell("onCaptureExpiredToken", "bad", "The Registration UI met an expired token.");
-  tell("onCaptureInvalidToken", "bad", "The Registration UI met an invalid token.");
-  tell("onCaptureAccessDenied", byCode ? "plain" : "bad", "The profile was asked for without a token.");
-  tell("onCaptureLoginFailed", "bad", "The sign-in failed.");
-  tell("onCaptureTransactionTimeout", "bad", "The service took too long to answer.");
-  tell("onCaptureError", "bad", "The profile could not be loaded.");
-  tell("onCaptureProfileSaveSuccess", "good", "The profile was saved.");
-  on("onCaptureProfileSaveSuccess", () => (stats.saves += 1));
+  on("onCaptureLoginSuccess", ({ userData }) =>
+    otherSide()?.signIn({ email: userData.email, displayName: userData.displayName, password: "any will do" }));
+  on("onCaptureSessionEnded", () => otherSide()?.signOut());
+  on("onCaptureProfileSaveFailed", () => (attempt.askedAt = performance.now()));
+  on("onCaptureProfileSaveSuccess", saved);
 }
 
-const KEEPALIVE_EVENTS = {
-  renewed: ["good", "A new token is in place"],
-  renewerror: ["bad", "No new token for now"],
-  warning: ["plain", "The session is near one of its limits"],
-  stayed: ["plain", "The visitor chose to stay"],
-  expired: ["bad", "The session is over"],
-  signedout: ["plain", "The session was closed"],
-  identitychanged: ["bad", "Another person signed in"],
-};
 for (const [name, [kind, text]] of Object.entries(KEEPALIVE_EVENTS)) {
-  keepalive?.on(name, ({ reason, message }) => note("keepalive", kind, message ? `${text}: ${message.replace(/\.$/, "")}.` : `${text}.`, reason));
+  keepalive.on(name, ({ reason, message }) =>
+    note("keepalive", kind, message ? `${text}: ${message.replace(/\.$/, "")}.` : `${text}.`, reason));
 }
-keepalive?.on("renewed", () => (stats.renewals += 1));
+keepalive.on("renewed", () => {
+  stats.renewals += 1;
+  attempt.renewedAt ??= performance.now();
+});
 
-// On window, ahead of any listener that may hold a submit back.
-window.addEventListener("submit", ({ target }) => {
-  if (target.closest("#editProfile")) note("you", "plain", "The profile form is sent.");
-}, { capture: true });
+watchCalls($("calls"), SERVICE, ({ seq, at, endpoint, outcome, status }) => {
+  timeline.mark({ lane: "Capture", kind: outcome === "ok" ? "call" : "bad", at, title: `${seq}: ${endpoint}, ${outcome}` });
+  if (at > switchedAt) serviceIs(outcome === "fault" && status === 503, at);
+});
 
 // Another page may have switched the service: its answers tell.
 function serviceIs(off, at) {
@@ -158,12 +92,58 @@ function serviceIs(off, at) {
   timeline.outage(off, at);
 }
 
-watchCalls($("calls"), SERVICE, ({ seq, at, endpoint, outcome, status }) => {
-  timeline.mark({ lane: "Capture", kind: outcome === "ok" ? "call" : "bad", at, title: `${seq}: ${endpoint}, ${outcome}` });
-  if (at > switchedAt) serviceIs(outcome === "fault" && status === 503, at);
+// --- The three steps, on both sides -----------------------------------------
+
+let edited = false;
+let done = false;
+// The save under way: when it was sent, met a dead token, and had a new one.
+let attempt = {};
+
+window.demo = { says };
+
+function otherSide() {
+  return $("without")?.contentWindow?.side;
+}
+
+function says(side, kind, text) {
+  $(`${side}-says`).dataset.kind = kind;
+  put($(`${side}-says`), text);
+}
+
+document.addEventListener("input", ({ target }) => {
+  if (!target.closest("#editProfile")) return;
+  edited = true;
+  if (done) says("with", "", "");
+  done = false;
+  otherSide()?.write(target.name, target.value);
 });
 
-async function control(name, body, done) {
+// On window, ahead of any listener that may hold a submit back.
+window.addEventListener("submit", ({ target }) => {
+  if (!target.closest("#editProfile")) return;
+  note("you", "plain", "The profile form is sent.");
+  if (attempt.killed && !attempt.askedAt) otherSide()?.save();
+  attempt.askedAt ??= performance.now();
+}, { capture: true });
+
+function saved() {
+  stats.saves += 1;
+  done = Boolean(attempt.killed);
+  edited = false;
+  says("with", "good", savedWords());
+  attempt = {};
+}
+
+function savedWords() {
+  if (!done || !attempt.renewedAt) return "Saved.";
+  const took = Math.round(attempt.renewedAt - attempt.askedAt);
+  if (took < 1) return "Saved. The token had died, and was replaced before you pressed Save.";
+  return `Saved. The token had died and was replaced in ${took} ms.`;
+}
+
+// --- The buttons ------------------------------------------------------------
+
+async function control(name, body) {
   try {
     const response = await fetch(`${SERVICE}/control/${name}`, {
       method: "POST",
@@ -171,102 +151,115 @@ async function control(name, body, done) {
       body: JSON.stringify(body),
     });
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    done();
+    return true;
   } catch (error) {
     note("you", "bad", `The demo’s server did not do it (${error.message}).`);
+    return false;
   }
 }
 
-function killToken(name, text) {
-  void control(name, { accessToken: storedToken() }, () => {
-    watch.kill(Date.now());
-    note("you", "you", text);
-  });
+async function killTokens(name, text) {
+  const other = otherSide();
+  if (!(await control(name, { accessToken: storedToken() }))) return;
+  watch.kill(Date.now());
+  attempt = { killed: true };
+  says("with", "", "");
+  if (other?.token() && (await control(name, { accessToken: other.token() }))) {
+    other.kill(Date.now());
+    says("without", "", "");
+  }
+  note("you", "you", text);
 }
 
-$("btn-expire").addEventListener("click", () => killToken("expire", "You expired the token at the service."));
-$("btn-invalid").addEventListener("click", () => killToken("invalidate", "You made the service forget the token."));
+$("btn-expire").addEventListener("click", () => killTokens("expire", "You expired the tokens at the service."));
+$("btn-invalid").addEventListener("click", () => killTokens("invalidate", "You made the service forget the tokens."));
 $("btn-signout").addEventListener("click", () => note("you", "you", "You signed out."));
-$("btn-outage").addEventListener("click", () => {
+$("btn-outage").addEventListener("click", async () => {
   const on = !serviceIsOff;
-  void control("outage", { on }, () => {
-    switchedAt = Date.now();
-    serviceIs(on, switchedAt);
-    note("you", "you", on ? "You switched the Capture service off." : "You switched the Capture service on again.");
-  });
+  if (!(await control("outage", { on }))) return;
+  switchedAt = Date.now();
+  serviceIs(on, switchedAt);
+  note("you", "you", on ? "You switched the Capture service off." : "You switched the Capture service on again.");
+});
+// An hour away from the page leaves a dead token and nothing typed.
+$("btn-away").addEventListener("click", async () => {
+  if (await control("expire", { accessToken: storedToken() })) location.reload();
 });
 
-function hint(now, life, signedIn) {
-  if (serviceIsOff) return "Capture is off. Let a renewal come due, then switch it on and watch it catch up.";
-  if (onDemand && signedIn && !watch.stored) return "No token is in the page, so none can be stolen from it. Press Edit, and one is put there.";
-  if (life?.killed) return "The service refuses this token now, and nothing on this page knows it yet. Press Save.";
-  if (life && life.dies <= now) return "The token has died of old age. Press Save and see.";
-  if (life) return "Change something in the form, expire the token, then press Save.";
-  return "Sign in to begin. Any details will do: they stay in this demo.";
+async function copy(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+    put($("copied"), `${what} is copied.`);
+  } catch {
+    put($("copied"), "This browser does not let the page copy.");
+  }
 }
 
-// Written only when it is different, so that a screen reader hears it once.
-function put(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
+$("btn-copy").addEventListener("click", () => copy($("snippet").textContent, "The tag"));
+$("btn-report").addEventListener("click", () => copy(keepalive.report(), "The report"));
+
+// --- The picture ------------------------------------------------------------
 
 function tick() {
   const now = Date.now();
-  const status = keepalive?.status() ?? { phase: "off" };
+  const status = keepalive.status();
   if (watch.look(now, status)) stats.tokens += 1;
   const life = watch.current;
   const signedIn = life !== undefined || SIGNED_IN.has(status.phase);
   signedInSince = signedIn ? (signedInSince ?? life?.born ?? now) : undefined;
-  drawToken(now, life);
+  bars.with.draw(now, life);
+  bars.without.draw(now, otherSide()?.look(now));
   timeline.draw(now, watch);
   $("timeline").setAttribute("aria-label", `${stats.tokens} tokens used on this page, ${stats.renewals} renewals, ${stats.saves} saves`);
+  drawStatus(now, status, life, signedIn);
+  drawStats(now);
+  drawButtons(life, signedIn);
+}
 
-  put($("status-phase"), status.phase === "signedout" ? "signed out" : status.phase);
-  $("status-phase").dataset.phase = status.phase;
+function drawStatus(now, status, life, signedIn) {
+  const [words, tone] = statusWords(status, watch.stored);
+  put($("status-phase"), words);
+  $("status-phase").dataset.tone = tone;
+  const at = step({ signedIn, edited: edited || attempt.killed, saved: done });
+  [...$("steps").children].forEach((item, i) => {
+    item.dataset.state = i + 1 < at ? "done" : i + 1 === at ? "now" : "later";
+    if (i + 1 === at) item.setAttribute("aria-current", "step");
+    else item.removeAttribute("aria-current");
+  });
+  put($("hint"), hint({
+    status, signedIn, at,
+    killed: life?.killed !== undefined,
+    expired: life !== undefined && life.dies <= now,
+    serviceOff: serviceIsOff,
+    tokenHidden: mode.onDemand && signedIn && !watch.stored,
+  }));
+}
+
+function drawStats(now) {
   put($("stat-signed-in"), span(signedInSince === undefined ? 0 : (now - signedInSince) / 1000));
   put($("stat-tokens"), String(stats.tokens));
   put($("stat-renewals"), String(stats.renewals));
   put($("stat-saves"), String(stats.saves));
-
-  $("btn-expire").disabled = $("btn-invalid").disabled = !watch.stored || life?.killed !== undefined;
-  $("btn-signout").hidden = $("screens").hidden = !signedIn;
-  $("btn-edit").setAttribute("aria-pressed", String(shown === "editProfile"));
-  $("btn-view").setAttribute("aria-pressed", String(shown === "publicProfile"));
-  for (const id of ["mode-token", "mode-code"]) $(id).classList.toggle("capture_end_session", signedIn && !current($(id)));
-  $("btn-outage").setAttribute("aria-pressed", String(serviceIsOff));
-  put($("btn-outage"), serviceIsOff ? "Switch the service on" : "Switch the service off");
-  put($("hint"), hint(now, life, signedIn));
+  $("token-stored").dataset.stored = String(watch.stored);
+  put($("token-stored"), watch.stored ? "yes" : "no");
 }
 
-function drawToken(now, life) {
-  const bar = $("token-bar");
-  const whole = life ? (life.dies - life.born) / 1000 : TOKEN_LIFE;
-  const left = life ? Math.max(0, (life.dies - now) / 1000) : 0;
-  const state = !life ? "none" : life.killed ? "refused" : left === 0 ? "over" : left <= whole / 5 ? "due" : "alive";
-  bar.dataset.state = state;
-  bar.setAttribute("aria-valuemax", String(Math.round(whole)));
-  bar.setAttribute("aria-valuenow", String(Math.round(left)));
-  bar.querySelector(".token-left").style.transform = `translateX(${((left / whole - 1) * 101).toFixed(2)}%)`;
-
-  const notch = bar.querySelector(".token-due");
-  notch.hidden = life?.due === undefined || state === "refused";
-  if (!notch.hidden) notch.style.left = `${Math.max(0, (life.dies - life.due) / 10 / whole).toFixed(2)}%`;
-
-  $("token-life").dataset.state = state;
-  put($("token-life"), {
-    none: "No token",
-    alive: `${Math.ceil(left)} s left`,
-    due: `${Math.ceil(left)} s left`,
-    over: "Expired",
-    refused: "Refused by the service",
-  }[state]);
-  put($("token-name"), life?.name ?? "");
-  $("token-stored").dataset.stored = String(watch.stored);
-  put($("token-stored"), watch.stored ? "in localStorage" : "not in localStorage");
+function drawButtons(life, signedIn) {
+  const nothingToKill = !watch.stored || life?.killed !== undefined;
+  $("btn-expire").disabled = $("btn-invalid").disabled = nothingToKill;
+  $("btn-away").disabled = !watch.stored;
+  $("screens").hidden = !signedIn;
+  $("btn-edit").setAttribute("aria-pressed", String(site.shown === "editProfile"));
+  $("btn-view").setAttribute("aria-pressed", String(site.shown === "publicProfile"));
+  for (const id of ["mode-token", "mode-code"]) {
+    $(id).classList.toggle("capture_end_session", signedIn && !isCurrent($(id)));
+  }
+  $("btn-outage").setAttribute("aria-pressed", String(serviceIsOff));
+  put($("btn-outage"), serviceIsOff ? "Switch the service on" : "Switch the service off");
 }
 
 // Five times a second moves the picture by a pixel or less. Once is enough to
-// keep the record right where motion is unwelcome or nobody looks.
+// keep the record right where motion is unwelcome or the page is hidden.
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let ticking;
 function pace() {
@@ -277,38 +270,5 @@ function pace() {
 calm.addEventListener("change", pace);
 document.addEventListener("visibilitychange", pace);
 
-// --- The modes --------------------------------------------------------------
-
-function current(link) {
-  return link.getAttribute("aria-current") === "true";
-}
-
-// Each mode is an address, so that it outlives a reload. What else the address
-// says, goes along.
-function offer(id, chosen, changes) {
-  const address = new URL(location.href);
-  for (const [name, value] of Object.entries(changes)) {
-    if (value === "") address.searchParams.delete(name);
-    else address.searchParams.set(name, value);
-  }
-  $(id).href = address.href;
-  $(id).setAttribute("aria-current", String(chosen));
-}
-
-offer("mode-token", !byCode, { mode: "", clientSession: "" });
-offer("mode-code", byCode, { mode: "code" });
-offer("client-always", !onDemand, { clientSession: "" });
-offer("client-ondemand", onDemand, { clientSession: "onDemand" });
-
-const SAYS = {
-  token: "The sign-in gives the page an access token. The server learns whose it is, and has Capture issue the next ones.",
-  always: "The sign-in gives the page a one-time code. The server exchanges it, and the refresh token never leaves the server.",
-  onDemand: "The refresh token never leaves the server, and the page has an access token only while a screen needs it. Press View, then Edit.",
-};
-put($("mode-says"), SAYS[onDemand ? "onDemand" : byCode ? "always" : "token"]);
-
-$("modes").hidden = without;
-$("client-session").hidden = !byCode;
-$("with").hidden = without;
-$("without").hidden = !without;
+offerModes($, mode);
 pace();

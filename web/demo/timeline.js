@@ -1,16 +1,17 @@
 // The picture: token lives as bars one after another, what happened as marks
 // below them, all of it moving left under a fixed "now".
 
-const KEEP = 240_000; // ms; older marks and lives are dropped
-const SECONDS = 240; // what a wide picture shows
+const KEEP = 120_000; // ms; older marks and lives are dropped
+const SECONDS = 90; // what the picture shows
 const AHEAD = 44; // of those, to the right of now: the current token's future
-const MIN_SCALE = 1.7; // px per second; a narrow picture shows less time
+const MIN_SCALE = 4; // px per second; a narrow picture shows less time
 
-const GUTTER = 74;
+const GUTTER = 96;
 const BAR = 22;
 const ROWS = [30, 58]; // two, so that a handover is seen as a step
 const PAGE = 94; // a line while a token is in the page
 const LANES = { keepalive: 122, UI: 150, you: 178, Capture: 206 };
+const WORDS = { keepalive: "keepalive", UI: "sign-in form", you: "you", Capture: "the service" };
 const AXIS = 234;
 const HEIGHT = 254;
 
@@ -165,12 +166,13 @@ export class Timeline {
     clipRect.setAttribute("width", plot);
 
     const grid = [];
-    for (const [lane, y] of Object.entries({ tokens: 55, "in page": PAGE, ...LANES })) grid.push(label(lane, 0, y + 4, "start"));
+    grid.push(label("tokens", 0, 59, "start"), label("in the page", 0, PAGE + 4, "start"));
+    for (const [lane, y] of Object.entries(LANES)) grid.push(label(WORDS[lane], 0, y + 4, "start"));
     for (const y of [PAGE, ...Object.values(LANES)]) grid.push(make("path", { class: "rule", d: `M${GUTTER} ${y}H${this.#width}` }));
-    for (let ago = 30; this.#nowX - ago * this.#scale > GUTTER; ago += 30) {
+    for (let ago = 15; this.#nowX - ago * this.#scale > GUTTER; ago += 15) {
       const x = round(this.#nowX - ago * this.#scale);
       grid.push(make("path", { class: "tick", d: `M${x} 12V${AXIS - 8}` }));
-      if (ago % 60 === 0 && x > GUTTER + 24) grid.push(label(`${ago / 60} min ago`, x, AXIS + 10, "middle"));
+      if (x > GUTTER + 24) grid.push(label(`${ago} s ago`, x, AXIS + 10, "middle"));
     }
     this.#back.replaceChildren(...grid);
     this.#front.replaceChildren(
