@@ -29,6 +29,15 @@ type connections struct {
 	fresh *http.Client
 	// replacement makes a new kept client; nil for a transport that is not ours.
 	replacement func() *http.Client
+	// took is how long the last answer took, in nanoseconds.
+	took atomic.Int64
+}
+
+// patience is how long a kept connection may stay silent before it counts as
+// dead: a third of the time of a call, so that there is time for another attempt,
+// but longer while Capture itself is slow.
+func (c *connections) patience(timeout time.Duration) time.Duration {
+	return max(timeout/3, 3*time.Duration(c.took.Load()))
 }
 
 // newConnections uses transport for everything; nil means transports of our
@@ -109,7 +118,8 @@ func (c *Client) send(
 		return try(ctx, c.connections.fresh, request(), 0)
 	}
 	kept := c.connections.kept.Load()
-	first := try(ctx, kept, request(), c.timeout/3)
+	patience := c.connections.patience(c.timeout)
+	first := c.timed(func() attempt { return try(ctx, kept, request(), patience) })
 	if first.err == nil || first.answered {
 		return first
 	}
@@ -119,7 +129,18 @@ func (c *Client) send(
 	if !first.reused || ctx.Err() != nil {
 		return first
 	}
-	return try(ctx, c.connections.fresh, request(), 0)
+	return c.timed(func() attempt { return try(ctx, c.connections.fresh, request(), 0) })
+}
+
+// timed remembers how long an answer took, or how long no answer came on a
+// connection that was not dead.
+func (c *Client) timed(do func() attempt) attempt {
+	began := time.Now()
+	made := do()
+	if made.answered || made.connected && !made.reused {
+		c.connections.took.Store(int64(time.Since(began)))
+	}
+	return made
 }
 
 // noConnection reports whether err proves that there was no connection to send

@@ -158,6 +158,36 @@ func trust(client *Client, certificate *x509.Certificate) {
 	with(client.connections.fresh)
 }
 
+// A Capture that is slow is not taken for a dead connection: a second call would
+// only make it slower.
+func TestSlowCaptureIsAskedOnce(t *testing.T) {
+	var requests atomic.Int32
+	const timeout = 900 * time.Millisecond
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		select {
+		case <-time.After(timeout / 2):
+		case <-r.Context().Done():
+		}
+		_, _ = io.WriteString(w, okBody)
+	}))
+	defer server.Close()
+	settings := firewallConfig(server.URL)
+	settings.Timeout = timeout
+	client, err := New(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := client.Issue(t.Context(), "u1"); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := requests.Load(); n != 3 {
+		t.Errorf("%d requests for 3 calls", n)
+	}
+}
+
 // A dead connection says nothing about Capture; a second one does.
 func TestSecondAttemptDecides(t *testing.T) {
 	var requests atomic.Int32
