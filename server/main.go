@@ -44,6 +44,7 @@ func main() {
 // ports and files of their own.
 type program struct {
 	environment    []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -53,11 +54,15 @@ var errReported = errors.New("reported")
 // run is the whole program. It returns when the work is done or ctx is, with
 // the exit code.
 func run(ctx context.Context, args, environment []string, stdout, stderr io.Writer) int {
-	p := &program{environment: environment, stdout: stdout, stderr: stderr}
+	p := &program{environment: environment, stdin: os.Stdin, stdout: stdout, stderr: stderr}
+	return p.run(ctx, args)
+}
+
+func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	err := root.ExecuteContext(ctx)
@@ -65,10 +70,10 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 	case err == nil:
 		return exitOK
 	case !errors.Is(err, errReported):
-		fmt.Fprintf(stderr, "capture-keepalive: %s\n", err)
+		fmt.Fprintf(p.stderr, "capture-keepalive: %s\n", err)
 	}
 	if _, ok := errors.AsType[usageError](err); ok || !started {
-		fmt.Fprintf(stderr, "Run it with --help for what it can do.\n")
+		fmt.Fprintf(p.stderr, "Run it with --help for what it can do.\n")
 		return exitUsage
 	}
 	return exitError
@@ -99,6 +104,7 @@ func (p *program) root() *cobra.Command {
 		p.checkCommand(),
 		p.revokeCommand(),
 		p.sessionsCommand(),
+		p.explainCommand(),
 		p.demoCommand(),
 		p.versionCommand(root.Version),
 	)

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/capture-keepalive/capture-keepalive/server/explain"
+)
+
+func (p *program) explainCommand() *cobra.Command {
+	var uuid string
+	var since time.Duration
+	command := &cobra.Command{
+		Use:   "explain --uuid UUID [--since 2h] < LOG",
+		Short: "Say from the log why a user was signed out",
+		Long: "Read the server's JSON log, of one server or of several, and tell what became of the sessions\n" +
+			"of a user, with times in UTC. No token and no uuid is printed.\n\n" +
+			"  journalctl -u capture-keepalive -o cat | capture-keepalive explain --uuid UUID --since 2h",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			uuid, err := parseUUID(uuid)
+			if err != nil {
+				return err
+			}
+			if since < 0 {
+				return usageError("--since must be a time back from now, such as 2h")
+			}
+			var from time.Time
+			if since > 0 {
+				from = time.Now().Add(-since)
+			}
+			sentences, err := explain.Story(p.stdin, uuid, from)
+			if err != nil {
+				return err
+			}
+			if len(sentences) == 0 {
+				return fmt.Errorf("the log says nothing about this user in that time; " +
+					"see that it is the log of all servers, written at KEEPALIVE_LOG_LEVEL info or debug")
+			}
+			for _, sentence := range sentences {
+				fmt.Fprintln(p.stdout, sentence)
+			}
+			return nil
+		},
+	}
+	command.Flags().StringVar(&uuid, "uuid", "", "the user, as Capture names them")
+	command.Flags().DurationVar(&since, "since", 0, "how far back, such as 2h (default: the whole log)")
+	return command
+}

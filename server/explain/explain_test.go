@@ -1,0 +1,122 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	uuid  = "0c7a9f0e-5d3b-4f6a-9a51-2f1f6f7d8e90"
+	other = "11111111-5d3b-4f6a-9a51-2f1f6f7d8e90"
+)
+
+// entry is a line of the log at a time of day, of that user.
+func entry(clock, user, event, rest string) string {
+	return fmt.Sprintf(`{"time":"2026-11-26T%sZ","level":"INFO","msg":"A line.","event":%q,"user":%q%s}`+"\n",
+		clock, event, tagOf(user), rest)
+}
+
+func opened(clock, session string) string {
+	return entry(clock, uuid, "opened", `,"mode":"token","session":"`+session+`"`)
+}
+
+func renewed(clock, session string) string {
+	return entry(clock, uuid, "renewed", `,"session":"`+session+`"`)
+}
+
+func ended(clock, session, why string) string {
+	return entry(clock, uuid, "ended", `,"session":"`+session+`","why":"`+why+`"`)
+}
+
+// The stories that support asks for, each in one log of two servers, mixed with
+// another user's.
+func TestStories(t *testing.T) {
+	noise := entry("14:04:59", other, "ended", `,"session":"ffffffff","why":"signed_out"`)
+	for _, tc := range []struct {
+		name string
+		log  string
+		want []string
+	}{
+		{"idle", opened("13:00:00", "aaaaaaaa") + renewed("13:10:00", "aaaaaaaa") + ended("14:05:00", "aaaaaaaa", "idle"),
+			[]string{"13:00:00  The user signed in: session aaaaaaaa", "13:10:00  Session aaaaaaaa got a new token.", "14:05:00  Session aaaaaaaa ended: the user was not active"}},
+		{"absolute", opened("02:05:00", "aaaaaaaa") + ended("14:05:00", "aaaaaaaa", "absolute"),
+			[]string{"02:05:00  The user signed in", "14:05:00  Session aaaaaaaa ended: it had reached the absolute limit"}},
+		// Two servers: the second one's lines come first.
+		{"signed out elsewhere", ended("14:05:00", "aaaaaaaa", "signed_out") + renewed("13:50:00", "bbbbbbbb") + opened("13:00:00", "aaaaaaaa") + opened("13:30:00", "bbbbbbbb"),
+			[]string{"13:00:00  The user signed in: session aaaaaaaa", "13:30:00  The user signed in: session bbbbbbbb", "13:50:00  Session bbbbbbbb got a new token",
+				"14:05:00  Session aaaaaaaa ended: the user signed out", "does not say that session bbbbbbbb has ended"}},
+		{"revoked", opened("13:00:00", "aaaaaaaa") + opened("13:30:00", "bbbbbbbb") + entry("14:05:00", uuid, "ended", `,"why":"revoked","sessions":2`),
+			[]string{"13:00:00", "13:30:00", "14:05:00  All sessions of the user (2) ended: the operator revoked"}},
+		{"Capture said no", opened("13:00:00", "aaaaaaaa") + renewed("13:30:00", "aaaaaaaa") + renewed("14:00:00", "aaaaaaaa") + ended("14:05:00", "aaaaaaaa", "grant_gone"),
+			[]string{"13:00:00", "13:30:00  Session aaaaaaaa got 2 new tokens until 2026-11-26 14:00:00.", "14:05:00  Session aaaaaaaa ended: Capture said that its grant is gone"}},
+		// The sweep finds a session that no one asked for again, and names no user.
+		{"found by the sweep", opened("13:00:00", "aaaaaaaa") +
+			`{"time":"2026-11-26T14:05:00Z","level":"INFO","msg":"Removed.","event":"removed","why":"idle","session":"aaaaaaaa","at":"2026-11-26T13:30:00Z"}` + "\n",
+			[]string{"13:00:00", "14:05:00  Session aaaaaaaa ended: the user was not active for the idle limit (KEEPALIVE_IDLE_TIMEOUT), at 2026-11-26 13:30:00"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Story(strings.NewReader(noise+tc.log+noise), uuid, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != len(tc.want) {
+				t.Fatalf("the story is\n%s\nwant %d sentences", strings.Join(got, "\n"), len(tc.want))
+			}
+			for i, want := range tc.want {
+				if !strings.Contains(got[i], want) {
+					t.Errorf("sentence %d is %q, want %q in it", i, got[i], want)
+				}
+			}
+			if text := strings.Join(got, "\n"); strings.Contains(text, uuid) || strings.Contains(text, "ffffffff") {
+				t.Errorf("the story names a uuid or another user's session:\n%s", text)
+			}
+		})
+	}
+}
+
+func TestSinceLeavesOutWhatIsOlder(t *testing.T) {
+	log := opened("09:00:00", "aaaaaaaa") + ended("10:00:00", "aaaaaaaa", "signed_out") + opened("13:00:00", "bbbbbbbb")
+	got, err := Story(strings.NewReader(log), uuid, time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC))
+	if err != nil || len(got) != 2 || !strings.Contains(got[0], "bbbbbbbb") {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// What collectors put in front of a line does not hide it, and what is no line
+// of ours is passed over.
+func TestForeignLines(t *testing.T) {
+	log := "Nov 26 13:00:00 web1 capture-keepalive[17]: " + opened("13:00:00", "aaaaaaaa") +
+		"2026-11-26T14:05:00Z stderr F " + ended("14:05:00", "aaaaaaaa", "idle") +
+		"not ours {broken\n" + strings.Repeat("x", 2*maxLine) + "\n" + `{"time":"2026-11-26T14:06:00Z"}`
+	got, err := Story(strings.NewReader(log), uuid, time.Time{})
+	if err != nil || len(got) != 2 {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A log that others have written to may hold anything: none of it is repeated.
+func TestNothingSecretIsRepeated(t *testing.T) {
+	const token = "abcdefgh12345678"
+	log := opened("13:00:00", "aaaaaaaa") +
+		`{"time":"2026-11-26T13:01:00Z","level":"WARN","msg":"` + token + ` of ` + other + ` failed","session":"aaaaaaaa","user":"` + tagOf(uuid) + `"}` + "\n" +
+		`{"time":"2026-11-26T13:02:00Z","level":"WARN","msg":"failed","session":"` + token + `","user":"` + tagOf(uuid) + `"}` + "\n" +
+		entry("13:03:00", uuid, "ended", `,"session":"aaaaaaaa","why":"`+token+`"`)
+	got, err := Story(strings.NewReader(log), uuid, time.Time{})
+	if err != nil || len(got) != 3 {
+		t.Errorf("%q, %v", got, err)
+	}
+	if text := strings.Join(got, "\n"); strings.Contains(text, token) || strings.Contains(text, other) {
+		t.Errorf("the story repeats a secret:\n%s", text)
+	}
+}
+
+func TestNoJSONIsAnError(t *testing.T) {
+	for _, log := range []string{"", "time=2026-11-26 level=INFO msg=serving\n"} {
+		if _, err := Story(strings.NewReader(log), uuid, time.Time{}); !errors.Is(err, ErrNotJSON) {
+			t.Errorf("%q: %v", log, err)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package explain
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"regexp"
+	"time"
+)
+
+// maxLine bounds a line of the log, in bytes; longer ones hold a stack and
+// nothing of a story.
+const maxLine = 1 << 20
+
+// tag is how the log names sessions. Anything else could be a secret.
+var tag = regexp.MustCompile(`^[0-9a-f]{4,16}$`)
+
+// line is what a story needs of a line of the log.
+type line struct {
+	Time     time.Time
+	Level    string
+	Msg      string
+	Event    string
+	Why      string
+	Session  string // tag
+	User     string // tag
+	Claimed  string // tag, of identity_mismatch
+	Actual   string // tag, of identity_mismatch
+	Mode     string
+	At       time.Time // when a limit passed, of a session that was found later
+	Sessions int       // how many ended, when all of a user did
+}
+
+// ErrNotJSON means that no line could be read.
+var ErrNotJSON = errors.New("no line is one of the server's JSON log; " +
+	"explain reads what KEEPALIVE_LOG_FORMAT=json writes")
+
+// read returns the lines that say anything about a session or a user. Lines of
+// other programs, and what a collector puts in front of a line, are left out.
+func read(log io.Reader) ([]line, error) {
+	var kept []line
+	known := 0
+	from := bufio.NewReaderSize(log, maxLine)
+	for {
+		raw, err := from.ReadSlice('\n')
+		if parsed, ok := parse(raw); ok {
+			known++
+			if parsed.Session != "" || parsed.User != "" || parsed.Claimed != "" {
+				kept = append(kept, parsed)
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF) && known == 0:
+			return nil, ErrNotJSON
+		case errors.Is(err, io.EOF):
+			return kept, nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
+		}
+	}
+}
+
+func parse(raw []byte) (line, bool) {
+	start := bytes.IndexByte(raw, '{')
+	if start < 0 {
+		return line{}, false
+	}
+	var parsed line
+	err := json.NewDecoder(bytes.NewReader(raw[start:])).Decode(&parsed)
+	ours := err == nil && !parsed.Time.IsZero() && parsed.Msg != "" && (parsed.Session == "" || tag.MatchString(parsed.Session))
+	return parsed, ours
+}
