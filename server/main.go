@@ -106,6 +106,7 @@ func (p *program) root() *cobra.Command {
 		p.sessionsCommand(),
 		p.explainCommand(),
 		p.demoCommand(),
+		p.devCommand(),
 		p.versionCommand(root.Version),
 	)
 	return root

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -73,6 +74,23 @@ func checkOrigin(origin string) string {
 		return "is plain http, where the session's cookie cannot live. Use https."
 	}
 	return ""
+}
+
+// LocalOrigin returns the origin of a page on this machine as browsers write it.
+// The subject of its error is the origin.
+func LocalOrigin(text string) (string, error) {
+	origin, err := Clean(text)
+	if err != nil {
+		return "", err
+	}
+	origin = strings.TrimRight(origin, "/")
+	if text := checkOrigin(origin); text != "" {
+		return "", errors.New(strings.TrimSuffix(text, "."))
+	}
+	if !loopbackOrigin(origin) {
+		return "", errors.New("is not on this machine; write it like http://localhost:5173")
+	}
+	return origin, nil
 }
 
 func isWeb(u *url.URL) bool {
