@@ -107,6 +107,8 @@ func (p *program) root() *cobra.Command {
 		p.explainCommand(),
 		p.demoCommand(),
 		p.devCommand(),
+		p.initCommand(),
+		p.snippetCommand(),
 		p.versionCommand(root.Version),
 	)
 	return root

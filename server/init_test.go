@@ -1,0 +1,48 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func TestInitCommand(t *testing.T) {
+	dir := t.TempDir()
+	var stdout, stderr output
+	input := "\nhttps://www.example.com\nhttps://app.us.janraincapture.com\npage\nissuer\nnginx\n"
+	p := &program{stdin: strings.NewReader(input), stdout: &stdout, stderr: &stderr}
+	if code := p.run(t.Context(), []string{"init", "--dir", dir}); code != exitOK {
+		t.Fatalf("exit %d: %s", code, stderr.String())
+	}
+	for _, want := range []string{filepath.Join(dir, "environment"), "location /keepalive/ {", "the secret of the API client issuer", "check --live"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("init does not say %q:\n%s", want, stdout.String())
+		}
+	}
+	p = &program{stdin: strings.NewReader(input), stdout: &stdout, stderr: &stderr}
+	if code := p.run(t.Context(), []string{"init", "--dir", dir}); code != exitError || !strings.Contains(stderr.String(), "is there already") {
+		t.Errorf("a second time: exit %d: %s", code, stderr.String())
+	}
+}
+
+func TestSnippet(t *testing.T) {
+	built := fstest.MapFS{"stub.js": {Data: []byte("stub();\n")}}
+	text, err := snippet(built, "/keepalive")
+	want := "<script>stub();</script>\n<script async src=\"/keepalive/keepalive.js\" data-start data-dialog></script>\n"
+	if err != nil || text != want {
+		t.Errorf("%q, %v", text, err)
+	}
+	if _, err := snippet(fstest.MapFS{}, "/keepalive"); err == nil {
+		t.Error("a program without files has a stub")
+	}
+	if _, err := snippet(fstest.MapFS{"stub.js": {Data: []byte(`"</SCRIPT>"`)}}, "/keepalive"); err == nil {
+		t.Error("a stub that ends its own element is printed")
+	}
+	for _, endpoint := range []string{"keepalive", `/x"onload="`, ""} {
+		var stdout, stderr output
+		if code := run(t.Context(), []string{"snippet", "--endpoint", endpoint}, nil, &stdout, &stderr); code != exitUsage {
+			t.Errorf("--endpoint %q: exit %d", endpoint, code)
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package setup
+
+import (
+	"embed"
+	"slices"
+	"strings"
+
+	"github.com/capture-keepalive/capture-keepalive/server/config"
+)
+
+//go:embed proxy
+var blocks embed.FS
+
+// NoProxy is the answer of who needs no block.
+const NoProxy = "none"
+
+// Proxies are those that Block knows.
+func Proxies() []string {
+	entries, err := blocks.ReadDir("proxy")
+	if err != nil {
+		panic(err) // they are in the program
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Block is the configuration that passes the server's path on, for a proxy of
+// Proxies on this machine. It is empty for any other name.
+func Block(proxy string) string {
+	text, err := blocks.ReadFile("proxy/" + proxy)
+	if err != nil {
+		return ""
+	}
+	return strings.NewReplacer(
+		"{{path}}", config.Default("BASE_PATH"), "{{listen}}", config.Default("LISTEN"),
+	).Replace(string(text))
+}

@@ -1,0 +1,173 @@
+// Package setup makes the first configuration of a server: it asks what only
+// the operator knows, makes the keys, and writes the environment file.
+package setup
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/capture-keepalive/capture-keepalive/server/config"
+)
+
+const (
+	// EnvironmentFile and KeysFile are the files that Write makes.
+	EnvironmentFile = "environment"
+	KeysFile        = "keys"
+
+	issuerSecretFile = "issuer-client-secret"
+	loginSecretFile  = "login-client-secret"
+)
+
+// Answers are what only the operator knows. Names are those of the settings.
+type Answers struct {
+	values map[string]string
+	// ResponseType is token, code or both.
+	ResponseType string
+	// Proxy is one of Proxies, or NoProxy.
+	Proxy string
+}
+
+func (a *Answers) clientSide() bool { return a.ResponseType != "code" }
+func (a *Answers) serverSide() bool { return a.ResponseType != "token" }
+
+// question is one of Ask.
+type question struct {
+	name  string // of the setting
+	text  string
+	asked func(*Answers) bool // nil: always
+}
+
+var questions = []question{
+	{name: "ORIGINS", text: "The origin of your pages, such as https://www.example.com (several with commas)"},
+	{name: "CAPTURE_URL", text: "The address of your Capture application, such as https://app.us.janraincapture.com"},
+	{name: "CLIENT_ID", text: "The clientId of the page's settings", asked: (*Answers).clientSide},
+	{name: "ISSUER_CLIENT_ID", text: "The id of the API client with the access_issuer feature", asked: (*Answers).clientSide},
+	{name: "LOGIN_CLIENT_ID", text: "The id of the client with the login_client feature", asked: (*Answers).serverSide},
+	{name: "REDIRECT_URI", text: "The redirectUri of the page's settings", asked: (*Answers).serverSide},
+}
+
+// errNoInput ends questions that nobody answers.
+var errNoInput = errors.New("the input ended before all questions were answered; nothing was written")
+
+// asker asks on a terminal, or reads the answers from a file.
+type asker struct {
+	ctx   context.Context
+	lines <-chan string
+	to    io.Writer
+}
+
+// Ask asks until each answer is one that the server would take. It gives up
+// when the input ends or ctx does.
+func Ask(ctx context.Context, from io.Reader, to io.Writer) (*Answers, error) {
+	lines := make(chan string)
+	go func() { // ends with the process: a read from a terminal cannot be canceled
+		defer close(lines)
+		scanner := bufio.NewScanner(from)
+		for scanner.Scan() {
+			lines <- scanner.Text()
+		}
+	}()
+	ask := asker{ctx: ctx, lines: lines, to: to}
+	answers := &Answers{values: make(map[string]string)}
+	var err error
+	types := []string{"token", "code", "both"}
+	if answers.ResponseType, err = ask.choice("The responseType of the page's settings", types); err != nil {
+		return nil, err
+	}
+	for _, q := range questions {
+		if q.asked != nil && !q.asked(answers) {
+			continue
+		}
+		if answers.values[q.name], err = ask.setting(q); err != nil {
+			return nil, err
+		}
+	}
+	answers.Proxy, err = ask.choice("The proxy in front, on this machine", append(Proxies(), NoProxy))
+	return answers, err
+}
+
+// setting asks until the answer is one that the server would take.
+func (a asker) setting(q question) (string, error) {
+	for {
+		fmt.Fprintf(a.to, "%s:\n> ", q.text)
+		text, err := a.line()
+		if err != nil {
+			return "", err
+		}
+		value, err := config.Check(q.name, text)
+		if err == nil {
+			return value, nil
+		}
+		fmt.Fprintf(a.to, "%s\n", err)
+	}
+}
+
+// choice asks for one of a list; nothing means the first.
+func (a asker) choice(text string, list []string) (string, error) {
+	for {
+		fmt.Fprintf(a.to, "%s (%s) [%s]:\n> ", text, strings.Join(list, ", "), list[0])
+		line, err := a.line()
+		if err != nil {
+			return "", err
+		}
+		answer, err := config.Clean(line)
+		answer = strings.ToLower(answer)
+		switch {
+		case err == nil && answer == "":
+			return list[0], nil
+		case err == nil && slices.Contains(list, answer):
+			return answer, nil
+		}
+		fmt.Fprintf(a.to, "Write one of %s.\n", strings.Join(list, ", "))
+	}
+}
+
+func (a asker) line() (string, error) {
+	select {
+	case line, ok := <-a.lines:
+		if !ok {
+			return "", errNoInput
+		}
+		return line, nil
+	case <-a.ctx.Done():
+		return "", errNoInput
+	}
+}
+
+// Write makes the keys and writes both files into dir. It overwrites nothing.
+func Write(dir string, answers *Answers) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	var raw [32]byte
+	_, _ = rand.Read(raw[:]) // never fails (crypto/rand)
+	keys := "k1:" + base64.StdEncoding.EncodeToString(raw[:]) + "\n"
+	environment := filepath.Join(dir, EnvironmentFile)
+	if _, err := os.Lstat(environment); err == nil {
+		return fmt.Errorf("%s is there already, and is left as it is; move it away or name another folder with --dir", environment)
+	}
+	if err := writeNew(filepath.Join(dir, KeysFile), keys); err != nil {
+		return err
+	}
+	return writeNew(environment, render(dir, answers))
+}
+
+// writeNew writes a file that only its owner can read, if there is none.
+func writeNew(path, content string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("%w; move the file away or name another folder with --dir", err)
+	}
+	_, err = file.WriteString(content)
+	return errors.Join(err, file.Close())
+}

@@ -1,0 +1,130 @@
+package setup
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/capture-keepalive/capture-keepalive/server/config"
+)
+
+// environmentOf reads an environment file as systemd and container engines do.
+func environmentOf(t *testing.T, path string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var environment []string
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		if !strings.HasPrefix(lines[i-1], "# ") {
+			t.Errorf("%s has no line of explanation", line)
+		}
+		environment = append(environment, line)
+	}
+	return environment
+}
+
+// What init writes is a configuration that the server takes, once the secrets
+// are in their files.
+func TestInitWritesAConfiguration(t *testing.T) {
+	for name, tc := range map[string]struct {
+		input   string
+		secrets int
+		modes   int
+	}{
+		"token": {"\nhttps://www.example.com\nhttps://app.us.janraincapture.com\npage\nissuer\n\n", 1, 1},
+		"code":  {"code\nhttps://www.example.com\nhttps://app.us.janraincapture.com\nlogin\nhttps://www.example.com/back\nnginx\n", 1, 1},
+		"both":  {"both\r\n\"https://www.example.com\"\r\nhttps://app.us.janraincapture.com \r\npage\r\nissuer\r\nlogin\r\nhttps://www.example.com/back\r\nnone\r\n", 2, 2},
+		// A wrong answer is asked for again.
+		"second thoughts": {"oauth\ntoken\nwww.example.com\nhttps://www.example.com/\nhttps://www.example.com\n\nhttps://app.us.janraincapture.com\n<your id>\npage\na:b\nissuer\niis\ncaddy\n", 1, 1},
+		"this machine":    {"\nhttp://localhost:3000\nhttp://127.0.0.1:9999\npage\nissuer\nnone\n", 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			var said strings.Builder
+			answers, err := Ask(t.Context(), strings.NewReader(tc.input), &said)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, said.String())
+			}
+			if err := Write(dir, answers); err != nil {
+				t.Fatal(err)
+			}
+			files := answers.SecretFiles(dir)
+			if len(files) != tc.secrets {
+				t.Errorf("secrets in %v, want %d", files, tc.secrets)
+			}
+			for path := range files {
+				if err := os.WriteFile(path, []byte("a-secret-of-capture"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			settings, err := config.Read(environmentOf(t, filepath.Join(dir, EnvironmentFile)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := len(settings.Modes()); got != tc.modes {
+				t.Errorf("%d kinds of session, want %d", got, tc.modes)
+			}
+			for _, file := range []string{EnvironmentFile, KeysFile} {
+				info, err := os.Stat(filepath.Join(dir, file))
+				if err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("%s: %v, %v", file, info, err)
+				}
+			}
+		})
+	}
+}
+
+// Keys that are replaced would sign everyone out.
+func TestInitOverwritesNothing(t *testing.T) {
+	answers, err := Ask(t.Context(), strings.NewReader("\nhttps://www.example.com\nhttps://app.us.janraincapture.com\npage\nissuer\n\n"), new(strings.Builder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{EnvironmentFile, KeysFile} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, file)
+		if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(dir, answers); err == nil || !strings.Contains(err.Error(), "--dir") {
+			t.Errorf("%s: %v", file, err)
+		}
+		if kept, err := os.ReadFile(path); err != nil || string(kept) != "mine" {
+			t.Errorf("%s was overwritten", file)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+			t.Errorf("%s: %d files are there, want the old one alone", file, len(left))
+		}
+	}
+}
+
+func TestInitNeedsAnswers(t *testing.T) {
+	for _, input := range []string{"", "token\n", "token\nhttps://www.example.com\nnot an address\n"} {
+		if _, err := Ask(t.Context(), strings.NewReader(input), new(strings.Builder)); !errors.Is(err, errNoInput) {
+			t.Errorf("%q: %v", input, err)
+		}
+	}
+}
+
+func TestProxyBlocks(t *testing.T) {
+	if got := strings.Join(Proxies(), " "); got != "apache caddy haproxy nginx traefik" {
+		t.Errorf("proxies: %s", got)
+	}
+	for _, proxy := range Proxies() {
+		block := Block(proxy)
+		if !strings.Contains(block, "/keepalive") || !strings.Contains(block, "127.0.0.1:8080") || strings.Contains(block, "{{") {
+			t.Errorf("%s:\n%s", proxy, block)
+		}
+	}
+	if Block(NoProxy) != "" {
+		t.Error("there is a block for no proxy")
+	}
+}
