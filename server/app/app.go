@@ -68,7 +68,9 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 		return nil, fmt.Errorf("KEEPALIVE_STORE: %w", err)
 	}
 	watch := monitor.New(options.Version)
-	steady := clock.New()
+	reference := &databaseTime{backend: backend}
+	reference.measure(ctx, log)
+	steady := clock.Following(reference.now)
 	if options.LogDropped == nil {
 		options.LogDropped = func() int64 { return 0 }
 	}
@@ -124,6 +126,7 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 	sweeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopSweep = cancel
 	a.swept.Go(func() { a.sweepOften(sweeping, watch) })
+	a.swept.Go(func() { reference.measureOften(sweeping, log) })
 	a.swept.Go(func() { a.countOften(sweeping, watch) })
 	return a, nil
 }

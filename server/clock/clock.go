@@ -37,6 +37,11 @@ type Clock struct {
 // such a sleep, and is followed at once.
 func New() *Clock { return newClock(time.Now, sinceBoot) }
 
+// Following is New for a clock other than the system's. Servers that share a
+// database follow its clock, so that no two of them differ about the end of a
+// session.
+func Following(wall func() time.Time) *Clock { return newClock(wall, sinceBoot) }
+
 func newClock(wall func() time.Time, elapsed func() time.Duration) *Clock {
 	return &Clock{wall: wall, elapsed: elapsed, at: elapsed(), time: wall().Round(0)}
 }

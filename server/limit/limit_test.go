@@ -95,25 +95,6 @@ func TestTableKeepsKeysApartAndIsBounded(t *testing.T) {
 	take("b", true)
 }
 
-func TestMemo(t *testing.T) {
-	memo := limit.NewMemo[string, int](2)
-	want := func(key string, value int, known bool) {
-		t.Helper()
-		if got, ok := memo.Get(key); got != value || ok != known {
-			t.Errorf("Get(%q) = %d, %v, want %d, %v", key, got, ok, value, known)
-		}
-	}
-	want("a", 0, false)
-	memo.Put("a", 1)
-	memo.Put("b", 2)
-	memo.Put("a", 3) // takes the place of its own value, and a is the one used last
-	want("a", 3, true)
-	memo.Put("c", 4) // pushes b out
-	want("b", 0, false)
-	want("a", 3, true)
-	want("c", 4, true)
-}
-
 // What is read can be written, and read again as the same.
 func FuzzParseRate(f *testing.F) {
 	for _, text := range []string{"30/1m", "off", "1/1ms", "/", "1/", "9223372036854775807/2540400h", "1/1e9s", "+1/1s", "0x1/1s"} {

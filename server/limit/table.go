@@ -44,17 +44,3 @@ func (t *Table[K]) Take(key K) (wait time.Duration, ok bool) {
 	}
 	return bucket.Take()
 }
-
-// Memo remembers a value for each key, for the keys used last.
-type Memo[K comparable, V any] struct{ values *lru.Cache[K, V] }
-
-// NewMemo returns a Memo that remembers size keys.
-func NewMemo[K comparable, V any](size int) *Memo[K, V] {
-	return &Memo[K, V]{values: NewCache[K, V](size)}
-}
-
-// Get returns the value of key, if it is remembered.
-func (m *Memo[K, V]) Get(key K) (V, bool) { return m.values.Get(key) }
-
-// Put remembers value as that of key.
-func (m *Memo[K, V]) Put(key K, value V) { m.values.Add(key, value) }

@@ -29,8 +29,8 @@ type evidence struct {
 	gone  [2]map[store.Owner]bool
 }
 
-// turn begins a new period when it is time. The caller has the lock.
-func (e *evidence) turn() {
+// rotate begins a new period when it is time. The caller has the lock.
+func (e *evidence) rotate() {
 	now := time.Now() // monotonic
 	past := now.Sub(e.began)
 	if e.gone[0] != nil && past < evidencePeriod {
@@ -47,7 +47,7 @@ func (e *evidence) turn() {
 func (e *evidence) seen() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.turn()
+	e.rotate()
 	e.known[0]++
 }
 
@@ -56,7 +56,7 @@ func (e *evidence) seen() {
 func (e *evidence) believe(user store.Owner) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.turn()
+	e.rotate()
 	if len(e.gone[0]) == countedUsers {
 		return false
 	}

@@ -248,7 +248,7 @@ func TestExchangeThatNeverBegan(t *testing.T) {
 	})
 }
 
-// The tokens are there; only whose they are takes a while to learn.
+// The tokens are there; it takes a while to learn the user.
 func TestIdentifyIsAskedAgain(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

@@ -101,7 +101,7 @@ func TestOneRefreshHoweverManyAsk(t *testing.T) {
 				if got := one.capture.refreshes(); got != 1 {
 					t.Errorf("%d refreshes, want 1", got)
 				}
-				// The turn is given back at once, and the session lives on.
+				// The lock is released at once, and the session lives on.
 				if got, err := two.refused(t, opened.ID, "access000002"); err != nil || !got.Token.Equal(secret.New("access000003")) {
 					t.Errorf("the next refresh: %v", err)
 				}
@@ -349,12 +349,12 @@ func TestRefreshFailures(t *testing.T) {
 				_, err = h.refused(t, opened.ID, first)
 				wantCode(t, err, tc.code)
 				for _, check := range []struct {
-					whose string
+					name  string
 					id    store.ID
 					ended bool
 				}{{"this", opened.ID, tc.ends}, {"the user's other", other.ID, tc.all}, {"bob's", bobs.ID, false}} {
 					if _, err := h.Status(t.Context(), check.id); (err != nil) != check.ended {
-						t.Errorf("%s session: %v, want ended: %v", check.whose, err, check.ended)
+						t.Errorf("%s session: %v, want ended: %v", check.name, err, check.ended)
 					}
 				}
 			})
@@ -430,8 +430,8 @@ func TestLogoutDuringARefresh(t *testing.T) {
 	})
 }
 
-// Trouble of the store while a pair is stored costs no session, and nobody waits
-// for its end.
+// Trouble of the store while a pair is stored costs no session, and no caller
+// waits for its end.
 func TestPairIsStoredPatiently(t *testing.T) {
 	t.Run("for a while", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -444,14 +444,14 @@ func TestPairIsStoredPatiently(t *testing.T) {
 			began := time.Now()
 			for _, got := range parallel(t, h, 20, func() (session.Grant, error) { return h.refused(t, opened.ID, first) }) {
 				if failure := wantCode(t, got.err, api.StoreUnavailable); failure.RetryAfter == 0 {
-					t.Error("nobody is told when to ask again")
+					t.Error("no page is told when to ask again")
 				}
 			}
 			if took := time.Since(began); took >= time.Second {
 				t.Errorf("the trouble was told after %v", took)
 			}
-			// Whoever asks while the store cannot be written waits for the turn, and
-			// has what that has kept.
+			// A page that asks while the store cannot be written waits for the lock,
+			// and gets what is stored in the end.
 			if got, err := h.refused(t, opened.ID, first); err != nil || !got.Token.Equal(secret.New("access000002")) {
 				t.Errorf("after the trouble: %v", err)
 			}

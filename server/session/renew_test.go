@@ -317,7 +317,7 @@ func TestReplicasAgreeOnOneToken(t *testing.T) {
 		claim func(*hookedStore)
 		calls int
 	}{
-		{"in turns", func(*hookedStore) {}, 1},
+		{"with the lock", func(*hookedStore) {}, 1},
 		{"locks keep no server out", func(h *hookedStore) { h.freeForAll = true }, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -326,7 +326,7 @@ func TestReplicasAgreeOnOneToken(t *testing.T) {
 				two := newHouse(t, func(c *session.Config) { c.Store = one.store })
 				opened := one.login(t, reported)
 				tc.claim(one.store)
-				// Longer than a turn lasts that is not renewed.
+				// Longer than the lease of a lock that is not extended.
 				one.capture.set(func(f *fakeCapture) { f.latency, f.same = 5*time.Second, "fromreplicaone" })
 				two.capture.set(func(f *fakeCapture) { f.latency, f.same = 6*time.Second, "fromreplicatwo" })
 				answers := make(chan outcome, 2)
@@ -473,7 +473,7 @@ func TestForcedRenewals(t *testing.T) {
 			if got := h.capture.mints(); got != 2 {
 				t.Errorf("%d mints, want 2", got)
 			}
-			// The limit is on force: whoever only asks is served.
+			// The limit is on force: a page that only asks is served.
 			ask(t, h, opened.ID, api.ReasonStart, "")
 			<-time.After(failure.RetryAfter)
 			ask(t, h, opened.ID, api.ReasonInvalid, reported)

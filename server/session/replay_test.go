@@ -26,13 +26,13 @@ func (h *house) steal(t *testing.T, id store.ID) string {
 }
 
 // wantDead fails unless a login with the token is answered as one with a token
-// that nobody knows. Capture vouches for it all the while.
+// that Capture does not know. In truth Capture vouches for it all the while.
 func wantDead(t *testing.T, h *house, token string, previous store.ID) {
 	t.Helper()
 	if _, known := h.capture.owners[token]; !known {
 		t.Fatalf("Capture does not know %s either", token)
 	}
-	_, err := h.Open(t.Context(), session.Login{Token: secret.New("nobodystoken1")})
+	_, err := h.Open(t.Context(), session.Login{Token: secret.New("unknowntoken1")})
 	dead := wantCode(t, err, api.GrantRefused)
 	_, err = h.Open(t.Context(), session.Login{Token: secret.New(token), Previous: previous})
 	got := wantCode(t, err, api.GrantRefused)
@@ -88,8 +88,8 @@ func TestTheServersTokensOpenNothing(t *testing.T) {
 					stolen := h.steal(t, opened.ID)
 					pass(t, h, opened.ID)
 					for name, server := range map[string]*house{"this server": h, "another": h.replica(t)} {
-						for whose, previous := range map[string]store.ID{"no": {}, "an unknown": store.NewID(), "another user's": bobs.ID} {
-							t.Logf("with %s cookie at %s", whose, name)
+						for cookie, previous := range map[string]store.ID{"no": {}, "an unknown": store.NewID(), "another user's": bobs.ID} {
+							t.Logf("with %s cookie at %s", cookie, name)
 							wantDead(t, server, stolen, previous)
 						}
 					}
@@ -144,7 +144,7 @@ func TestOwnPageReportsTheServersToken(t *testing.T) {
 		_, err = h.Open(t.Context(), session.Login{Token: secret.New(newest), Previous: opened.ID, Claim: bob})
 		wantCode(t, err, api.IdentityMismatch)
 		if h.capture.identified != 2 { // the login, and wantDead's unknown token
-			t.Errorf("%d questions of whose a token is, want 2", h.capture.identified)
+			t.Errorf("%d questions for the user of a token, want 2", h.capture.identified)
 		}
 	})
 }
@@ -234,7 +234,7 @@ func TestRevocationReachesReportedTokens(t *testing.T) {
 			wantDead(t, server, "alicestoken01", store.ID{})
 			server.login(t, "bobstoken0001")
 		}
-		// Whoever signs in anew is let in at once, and their answer may get lost.
+		// A user who signs in anew is let in at once, and the answer may get lost.
 		h.login(t, "alicestoken02")
 		other.login(t, "alicestoken02")
 		wantDead(t, h, "alicestoken01", store.ID{})
@@ -269,7 +269,7 @@ func TestRevocationDuringALogin(t *testing.T) {
 		}
 		want := map[string]int{"replayed": 1}
 		if reports > 1 {
-			want["opened token"], want["ended revoked"] = 1, 1 // the first one; the other was nobody's
+			want["opened token"], want["ended revoked"] = 1, 1 // the first one; the other opened none
 		}
 		if !maps.Equal(hears.heard, want) {
 			t.Errorf("report %d: heard %v, want %v", reports, hears.heard, want)
@@ -412,7 +412,7 @@ func TestNotesUnderARemovedKey(t *testing.T) {
 	wantDeadWithout("alicestoken02")
 }
 
-// The log tells an attack, and whose account to look at, without names.
+// The log tells an attack, and which account to look at, without names.
 func TestReplayIsAudited(t *testing.T) {
 	hears := &ear{heard: map[string]int{}}
 	h := newHouse(t, func(c *session.Config) { c.Observer = hears })
@@ -431,7 +431,7 @@ func TestReplayIsAudited(t *testing.T) {
 	}
 	// Capture was asked about the tokens of the logins and about unknown ones.
 	if h.capture.identified != 3 {
-		t.Errorf("%d questions of whose a token is, want 3", h.capture.identified)
+		t.Errorf("%d questions for the user of a token, want 3", h.capture.identified)
 	}
 	for _, hidden := range []string{alice, reported, stolen} {
 		if strings.Contains(log, hidden) {

@@ -407,7 +407,7 @@ func TestOpen(t *testing.T) {
 		{name: "no claim", login: session.Login{}, expires: lifetime},
 		{name: "true claim", login: session.Login{Claim: alice}, expires: lifetime},
 		{name: "false claim", login: session.Login{Claim: bob}, code: api.IdentityMismatch},
-		{name: "claim of nobody", login: session.Login{Claim: "x"}, code: api.IdentityMismatch},
+		{name: "claim of no uuid", login: session.Login{Claim: "x"}, code: api.IdentityMismatch},
 		{name: "expires shortens", login: session.Login{Expires: epoch().Add(time.Minute)}, expires: time.Minute},
 		{name: "expires cannot lengthen", login: session.Login{Expires: epoch().Add(24 * time.Hour)}, expires: lifetime},
 		{name: "expires in the past", login: session.Login{Expires: epoch().Add(-time.Hour)}, expires: 0},

@@ -90,8 +90,8 @@ func (s *stalling) Ping(ctx context.Context) error {
 	return s.Backend.Ping(ctx)
 }
 
-// The bar, for every moment at which the store can come to stand still: whoever
-// asks is refused within two seconds, and when the store is back, the session of
+// The bar, for every moment at which the store can come to stand still: a page
+// that asks is refused within two seconds, and when the store is back, the session of
 // the cookie is there, and can be renewed.
 func TestTheStoreStandsStill(t *testing.T) {
 	client := func(t *testing.T, h *house) session.Session { return h.login(t, reported) }

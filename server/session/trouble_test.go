@@ -161,7 +161,7 @@ func TestTroubleEndsNoSession(t *testing.T) {
 			{"garbage", answer(http.StatusOK, "application/json", "\x00\xff{]"), api.UpstreamUnavailable},
 			{"nothing", answer(http.StatusOK, "application/json", ""), api.UpstreamUnavailable},
 			{"no token", answer(http.StatusOK, "application/json", `{"stat":"ok"}`), api.UpstreamUnavailable},
-			{"a number nobody knows", fault(simulator.Fault{Number: 999}), api.UpstreamUnavailable},
+			{"an unknown number", fault(simulator.Fault{Number: 999}), api.UpstreamUnavailable},
 		} {
 			calls := w.asked()
 			end := trouble.begin()
@@ -223,7 +223,7 @@ func TestTroubleEndsNoSession(t *testing.T) {
 }
 
 // A Capture that fails for everyone is not asked by everyone.
-func TestCaptureInTroubleIsLeftAlone(t *testing.T) {
+func TestTheBreakerOpensOnAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		residents := w.settle(t, 100)
@@ -235,7 +235,7 @@ func TestCaptureInTroubleIsLeftAlone(t *testing.T) {
 			wantCode(t, err, api.UpstreamUnavailable)
 		}
 		if !w.BreakerOpen() {
-			t.Error("it does not say that Capture is left alone")
+			t.Error("BreakerOpen() is false")
 		}
 		if got := asked(); got != 10 {
 			t.Errorf("%d calls of a service that fails, want 10", got)
@@ -243,7 +243,7 @@ func TestCaptureInTroubleIsLeftAlone(t *testing.T) {
 		if !strings.Contains(w.log.String(), "level=ERROR") {
 			t.Error("the operator does not hear of it")
 		}
-		// Nobody's code is spent on a call that is not made.
+		// No code is spent on a call that is not made.
 		uuid, code := w.service.SignInCode("late@example.com", "Late", redirectURI)
 		_, err := w.Exchange(t.Context(), session.CodeLogin{Code: secret.New(code)})
 		if failure := wantCode(t, err, api.UpstreamUnavailable); failure.RetryAfter <= 0 || failure.RetryAfter > 5*time.Second {
@@ -266,7 +266,7 @@ func TestCaptureInTroubleIsLeftAlone(t *testing.T) {
 			t.Errorf("the code after the outage: %v", err)
 		}
 		if w.BreakerOpen() {
-			t.Error("it says that Capture is left alone, and that has answered")
+			t.Error("BreakerOpen() is true, and Capture has answered")
 		}
 		for _, one := range residents {
 			if _, err := w.renew(t, one); err != nil {
@@ -296,7 +296,7 @@ func TestHangingUpIsNoFailure(t *testing.T) {
 func TestRejectedTokensAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		knock := func(token string, calls int) error {
+		report := func(token string, calls int) error {
 			t.Helper()
 			_, err := h.Open(t.Context(), session.Login{Token: secret.New(token)})
 			if h.capture.identified != calls {
@@ -304,26 +304,26 @@ func TestRejectedTokensAreRemembered(t *testing.T) {
 			}
 			return err
 		}
-		wantCode(t, knock("stranger00001", 1), api.GrantRefused)
-		again := wantCode(t, knock("stranger00001", 1), api.GrantRefused)
+		wantCode(t, report("rejected00001", 1), api.GrantRefused)
+		again := wantCode(t, report("rejected00001", 1), api.GrantRefused)
 		if kind := (*capture.Error)(nil); !errors.As(again, &kind) {
 			t.Error("the cause is lost")
 		}
-		wantCode(t, knock("stranger00002", 2), api.GrantRefused)
-		if err := knock(reported, 3); err != nil {
+		wantCode(t, report("rejected00002", 2), api.GrantRefused)
+		if err := report(reported, 3); err != nil {
 			t.Errorf("a good token: %v", err)
 		}
 		// Trouble is no verdict.
 		h.capture.set(func(f *fakeCapture) { f.identErr = &capture.Error{} })
-		wantCode(t, knock("alicestoken02", 4), api.UpstreamUnavailable)
+		wantCode(t, report("alicestoken02", 4), api.UpstreamUnavailable)
 		h.capture.set(func(f *fakeCapture) { f.identErr = nil })
-		if err := knock("alicestoken02", 5); err != nil {
+		if err := report("alicestoken02", 5); err != nil {
 			t.Errorf("a good token after trouble: %v", err)
 		}
 		// Nor is a verdict for ever: Capture may have come to know the token.
-		h.capture.set(func(f *fakeCapture) { f.owners["stranger00001"] = bob })
+		h.capture.set(func(f *fakeCapture) { f.owners["rejected00001"] = bob })
 		<-time.After(time.Minute)
-		if err := knock("stranger00001", 6); err != nil {
+		if err := report("rejected00001", 6); err != nil {
 			t.Errorf("a token that Capture came to know: %v", err)
 		}
 	})

@@ -23,7 +23,7 @@ const (
 	// Capture API has twice as many connections: renewals find one even while
 	// every login's call hangs.
 	loginCalls = 32
-	// loginPatience is how long a login waits for its turn among them.
+	// loginPatience is how long a login waits to be one of them.
 	loginPatience = time.Second
 )
 
