@@ -1,15 +1,13 @@
-package main
+package server
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"github.com/spf13/cobra"
 
 	"github.com/capture-keepalive/capture-keepalive/server/config"
-	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
 // checkOptions are the flags of check.
@@ -66,7 +64,7 @@ func (p *program) check(ctx context.Context, options checkOptions) error {
 		fmt.Fprintf(p.stdout, "KEEPALIVE_STORE: %s\n", err)
 		fine = false
 	}
-	for _, advice := range append(settings.Advice(), filesAdvice()...) {
+	for _, advice := range append(settings.Advice(), p.adviseOnPageFiles()...) {
 		fmt.Fprintln(p.stdout, advice)
 	}
 	if options.live && !checkCapture(ctx, settings, options.uuid, p.stdout) {
@@ -77,16 +75,6 @@ func (p *program) check(ctx context.Context, options checkOptions) error {
 	}
 	fmt.Fprintln(p.stdout, "The configuration is fine.")
 	return nil
-}
-
-// filesAdvice is about a program that was compiled before the page's files were
-// built, as go install does.
-func filesAdvice() []string {
-	if _, err := fs.Stat(web.Dist(), "manifest.json"); err == nil {
-		return nil
-	}
-	return []string{"The page's files are not in this program, so that pages get 404 for keepalive.js. " +
-		"Take a release, or build with: make build."}
 }
 
 // checkStore asks a database that is another process only if live, and says

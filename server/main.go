@@ -1,13 +1,13 @@
-// Command capture-keepalive keeps people signed in on sites that use the
-// Registration UI: it serves the page's module and gets new access tokens from
-// the Capture API. Run it with --help for what it can do.
-package main
+// Package server is the program capture-keepalive: one file for each command.
+// Its main function is in cmd/capture-keepalive.
+package server
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"os"
 	"runtime"
@@ -16,9 +16,10 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/app"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
+	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
-// version is set by the build.
+// version is what the program says of itself.
 var version = "dev"
 
 // The exit codes.
@@ -28,7 +29,10 @@ const (
 	exitUsage = 2
 )
 
-func main() {
+// Main runs the program and ends the process. built is the version that the
+// build says, or nothing.
+func Main(built string) {
+	version = ownVersion(built)
 	// Libraries tell the standard logger what they got over the network, tokens
 	// included: net/http does so with an answer that it did not ask for.
 	log.SetOutput(io.Discard)
@@ -46,6 +50,7 @@ type program struct {
 	environment    []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	files          fs.FS // the page's
 }
 
 // errReported ends a command that has already told what is wrong.
@@ -54,7 +59,7 @@ var errReported = errors.New("reported")
 // run is the whole program. It returns when the work is done or ctx is, with
 // the exit code.
 func run(ctx context.Context, args, environment []string, stdout, stderr io.Writer) int {
-	p := &program{environment: environment, stdin: os.Stdin, stdout: stdout, stderr: stderr}
+	p := &program{environment: environment, stdin: os.Stdin, stdout: stdout, stderr: stderr, files: web.Dist()}
 	return p.run(ctx, args)
 }
 

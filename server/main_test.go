@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"bufio"
@@ -38,7 +38,7 @@ const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		Main("dev")
 	}
 	os.Exit(m.Run())
 }

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"fmt"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/app"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
-	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
 func (p *program) serveCommand() *cobra.Command {
@@ -34,12 +33,15 @@ func (p *program) serveCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("the configuration is wrong:\n%w", err)
 			}
-			options := app.Options{Version: version, Files: web.Dist(), Log: app.NewLog(settings, p.stderr)}
+			options := app.Options{Version: version, Files: p.files, Log: app.NewLog(settings, p.stderr)}
 			if log, ok := p.stderr.(*app.LogWriter); ok {
 				options.LogDropped = log.Dropped
 				log.OnLoss(func(lines int64) {
 					options.Log.Warn("log lines were lost: the reader of standard error was gone or too slow", "lines", lines)
 				})
+			}
+			for _, advice := range p.adviseOnPageFiles() {
+				options.Log.Warn(advice)
 			}
 			return app.Run(command.Context(), settings, options, hangups, read)
 		},

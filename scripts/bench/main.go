@@ -74,7 +74,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	binary := filepath.Join(dir, "capture-keepalive")
-	if _, err := gotool.Output(ctx, root, gotool.ServerEnv(), "go", gotool.Server("bench", "-o", binary, "./server")...); err != nil {
+	if _, err := gotool.Output(ctx, root, gotool.ServerEnv(), "go", gotool.Server("bench", "-o", binary)...); err != nil {
 		return err
 	}
 

@@ -89,7 +89,7 @@ const serverPath = "bin/capture-keepalive"
 
 // buildServer compiles the server, with web/dist in it, and returns its size.
 func buildServer(ctx context.Context, root, version string) (int64, error) {
-	args := gotool.Server(version, "-o", filepath.FromSlash(serverPath), "./server")
+	args := gotool.Server(version, "-o", filepath.FromSlash(serverPath))
 	if _, err := gotool.Output(ctx, root, gotool.ServerEnv(), "go", args...); err != nil {
 		return 0, err
 	}

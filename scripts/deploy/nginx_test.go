@@ -90,7 +90,7 @@ func newTown(t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := gotool.Output(t.Context(), root, gotool.ServerEnv(), "go", gotool.Server("test", "-o", town.binary, "./server")...); err != nil {
+	if _, err := gotool.Output(t.Context(), root, gotool.ServerEnv(), "go", gotool.Server("test", "-o", town.binary)...); err != nil {
 		t.Fatal(err)
 	}
 	front, public, admin := freeAddress(t), freeAddress(t), freeAddress(t)

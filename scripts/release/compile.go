@@ -35,7 +35,7 @@ func (r release) compile(ctx context.Context) (binaries, error) {
 		}
 		b.path[p] = filepath.Join(dir, p.String(), name)
 		env := append(gotool.ServerEnv(), "GOOS="+p.os, "GOARCH="+p.arch)
-		_, err := gotool.Output(ctx, r.root, env, "go", gotool.Server(r.version, "-o", b.path[p], serverPackage)...)
+		_, err := gotool.Output(ctx, r.root, env, "go", gotool.Server(r.version, "-o", b.path[p])...)
 		if err != nil {
 			b.remove()
 			return binaries{}, err
@@ -43,5 +43,3 @@ func (r release) compile(ctx context.Context) (binaries, error) {
 	}
 	return b, nil
 }
-
-const serverPackage = "./server"

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -50,6 +51,7 @@ func wasmExperiment(goVersion string) string {
 // Server returns the arguments that build the server as it is shipped, with
 // its version in main.version.
 func Server(version string, args ...string) []string {
+	args = append(slices.Clip(args), "./server/cmd/capture-keepalive")
 	return command("build", args, "-ldflags=-s -w -X main.version="+version)
 }
 
