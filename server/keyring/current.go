@@ -17,7 +17,11 @@ func (c *Current) get() *Ring {
 }
 
 // Seal is [Ring.Seal].
-func (c *Current) Seal(plaintext, aad []byte) ([]byte, error) { return c.get().Seal(plaintext, aad) }
+func (c *Current) Seal(
+	plaintext, aad []byte,
+) ([]byte, error) {
+	return c.get().Seal(plaintext, aad)
+}
 
 // Open is [Ring.Open].
 func (c *Current) Open(sealed, aad []byte) (plain []byte, current bool, err error) {

@@ -39,7 +39,8 @@ func TestCurrent(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			for range 100 {
-				if plain, _, err := current.Open(sealed, nil); err != nil || !bytes.Equal(plain, []byte("x")) {
+				if plain, _, err := current.Open(sealed, nil); err != nil ||
+					!bytes.Equal(plain, []byte("x")) {
 					t.Errorf("while the ring is exchanged: %q, %v", plain, err)
 				}
 			}

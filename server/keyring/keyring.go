@@ -32,7 +32,8 @@ import (
 
 var (
 	// ErrNoKeys: the ring is empty.
-	ErrNoKeys = errors.New("keyring: there is no key: write id:key, for example k1:$(openssl rand -base64 32)")
+	ErrNoKeys = errors.New("keyring: there is no key: write id:key, for example k1:$(openssl " +
+		"rand -base64 32)")
 	// ErrUnknownKey: sealed with a key that is not in the ring.
 	ErrUnknownKey = errors.New("keyring: sealed with a key that is not in the ring")
 	// ErrAuthentication: changed since it was sealed, sealed for something
@@ -79,14 +80,23 @@ func (e *EntryError) Error() string {
 func (e *EntryError) Unwrap() error { return e.Err }
 
 var (
-	errNoColon      = errors.New("there is no colon: write id:key, the key from `openssl rand -base64 32`")
-	errNoID         = errors.New("there is no id before the colon: write id:key")
-	errBadID        = fmt.Errorf("the id must be at most %d of the characters A-Z a-z 0-9 . _ -", maxIDSize)
+	errNoColon = errors.New("there is no colon: write id:key, the key from `openssl rand " +
+		"-base64 32`")
+	errNoID  = errors.New("there is no id before the colon: write id:key")
+	errBadID = fmt.Errorf(
+		"the id must be at most %d of the characters A-Z a-z 0-9 . _ -",
+		maxIDSize,
+	)
 	errDuplicateID  = errors.New("an earlier key has the same id: give every key its own")
-	errDuplicateKey = errors.New("an earlier entry has the same key: make a new one with `openssl rand -base64 32`")
-	errNotBase64    = errors.New("the key is not base64: make one with `openssl rand -base64 32`")
-	errLength       = fmt.Errorf("a key has %d bytes: make one with `openssl rand -base64 32`", keySize)
-	errNotRandom    = errors.New("the key is one byte repeated: make one with `openssl rand -base64 32`")
+	errDuplicateKey = errors.New("an earlier entry has the same key: make a new one with " +
+		"`openssl rand -base64 32`")
+	errNotBase64 = errors.New("the key is not base64: make one with `openssl rand -base64 32`")
+	errLength    = fmt.Errorf(
+		"a key has %d bytes: make one with `openssl rand -base64 32`",
+		keySize,
+	)
+	errNotRandom = errors.New("the key is one byte repeated: make one with `openssl rand " +
+		"-base64 32`")
 )
 
 // Parse reads "id:key,id:key,…", or one entry a line, each key 32 bytes in base64
@@ -182,13 +192,18 @@ func validID(id string) bool {
 	if id == "" || len(id) > maxIDSize {
 		return false
 	}
-	return strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == ""
+	return strings.Trim(
+		id,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-",
+	) == ""
 }
 
 // decode does not pass on the error of encoding/base64, which tells where the
 // key has which byte.
 func decode(encoded string) ([]byte, error) {
-	for _, e := range [...]*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+	for _, e := range [...]*base64.Encoding{
+		base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding,
+	} {
 		if raw, err := e.Strict().DecodeString(encoded); err == nil {
 			return raw, nil
 		}

@@ -105,7 +105,9 @@ func TestParseRefuses(t *testing.T) {
 			}
 			for i, err := range joined.Unwrap() {
 				var got *EntryError
-				if !errors.As(err, &got) || got.Position != tc.want[i].position || got.ID != tc.want[i].id || !errors.Is(err, tc.want[i].err) {
+				if !errors.As(err, &got) || got.Position != tc.want[i].position ||
+					got.ID != tc.want[i].id ||
+					!errors.Is(err, tc.want[i].err) {
 					t.Errorf("problem %d = %v, want %+v", i, err, tc.want[i])
 				}
 			}
@@ -130,7 +132,8 @@ func wantNoKeyIn(t *testing.T, err error, text string) {
 				t.Errorf("the error shows %q: %v", piece, err)
 			}
 		}
-		if len(id) > 16 && len(id) > len(key) && strings.Count(text, id) == 1 && strings.Contains(err.Error(), id) {
+		if len(id) > 16 && len(id) > len(key) && strings.Count(text, id) == 1 &&
+			strings.Contains(err.Error(), id) {
 			t.Errorf("the error shows %q, which looks like a key: %v", id, err)
 		}
 	}
@@ -192,14 +195,34 @@ func TestOpenRefuses(t *testing.T) {
 	for i := range sealed {
 		flipped := bytes.Clone(sealed)
 		flipped[i] ^= 1
-		wantRefused(fmt.Sprintf("byte %d flipped", i), ring, flipped, []byte("aad"), ErrAuthentication, ErrUnknownKey)
-		wantRefused(fmt.Sprintf("cut to %d bytes", i), ring, sealed[:i], []byte("aad"), ErrAuthentication, ErrUnknownKey)
+		wantRefused(
+			fmt.Sprintf("byte %d flipped", i),
+			ring,
+			flipped,
+			[]byte("aad"),
+			ErrAuthentication,
+			ErrUnknownKey,
+		)
+		wantRefused(
+			fmt.Sprintf("cut to %d bytes", i),
+			ring,
+			sealed[:i],
+			[]byte("aad"),
+			ErrAuthentication,
+			ErrUnknownKey,
+		)
 	}
 	wantRefused("longer", ring, append(bytes.Clone(sealed), 0), []byte("aad"), ErrAuthentication)
 	wantRefused("other aad", ring, sealed, []byte("aae"), ErrAuthentication)
 	wantRefused("no aad", ring, sealed, nil, ErrAuthentication)
 	wantRefused("key gone", mustParse(t, "b:"+b64(2)), sealed, []byte("aad"), ErrUnknownKey)
-	wantRefused("another key of that id", mustParse(t, "a:"+b64(3)), sealed, []byte("aad"), ErrAuthentication)
+	wantRefused(
+		"another key of that id",
+		mustParse(t, "a:"+b64(3)),
+		sealed,
+		[]byte("aad"),
+		ErrAuthentication,
+	)
 
 	// The same key under another id: the id is authenticated.
 	renamed := bytes.Replace(sealed, []byte("a"), []byte("z"), 1)
@@ -223,7 +246,16 @@ func TestSealedUnder(t *testing.T) {
 }
 
 func TestRotation(t *testing.T) {
-	before, both, after := mustParse(t, "old:"+b64(1)), mustParse(t, "new:"+b64(2)+",old:"+b64(1)), mustParse(t, "new:"+b64(2))
+	before, both, after := mustParse(
+		t,
+		"old:"+b64(1),
+	), mustParse(
+		t,
+		"new:"+b64(2)+",old:"+b64(1),
+	), mustParse(
+		t,
+		"new:"+b64(2),
+	)
 
 	sealed, err := before.Seal([]byte("plain"), nil)
 	if err != nil {
@@ -237,7 +269,8 @@ func TestRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plain, current, err := after.Open(resealed, nil); err != nil || !current || string(plain) != "plain" {
+	if plain, current, err := after.Open(resealed, nil); err != nil || !current ||
+		string(plain) != "plain" {
 		t.Errorf("Open(sealed anew) = %q, %v, %v, want current", plain, current, err)
 	}
 
@@ -271,10 +304,12 @@ func TestSubkeys(t *testing.T) {
 		t.Errorf("Open() = %v, want ErrAuthentication", err)
 	}
 	// Derivation is part of the format: a change here ends every session.
-	if got, want := hex.EncodeToString(signing), "70685ab2b9e7ff13bef7fd5687eb3ce44c0fb9177aa642f785218858a033037f"; got != want {
+	if got, want := hex.EncodeToString(signing), ""+
+		"70685ab2b9e7ff13bef7fd5687eb3ce44c0fb9177aa642f785218858a033037f"; got != want {
 		t.Errorf("signing key = %s, want %s", got, want)
 	}
-	if plain, _, err := ring.Open(mustHex(t, sealedBefore), []byte("aad")); err != nil || string(plain) != "plain" {
+	if plain, _, err := ring.Open(mustHex(t, sealedBefore), []byte("aad")); err != nil ||
+		string(plain) != "plain" {
 		t.Errorf("Open(sealed by an earlier build) = %q, %v", plain, err)
 	}
 	clear(signing)
@@ -351,14 +386,16 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		kid, key := ring.SigningKey()
-		if got, ok := ring.VerificationKey(kid); !ok || !bytes.Equal(got, key) || len(key) != keySize {
+		if got, ok := ring.VerificationKey(kid); !ok || !bytes.Equal(got, key) ||
+			len(key) != keySize {
 			t.Fatalf("VerificationKey(%q) is not SigningKey()", kid)
 		}
 		sealed, err := ring.Seal([]byte("plain"), []byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if plain, current, err := ring.Open(sealed, []byte(text)); err != nil || !current || string(plain) != "plain" {
+		if plain, current, err := ring.Open(sealed, []byte(text)); err != nil || !current ||
+			string(plain) != "plain" {
 			t.Fatalf("Open() = %q, %v, %v", plain, current, err)
 		}
 	})

@@ -31,13 +31,15 @@ func TestRowsOfTheFirstVersionAreRead(t *testing.T) {
 	if err := backend.Insert(t.Context(), store.Row{
 		Key:   store.Key(unhex("cf68d45284623f7b44fa1dbd2412ba33f5cf706a113660cfe08476055275dc1d")),
 		Owner: store.OwnerOf(want.UUID), Version: 1, Expires: want.Expires(),
-		Value: unhex("01026b31d4fa02bd88562a9a8e31e3b181fdef2c7cf3faa9dff14000f636ad5f347bc7a3fb23b7f61c6b039171e6f70324b65f97" +
+		Value: unhex("" +
+			"01026b31d4fa02bd88562a9a8e31e3b181fdef2c7cf3faa9dff14000f636ad5f347bc7a3fb23b7f61c6b039171e6f70324b65f97" +
 			"46ba3598dcbe081a048e85ae7782187740feb998cdeffffbb918469e155f3cf1319c168450d2e5119419e8cd36bb471af4704cdd33dfeaf6" +
 			"0ccc04f05870492d1821c6ed58b8518f07f2551296f488"),
 	}, 0); err != nil {
 		t.Fatal(err)
 	}
-	got, err := store.New(backend, testRing(t), func() time.Time { return at }).Get(t.Context(), store.ID{1, 2, 3})
+	got, err := store.New(backend, testRing(t), func() time.Time { return at }).
+		Get(t.Context(), store.ID{1, 2, 3})
 	if err != nil {
 		t.Fatal(err)
 	}

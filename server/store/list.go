@@ -43,7 +43,8 @@ func (s *Store) Sessions(ctx context.Context, uuid string) ([]Listed, error) {
 		id, _ := keyring.SealedUnder(row.Value)
 		listed = append(listed, Listed{
 			Key: row.Key, Mode: r.Mode, Application: r.Application, Opened: r.Created, Seen: r.Seen,
-			Renewed: r.AccessIssued, IdleExpires: r.IdleExpires, AbsoluteExpires: r.AbsoluteExpires, KeyID: id,
+			Renewed: r.AccessIssued, IdleExpires: r.IdleExpires,
+			AbsoluteExpires: r.AbsoluteExpires, KeyID: id,
 		})
 	}
 	slices.SortFunc(listed, func(a, b Listed) int {
@@ -55,7 +56,12 @@ func (s *Store) Sessions(ctx context.Context, uuid string) ([]Listed, error) {
 // EndOldest ends the oldest living sessions of a user until at most keep are
 // left, and returns those that it ended. The session with the id stays, as the
 // one that has just been opened.
-func (s *Store) EndOldest(ctx context.Context, uuid string, keep int, id ID) (ended []Listed, err error) {
+func (s *Store) EndOldest(
+	ctx context.Context,
+	uuid string,
+	keep int,
+	id ID,
+) (ended []Listed, err error) {
 	listed, err := s.Sessions(ctx, uuid)
 	if err != nil {
 		return nil, err

@@ -60,7 +60,11 @@ func (s *Store) MarkOnce(ctx context.Context, name string, ttl time.Duration) er
 	if row.Value, err = s.ring.Seal(nil, binding(row)); err != nil {
 		return fmt.Errorf("store: mark: %w", err)
 	}
-	err = within(ctx, Timeout, func(ctx context.Context) error { return s.backend.Insert(ctx, row, 0) })
+	err = within(
+		ctx,
+		Timeout,
+		func(ctx context.Context) error { return s.backend.Insert(ctx, row, 0) },
+	)
 	if err != nil {
 		return fmt.Errorf("store: mark: %w", err)
 	}

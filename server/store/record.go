@@ -113,7 +113,8 @@ func milli(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
 const format = 2
 
 var (
-	errFormat    = errors.New("record was written by a newer version of this server: run that version, or wait until the record expires")
+	errFormat = errors.New("record was written by a newer version of this server: run that " +
+		"version, or wait until the record expires")
 	errMalformed = errors.New("record authenticates but cannot be read")
 )
 
@@ -168,7 +169,8 @@ func decode(b []byte) (Record, error) {
 	}
 	r := Record{
 		Mode: Mode(texts[0]), UUID: texts[1], RedirectURI: texts[4], Application: texts[5],
-		AccessToken: secret.New(texts[2]), RefreshToken: secret.New(texts[3]), Sent: Sent{By: texts[6]},
+		AccessToken: secret.New(texts[2]), RefreshToken: secret.New(texts[3]),
+		Sent: Sent{By: texts[6]},
 	}
 	fixed := []byte(rest)
 	size := 8 * shape.times

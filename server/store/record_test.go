@@ -52,7 +52,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add(encode(Record{Mode: ModeToken, UUID: "u"}))
 	f.Add(encode(Record{
 		Mode: ModeCode, UUID: "\xff\x00", AccessToken: secret.New("\x80"), RefreshToken: secret.New("r"), RedirectURI: "x",
-		Created: time.UnixMilli(1), IdleExpires: time.UnixMilli(math.MaxInt64), AbsoluteExpires: time.UnixMilli(math.MinInt64),
+		Created: time.UnixMilli(
+			1,
+		), IdleExpires: time.UnixMilli(math.MaxInt64), AbsoluteExpires: time.UnixMilli(math.MinInt64),
 	}))
 	f.Add([]byte{format, 0x80, 0x00})
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -123,7 +123,11 @@ func (s *Store) Create(ctx context.Context, id ID, r Record, begun Moment) error
 	if err != nil {
 		return fmt.Errorf("store: create: %w", err)
 	}
-	err = within(ctx, Timeout, func(ctx context.Context) error { return s.backend.Insert(ctx, row, begun) })
+	err = within(
+		ctx,
+		Timeout,
+		func(ctx context.Context) error { return s.backend.Insert(ctx, row, begun) },
+	)
 	if err != nil {
 		return fmt.Errorf("store: create: %w", err)
 	}
@@ -164,7 +168,11 @@ func (s *Store) Update(ctx context.Context, id ID, r Record) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("store: update: %w", err)
 	}
-	err = within(ctx, Timeout, func(ctx context.Context) error { return s.backend.Replace(ctx, row) })
+	err = within(
+		ctx,
+		Timeout,
+		func(ctx context.Context) error { return s.backend.Replace(ctx, row) },
+	)
 	if err != nil {
 		return Record{}, fmt.Errorf("store: update: %w", err)
 	}
@@ -217,7 +225,12 @@ func within(ctx context.Context, limit time.Duration, call func(context.Context)
 	defer cancel()
 	err := call(limited)
 	if err != nil && !IsVerdict(err) && limited.Err() != nil && ctx.Err() == nil {
-		return fmt.Errorf("%w (within %s: %v)", ErrTimeout, limit, err) //nolint:errorlint // not the caller's deadline
+		return fmt.Errorf(
+			"%w (within %s: %v)",
+			ErrTimeout,
+			limit,
+			err,
+		) //nolint:errorlint // not the caller's deadline
 	}
 	return err
 }

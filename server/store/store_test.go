@@ -114,7 +114,8 @@ func TestTamperedTellsWhy(t *testing.T) {
 		if err := backend.Insert(t.Context(), store.Row{Key: id.Key(), Version: 1, Expires: time.Now().Add(time.Hour), Value: tc.value}, 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := st.Get(t.Context(), id); !errors.Is(err, store.ErrTampered) || !errors.Is(err, tc.want) {
+		if _, err := st.Get(t.Context(), id); !errors.Is(err, store.ErrTampered) ||
+			!errors.Is(err, tc.want) {
 			t.Errorf("%s: Get() = %v, want ErrTampered and %v", name, err, tc.want)
 		}
 	}
@@ -173,7 +174,9 @@ func TestExpires(t *testing.T) {
 	for _, tc := range []struct{ idle, absolute, want time.Time }{
 		{early, late, early}, {late, early, early}, {early, early, early},
 	} {
-		if got := (store.Record{IdleExpires: tc.idle, AbsoluteExpires: tc.absolute}).Expires(); !got.Equal(tc.want) {
+		if got := (store.Record{IdleExpires: tc.idle, AbsoluteExpires: tc.absolute}).Expires(); !got.Equal(
+			tc.want,
+		) {
 			t.Errorf("Expires() of %v and %v = %v", tc.idle, tc.absolute, got)
 		}
 	}
@@ -284,7 +287,8 @@ func TestRememberAmongOthers(t *testing.T) {
 		if err := st.Remember(t.Context(), "a name", "ours", time.Hour); err != nil {
 			t.Errorf("%s: Remember() = %v", name, err)
 		}
-		if text, err := st.Recall(t.Context(), "a name"); text != "ours" || err != nil || backend.before != nil {
+		if text, err := st.Recall(t.Context(), "a name"); text != "ours" || err != nil ||
+			backend.before != nil {
 			t.Errorf("%s: Recall() = %q, %v", name, text, err)
 		}
 	}

@@ -22,15 +22,20 @@ import (
 // The errors of the database. None says anything about a row.
 var (
 	// ErrInUse: another process has the file open.
-	ErrInUse = errors.New("the file is open in another process: stop that one, or give each its own file")
+	ErrInUse = errors.New("the file is open in another process: stop that one, or give each " +
+		"its own file")
 	// ErrForeign: the file is no store of ours, or too damaged to tell.
-	ErrForeign = errors.New("the file is not a keepalive store: name another one, or move this one away")
+	ErrForeign = errors.New("the file is not a keepalive store: name another one, or move this " +
+		"one away")
 	// ErrDamaged: a page of the file is not what it was.
-	ErrDamaged = errors.New("the file is damaged: put back a copy, or move it away and start with an empty one")
+	ErrDamaged = errors.New("the file is damaged: put back a copy, or move it away and start " +
+		"with an empty one")
 	// ErrNewer: the file was written by a later version of this server.
-	ErrNewer = errors.New("the file was written by a newer version of this server: run that version, or name another file")
+	ErrNewer = errors.New("the file was written by a newer version of this server: run that " +
+		"version, or name another file")
 	// ErrStuck: the disk did not answer.
-	ErrStuck = errors.New("the disk does not answer: see whether its file system is frozen or its device has failed")
+	ErrStuck = errors.New("the disk does not answer: see whether its file system is frozen or " +
+		"its device has failed")
 
 	errClosed = errors.New("bolt: the store is closed")
 )
@@ -141,7 +146,11 @@ const walkStep = 500
 func (b *Backend) Walk(ctx context.Context, visit func(store.Row) error) error {
 	var after []byte
 	for {
-		page, err := read(ctx, b, func(t tables) (p page, err error) { return t.page(after, walkStep), nil })
+		page, err := read(
+			ctx,
+			b,
+			func(t tables) (p page, err error) { return t.page(after, walkStep), nil },
+		)
 		if err != nil {
 			return err
 		}

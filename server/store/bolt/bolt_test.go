@@ -66,7 +66,11 @@ func mustClose(t *testing.T, b *bolt.Backend) {
 }
 
 func testRow(n uint32) store.Row {
-	row := store.Row{Version: 1, Expires: time.UnixMilli(1_800_000_000_000).UTC(), Value: fmt.Appendf(nil, "value %d", n)}
+	row := store.Row{
+		Version: 1,
+		Expires: time.UnixMilli(1_800_000_000_000).UTC(),
+		Value:   fmt.Appendf(nil, "value %d", n),
+	}
 	binary.BigEndian.PutUint32(row.Key[:], n)
 	binary.BigEndian.PutUint32(row.Owner[:], 1<<24+n%7)
 	return row
@@ -88,7 +92,9 @@ func TestReopen(t *testing.T) {
 	defer mustClose(t, b)
 	for _, want := range rows {
 		got, err := b.Lookup(t.Context(), want.Key)
-		if err != nil || got.Version != want.Version || got.Owner != want.Owner || !got.Expires.Equal(want.Expires) || !bytes.Equal(got.Value, want.Value) {
+		if err != nil || got.Version != want.Version || got.Owner != want.Owner ||
+			!got.Expires.Equal(want.Expires) ||
+			!bytes.Equal(got.Value, want.Value) {
 			t.Errorf("Lookup() = %v, %v, want %v", got, err, want)
 		}
 	}
@@ -176,7 +182,10 @@ func TestOpenRefuses(t *testing.T) {
 		})
 	}
 	t.Run("no directory", func(t *testing.T) {
-		if _, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "absent", "store.db")); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "absent", "store.db")); !errors.Is(
+			err,
+			fs.ErrNotExist,
+		) {
 			t.Errorf("Open() = %v, want fs.ErrNotExist", err)
 		}
 	})
@@ -230,13 +239,19 @@ func TestDamagedRows(t *testing.T) {
 			}
 			gone := func(t *testing.T, b *bolt.Backend) {
 				t.Helper()
-				if _, err := b.Lookup(t.Context(), testRow(1).Key); !errors.Is(err, store.ErrNotFound) {
+				if _, err := b.Lookup(t.Context(), testRow(1).Key); !errors.Is(
+					err,
+					store.ErrNotFound,
+				) {
 					t.Errorf("Lookup(damaged and removed) = %v, want ErrNotFound", err)
 				}
 			}
 			t.Run("read and write", func(t *testing.T) {
 				b := damaged(t)
-				if _, err := b.Lookup(t.Context(), testRow(1).Key); !errors.Is(err, store.ErrTampered) {
+				if _, err := b.Lookup(t.Context(), testRow(1).Key); !errors.Is(
+					err,
+					store.ErrTampered,
+				) {
 					t.Errorf("Lookup() = %v, want ErrTampered", err)
 				}
 				next := testRow(1)
@@ -333,7 +348,8 @@ func TestDamagedPages(t *testing.T) {
 		"RemoveOwner": func() error { _, err := b.RemoveOwner(t.Context(), next.Owner); return err },
 		"Sweep":       func() error { _, err := b.Sweep(t.Context(), next.Expires, 100); return err },
 	} {
-		if err := call(); !errors.Is(err, bolt.ErrDamaged) || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrTampered) {
+		if err := call(); !errors.Is(err, bolt.ErrDamaged) || errors.Is(err, store.ErrNotFound) ||
+			errors.Is(err, store.ErrTampered) {
 			t.Errorf("%s() = %v, want ErrDamaged and nothing about the row", name, err)
 		}
 	}
@@ -394,7 +410,8 @@ func TestDamageMetByACommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	for page := range len(file) / os.Getpagesize() {
-		if leaf := file[page*os.Getpagesize() : (page+1)*os.Getpagesize()]; inUse[page] && bytes.Contains(leaf, []byte("row ")) {
+		if leaf := file[page*os.Getpagesize() : (page+1)*os.Getpagesize()]; inUse[page] &&
+			bytes.Contains(leaf, []byte("row ")) {
 			leaves = append(leaves, leaf)
 		}
 	}
@@ -478,14 +495,20 @@ func TestIndexIsNotBelieved(t *testing.T) {
 func TestNothingReadableInTheFile(t *testing.T) {
 	path := newPath(t)
 	b := mustOpen(t, path)
-	ring, err := keyring.Parse(secret.New("k1:" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef"))))
+	ring, err := keyring.Parse(
+		secret.New(
+			"k1:" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")),
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	st, id := store.New(b, ring, nil), store.NewID()
 	r := store.Record{
 		Mode: store.ModeCode, UUID: "c0ffee00-dead-4bee-8bad-0123456789ab",
-		AccessToken: secret.New("access-0123456789"), RefreshToken: secret.New("refresh-0123456789"),
+		AccessToken: secret.New(
+			"access-0123456789",
+		), RefreshToken: secret.New("refresh-0123456789"),
 		RedirectURI: "https://www.example.com/back",
 		IdleExpires: time.Now().Add(time.Hour), AbsoluteExpires: time.Now().Add(time.Hour),
 	}
@@ -551,7 +574,11 @@ func TestKilled(t *testing.T) {
 	for round := range uint32(5) {
 		from := round * 1_000_000
 		child := exec.CommandContext(t.Context(), os.Args[0])
-		child.Env = append(os.Environ(), childFile+"="+path, fmt.Sprintf("%s_FROM=%d", childFile, from))
+		child.Env = append(
+			os.Environ(),
+			childFile+"="+path,
+			fmt.Sprintf("%s_FROM=%d", childFile, from),
+		)
 		var stderr bytes.Buffer
 		child.Stderr = &stderr
 		out, err := child.StdoutPipe()
@@ -582,7 +609,8 @@ func TestKilled(t *testing.T) {
 		b := mustOpen(t, path)
 		for _, n := range written {
 			got, err := b.Lookup(t.Context(), testRow(n).Key)
-			if err != nil || got.Version != 2 || !bytes.Equal(got.Value, append(testRow(n).Value, " again"...)) {
+			if err != nil || got.Version != 2 ||
+				!bytes.Equal(got.Value, append(testRow(n).Value, " again"...)) {
 				t.Errorf("round %d: row %d = %v, %v, want version 2 of it", round, n, got, err)
 			}
 		}

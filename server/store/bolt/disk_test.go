@@ -86,7 +86,11 @@ func openOn(t *testing.T, d disk) *Backend {
 }
 
 func numbered(n uint32) store.Row {
-	row := store.Row{Version: 1, Expires: time.UnixMilli(1_800_000_000_000).UTC(), Value: make([]byte, 500)}
+	row := store.Row{
+		Version: 1,
+		Expires: time.UnixMilli(1_800_000_000_000).UTC(),
+		Value:   make([]byte, 500),
+	}
 	binary.BigEndian.PutUint32(row.Key[28:], n)
 	binary.BigEndian.PutUint32(row.Key[:], n*2654435761) // spread
 	binary.BigEndian.PutUint32(row.Owner[:], n)
@@ -121,7 +125,12 @@ func TestFrozenDiskKeepsNoCaller(t *testing.T) {
 				began := time.Now()
 				err := call(ctx, n+1)
 				if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 4*patience {
-					t.Errorf("%s() = %v after %v, want the context's error at once", name, err, time.Since(began))
+					t.Errorf(
+						"%s() = %v after %v, want the context's error at once",
+						name,
+						err,
+						time.Since(began),
+					)
 				}
 			})
 		}
@@ -176,7 +185,12 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	group.Wait()
 	if busy < 100 {
-		t.Errorf("%d callers were refused at once, %d waited; want a queue of %d", busy, left, maxWaiting)
+		t.Errorf(
+			"%d callers were refused at once, %d waited; want a queue of %d",
+			busy,
+			left,
+			maxWaiting,
+		)
 	}
 	thaw()
 	if err := b.Ping(t.Context()); err != nil {
@@ -206,7 +220,12 @@ func TestFrozenDiskIsLeftAndOpenedAgain(t *testing.T) {
 	}
 	began := time.Now()
 	if err := b.Close(); !errors.Is(err, ErrStuck) || time.Since(began) > closeTimeout+time.Second {
-		t.Errorf("Close() = %v after %v, want ErrStuck after %v", err, time.Since(began), closeTimeout)
+		t.Errorf(
+			"Close() = %v after %v, want ErrStuck after %v",
+			err,
+			time.Since(began),
+			closeTimeout,
+		)
 	}
 	if err := b.Ping(t.Context()); err == nil {
 		t.Error("Ping() after Close() is fine")
@@ -214,7 +233,8 @@ func TestFrozenDiskIsLeftAndOpenedAgain(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began = time.Now()
-	if _, err := Open(ctx, filepath.Join(d.dir, "other.db")); d.real && (!errors.Is(err, context.DeadlineExceeded) || time.Since(began) > time.Second) {
+	if _, err := Open(ctx, filepath.Join(d.dir, "other.db")); d.real &&
+		(!errors.Is(err, context.DeadlineExceeded) || time.Since(began) > time.Second) {
 		t.Errorf("Open() = %v after %v, want the context's error at once", err, time.Since(began))
 	}
 	thaw()
@@ -224,7 +244,8 @@ func TestFrozenDiskIsLeftAndOpenedAgain(t *testing.T) {
 	var again *Backend
 	for again == nil { // the old one lets the file go in its own time
 		var err error
-		if again, err = Open(t.Context(), filepath.Join(d.dir, "store.db")); err != nil && !errors.Is(err, ErrInUse) {
+		if again, err = Open(t.Context(), filepath.Join(d.dir, "store.db")); err != nil &&
+			!errors.Is(err, ErrInUse) {
 			t.Fatal(err)
 		}
 	}
@@ -251,7 +272,9 @@ func TestFullDisk(t *testing.T) {
 		}
 	}()
 	ballast := filepath.Join(d.dir, "ballast")
-	_ = exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=64k").Run() // it ends when the disk is full
+	_ = exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=64k").
+		Run()
+		// it ends when the disk is full
 	logins, failed := uint32(0), error(nil)
 	for ; failed == nil && logins < 5000; logins++ {
 		failed = b.Insert(t.Context(), numbered(logins), 0)

@@ -37,8 +37,9 @@ func pathOf(location secret.String) string {
 }
 
 var (
-	errNoFile = errors.New("the location names no file; write it like bolt:/var/lib/keepalive/keepalive.db")
-	errPath   = errors.New("the path has a control character, or a space or quote at one end; " +
+	errNoFile = errors.New("the location names no file; write it like " +
+		"bolt:/var/lib/keepalive/keepalive.db")
+	errPath = errors.New("the path has a control character, or a space or quote at one end; " +
 		"write it without, like bolt:/var/lib/keepalive/keepalive.db")
 )
 
@@ -46,7 +47,9 @@ var (
 // file with Windows line ends: the system would make it a part of the name.
 func validate(location secret.String) error {
 	path := pathOf(location)
-	surrounded := func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"'`\ufeff", r) }
+	surrounded := func(r rune) bool {
+		return unicode.IsSpace(r) || strings.ContainsRune("\"'`\ufeff", r)
+	}
 	switch {
 	case strings.TrimFunc(path, surrounded) == "":
 		return errNoFile
@@ -64,11 +67,17 @@ func checkFile(path string) error {
 		return file.Close()
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the file cannot be read and written (%w); correct the path or its permissions", err)
+		return fmt.Errorf(
+			"the file cannot be read and written (%w); correct the path or its permissions",
+			err,
+		)
 	}
 	probe, err := os.CreateTemp(filepath.Dir(path), ".keepalive-check-*")
 	if err != nil {
-		return fmt.Errorf("no file can be made in its directory (%w); create the directory, or correct its permissions", err)
+		return fmt.Errorf(
+			"no file can be made in its directory (%w); create the directory, or correct its permissions",
+			err,
+		)
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }

@@ -105,7 +105,9 @@ func openError(err error) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrInUse
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+	case errors.Is(err, berrors.ErrInvalid),
+		errors.Is(err, berrors.ErrChecksum),
+		errors.Is(err, berrors.ErrVersionMismatch):
 		return fmt.Errorf("%w: %w", ErrForeign, err)
 	}
 	return err
@@ -116,7 +118,8 @@ func openError(err error) error {
 // that a damaged page ends together with the process.
 func inspect(path string) (err error) {
 	defer catchDamage(&err)
-	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) ||
+		err == nil && info.Size() == 0 {
 		return nil
 	}
 	readOnly := options()
@@ -164,13 +167,18 @@ func prepare(tx *bbolt.Tx) error {
 	} else if first, _ := tx.Cursor().First(); first != nil {
 		return ErrForeign
 	}
-	for _, name := range [...][]byte{bucketMeta, bucketRows, bucketOwners, bucketExpiry, bucketRevoked} {
+	for _, name := range [...][]byte{
+		bucketMeta, bucketRows, bucketOwners, bucketExpiry, bucketRevoked,
+	} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
 	}
 	meta := tx.Bucket(bucketMeta)
-	return errors.Join(meta.Delete(tidyKey), meta.Put(schemaKey, binary.BigEndian.AppendUint64(nil, schema)))
+	return errors.Join(
+		meta.Delete(tidyKey),
+		meta.Put(schemaKey, binary.BigEndian.AppendUint64(nil, schema)),
+	)
 }
 
 // closeFile writes the list of free pages for once, so that the next start need

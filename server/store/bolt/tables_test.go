@@ -36,7 +36,13 @@ func TestIndexesFollowRows(t *testing.T) {
 	b := openTemp(t)
 	at := time.UnixMilli(1_800_000_000_000)
 	row := func(n, owner byte, version uint64, expires time.Duration) store.Row {
-		return store.Row{Key: store.Key{n}, Owner: store.Owner{owner}, Version: version, Expires: at.Add(expires), Value: []byte{n}}
+		return store.Row{
+			Key:     store.Key{n},
+			Owner:   store.Owner{owner},
+			Version: version,
+			Expires: at.Add(expires),
+			Value:   []byte{n},
+		}
 	}
 	for _, step := range []struct {
 		name string
@@ -87,7 +93,13 @@ func TestIndexesFollowRows(t *testing.T) {
 					return err
 				}
 				if !maps.Equal(got, index.want) {
-					t.Errorf("%s: the index %s has %d entries, or other ones, for %d rows", step.name, name, len(got), len(index.want))
+					t.Errorf(
+						"%s: the index %s has %d entries, or other ones, for %d rows",
+						step.name,
+						name,
+						len(got),
+						len(index.want),
+					)
 				}
 			}
 			return nil
@@ -116,7 +128,10 @@ func (c lateCancel) Err() error {
 func TestCanceledWhileWaiting(t *testing.T) {
 	b := openTemp(t)
 	row := store.Row{Key: store.Key{1}, Version: 1, Expires: time.Now()}
-	if err := b.Insert(lateCancel{t.Context(), new(int)}, row, 0); !errors.Is(err, context.Canceled) {
+	if err := b.Insert(lateCancel{t.Context(), new(int)}, row, 0); !errors.Is(
+		err,
+		context.Canceled,
+	) {
 		t.Errorf("Insert() = %v, want context.Canceled", err)
 	}
 	if _, err := b.Lookup(t.Context(), row.Key); !errors.Is(err, store.ErrNotFound) {
@@ -161,7 +176,12 @@ func TestPingWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBackend(db)
-	row := store.Row{Key: store.Key{1}, Version: 1, Expires: time.Now().Add(time.Hour), Value: []byte("v")}
+	row := store.Row{
+		Key:     store.Key{1},
+		Version: 1,
+		Expires: time.Now().Add(time.Hour),
+		Value:   []byte("v"),
+	}
 	if err := errors.Join(b.Insert(t.Context(), row, 0), b.Ping(t.Context())); err != nil {
 		t.Fatal(err)
 	}

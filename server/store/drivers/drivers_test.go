@@ -12,15 +12,22 @@ import (
 func TestEveryDriverIsWhole(t *testing.T) {
 	taken := map[string]string{}
 	for _, driver := range drivers.All() {
-		if len(driver.Schemes) == 0 || driver.Form == "" || driver.Validate == nil || driver.Open == nil {
+		if len(driver.Schemes) == 0 || driver.Form == "" || driver.Validate == nil ||
+			driver.Open == nil {
 			t.Errorf("%q lacks schemes, a form, Validate or Open", driver.Form)
 		}
 		for _, scheme := range driver.Schemes {
 			if taken[scheme] != "" {
-				t.Errorf("the scheme %s is that of %q and of %q", scheme, taken[scheme], driver.Form)
+				t.Errorf(
+					"the scheme %s is that of %q and of %q",
+					scheme,
+					taken[scheme],
+					driver.Form,
+				)
 			}
 			taken[scheme] = driver.Form
-			if !strings.Contains(driver.Form, strings.TrimSuffix(scheme, "s")) && !strings.Contains(driver.Form, strings.Split(scheme, "-")[0]) {
+			if !strings.Contains(driver.Form, strings.TrimSuffix(scheme, "s")) &&
+				!strings.Contains(driver.Form, strings.Split(scheme, "-")[0]) {
 				t.Errorf("%q does not show the scheme %s", driver.Form, scheme)
 			}
 		}
@@ -87,7 +94,8 @@ func TestPlainRedisElsewhereIsAdvisedAgainst(t *testing.T) {
 		if risky != (len(advice) == 1) {
 			t.Errorf("%s: advice %q", location, advice)
 		}
-		if scheme, _, _ := strings.Cut(location, ":"); risky && !strings.Contains(advice[0], strings.Replace(scheme, "redis", "rediss", 1)+"://") {
+		if scheme, _, _ := strings.Cut(location, ":"); risky &&
+			!strings.Contains(advice[0], strings.Replace(scheme, "redis", "rediss", 1)+"://") {
 			t.Errorf("%s: the advice %q does not say what to write", location, advice[0])
 		}
 	}

@@ -21,6 +21,7 @@ var Driver = store.Driver{
 	},
 	Open: func(context.Context, secret.String) (store.Backend, error) { return New(), nil },
 	Advise: func(secret.String) []string {
-		return []string{"The store is memory: all users are signed out when the server restarts; use bolt:PATH or a Redis."}
+		return []string{"The store is memory: all users are signed out when the server " +
+			"restarts; use bolt:PATH or a Redis."}
 	},
 }

@@ -49,12 +49,14 @@ func connect(t target) (goredis.UniversalClient, error) {
 	}
 	common := &goredis.UniversalOptions{
 		Addrs: t.addresses, DB: t.db, Username: t.user, Password: t.password.Reveal(),
-		MasterName: t.master, SentinelUsername: t.sentinelUser, SentinelPassword: t.sentinelPassword.Reveal(),
+		MasterName:       t.master,
+		SentinelUsername: t.sentinelUser, SentinelPassword: t.sentinelPassword.Reveal(),
 		Dialer:      (&lines{tls: config}).dial,
 		DialTimeout: Timeout, ReadTimeout: Timeout, WriteTimeout: Timeout, PoolTimeout: Timeout,
 		ContextTimeoutEnabled: true,
 		ConnMaxIdleTime:       idleTime,
-		MaxRetries:            -1, DialerRetries: 1, MinRetryBackoff: retryPause, MaxRetryBackoff: retryPause,
+		MaxRetries:            -1, DialerRetries: 1,
+		MinRetryBackoff: retryPause, MaxRetryBackoff: retryPause,
 		PipelinePoolSize: -1, // RemoveOwner is rare and shares the connections of the rest
 		Protocol:         2, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
@@ -63,7 +65,8 @@ func connect(t target) (goredis.UniversalClient, error) {
 	case cluster:
 		options := common.Cluster()
 		options.ClusterStateReloadInterval = topologyInterval
-		options.DisableRoutingPolicies = true // each of our commands has one key; no need to ask for COMMAND
+		// Each of our commands has one slot; no need to ask for COMMAND.
+		options.DisableRoutingPolicies = true
 		return goredis.NewClusterClient(options), nil
 	case sentinel:
 		return goredis.NewFailoverClient(common.Failover()), nil
@@ -72,7 +75,8 @@ func connect(t target) (goredis.UniversalClient, error) {
 	}
 }
 
-var errNoCertificates = errors.New("the file of the parameter ca holds no certificate; name a PEM file")
+var errNoCertificates = errors.New("the file of the parameter ca holds no certificate; name a " +
+	"PEM file")
 
 // tlsConfig is nil for a plain line. The name to check is left to the library,
 // which knows which server it dials.
@@ -138,7 +142,8 @@ func diagnosis(err error) string {
 	case goredis.IsPermissionError(err):
 		return "its ACL does not let the user do what is needed"
 	case goredis.IsReadOnlyError(err):
-		return "it is a replica, which cannot write; name the primary, or the sentinels, which know it"
+		return "it is a replica, which cannot write; name the primary, or the sentinels, which " +
+			"know it"
 	case goredis.IsOOMError(err):
 		return "it is out of memory; raise its maxmemory"
 	}
@@ -188,16 +193,20 @@ func (b *Backend) Advice(ctx context.Context) []string {
 func judge(settings map[string]string) []string {
 	var advice []string
 	if policy := settings["maxmemory-policy"]; policy != "noeviction" {
-		advice = append(advice, "Redis has maxmemory-policy "+policy+": when memory runs short it throws sessions out, and users are signed out; set noeviction.")
+		advice = append(advice, "Redis has maxmemory-policy "+policy+": when memory runs short "+
+			"it throws sessions out, and users are signed out; set noeviction.")
 	}
 	switch {
 	case settings["appendonly"] == "yes" && settings["appendfsync"] == "no":
-		advice = append(advice, "Redis has appendfsync no: when its machine fails, the last half a minute is lost; set everysec or always.")
+		advice = append(advice, "Redis has appendfsync no: when its machine fails, the last "+
+			"half a minute is lost; set everysec or always.")
 	case settings["appendonly"] == "yes":
 	case strings.TrimSpace(settings["save"]) == "":
-		advice = append(advice, "Redis keeps nothing on disk: when it restarts, everyone is signed out; set appendonly yes.")
+		advice = append(advice, "Redis keeps nothing on disk: when it restarts, everyone is "+
+			"signed out; set appendonly yes.")
 	default:
-		advice = append(advice, "Redis only writes snapshots: when it fails, sessions since the last one are lost, and ended ones come back; set appendonly yes.")
+		advice = append(advice, "Redis only writes snapshots: when it fails, sessions since "+
+			"the last one are lost, and ended ones come back; set appendonly yes.")
 	}
 	return advice
 }

@@ -39,8 +39,10 @@ func diagnose(ctx context.Context, location secret.String) ([]string, error) {
 	backend, err := Open(ctx, location)
 	switch {
 	case unproven(err):
-		return advice, fmt.Errorf("the server there has no certificate that this machine trusts (%w); "+
-			"write the host as the certificate has it, and name its issuer with the parameter ca", err)
+		return advice, fmt.Errorf("the server there has no certificate that this machine "+
+			"trusts (%w); "+
+			"write the host as the certificate has it, and name its issuer with the parameter "+
+			"ca", err)
 	case errors.Is(err, io.EOF):
 		return advice, fmt.Errorf("the server there closes the connection (%w); "+
 			"write rediss:// if it speaks TLS, or correct the address", err)
@@ -80,8 +82,10 @@ func advise(location secret.String) []string {
 	for _, address := range t.addresses {
 		host, _, _ := net.SplitHostPort(address)
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return []string{"The connection to Redis is not encrypted and leaves this machine: the password can be " +
-				"read on the way; write " + strings.Replace(scheme(location), "redis", "rediss", 1) + ":// and use TLS."}
+			return []string{"The connection to Redis is not encrypted and leaves this machine: " +
+				"the password can be " +
+				"read on the way; write " + strings.Replace(scheme(location), "redis", "rediss", 1) +
+				":// and use TLS."}
 		}
 	}
 	return nil

@@ -29,11 +29,20 @@ func FuzzDecode(f *testing.F) {
 	f.Add("1", owner, "1e3", "x", false)
 	f.Add("1", owner, "0x10", "x", false)
 	f.Fuzz(func(t *testing.T, version, owner, expires, value string, bare bool) {
-		fields := map[string]string{"version": version, "owner": owner, "expires": expires, "value": value, "more": value}
+		fields := map[string]string{
+			"version": version,
+			"owner":   owner,
+			"expires": expires,
+			"value":   value,
+			"more":    value,
+		}
 		if bare {
 			delete(fields, "value")
 		}
-		maps.DeleteFunc(fields, func(name, text string) bool { return name != "value" && text == "" })
+		maps.DeleteFunc(
+			fields,
+			func(name, text string) bool { return name != "value" && text == "" },
+		)
 		key := store.Key{1}
 		row, err := decode(key, fields)
 		if err != nil {
@@ -54,7 +63,8 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("decode(%q): the %s is %s", fields, name, ours[name])
 			}
 		}
-		if again, err := decode(key, ours); err != nil || again.Version != row.Version || !again.Expires.Equal(row.Expires) {
+		if again, err := decode(key, ours); err != nil || again.Version != row.Version ||
+			!again.Expires.Equal(row.Expires) {
 			t.Fatalf("decode(%q) = %+v, %v, want %+v", ours, again, err, row)
 		}
 	})

@@ -18,7 +18,12 @@ import (
 // address that are older are not used again.
 
 // keepAlive finds out about a peer that is gone within half a minute.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
+var keepAlive = net.KeepAliveConfig{
+	Enable:   true,
+	Idle:     15 * time.Second,
+	Interval: 5 * time.Second,
+	Count:    3,
+}
 
 // lines makes the connections of a client.
 type lines struct {
@@ -43,7 +48,12 @@ func (l *lines) dial(ctx context.Context, network, address string) (net.Conn, er
 	return &line{Conn: conn, losses: losses, before: losses.Load()}, nil
 }
 
-func encrypt(ctx context.Context, conn net.Conn, address string, config *tls.Config) (net.Conn, error) {
+func encrypt(
+	ctx context.Context,
+	conn net.Conn,
+	address string,
+	config *tls.Config,
+) (net.Conn, error) {
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(address)
 	}
@@ -130,7 +140,9 @@ func repeat(ctx context.Context, call func(context.Context) error) error {
 // lost reports whether a connection ended before its answer. Redis may have done
 // what was asked for, or will never do it.
 func lost(err error) bool {
-	for _, end := range [...]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED} {
+	for _, end := range [...]error{
+		io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED,
+	} {
 		if errors.Is(err, end) {
 			return true
 		}

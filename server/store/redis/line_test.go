@@ -217,7 +217,8 @@ func TestConnectionsThatSwallowEverything(t *testing.T) {
 	slow := 0
 	for range 20 {
 		began := time.Now()
-		if _, err := b.Lookup(t.Context(), testRow(1).Key); err != nil || time.Since(began) >= redis.Timeout {
+		if _, err := b.Lookup(t.Context(), testRow(1).Key); err != nil ||
+			time.Since(began) >= redis.Timeout {
 			t.Errorf("Lookup() = %v after %v", err, time.Since(began))
 		}
 		if time.Since(began) > redis.Timeout/4 {
@@ -225,7 +226,8 @@ func TestConnectionsThatSwallowEverything(t *testing.T) {
 		}
 	}
 	if slow != 1 {
-		t.Errorf("%d lookups waited for a connection that swallows, want 1: the others are suspect after it", slow)
+		t.Errorf("%d lookups waited for a connection that swallows, want 1: the others are "+
+			"suspect after it", slow)
 	}
 
 	warm(t, b)

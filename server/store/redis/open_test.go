@@ -106,7 +106,10 @@ func TestPermissions(t *testing.T) {
 			do(t, admin, rules(t)...)
 			do(t, admin, "ACL", "SETUSER", "keepalive", "-"+command)
 			do(t, admin, "SCRIPT", "FLUSH")
-			b, err := redis.Open(t.Context(), secret.New("redis://keepalive:"+password+"@"+server.Address+"/1"))
+			b, err := redis.Open(
+				t.Context(),
+				secret.New("redis://keepalive:"+password+"@"+server.Address+"/1"),
+			)
 			if err == nil {
 				t.Errorf("Open() works without %s", command)
 				err = b.Close()
@@ -170,7 +173,13 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestSentinel(t *testing.T) {
 	master := redistest.Start(t, "--requirepass", "p")
-	sentinel := redistest.StartSentinel(t, "mymaster", master, "sentinel auth-pass mymaster p", "requirepass s")
+	sentinel := redistest.StartSentinel(
+		t,
+		"mymaster",
+		master,
+		"sentinel auth-pass mymaster p",
+		"requirepass s",
+	)
 	b := open(t, "redis-sentinel://:p@"+sentinel.Address+"/mymaster?db=2&sentinel_password=s")
 	exercise(t, b)
 	if err := errors.Join(b.Insert(t.Context(), testRow(7), 0), b.Ping(t.Context())); err != nil {
@@ -189,7 +198,8 @@ func TestSentinelFailover(t *testing.T) {
 	master := redistest.Start(t)
 	host, port, _ := net.SplitHostPort(master.Address)
 	replica := redistest.Start(t, "--replicaof", host+" "+port)
-	sentinel := redistest.StartSentinel(t, "mymaster", master, "sentinel down-after-milliseconds mymaster 500", "sentinel failover-timeout mymaster 3000")
+	sentinel := redistest.StartSentinel(t, "mymaster", master, "sentinel "+
+		"down-after-milliseconds mymaster 500", "sentinel failover-timeout mymaster 3000")
 	b := open(t, "redis-sentinel://"+sentinel.Address+"/mymaster")
 	admin := dial(t, master)
 	eventually(t, func() error {
@@ -229,7 +239,9 @@ func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	a := &authority{dir: t.TempDir()}
 	a.parent = &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(
+			1,
+		), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	a.key = a.write(t, "ca", a.parent, nil)
@@ -239,7 +251,12 @@ func newAuthority(t *testing.T) *authority {
 func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
 
 // write makes a key and a certificate, signed by signer or by itself.
-func (a *authority) write(t *testing.T, name string, template *x509.Certificate, signer *ecdsa.PrivateKey) *ecdsa.PrivateKey {
+func (a *authority) write(
+	t *testing.T,
+	name string,
+	template *x509.Certificate,
+	signer *ecdsa.PrivateKey,
+) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -248,7 +265,13 @@ func (a *authority) write(t *testing.T, name string, template *x509.Certificate,
 	if signer == nil {
 		signer = key
 	}
-	certificate, errCert := x509.CreateCertificate(rand.Reader, template, a.parent, &key.PublicKey, signer)
+	certificate, errCert := x509.CreateCertificate(
+		rand.Reader,
+		template,
+		a.parent,
+		&key.PublicKey,
+		signer,
+	)
 	private, errKey := x509.MarshalPKCS8PrivateKey(key)
 	if err := errors.Join(
 		errCert, errKey,
@@ -282,14 +305,29 @@ func TestTLS(t *testing.T) {
 		if err := listener.Close(); err != nil {
 			t.Fatal(err)
 		}
-		server := redistest.Start(t, "--tls-port", port, "--tls-auth-clients", "yes",
-			"--tls-cert-file", ours.file(certificate+".pem"), "--tls-key-file", ours.file(certificate+".key"), "--tls-ca-cert-file", ours.file("ca.pem"))
+		server := redistest.Start(
+			t,
+			"--tls-port",
+			port,
+			"--tls-auth-clients",
+			"yes",
+			"--tls-cert-file",
+			ours.file(certificate+".pem"),
+			"--tls-key-file",
+			ours.file(certificate+".key"),
+			"--tls-ca-cert-file",
+			ours.file("ca.pem"),
+		)
 		server.Address = net.JoinHostPort("127.0.0.1", port)
 		return server
 	}
 	here, elsewhere := secured(t, "here"), secured(t, "elsewhere")
 	parameters := func(ca string) string {
-		return "?" + url.Values{"ca": {ca}, "cert": {ours.file("here.pem")}, "key": {ours.file("here.key")}}.Encode()
+		return "?" + url.Values{
+			"ca":   {ca},
+			"cert": {ours.file("here.pem")},
+			"key":  {ours.file("here.key")},
+		}.Encode()
 	}
 	exercise(t, open(t, "rediss://"+here.Address+parameters(ours.file("ca.pem"))))
 
@@ -357,7 +395,15 @@ func TestAdvice(t *testing.T) {
 
 // Who reads a copy of the database learns nothing.
 func TestDump(t *testing.T) {
-	server := redistest.Start(t, "--rdbcompression", "no", "--appendonly", "yes", "--aof-use-rdb-preamble", "no")
+	server := redistest.Start(
+		t,
+		"--rdbcompression",
+		"no",
+		"--appendonly",
+		"yes",
+		"--aof-use-rdb-preamble",
+		"no",
+	)
 	raw := make([]byte, 32)
 	rand.Read(raw)
 	ring, err := keyring.Parse(secret.New("k1:" + base64.StdEncoding.EncodeToString(raw)))
@@ -412,7 +458,8 @@ func TestDump(t *testing.T) {
 		t.Fatal(err)
 	}
 	if seen < 2 {
-		t.Errorf("%d files hold the row, want the snapshot and the log: the test has looked in the wrong place", seen)
+		t.Errorf("%d files hold the row, want the snapshot and the log: the test has looked in "+
+			"the wrong place", seen)
 	}
 }
 
@@ -478,7 +525,8 @@ func (l *lossy) serve(conn net.Conn) {
 			answer = "*0\r\n"
 		case "cluster":
 			host, port, _ := net.SplitHostPort(l.address)
-			answer = fmt.Sprintf("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$%d\r\n%s\r\n:%s\r\n$1\r\nn\r\n", len(host), host, port)
+			answer = fmt.Sprintf(""+
+				"*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$%d\r\n%s\r\n:%s\r\n$1\r\nn\r\n", len(host), host, port)
 		case "evalsha":
 			if answer = "+done\r\n"; args[3] == "keepalive:clock" {
 				answer = "+1\r\n"
@@ -493,7 +541,11 @@ func (l *lossy) serve(conn net.Conn) {
 				}
 			}
 		case "hgetall":
-			answer = "*8\r\n$7\r\nversion\r\n$1\r\n1\r\n$5\r\nowner\r\n$32\r\n" + strings.Repeat("o", 32) + "\r\n$7\r\nexpires\r\n$1\r\n1\r\n$5\r\nvalue\r\n$1\r\nv\r\n"
+			answer = "*8\r\n$7\r\nversion\r\n$1\r\n1\r\n$5\r\nowner\r\n$32\r\n" + strings.Repeat(
+				"o",
+				32,
+			) + "" +
+				"\r\n$7\r\nexpires\r\n$1\r\n1\r\n$5\r\nvalue\r\n$1\r\nv\r\n"
 		case "scan":
 			answer = "*2\r\n$1\r\n0\r\n*0\r\n"
 		case "zrange":

@@ -27,10 +27,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -85,57 +82,45 @@ func Open(ctx context.Context, text secret.String) (*Backend, error) {
 
 // rehearse does all that will be done, on a row that belongs to no user.
 func (b *Backend) rehearse(ctx context.Context) error {
-	row := store.Row{Version: 1, Expires: time.Now().Add(Timeout)}
-	rand.Read(row.Key[:])
-	rand.Read(row.Owner[:])
 	begun, err := b.Now(ctx)
 	if err != nil {
 		return err
 	}
-	if err := b.Insert(ctx, row, begun); err != nil {
-		return err
-	}
-	if _, err := b.Lookup(ctx, row.Key); err != nil {
-		return err
-	}
-	row.Version++
-	if err := b.Replace(ctx, row); err != nil {
-		return err
-	}
-	if err := b.rehearseLock(ctx, row.Key); err != nil {
-		return err
-	}
-	if _, err := b.scan(ctx, b.client, 0, func(store.Row) error { return nil }); err != nil {
-		return err
-	}
-	if _, err := b.Owned(ctx, row.Owner); err != nil {
-		return err
-	}
-	if _, err := b.Remove(ctx, row.Key); err != nil {
-		return err
-	}
-	if _, err := b.RemoveOwner(ctx, row.Owner); err != nil {
-		return err
-	}
-	// The row is gone by now, so that this leaves a tombstone.
-	if _, err := b.removeOwned(ctx, row.Owner, []store.Key{row.Key}); err != nil {
-		return err
-	}
-	// No login has this owner, so that its keys may go before their time.
-	for _, key := range append(ownerKeys(row.Owner), rowKey(row.Key)) {
-		if err := b.client.Del(ctx, key).Err(); err != nil {
-			return failure(ctx, err)
+	var holder store.Holder
+	row := store.Row{Version: 1, Expires: time.Now().Add(Timeout)}
+	rand.Read(row.Key[:])
+	rand.Read(row.Owner[:])
+	next := row
+	next.Version++
+	for _, step := range [...]func() error{
+		func() error { return b.Insert(ctx, row, begun) },
+		func() error { _, err := b.Lookup(ctx, row.Key); return err },
+		func() error { return b.Replace(ctx, next) },
+		func() error { return b.Lock(ctx, row.Key, holder, Timeout) },
+		func() error { return b.Unlock(ctx, row.Key, holder) },
+		func() error { _, err := b.scan(ctx, b.client, 0, func(store.Row) error { return nil }); return err },
+		func() error { _, err := b.Owned(ctx, row.Owner); return err },
+		func() error { _, err := b.Remove(ctx, row.Key); return err },
+		func() error { _, err := b.RemoveOwner(ctx, row.Owner); return err },
+		// The row is gone by now, so that this leaves a tombstone.
+		func() error { _, err := b.removeOwned(ctx, row.Owner, []store.Key{row.Key}); return err },
+		// No login has this owner, so that its keys may go before their time.
+		func() error { return b.forget(ctx, append(ownerKeys(row.Owner), rowKey(row.Key))) },
+	} {
+		if err := step(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (b *Backend) rehearseLock(ctx context.Context, key store.Key) error {
-	var holder store.Holder
-	if err := b.Lock(ctx, key, holder, Timeout); err != nil {
-		return err
+func (b *Backend) forget(ctx context.Context, keys []string) error {
+	for _, key := range keys {
+		if err := b.client.Del(ctx, key).Err(); err != nil {
+			return failure(ctx, err)
+		}
 	}
-	return b.Unlock(ctx, key, holder)
+	return nil
 }
 
 // The keys. What is in braces chooses the node of a cluster (Redis cluster
@@ -162,7 +147,9 @@ func lockKey(key store.Key) string {
 }
 
 // enter begins a call: within is what its round trips are bound by.
-func (b *Backend) enter(ctx context.Context) (within context.Context, cancel context.CancelFunc, err error) {
+func (b *Backend) enter(
+	ctx context.Context,
+) (within context.Context, cancel context.CancelFunc, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -203,7 +190,12 @@ func (b *Backend) Lookup(ctx context.Context, key store.Key) (store.Row, error) 
 }
 
 // rowOf is the row of an answer to HGETALL.
-func rowOf(ctx context.Context, key store.Key, fields map[string]string, err error) (store.Row, error) {
+func rowOf(
+	ctx context.Context,
+	key store.Key,
+	fields map[string]string,
+	err error,
+) (store.Row, error) {
 	switch {
 	case goredis.HasErrorPrefix(err, "WRONGTYPE"):
 		return store.Row{}, fmt.Errorf("%w: it is no hash", store.ErrTampered)
@@ -220,9 +212,17 @@ func decode(key store.Key, fields map[string]string) (store.Row, error) {
 	value, found := fields["value"]
 	version, errVersion := strconv.ParseUint(fields["version"], 10, 64)
 	expires, errExpires := strconv.ParseInt(fields["expires"], 10, 64)
-	row := store.Row{Key: key, Version: version, Expires: time.UnixMilli(expires).UTC(), Value: []byte(value)}
+	row := store.Row{
+		Key:     key,
+		Version: version,
+		Expires: time.UnixMilli(expires).UTC(),
+		Value:   []byte(value),
+	}
 	if !found || errVersion != nil || errExpires != nil || len(fields["owner"]) != len(row.Owner) {
-		return store.Row{}, fmt.Errorf("%w: its fields are none that were written here", store.ErrTampered)
+		return store.Row{}, fmt.Errorf(
+			"%w: its fields are none that were written here",
+			store.ErrTampered,
+		)
 	}
 	copy(row.Owner[:], fields["owner"])
 	return row, nil
@@ -248,20 +248,34 @@ func (b *Backend) Replace(ctx context.Context, row store.Row) error {
 // revocation, and then runs a script that writes the row. If the script refuses,
 // the entry stays: it names a row that is another owner's or not there, and both
 // mean nothing to RemoveOwner.
-func (b *Backend) write(ctx context.Context, s script, row store.Row, begun string, more ...any) (answer string, err error) {
+func (b *Backend) write(
+	ctx context.Context,
+	s script,
+	row store.Row,
+	begun string,
+	more ...any,
+) (answer string, err error) {
 	within, cancel, err := b.enter(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer cancel()
 	if !row.Unowned() {
-		answer, err := b.run(within, indexScript, ownerKeys(row.Owner), row.Key[:], millis(row.Expires.Add(indexGrace)), begun)
+		answer, err := b.run(
+			within,
+			indexScript,
+			ownerKeys(row.Owner),
+			row.Key[:],
+			millis(row.Expires.Add(indexGrace)),
+			begun,
+		)
 		if err != nil || answer == revoked {
 			return answer, failure(ctx, err)
 		}
 	}
 	answer, err = b.run(within, s, []string{rowKey(row.Key)}, append([]any{
-		strconv.FormatUint(row.Version, 10), row.Owner[:], millis(row.Expires), row.Value, millis(row.Expires.Add(store.Grace)),
+		strconv.FormatUint(row.Version, 10), row.Owner[:], millis(row.Expires), row.Value,
+		millis(row.Expires.Add(store.Grace)),
 	}, more...)...)
 	return answer, failure(ctx, err)
 }
@@ -288,212 +302,6 @@ func (b *Backend) Remove(ctx context.Context, key store.Key) (bool, error) {
 	return true, failure(ctx, err)
 }
 
-// RemoveOwner implements store.Backend.
-func (b *Backend) RemoveOwner(ctx context.Context, owner store.Owner) (int, error) {
-	now, err := b.Now(ctx)
-	if err != nil {
-		return 0, err
-	}
-	members, err := b.revoke(ctx, owner, now)
-	if err != nil {
-		return 0, err
-	}
-	removed := 0
-	for members := range slices.Chunk(members, batch) {
-		n, err := b.removeOwned(ctx, owner, members)
-		removed += n
-		if err != nil {
-			return removed, err
-		}
-	}
-	return removed, nil
-}
-
-// revoke marks an owner, and returns the rows that the index has at that moment.
-func (b *Backend) revoke(ctx context.Context, owner store.Owner, now store.Moment) ([]store.Key, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	members, err := b.ask(within, revokeScript, ownerKeys(owner), moment(now), store.RevokedFor.Milliseconds())
-	if err != nil {
-		return nil, failure(ctx, err)
-	}
-	list, ok := members.([]any)
-	if !ok {
-		return nil, failure(ctx, unexpected(members))
-	}
-	var keys []store.Key
-	for _, member := range list {
-		if text, ok := member.(string); ok && len(text) == len(store.Key{}) {
-			keys = append(keys, store.Key([]byte(text)))
-		}
-	}
-	return keys, nil
-}
-
-// removeOwned deletes those of the rows that are the owner's.
-func (b *Backend) removeOwned(ctx context.Context, owner store.Owner, keys []store.Key) (int, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer cancel()
-	pipeline := b.client.Pipeline()
-	var answers []*goredis.Cmd
-	for _, key := range keys {
-		// In full: a pipeline has no second try for a script that the server
-		// does not know.
-		answers = append(answers, pipeline.Eval(within, removeOwnedScript, []string{rowKey(key)}, owner[:], tombstoneTime.Milliseconds()))
-	}
-	_, err = pipeline.Exec(within)
-	removed := 0
-	for _, answer := range answers {
-		n, errAnswer := answer.Int()
-		removed += n
-		if err == nil {
-			err = errAnswer
-		}
-	}
-	return removed, failure(ctx, err)
-}
-
-// Owned implements store.Backend.
-func (b *Backend) Owned(ctx context.Context, owner store.Owner) ([]store.Row, error) {
-	members, err := b.indexed(ctx, owner)
-	if err != nil {
-		return nil, err
-	}
-	var rows []store.Row
-	for members := range slices.Chunk(members, batch) {
-		some, err := b.ownedAmong(ctx, owner, members)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, some...)
-	}
-	return rows, nil
-}
-
-func (b *Backend) indexed(ctx context.Context, owner store.Owner) ([]string, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	var members []string
-	err = repeat(within, func(ctx context.Context) (err error) {
-		members, err = b.client.ZRange(ctx, ownerKeys(owner)[0], 0, -1).Result()
-		return err
-	})
-	return members, failure(ctx, err)
-}
-
-func (b *Backend) ownedAmong(ctx context.Context, owner store.Owner, members []string) ([]store.Row, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	answers := map[store.Key]*goredis.MapStringStringCmd{}
-	err = repeat(within, func(ctx context.Context) error {
-		pipeline := b.client.Pipeline()
-		for _, member := range members {
-			if len(member) == len(store.Key{}) {
-				key := store.Key([]byte(member))
-				answers[key] = pipeline.HGetAll(ctx, rowKey(key))
-			}
-		}
-		_, err := pipeline.Exec(ctx)
-		return err
-	})
-	if lost(err) || timedOut(err) {
-		return nil, failure(ctx, err)
-	}
-	// Any other error is that of one answer, which has it as well.
-	var rows []store.Row
-	for key, answer := range answers {
-		fields, err := answer.Result()
-		row, err := rowOf(ctx, key, fields, err)
-		switch {
-		case err == nil && row.Owner == owner:
-			rows = append(rows, row)
-		case err != nil && !store.IsVerdict(err):
-			return nil, err
-		}
-	}
-	return rows, nil
-}
-
-// Walk implements store.Backend.
-func (b *Backend) Walk(ctx context.Context, visit func(store.Row) error) error {
-	nodes, cluster := b.client.(*goredis.ClusterClient)
-	if !cluster {
-		return b.walk(ctx, b.client, visit)
-	}
-	var mu sync.Mutex // the nodes are asked at once
-	return nodes.ForEachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
-		return b.walk(ctx, node, func(row store.Row) error {
-			mu.Lock()
-			defer mu.Unlock()
-			return visit(row)
-		})
-	})
-}
-
-func (b *Backend) walk(ctx context.Context, node goredis.UniversalClient, visit func(store.Row) error) error {
-	for cursor := uint64(0); ; {
-		next, err := b.scan(ctx, node, cursor, visit)
-		if err != nil || next == 0 {
-			return err
-		}
-		cursor = next
-	}
-}
-
-// scan visits some rows of one node, and returns where to go on; 0 at the end.
-func (b *Backend) scan(ctx context.Context, node goredis.UniversalClient, cursor uint64, visit func(store.Row) error) (uint64, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer cancel()
-	names, next, err := node.Scan(within, cursor, rowPrefix+"*", batch).Result()
-	if err != nil {
-		return 0, failure(ctx, err)
-	}
-	pipeline := node.Pipeline()
-	answers := make([]*goredis.MapStringStringCmd, len(names))
-	for i, name := range names {
-		answers[i] = pipeline.HGetAll(within, name)
-	}
-	_, _ = pipeline.Exec(within) // each answer has its own error
-	for i, answer := range answers {
-		fields, err := answer.Result()
-		row, err := rowOf(ctx, keyOf(names[i]), fields, err)
-		switch {
-		case err != nil && !store.IsVerdict(err):
-			return 0, err
-		case err != nil || row.Unowned():
-			continue
-		}
-		if err := visit(row); err != nil {
-			return 0, err
-		}
-	}
-	return next, nil
-}
-
-// keyOf is the inverse of rowKey; zero for a name that is none.
-func keyOf(name string) store.Key {
-	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimSuffix(strings.TrimPrefix(name, rowPrefix), "}"))
-	if err != nil || len(raw) != len(store.Key{}) {
-		return store.Key{}
-	}
-	return store.Key(raw)
-}
-
 // Sweep implements store.Backend: Redis drops rows by itself.
 func (b *Backend) Sweep(ctx context.Context, _ time.Time, _ int) ([]store.Row, error) {
 	_, cancel, err := b.enter(ctx)
@@ -502,55 +310,6 @@ func (b *Backend) Sweep(ctx context.Context, _ time.Time, _ int) ([]store.Row, e
 	}
 	cancel()
 	return nil, nil
-}
-
-// Now implements store.Backend, by the clock of one node, which never goes back.
-func (b *Backend) Now(ctx context.Context) (store.Moment, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer cancel()
-	answer, err := b.run(within, nowScript, []string{clockKey}, clockTime.Milliseconds())
-	if err != nil {
-		return 0, failure(ctx, err)
-	}
-	now, err := strconv.ParseInt(answer, 10, 64)
-	if err != nil {
-		return 0, failure(ctx, unexpected(answer))
-	}
-	return store.Moment(now), nil
-}
-
-// Locks implements store.Backend.
-func (b *Backend) Locks() store.Locks { return b }
-
-// Lock implements store.Locks.
-func (b *Backend) Lock(ctx context.Context, key store.Key, holder store.Holder, lease time.Duration) error {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer cancel()
-	answer, err := b.run(within, lockScript, []string{lockKey(key)}, holder[:], lease.Milliseconds())
-	switch {
-	case err != nil:
-		return failure(ctx, err)
-	case answer == taken:
-		return store.ErrLocked
-	}
-	return nil
-}
-
-// Unlock implements store.Locks.
-func (b *Backend) Unlock(ctx context.Context, key store.Key, holder store.Holder) error {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer cancel()
-	_, err = b.run(within, unlockScript, []string{lockKey(key)}, holder[:])
-	return failure(ctx, err)
 }
 
 // Ping implements store.Backend. It makes an index entry whose time is over,

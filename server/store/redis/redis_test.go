@@ -198,8 +198,13 @@ func TestStopped(t *testing.T) {
 	within, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	began = time.Now()
-	if err := b.Ping(within); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > redis.Timeout/2 {
-		t.Errorf("Ping(50 ms) = %v after %v, want the context's error at once", err, time.Since(began))
+	if err := b.Ping(within); !errors.Is(err, context.DeadlineExceeded) ||
+		time.Since(began) > redis.Timeout/2 {
+		t.Errorf(
+			"Ping(50 ms) = %v after %v, want the context's error at once",
+			err,
+			time.Since(began),
+		)
 	}
 	server.Continue(t)
 
@@ -454,7 +459,8 @@ func TestNoRowEscapesItsOwner(t *testing.T) {
 							t.Errorf("Insert() = %v", err)
 						}
 						row.Version = 2
-						if err := b.Replace(t.Context(), row); err != nil && !errors.Is(err, store.ErrNotFound) {
+						if err := b.Replace(t.Context(), row); err != nil &&
+							!errors.Is(err, store.ErrNotFound) {
 							t.Errorf("Replace() = %v", err)
 						}
 						if n%7 == 0 {
@@ -520,7 +526,12 @@ func TestForeignRows(t *testing.T) {
 	server := redistest.Start(t)
 	b, admin := open(t, server.URL()), dial(t, server)
 	good := func(key string, change ...any) []any {
-		fields := map[string]any{"version": "1", "owner": string(make([]byte, 32)), "expires": "1", "value": "v"}
+		fields := map[string]any{
+			"version": "1",
+			"owner":   string(make([]byte, 32)),
+			"expires": "1",
+			"value":   "v",
+		}
 		for i := 0; i < len(change); i += 2 {
 			if change[i+1] == nil {
 				delete(fields, change[i].(string))

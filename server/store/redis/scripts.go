@@ -55,7 +55,8 @@ if kind == 'hash' then
   if old[1] == ARGV[1] and old[2] == ARGV[4] and ARGV[4] ~= '' then return 'done' end
 end
 if kind ~= 'none' then return 'taken' end
-redis.call('HSET', KEYS[1], 'version', ARGV[1], 'owner', ARGV[2], 'expires', ARGV[3], 'value', ARGV[4])
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'owner', ARGV[2],
+  'expires', ARGV[3], 'value', ARGV[4])
 redis.call('PEXPIREAT', KEYS[1], ARGV[5])
 return 'done'
 `)
@@ -71,7 +72,9 @@ if redis.call('HEXISTS', KEYS[1], 'tombstone') == 1 then return 'absent' end
 local old = redis.call('HMGET', KEYS[1], 'version', 'owner', 'expires', 'value')
 if not (old[1] and string.find(old[1], '^%d+$')) or not (old[2] and #old[2] == 32)
   or not (old[3] and string.find(old[3], '^%-?%d+$')) or not old[4] then return 'broken' end
-if old[1] == ARGV[1] and old[2] == ARGV[2] and old[4] == ARGV[4] and ARGV[4] ~= '' then return 'done' end
+if old[1] == ARGV[1] and old[2] == ARGV[2] and old[4] == ARGV[4] and ARGV[4] ~= '' then
+  return 'done'
+end
 if old[1] ~= ARGV[6] or old[2] ~= ARGV[2] then return 'differs' end
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'expires', ARGV[3], 'value', ARGV[4])
 redis.call('PEXPIREAT', KEYS[1], ARGV[5])
@@ -102,7 +105,9 @@ return 'done'
 // KEYS: the index, the mark. ARGV: now, how long the mark holds.
 var revokeScript = safeScript(`
 local at = redis.call('GET', KEYS[2])
-if not at or tonumber(at) < tonumber(ARGV[1]) then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2]) end
+if not at or tonumber(at) < tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+end
 return redis.call('ZRANGE', KEYS[1], 0, -1)
 `)
 
@@ -173,7 +178,8 @@ type once struct{ *goredis.Cmd }
 
 func (once) NoRetry() bool { return true }
 
-var errAnswer = errors.New("an answer that none of our scripts gives: is there a proxy in between that changes them?")
+var errAnswer = errors.New("an answer that none of our scripts gives: is there a proxy in " +
+	"between that changes them?")
 
 func unexpected(answer any) error { return fmt.Errorf("%w (it is a %T)", errAnswer, answer) }
 
@@ -191,7 +197,12 @@ func (b *Backend) run(ctx context.Context, s script, keys []string, args ...any)
 }
 
 // ask calls a script, and once more where that can help. It returns the answer.
-func (b *Backend) ask(ctx context.Context, s script, keys []string, args ...any) (answer any, err error) {
+func (b *Backend) ask(
+	ctx context.Context,
+	s script,
+	keys []string,
+	args ...any,
+) (answer any, err error) {
 	call := func(ctx context.Context) error {
 		answer, err = b.askOnce(ctx, s, keys, args...)
 		return err

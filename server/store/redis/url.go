@@ -77,23 +77,35 @@ func Validate(text secret.String) error {
 }
 
 var (
-	errScheme   = errors.New("it must begin with redis://, rediss://, redis-cluster://, rediss-cluster://, redis-sentinel:// or rediss-sentinel://")
-	errBlank    = errors.New("it holds a space, a line end or another invisible character; remove it, or percent-encode it in a password")
-	errEncoding = errors.New("its user or password holds a character that means something else in a URL; percent-encode / as %2F, ? as %3F, @ as %40, : as %3A and % as %25")
-	errNoPass   = errors.New("it has a user and no password; write user:password@ before the host, or :password@ for the default user")
-	errPath     = errors.New("it has more than a number after the host; write the database like /0, or leave it out")
-	errCluster  = errors.New("it has a path, and a cluster has no databases to choose from; end it after the last host")
-	errMaster   = errors.New("it names no master; write the name that the sentinels know it by after the hosts, like /mymaster")
-	errDB       = errors.New("its parameter db is no number; write it like db=0")
-	errQuery    = errors.New("its parameters cannot be read; write them like ?name=value&name=value, percent-encoded")
-	errOneHost  = errors.New("it has several hosts; use redis-cluster:// for a cluster and redis-sentinel:// for sentinels, or name one")
-	errKeyPair  = errors.New("it has only one of the parameters cert and key; set both, or neither")
+	errScheme = errors.New("it must begin with redis://, rediss://, redis-cluster://, " +
+		"rediss-cluster://, redis-sentinel:// or rediss-sentinel://")
+	errBlank = errors.New("it holds a space, a line end or another invisible character; " +
+		"remove it, or percent-encode it in a password")
+	errEncoding = errors.New("its user or password holds a character that means something else " +
+		"in a URL; percent-encode / as %2F, ? as %3F, @ as %40, : as %3A and % as %25")
+	errNoPass = errors.New("it has a user and no password; write user:password@ before the " +
+		"host, or :password@ for the default user")
+	errPath = errors.New("it has more than a number after the host; write the database " +
+		"like /0, or leave it out")
+	errCluster = errors.New("it has a path, and a cluster has no databases to choose from; " +
+		"end it after the last host")
+	errMaster = errors.New("it names no master; write the name that the sentinels know it by " +
+		"after the hosts, like /mymaster")
+	errDB    = errors.New("its parameter db is no number; write it like db=0")
+	errQuery = errors.New("its parameters cannot be read; write them like " +
+		"?name=value&name=value, percent-encoded")
+	errOneHost = errors.New("it has several hosts; use redis-cluster:// for a cluster and " +
+		"redis-sentinel:// for sentinels, or name one")
+	errKeyPair = errors.New("it has only one of the parameters cert and key; set both, or neither")
 )
 
 // parse does not leave the work to net/url: that knows no list of hosts, and
 // its errors quote what they are about.
 func parse(text secret.String) (target, error) {
-	if strings.ContainsFunc(text.Reveal(), func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfeff }) {
+	if strings.ContainsFunc(
+		text.Reveal(),
+		func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfeff },
+	) {
 		return target{}, errBlank
 	}
 	scheme, rest, found := strings.Cut(text.Reveal(), "://")
@@ -169,8 +181,10 @@ func (t *target) readHosts(text string) error {
 }
 
 var (
-	errHost = errors.New("is not host or host:port; write it like redis.example.com:6379, an IPv6 address in brackets, and percent-encode the password before it")
-	errPort = errors.New("has a port that is not a number from 1 to 65535; correct it, and percent-encode the password before it")
+	errHost = errors.New("is not host or host:port; write it like redis.example.com:6379, an " +
+		"IPv6 address in brackets, and percent-encode the password before it")
+	errPort = errors.New("has a port that is not a number from 1 to 65535; correct it, and " +
+		"percent-encode the password before it")
 )
 
 // address makes one entry of the list a host:port.
@@ -257,7 +271,11 @@ func (t *target) readParameters(parameters url.Values) error {
 // unknownParameter does not name the parameter: it may be half of a password.
 func unknownParameter(known []string) error {
 	if len(known) == 0 {
-		return errors.New("it has a parameter, and takes none; remove what follows the question mark (ca, cert and key are for rediss)")
+		return errors.New("it has a parameter, and takes none; remove what follows the " +
+			"question mark (ca, cert and key are for rediss)")
 	}
-	return fmt.Errorf("it has a parameter that means nothing here, or one twice; it takes %s", strings.Join(known, ", "))
+	return fmt.Errorf(
+		"it has a parameter that means nothing here, or one twice; it takes %s",
+		strings.Join(known, ", "),
+	)
 }

@@ -37,11 +37,19 @@ func TestParse(t *testing.T) {
 		if strings.Join(got.addresses, " ") != strings.Join(want.addresses, " ") {
 			t.Errorf("parse(%q): addresses %q, want %q", text, got.addresses, want.addresses)
 		}
-		if got.password.Reveal() != want.password.Reveal() || got.sentinelPassword.Reveal() != want.sentinelPassword.Reveal() {
-			t.Errorf("parse(%q): passwords %q and %q", text, got.password.Reveal(), got.sentinelPassword.Reveal())
+		if got.password.Reveal() != want.password.Reveal() ||
+			got.sentinelPassword.Reveal() != want.sentinelPassword.Reveal() {
+			t.Errorf(
+				"parse(%q): passwords %q and %q",
+				text,
+				got.password.Reveal(),
+				got.sentinelPassword.Reveal(),
+			)
 		}
 		if got.kind != want.kind || got.tls != want.tls || got.user != want.user || got.db != want.db || got.master != want.master ||
-			got.sentinelUser != want.sentinelUser || got.ca != want.ca || got.certificate != want.certificate || got.key != want.key {
+			got.sentinelUser != want.sentinelUser || got.ca != want.ca ||
+			got.certificate != want.certificate ||
+			got.key != want.key {
 			t.Errorf("parse(%q) = %+v, want %+v", text, got, want)
 		}
 	}
@@ -107,14 +115,18 @@ func TestParseRefuses(t *testing.T) {
 			}
 		}
 	}
-	if err := Validate(secret.New("redis-cluster://a,b:x")); !strings.Contains(err.Error(), "host 2") {
+	if err := Validate(secret.New("redis-cluster://a,b:x")); !strings.Contains(
+		err.Error(),
+		"host 2",
+	) {
 		t.Errorf("Validate() = %v, want it to name the second host", err)
 	}
 }
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		"redis://u:p@h:1/0", "rediss://h?ca=a&cert=b&key=c", "redis-cluster://[::1]:1,b", "redis-sentinel://:p@a,b/m?db=1&sentinel_password=x",
+		"redis://u:p@h:1/0", "rediss://h?ca=a&cert=b&key=c", "redis-cluster://[::1]:1,b", "" +
+			"redis-sentinel://:p@a,b/m?db=1&sentinel_password=x",
 	} {
 		f.Add(seed)
 	}

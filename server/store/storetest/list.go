@@ -58,7 +58,8 @@ func (s suite) sessions(t *testing.T) {
 			t.Errorf("EndOldest() ended another: %v", err)
 		}
 	}
-	if ended, err := st.EndOldest(t.Context(), "u1", 2, ids[order[0]]); len(ended) != 0 || err != nil {
+	if ended, err := st.EndOldest(t.Context(), "u1", 2, ids[order[0]]); len(ended) != 0 ||
+		err != nil {
 		t.Errorf("EndOldest(again) = %v, %v", ended, err)
 	}
 }
@@ -70,7 +71,8 @@ func (s suite) count(t *testing.T) {
 	want := func(living, k1, k2 int) {
 		t.Helper()
 		census, err := both.Count(t.Context())
-		if err != nil || census.Living != living || census.ByKey["k1"] != k1 || census.ByKey["k2"] != k2 {
+		if err != nil || census.Living != living || census.ByKey["k1"] != k1 ||
+			census.ByKey["k2"] != k2 {
 			t.Errorf("Count() = %+v, %v, want %d: %d and %d", census, err, living, k1, k2)
 		}
 	}

@@ -24,7 +24,8 @@ func mustLock(t *testing.T, st *store.Store, name string) *store.Lock {
 
 func wantLocked(t *testing.T, st *store.Store, name string) {
 	t.Helper()
-	if lock, err := st.Lock(t.Context(), name, lease); !errors.Is(err, store.ErrLocked) || lock != nil {
+	if lock, err := st.Lock(t.Context(), name, lease); !errors.Is(err, store.ErrLocked) ||
+		lock != nil {
 		t.Errorf("Lock(%s) = %v, %v, want ErrLocked", name, lock, err)
 	}
 }
@@ -170,7 +171,11 @@ func (s suite) locksOfTheBackend(t *testing.T) {
 	unlock(one)
 	lock(two, lease, nil)
 	lock(one, time.Hour, store.ErrLocked)
-	if !repeat(t, 10*lease, func() bool { return locks.Lock(t.Context(), key, one, time.Hour) == nil }) {
+	if !repeat(
+		t,
+		10*lease,
+		func() bool { return locks.Lock(t.Context(), key, one, time.Hour) == nil },
+	) {
 		t.Error("a lock is not free after its lease")
 	}
 	unlock(two)

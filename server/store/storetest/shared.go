@@ -32,7 +32,12 @@ type hold struct {
 	until  time.Time
 }
 
-func (l *memoryLocks) Lock(ctx context.Context, key store.Key, holder store.Holder, lease time.Duration) error {
+func (l *memoryLocks) Lock(
+	ctx context.Context,
+	key store.Key,
+	holder store.Holder,
+	lease time.Duration,
+) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

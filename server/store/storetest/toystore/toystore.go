@@ -25,7 +25,8 @@ var Driver = store.Driver{
 	Form:    "toy:DIRECTORY",
 	Validate: func(location secret.String) error {
 		if directory(location) == "" {
-			return errors.New("the location names no directory; write it like toy:/var/lib/keepalive")
+			return errors.New("the location names no directory; write it like " +
+				"toy:/var/lib/keepalive")
 		}
 		return nil
 	},

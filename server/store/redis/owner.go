@@ -1,0 +1,175 @@
+package redis
+
+import (
+	"context"
+	"slices"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+// RemoveOwner implements store.Backend.
+func (b *Backend) RemoveOwner(ctx context.Context, owner store.Owner) (int, error) {
+	now, err := b.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	members, err := b.revoke(ctx, owner, now)
+	if err != nil {
+		return 0, err
+	}
+	removed := 0
+	for members := range slices.Chunk(members, batch) {
+		n, err := b.removeOwned(ctx, owner, members)
+		removed += n
+		if err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+// revoke marks an owner, and returns the rows that the index has at that moment.
+func (b *Backend) revoke(
+	ctx context.Context,
+	owner store.Owner,
+	now store.Moment,
+) ([]store.Key, error) {
+	within, cancel, err := b.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	members, err := b.ask(
+		within,
+		revokeScript,
+		ownerKeys(owner),
+		moment(now),
+		store.RevokedFor.Milliseconds(),
+	)
+	if err != nil {
+		return nil, failure(ctx, err)
+	}
+	list, ok := members.([]any)
+	if !ok {
+		return nil, failure(ctx, unexpected(members))
+	}
+	var keys []store.Key
+	for _, member := range list {
+		if text, ok := member.(string); ok && len(text) == len(store.Key{}) {
+			keys = append(keys, store.Key([]byte(text)))
+		}
+	}
+	return keys, nil
+}
+
+// removeOwned deletes those of the rows that are the owner's.
+func (b *Backend) removeOwned(
+	ctx context.Context,
+	owner store.Owner,
+	keys []store.Key,
+) (int, error) {
+	within, cancel, err := b.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer cancel()
+	pipeline := b.client.Pipeline()
+	var answers []*goredis.Cmd
+	for _, key := range keys {
+		// In full: a pipeline has no second try for a script that the server
+		// does not know.
+		answers = append(
+			answers,
+			pipeline.Eval(
+				within,
+				removeOwnedScript,
+				[]string{rowKey(key)},
+				owner[:],
+				tombstoneTime.Milliseconds(),
+			),
+		)
+	}
+	_, err = pipeline.Exec(within)
+	removed := 0
+	for _, answer := range answers {
+		n, errAnswer := answer.Int()
+		removed += n
+		if err == nil {
+			err = errAnswer
+		}
+	}
+	return removed, failure(ctx, err)
+}
+
+// Owned implements store.Backend.
+func (b *Backend) Owned(ctx context.Context, owner store.Owner) ([]store.Row, error) {
+	members, err := b.indexed(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	var rows []store.Row
+	for members := range slices.Chunk(members, batch) {
+		some, err := b.ownedAmong(ctx, owner, members)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, some...)
+	}
+	return rows, nil
+}
+
+func (b *Backend) indexed(ctx context.Context, owner store.Owner) ([]string, error) {
+	within, cancel, err := b.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	var members []string
+	err = repeat(within, func(ctx context.Context) (err error) {
+		members, err = b.client.ZRange(ctx, ownerKeys(owner)[0], 0, -1).Result()
+		return err
+	})
+	return members, failure(ctx, err)
+}
+
+func (b *Backend) ownedAmong(
+	ctx context.Context,
+	owner store.Owner,
+	members []string,
+) ([]store.Row, error) {
+	within, cancel, err := b.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	answers := map[store.Key]*goredis.MapStringStringCmd{}
+	err = repeat(within, func(ctx context.Context) error {
+		pipeline := b.client.Pipeline()
+		for _, member := range members {
+			if len(member) == len(store.Key{}) {
+				key := store.Key([]byte(member))
+				answers[key] = pipeline.HGetAll(ctx, rowKey(key))
+			}
+		}
+		_, err := pipeline.Exec(ctx)
+		return err
+	})
+	if lost(err) || timedOut(err) {
+		return nil, failure(ctx, err)
+	}
+	// Any other error is that of one answer, which has it as well.
+	var rows []store.Row
+	for key, answer := range answers {
+		fields, err := answer.Result()
+		row, err := rowOf(ctx, key, fields, err)
+		switch {
+		case err == nil && row.Owner == owner:
+			rows = append(rows, row)
+		case err != nil && !store.IsVerdict(err):
+			return nil, err
+		}
+	}
+	return rows, nil
+}
