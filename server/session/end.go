@@ -74,8 +74,8 @@ func (s *Service) endExcess(ctx context.Context, uuid string, latest store.ID) {
 		s.logEnd(ctx, each.Key.Tag(), uuid, WhySessionLimit)
 	}
 	if err != nil {
-		s.config.Log.WarnContext(ctx, "A user may have more sessions than KEEPALIVE_MAX_SESSIONS_PER_USER. "+
-			"The next login ends the oldest.",
+		s.config.Log.WarnContext(ctx,
+			"A user may have more sessions than KEEPALIVE_MAX_SESSIONS_PER_USER. The next login ends the oldest.",
 			"user", UserTag(uuid), "cause", err)
 	}
 }
@@ -84,7 +84,8 @@ func (s *Service) endExcess(ctx context.Context, uuid string, latest store.ID) {
 // A wrong setting can have Capture say so of every session, so it counts only
 // under the settings that the session was last good with, and not in bulk.
 func (s *Service) believed(record store.Record) bool {
-	return record.Application == s.config.Application && s.evidence.believe(store.OwnerOf(record.UUID))
+	return record.Application == s.config.Application &&
+		s.evidence.believe(store.OwnerOf(record.UUID))
 }
 
 // endByVerdict ends what Capture says is gone.
@@ -110,7 +111,9 @@ func (s *Service) endByVerdict(
 }
 
 // doubtVerdict is the answer where Capture's word ends no session.
-func (s *Service) doubtVerdict(ctx context.Context, id store.ID, record store.Record, cause error) *Error {
+func (s *Service) doubtVerdict(
+	ctx context.Context, id store.ID, record store.Record, cause error,
+) *Error {
 	message := "Capture says of many users at once that they or their grants are gone. " +
 		"Their sessions are kept. Compare KEEPALIVE_CAPTURE_URL, KEEPALIVE_TYPE_NAME " +
 		"and the clients with the application's; " +
@@ -127,7 +130,7 @@ func (s *Service) doubtVerdict(ctx context.Context, id store.ID, record store.Re
 
 // alarm is for what only the operator can put right. Users keep their sessions.
 func (s *Service) alarm(ctx context.Context, retryAfter time.Duration, cause error) *Error {
-	s.config.Log.ErrorContext(ctx, "Capture refuses this service's client, permission or configuration. "+
+	s.config.Log.ErrorContext(ctx, "Capture refuses this service's client, permission or settings. "+
 		"Sessions are kept. Run the check command with --live.", "cause", cause)
 	return operatorFault(retryAfter, cause)
 }

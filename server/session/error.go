@@ -71,7 +71,8 @@ func storeFailed(err error) *Error {
 	switch {
 	case errors.Is(err, store.ErrExpired):
 		return &Error{
-			Code: api.SessionEnded, Detail: "the session's idle or absolute limit has passed; sign in again", Cause: err,
+			Code:   api.SessionEnded,
+			Detail: "the session's idle or absolute limit has passed; sign in again", Cause: err,
 		}
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrTampered):
 		return &Error{Code: api.SessionEnded, Detail: "the session is gone; sign in again", Cause: err}
@@ -106,8 +107,9 @@ func disconnected(cause error) *Error {
 func operatorFault(retryAfter time.Duration, cause error) *Error {
 	return &Error{
 		Code: api.UpstreamRefused, RetryAfter: min(cmp.Or(retryAfter, retryOperator), maxRetry),
-		Detail: "Capture refuses the service's own client or settings; its operator has been told, the session is untouched",
-		Cause:  cause,
+		Detail: "Capture refuses the service's own client or settings; " +
+			"its operator has been told, the session is untouched",
+		Cause: cause,
 	}
 }
 

@@ -299,10 +299,14 @@ func TestAnotherApplicationEndsNoSession(t *testing.T) {
 					wantCode(t, err, api.UpstreamRefused)
 					<-time.After(time.Minute)
 				}
-				// The setting is put right.
+				// The setting is put right, at another server.
+				began := time.Now()
 				grant, err := h.Token(t.Context(), opened.ID, api.ReasonInvalid, opened.Token)
 				if err != nil || grant.Token.Equal(opened.Token) {
 					t.Errorf("under the right settings: %v", err)
+				}
+				if took := time.Since(began); took >= time.Second {
+					t.Errorf("it waited %v for the server with the wrong settings", took)
 				}
 			})
 		})

@@ -57,7 +57,8 @@ func (s *Service) lock(
 			s.background(ctx, func(ctx context.Context) {
 				defer stop()
 				if err := held.Release(ctx); err != nil {
-					s.config.Log.WarnContext(ctx, "A session's lock could not be released. Its next renewal may have to wait.",
+					s.config.Log.WarnContext(ctx,
+						"A session's lock could not be released. Its next renewal may have to wait.",
 						"session", Tag(id), "for", lease, "cause", err)
 				}
 			})

@@ -169,8 +169,9 @@ func (s *Service) mismatch(ctx context.Context, claimed, actual string) *Error {
 	s.config.Log.WarnContext(ctx, "audit: a login claimed the token of another user",
 		"event", "identity_mismatch", "claimed", UserTag(claimed), "actual", UserTag(actual))
 	return &Error{
-		Code:   api.IdentityMismatch,
-		Detail: "uuid is not the one Capture names for accessToken; report the uuid of the user who signed in, or none",
+		Code: api.IdentityMismatch,
+		Detail: "uuid is not the one Capture names for accessToken; " +
+			"report the uuid of the user who signed in, or none",
 	}
 }
 
@@ -272,7 +273,9 @@ func (s *Service) markUsed(ctx context.Context, code secret.String) error {
 	err := s.store.MarkOnce(ctx, "code "+hexHash(code), codeMemory)
 	switch {
 	case errors.Is(err, store.ErrExists):
-		return &Error{Code: api.CodeUsed, Detail: "this authorizationCode was posted before; sign in again", Cause: err}
+		return &Error{
+			Code: api.CodeUsed, Detail: "this authorizationCode was posted before; sign in again", Cause: err,
+		}
 	case err != nil:
 		return storeFailed(err)
 	}
@@ -292,7 +295,9 @@ func (s *Service) exchangeFailed(ctx context.Context, cause error) *Error {
 
 // identifyExchanged asks for the user of exchanged tokens, again and again for
 // as long as one call may take: the code cannot be exchanged again.
-func (s *Service) identifyExchanged(ctx context.Context, token secret.String) (uuid string, err error) {
+func (s *Service) identifyExchanged(
+	ctx context.Context, token secret.String,
+) (uuid string, err error) {
 	ctx, cancel := limit.Timeout(ctx, s.config.UpstreamTimeout)
 	defer cancel()
 	for wait := identifyAgain; ; wait *= 2 {
@@ -333,7 +338,8 @@ func (s *Service) create(
 	err := s.store.Create(ctx, id, record, begun)
 	switch {
 	case errors.Is(err, store.ErrRevoked):
-		return Session{}, s.replayed(ctx, "audit: a login from before a revocation", UserTag(record.UUID), errRevoked)
+		const audit = "audit: a login from before a revocation"
+		return Session{}, s.replayed(ctx, audit, UserTag(record.UUID), errRevoked)
 	case err != nil:
 		// The row may have been written all the same.
 		s.drop(ctx, id)

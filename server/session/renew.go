@@ -26,7 +26,9 @@ const pairTimeout = 15 * time.Second
 //
 // Codes: session_ended, rate_limited, upstream_refused, upstream_unavailable,
 // store_unavailable, api.Internal.
-func (s *Service) Token(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (Grant, error) {
+func (s *Service) Token(
+	ctx context.Context, id store.ID, reason api.Reason, have secret.String,
+) (Grant, error) {
 	grant, outcome, err := s.answer(ctx, id, reason, have)
 	if err != nil {
 		outcome = failedOutcome(ctx, err)
@@ -207,7 +209,9 @@ func (s *Service) refresh(ctx context.Context, r *renewal, record store.Record) 
 
 // giveUp ends a session whose refresh token is dead, unless another server has
 // the answer, or may have it.
-func (s *Service) giveUp(ctx context.Context, r *renewal, record store.Record, cause error) (Grant, error) {
+func (s *Service) giveUp(
+	ctx context.Context, r *renewal, record store.Record, cause error,
+) (Grant, error) {
 	err := s.writeTombstone(ctx, r.id, r.key)
 	switch {
 	case err == nil:
@@ -215,7 +219,8 @@ func (s *Service) giveUp(ctx context.Context, r *renewal, record store.Record, c
 	case errors.Is(err, errReplaced):
 		return s.stored(ctx, r.id)
 	}
-	s.config.Log.WarnContext(ctx, "Capture calls a refresh token dead. The session is kept for now.",
+	s.config.Log.WarnContext(ctx,
+		"Capture calls a refresh token dead. The session is kept for now.",
 		"session", Tag(r.id), "user", UserTag(record.UUID), "error", err, "cause", cause)
 	return Grant{}, s.coolDown(r, err)
 }
@@ -223,13 +228,17 @@ func (s *Service) giveUp(ctx context.Context, r *renewal, record store.Record, c
 // spend sends the refresh token. It asks once more after a lost answer: either
 // Capture did not hear the question, or it now says that the token is used up,
 // and the session cannot be saved.
-func (s *Service) spend(ctx context.Context, r *renewal, record *store.Record) (got pair, err error) {
+func (s *Service) spend(
+	ctx context.Context, r *renewal, record *store.Record,
+) (got pair, err error) {
 	sent := false
 	send := func(ctx context.Context) error {
 		sent = true
 		began := s.now()
 		tokens, err := s.config.Capture.Refresh(ctx, record.RefreshToken)
-		got = pair{access: tokens.Access, refresh: tokens.Refresh, issued: began, expires: began.Add(tokens.Life)}
+		got = pair{
+			access: tokens.Access, refresh: tokens.Refresh, issued: began, expires: began.Add(tokens.Life),
+		}
 		return err
 	}
 	// The intent is not written before it is certain that the token will be sent.
@@ -260,7 +269,9 @@ type pair struct {
 // keepPair stores a refreshed pair over the one it replaces, and does not give
 // up at once: trouble of the store must not cost the session. Those who wait
 // hear of the trouble at once.
-func (s *Service) keepPair(ctx context.Context, r *renewal, record store.Record, got pair) (Grant, error) {
+func (s *Service) keepPair(
+	ctx context.Context, r *renewal, record store.Record, got pair,
+) (Grant, error) {
 	ctx, cancel := limit.Timeout(ctx, pairTimeout)
 	defer cancel()
 	for {
@@ -288,7 +299,9 @@ func (s *Service) keepPair(ctx context.Context, r *renewal, record store.Record,
 }
 
 // keep stores what Capture gave over what it replaces.
-func (s *Service) keep(ctx context.Context, r *renewal, record store.Record, got pair) (Grant, error) {
+func (s *Service) keep(
+	ctx context.Context, r *renewal, record store.Record, got pair,
+) (Grant, error) {
 	for {
 		record.AccessToken, record.RefreshToken = got.access, got.refresh
 		record.AccessIssued, record.AccessExpires = got.issued, got.expires
@@ -297,7 +310,8 @@ func (s *Service) keep(ctx context.Context, r *renewal, record store.Record, got
 		switch {
 		case err == nil:
 			s.config.Log.InfoContext(ctx, "A session has a new token.", "event", "renewed",
-				"session", Tag(r.id), "user", UserTag(record.UUID), "reason", string(r.reason), "forced", r.forced)
+				"session", Tag(r.id), "user", UserTag(record.UUID),
+				"reason", string(r.reason), "forced", r.forced)
 			return grantOf(kept, s.now()), nil
 		case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExpired):
 			// Written in between: the user was active, perhaps just in time, or
@@ -324,7 +338,9 @@ func (s *Service) stored(ctx context.Context, id store.ID) (Grant, error) {
 }
 
 // renewalFailed decides what a failed call means for the session.
-func (s *Service) renewalFailed(ctx context.Context, r *renewal, record store.Record, cause error) error {
+func (s *Service) renewalFailed(
+	ctx context.Context, r *renewal, record store.Record, cause error,
+) error {
 	if codeOf(cause) != "" {
 		// The call was not made.
 		s.config.Log.WarnContext(ctx, "A renewal was put off.",
@@ -336,6 +352,9 @@ func (s *Service) renewalFailed(ctx context.Context, r *renewal, record store.Re
 	case capture.AccountGone, capture.GrantGone:
 		if s.believed(record) {
 			return s.endByVerdict(ctx, r.id, record, kind, cause)
+		}
+		if !s.doubt(r.key, record) {
+			s.withdrawIntent(ctx, r.id, r.key)
 		}
 		return s.coolDown(r, s.doubtVerdict(ctx, r.id, record, cause))
 	case capture.OperatorFault:
@@ -362,7 +381,8 @@ func (s *Service) sealAnew(ctx context.Context, id store.ID, record store.Record
 	}
 	s.background(ctx, func(ctx context.Context) {
 		if _, err := s.store.Update(ctx, id, record); err != nil && !store.IsVerdict(err) {
-			s.config.Log.WarnContext(ctx, "A session could not be sealed under the new key. The next token call tries again.",
+			s.config.Log.WarnContext(ctx,
+				"A session could not be sealed under the new key. The next token call tries again.",
 				"session", Tag(id), "cause", err)
 		}
 	})

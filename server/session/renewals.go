@@ -17,7 +17,8 @@ const clockSlack = time.Minute
 // or was issued in the future, so that the clock says nothing about its end.
 func due(record store.Record, now time.Time) bool {
 	margin := api.Margin(record.AccessExpires.Sub(record.AccessIssued))
-	return !now.Before(record.AccessExpires.Add(-margin)) || record.AccessIssued.Sub(now) > clockSlack
+	return !now.Before(record.AccessExpires.Add(-margin)) ||
+		record.AccessIssued.Sub(now) > clockSlack
 }
 
 // renewalKey names a renewal: the session and the token that is replaced. A
@@ -29,7 +30,9 @@ type renewalKey struct {
 }
 
 // replaced reports that the record has another token already.
-func (k renewalKey) replaced(record store.Record) bool { return record.AccessToken.Hash() != k.token }
+func (k renewalKey) replaced(record store.Record) bool {
+	return record.AccessToken.Hash() != k.token
+}
 
 // renewal is one renewal, and the answer for all callers that wait for it.
 type renewal struct {

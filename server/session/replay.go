@@ -41,7 +41,9 @@ func hexHash(s secret.String) string {
 
 // markIssued remembers that the server itself got the token, and for which user.
 // It comes before any page can have it.
-func (s *Service) markIssued(ctx context.Context, uuid string, token secret.String, expires time.Time) error {
+func (s *Service) markIssued(
+	ctx context.Context, uuid string, token secret.String, expires time.Time,
+) error {
 	life := max(longestToken, expires.Sub(s.now()))
 	if err := s.store.Remember(ctx, issuedNote(token), UserTag(uuid), life+noteSlack); err != nil {
 		return storeFailed(err)
@@ -84,7 +86,9 @@ func (s *Service) replayed(ctx context.Context, audit, user string, cause error)
 // firstReport returns when a token was first reported: begun, or the moment that
 // is remembered. A report can be repeated, since an answer can be lost, but not
 // across a revocation.
-func (s *Service) firstReport(ctx context.Context, token secret.String, begun store.Moment) (store.Moment, error) {
+func (s *Service) firstReport(
+	ctx context.Context, token secret.String, begun store.Moment,
+) (store.Moment, error) {
 	text, found, err := s.recall(ctx, reportedNote(token))
 	switch {
 	case err != nil:

@@ -92,8 +92,8 @@ func newBreaker(name string, log *slog.Logger) *breaker {
 		OnStateChange: func(name string, _, to gobreaker.State) {
 			switch to {
 			case gobreaker.StateOpen:
-				log.Error("The circuit breaker is open: Capture does not answer and is not asked for a moment. "+
-					"Sessions are kept.",
+				log.Error("The circuit breaker is open: Capture does not answer "+
+					"and is not asked for a moment. Sessions are kept.",
 					"calls", name, "failures", breakAfter, "for", breakFor)
 			case gobreaker.StateClosed:
 				log.Info("The circuit breaker is closed: Capture answers again.", "calls", name)
@@ -103,7 +103,8 @@ func newBreaker(name string, log *slog.Logger) *breaker {
 }
 
 func (c *calls) breakerOpen() bool {
-	return c.login.breaker.State() == gobreaker.StateOpen || c.due.breaker.State() == gobreaker.StateOpen
+	return c.login.breaker.State() == gobreaker.StateOpen ||
+		c.due.breaker.State() == gobreaker.StateOpen
 }
 
 // admit reports whether one call of the class may be made now. If so, finish
@@ -197,7 +198,7 @@ func (s *Service) call(ctx context.Context, c *class, do func(context.Context) e
 // when it is certain that the call will be made, and before anything is sent.
 // From then on the end of ctx ends nothing.
 func (s *Service) callOnce(
-	ctx context.Context, c *class, spend func(context.Context) error, do func(context.Context) error,
+	ctx context.Context, c *class, spend, do func(context.Context) error,
 ) error {
 	finish, err := c.admit(ctx)
 	if err != nil {

@@ -84,7 +84,8 @@ func (s *Service) start(ctx context.Context, do func() error, finish func(error)
 func (s *Service) catch(ctx context.Context, do func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			s.config.Log.ErrorContext(ctx, "An exchange or a renewal panicked. The process goes on; please report the stack.",
+			s.config.Log.ErrorContext(ctx,
+				"An exchange or a renewal panicked. The process goes on; please report the stack.",
 				"kind", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
 			err = internal()
 		}
