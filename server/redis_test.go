@@ -276,7 +276,7 @@ func TestCheckRedis(t *testing.T) {
 	}{
 		{"not asked", nil, at("wrong-password-7"), exitOK, "is fine"},
 		{"settings that lose sessions", []string{"--live"}, at(configtest.IssuerSecret), exitOK, "KEEPALIVE_STORE: Redis keeps nothing on disk"},
-		{"a wrong password", []string{"--live"}, at("wrong-password-7"), exitError, "KEEPALIVE_STORE: redis: it does not take the user and password"},
+		{"a wrong password", []string{"--live"}, at("wrong-password-7"), exitError, "KEEPALIVE_STORE: redis: the server does not take the user and password"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var stdout, stderr output

@@ -12,10 +12,10 @@
 // something about a session; any other error means that the database failed,
 // and a caller must never treat that as a signed-out user.
 //
-// What a row is sealed to: its key, owner, version and expiry. Whoever can
-// write to the database can delete sessions, and can put back an older state
-// of a whole row; they cannot read one, make one, change one, or pass one
-// user's off as another's.
+// What a row is sealed to: its key, owner, version and expiry. An attacker who
+// can write to the database can delete sessions, and can put back an older state
+// of a whole row, but cannot read one, make one, change one, or pass one user's
+// off as another's.
 package store
 
 import (
@@ -251,8 +251,8 @@ func (s *Store) remove(ctx context.Context, key Key) (removed bool, err error) {
 	return removed && err == nil, err
 }
 
-// seal makes the row of r. A record that nobody could use is refused here and
-// not found out about when it is read.
+// seal makes the row of r. A record that could not be used is refused here, and
+// not when it is read.
 func (s *Store) seal(key Key, r Record) (Row, error) {
 	if err := r.check(); err != nil {
 		return Row{}, err

@@ -264,7 +264,7 @@ func (m *meddled) Replace(ctx context.Context, row store.Row) error {
 	return m.Backend.Replace(ctx, row)
 }
 
-// Whoever writes a note last has written it, whatever happens to it meanwhile.
+// The last write of a note is the one that counts, whatever happens to it meanwhile.
 func TestRememberAmongOthers(t *testing.T) {
 	backend := &meddled{Backend: memory.New()}
 	st := store.New(backend, testRing(t), nil)

@@ -107,6 +107,42 @@ func TestReopen(t *testing.T) {
 	}
 }
 
+// A login from before a revocation is refused after a restart, too; one from after
+// it is not, though the clock may have been set back meanwhile.
+func TestRevocationOutlivesARestart(t *testing.T) {
+	path := newPath(t)
+	b := mustOpen(t, path)
+	before, err := b.Now(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.RemoveOwner(t.Context(), testRow(1).Owner); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, b)
+	// The moment of a machine whose clock was an hour ahead then.
+	ahead := store.Moment(time.Now().Add(time.Hour).UnixMicro())
+	editFile(t, path, func(tx *bbolt.Tx) error {
+		owner := testRow(2).Owner
+		return tx.Bucket([]byte("revoked")).Put(owner[:], binary.BigEndian.AppendUint64(nil, uint64(ahead)))
+	})
+
+	b = mustOpen(t, path)
+	defer mustClose(t, b)
+	after, err := b.Now(t.Context())
+	if err != nil || after <= ahead {
+		t.Errorf("Now() = %v, %v, want more than at the last revocation, %v", after, err, ahead)
+	}
+	for n, tc := range map[uint32]struct {
+		begun store.Moment
+		want  error
+	}{1: {before, store.ErrRevoked}, 2: {ahead, store.ErrRevoked}, 8: {after, nil}} {
+		if err := b.Insert(t.Context(), testRow(n), tc.begun); !errors.Is(err, tc.want) {
+			t.Errorf("Insert(%d) = %v, want %v", n, err, tc.want)
+		}
+	}
+}
+
 func TestFileMode(t *testing.T) {
 	path := newPath(t)
 	mustClose(t, mustOpen(t, path))

@@ -138,7 +138,7 @@ func (c *committer) cool(failure error, took time.Duration) {
 
 // together commits all writes, or finds those that cannot be: one that fails, or
 // meets a damaged page, must not take the others with it. A panic of the commit
-// itself does not say whose it is, so halves are tried. The error is that of the
+// itself does not say which write it met, so halves are tried. The error is that of the
 // disk, whatever is written.
 func (c *committer) together(batch []*job) error {
 	spoilt, err := c.update(batch)

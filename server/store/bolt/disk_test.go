@@ -14,6 +14,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
@@ -240,6 +241,11 @@ func TestFrozenDiskIsLeftAndOpenedAgain(t *testing.T) {
 	if _, err := Open(ctx, filepath.Join(d.dir, "other.db")); d.real &&
 		(!errors.Is(err, context.DeadlineExceeded) || time.Since(began) > time.Second) {
 		t.Errorf("Open() = %v after %v, want the context's error at once", err, time.Since(began))
+	}
+	began = time.Now()
+	_, err := Driver.Diagnose(t.Context(), secret.New("bolt:"+filepath.Join(d.dir, "new.db")))
+	if d.real && (!errors.Is(err, ErrStuck) || time.Since(began) > checkTimeout+time.Second) {
+		t.Errorf("Diagnose() = %v after %v, want ErrStuck", err, time.Since(began))
 	}
 	thaw()
 	if err := <-answered; err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
@@ -26,8 +27,8 @@ var Driver = store.Driver{
 		}
 		return backend, nil
 	},
-	Diagnose: func(_ context.Context, location secret.String) ([]string, error) {
-		return nil, checkFile(pathOf(location))
+	Diagnose: func(ctx context.Context, location secret.String) ([]string, error) {
+		return nil, checkWithin(ctx, pathOf(location))
 	},
 }
 
@@ -58,6 +59,23 @@ func validate(location secret.String) error {
 	}
 	return nil
 }
+
+// checkWithin is checkFile, but leaves a disk that stands still.
+func checkWithin(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- checkFile(path) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ErrStuck
+	}
+}
+
+// checkTimeout bounds Diagnose.
+const checkTimeout = 3 * time.Second
 
 // checkFile finds out whether the file can be written, without opening the
 // store: a server may be running on it.

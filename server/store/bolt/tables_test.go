@@ -135,7 +135,7 @@ func TestCanceledWhileWaiting(t *testing.T) {
 		t.Errorf("Insert() = %v, want context.Canceled", err)
 	}
 	if _, err := b.Lookup(t.Context(), row.Key); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("Lookup() = %v, want ErrNotFound: nobody waited for that row", err)
+		t.Errorf("Lookup() = %v, want ErrNotFound: no caller waited for that row", err)
 	}
 }
 

@@ -37,7 +37,7 @@ const (
 // All that they tell comes back as an error as well.
 func init() { logging.Disable() }
 
-// connect returns a client, which has not asked anyone yet.
+// connect returns a client, which has connected to nothing yet.
 //
 // The library tries a single call once: what can be done twice is repeated by us,
 // within Timeout. No identity and no notifications: an ACL user then needs no command
@@ -136,16 +136,16 @@ func diagnosis(err error) string {
 	_, moved := goredis.IsMovedError(err)
 	switch {
 	case moved:
-		return "it is a node of a cluster; use redis-cluster:// or rediss-cluster://"
+		return "the server is a node of a cluster; use redis-cluster:// or rediss-cluster://"
 	case goredis.IsAuthError(err):
-		return "it does not take the user and password of the URL"
+		return "the server does not take the user and password of the URL"
 	case goredis.IsPermissionError(err):
-		return "its ACL does not let the user do what is needed"
+		return "the server's ACL does not let the user do what is needed"
 	case goredis.IsReadOnlyError(err):
-		return "it is a replica, which cannot write; name the primary, or the sentinels, which " +
+		return "the server is a replica, which cannot write; name the primary, or the sentinels, which " +
 			"know it"
 	case goredis.IsOOMError(err):
-		return "it is out of memory; raise its maxmemory"
+		return "Redis is out of memory; raise its maxmemory"
 	}
 	return ""
 }
@@ -202,7 +202,7 @@ func judge(settings map[string]string) []string {
 			"half a minute is lost; set everysec or always.")
 	case settings["appendonly"] == "yes":
 	case strings.TrimSpace(settings["save"]) == "":
-		advice = append(advice, "Redis keeps nothing on disk: when it restarts, everyone is "+
+		advice = append(advice, "Redis keeps nothing on disk: when it restarts, all users are "+
 			"signed out; set appendonly yes.")
 	default:
 		advice = append(advice, "Redis only writes snapshots: when it fails, sessions since "+

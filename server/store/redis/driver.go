@@ -71,9 +71,9 @@ func unreachable(err error) bool {
 	return errors.Is(err, ErrTimeout)
 }
 
-// advise is about the line to Redis: what crosses it is encrypted, but whoever
-// reads the line learns the password, and whoever changes it can delete and put
-// back sessions.
+// advise is about the connection to Redis. Sessions cross it sealed; but an
+// attacker who reads it learns the password, and one who changes it can delete
+// sessions and put old ones back.
 func advise(location secret.String) []string {
 	t, err := parse(location)
 	if err != nil || t.tls {

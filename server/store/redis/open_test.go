@@ -121,7 +121,7 @@ func TestPermissions(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	server := redistest.Start(t, "--requirepass", "right-password")
-	// An address that nobody listens on: its server has ended.
+	// An address with no server: it has ended.
 	gone := redistest.Start(t)
 	gone.Kill()
 	stopped := redistest.Start(t)
@@ -135,8 +135,8 @@ func TestOpenRefuses(t *testing.T) {
 		"a wrong password":   {"redis://:hunter2@" + server.Address, goredis.IsAuthError},
 		"an unknown user":    {"redis://hunter3:hunter2@" + server.Address, goredis.IsAuthError},
 		"no password":        {server.URL(), goredis.IsAuthError},
-		"nobody there":       {"redis://:hunter2@" + gone.Address, nil},
-		"nobody there, all":  {"redis-cluster://:hunter2@" + gone.Address, nil},
+		"no server":          {"redis://:hunter2@" + gone.Address, nil},
+		"no server, all":     {"redis-cluster://:hunter2@" + gone.Address, nil},
 		"no sentinel":        {"redis-sentinel://:hunter2@" + gone.Address + "/m?sentinel_password=hunter2", nil},
 		"no such host":       {"redis://:hunter2@keepalive.invalid", nil},
 		"no answer":          {"redis://:hunter2@" + stopped.Address, func(err error) bool { return errors.Is(err, redis.ErrTimeout) }},

@@ -67,7 +67,7 @@ var _ store.Backend = (*Backend)(nil)
 func Open(ctx context.Context, text secret.String) (*Backend, error) {
 	t, err := parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("redis: the URL: %w", err)
+		return nil, fmt.Errorf("redis: %w", err)
 	}
 	client, err := connect(t)
 	if err != nil {

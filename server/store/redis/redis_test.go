@@ -238,7 +238,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// A restart that nobody noticed costs nothing: broken connections are found out
+// A restart that was not noticed costs nothing: broken connections are found out
 // before they are used.
 func TestRestartedUnseen(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -505,7 +505,7 @@ func TestRemoveOwnerOfMany(t *testing.T) {
 		row.Key = store.Key{9, byte(n), byte(n >> 8)}
 		mustInsert(t, b, row)
 	}
-	// Somebody else's row, in this owner's index after a write that was refused.
+	// Another user's row, in this owner's index after a write that was refused.
 	other := testRow(2)
 	mustInsert(t, b, other)
 	stolen := other

@@ -57,7 +57,7 @@ func Handles(text secret.String) bool {
 	return ours
 }
 
-// Validate checks the form of a URL, without asking anyone. Its errors name
+// Validate checks the form of a URL, and contacts nothing. Its errors name
 // the part and the remedy, and hold nothing of the URL. The forms:
 //
 //	redis://[[user]:password@]host[:6379][/db]
@@ -77,26 +77,26 @@ func Validate(text secret.String) error {
 }
 
 var (
-	errScheme = errors.New("it must begin with redis://, rediss://, redis-cluster://, " +
+	errScheme = errors.New("the URL must begin with redis://, rediss://, redis-cluster://, " +
 		"rediss-cluster://, redis-sentinel:// or rediss-sentinel://")
-	errBlank = errors.New("it holds a space, a line end or another invisible character; " +
+	errBlank = errors.New("the URL holds a space, a line end or another invisible character; " +
 		"remove it, or percent-encode it in a password")
-	errEncoding = errors.New("its user or password holds a character that means something else " +
+	errEncoding = errors.New("the URL's user or password holds a character that means something else " +
 		"in a URL; percent-encode / as %2F, ? as %3F, @ as %40, : as %3A and % as %25")
-	errNoPass = errors.New("it has a user and no password; write user:password@ before the " +
+	errNoPass = errors.New("the URL has a user and no password; write user:password@ before the " +
 		"host, or :password@ for the default user")
-	errPath = errors.New("it has more than a number after the host; write the database " +
+	errPath = errors.New("the URL has more than a number after the host; write the database " +
 		"like /0, or leave it out")
-	errCluster = errors.New("it has a path, and a cluster has no databases to choose from; " +
+	errCluster = errors.New("the URL has a path, and a cluster has no databases to choose from; " +
 		"end it after the last host")
-	errMaster = errors.New("it names no master; write the name that the sentinels know it by " +
+	errMaster = errors.New("the URL names no master; write the name that the sentinels know it by " +
 		"after the hosts, like /mymaster")
-	errDB    = errors.New("its parameter db is no number; write it like db=0")
-	errQuery = errors.New("its parameters cannot be read; write them like " +
+	errDB    = errors.New("the URL's parameter db is no number; write it like db=0")
+	errQuery = errors.New("the URL's parameters cannot be read; write them like " +
 		"?name=value&name=value, percent-encoded")
-	errOneHost = errors.New("it has several hosts; use redis-cluster:// for a cluster and " +
+	errOneHost = errors.New("the URL has several hosts; use redis-cluster:// for a cluster and " +
 		"redis-sentinel:// for sentinels, or name one")
-	errKeyPair = errors.New("it has only one of the parameters cert and key; set both, or neither")
+	errKeyPair = errors.New("the URL has only one of the parameters cert and key; set both, or neither")
 )
 
 // parse does not leave the work to net/url: that knows no list of hosts, and
@@ -170,7 +170,7 @@ func (t *target) readHosts(text string) error {
 	for i, entry := range strings.Split(text, ",") {
 		address, err := address(entry, port)
 		if err != nil {
-			return fmt.Errorf("its host %d %w", i+1, err)
+			return fmt.Errorf("host %d of the URL %w", i+1, err)
 		}
 		t.addresses = append(t.addresses, address)
 	}
@@ -271,11 +271,11 @@ func (t *target) readParameters(parameters url.Values) error {
 // unknownParameter does not name the parameter: it may be half of a password.
 func unknownParameter(known []string) error {
 	if len(known) == 0 {
-		return errors.New("it has a parameter, and takes none; remove what follows the " +
+		return errors.New("the URL has a parameter, and takes none; remove what follows the " +
 			"question mark (ca, cert and key are for rediss)")
 	}
 	return fmt.Errorf(
-		"it has a parameter that means nothing here, or one twice; it takes %s",
+		"the URL has a parameter that means nothing here, or one twice; its kind takes %s",
 		strings.Join(known, ", "),
 	)
 }

@@ -54,13 +54,13 @@ func (s suite) remember(t *testing.T) {
 	}
 	wantNote(t, st, "a name", "")
 
-	// There is a note, but whether it is ours nobody can say.
-	stranger := store.New(b, ring(t, "k2"), clock.Now)
-	if _, err := stranger.Recall(t.Context(), "a name"); !errors.Is(err, store.ErrTampered) {
+	// There is a note, but it does not authenticate under this ring.
+	other := store.New(b, ring(t, "k2"), clock.Now)
+	if _, err := other.Recall(t.Context(), "a name"); !errors.Is(err, store.ErrTampered) {
 		t.Errorf("Recall(sealed under another key) = %v, want ErrTampered", err)
 	}
-	mustRemember(t, stranger, "a name", "theirs", time.Hour)
-	wantNote(t, stranger, "a name", "theirs")
+	mustRemember(t, other, "a name", "theirs", time.Hour)
+	wantNote(t, other, "a name", "theirs")
 }
 
 // A note ends at its time by the clock of the Store, whether or not the backend
@@ -110,7 +110,7 @@ func (s suite) rememberAtOnce(t *testing.T) {
 	}
 }
 
-// What is in a note's place and is no note, because somebody wrote to the
+// What is in a note's place and is no note, because an attacker wrote to the
 // database, makes way for one.
 func (s suite) rememberOverAnything(t *testing.T) {
 	st, b, _ := s.store(t)
