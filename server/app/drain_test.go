@@ -108,6 +108,21 @@ func settingsOf(t *testing.T, backend store.Backend, changes ...string) *config.
 	return settings
 }
 
+// A request that comes in the last moment before the fronts close, with the
+// longest UPSTREAM_TIMEOUT that is allowed, has its answer before it is cut off.
+func TestTheLongestAnswerFitsIntoDraining(t *testing.T) {
+	const longest = config.DrainTimeout / 2
+	if _, err := config.Read(configtest.Environment("UPSTREAM_TIMEOUT=" + longest.String())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Read(configtest.Environment("UPSTREAM_TIMEOUT=" + (longest + time.Millisecond).String())); err == nil {
+		t.Error("a longer UPSTREAM_TIMEOUT is allowed")
+	}
+	if answer := session.AnswerTimeout(longest); answer > workTimeout || answer > requestTimeout(longest) {
+		t.Errorf("an answer takes up to %v; draining gives it %v, and the route %v", answer, workTimeout, requestTimeout(longest))
+	}
+}
+
 // Whatever stands still, the process ends in the time that supervisors are
 // told: 20 s after SHUTDOWN_DELAY, 25 s by default.
 func TestTheEndComesInTime(t *testing.T) {

@@ -294,11 +294,11 @@ func (s *Service) exchangeFailed(ctx context.Context, cause error) *Error {
 }
 
 // identifyExchanged asks for the user of exchanged tokens, again and again for
-// as long as one call may take: the code cannot be exchanged again.
+// as long as one such call may take: the code cannot be exchanged again.
 func (s *Service) identifyExchanged(
 	ctx context.Context, token secret.String,
 ) (uuid string, err error) {
-	ctx, cancel := limit.Timeout(ctx, s.config.UpstreamTimeout)
+	ctx, cancel := limit.Timeout(ctx, min(s.config.UpstreamTimeout, followTimeout))
 	defer cancel()
 	for wait := identifyAgain; ; wait *= 2 {
 		err := s.follow(ctx, func(ctx context.Context) error {

@@ -45,9 +45,11 @@ const (
 )
 
 // AnswerTimeout is the longest that Open, Exchange and Token take when one call
-// to Capture may take upstream: two calls and the store around them. A server
-// must give answers and draining no less.
-func AnswerTimeout(upstream time.Duration) time.Duration { return 2*upstream + 2*time.Second }
+// to Capture may take upstream: a call, the one that follows it, and the store
+// around them. A server must give answers and draining no less.
+func AnswerTimeout(upstream time.Duration) time.Duration {
+	return upstream + min(upstream, followTimeout) + 2*time.Second
+}
 
 // Store keeps the sessions; store.Store is one. Its errors are those of package
 // store. Each operation ends when its context does, or within store.Timeout.

@@ -19,6 +19,10 @@ const (
 	breakAfter = 10
 	breakFor   = 5 * time.Second
 
+	// followTimeout bounds a call that follows a spent code or refresh token, so
+	// that both calls and the store fit into the time for draining.
+	followTimeout = 7 * time.Second
+
 	// loginCalls is how many calls of logins go on at once. The client of the
 	// Capture API has twice as many connections: renewals find one even while
 	// every login's call hangs.
@@ -217,7 +221,9 @@ func (s *Service) callOnce(
 // ceiling, breaker or bound holds it up.
 func (s *Service) follow(ctx context.Context, do func(context.Context) error) error {
 	s.calls.ceiling.Charge()
-	return s.send(ctx, do)
+	ctx, cancel := limit.Timeout(ctx, min(s.config.UpstreamTimeout, followTimeout))
+	defer cancel()
+	return do(ctx)
 }
 
 func (s *Service) send(ctx context.Context, do func(context.Context) error) error {
