@@ -10,9 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
-
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 )
 

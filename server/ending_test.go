@@ -3,6 +3,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -50,6 +51,56 @@ func (p *process) exits(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Fatalf("the process does not end\n%s", p.log())
+	}
+}
+
+// The process ends by its own will, a hundred times, while proxies ask and
+// each answer begins a renewal.
+func TestSIGTERMUnderLoad(t *testing.T) {
+	rounds := 100
+	if testing.Short() {
+		rounds = 5
+	}
+	service, url := upstream(t)
+	env := serving(url, filepath.Join(t.TempDir(), "keepalive.db"),
+		"SHUTDOWN_DELAY=20ms", "TOKEN_LIFETIME=1ms", "RATE_FORCED=off", "RATE_LOGIN=off", "RATE_UPSTREAM=off")
+	for range rounds {
+		server := start(t, env)
+		var cookies []string
+		for range 4 {
+			_, token := service.SignIn("ada@example.com", "Ada")
+			browser := newPage(t, server.public)
+			browser.login(t, token)
+			cookies = append(cookies, cookieOf(t, browser))
+		}
+		var load sync.WaitGroup
+		ctx, stop := context.WithCancel(t.Context())
+		client := &http.Client{Transport: new(http.Transport)}
+		for _, cookie := range cookies {
+			load.Go(func() {
+				for ctx.Err() == nil {
+					askAuth(ctx, client, server.admin, cookie)
+				}
+			})
+		}
+		server.signal(t, syscall.SIGTERM)
+		server.exits(t)
+		stop()
+		load.Wait()
+		client.CloseIdleConnections()
+	}
+}
+
+// askAuth asks as a proxy does. The server may be gone, which is the point.
+func askAuth(ctx context.Context, client *http.Client, admin, cookie string) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+"/auth", nil)
+	if err != nil {
+		return
+	}
+	r.Header.Set("Cookie", "keepalive="+cookie)
+	if response, err := client.Do(r); err == nil {
+		_, _ = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
 	}
 }
 

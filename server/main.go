@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -104,6 +105,12 @@ func (p *program) root() *cobra.Command {
 			return usageError("no command is given")
 		},
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if strings.Contains(err.Error(), "shorthand") {
+			return usageError(err.Error() + ". Flags begin with two dashes, such as --help")
+		}
+		return usageError(err.Error())
+	})
 	root.AddCommand(
 		p.serveCommand(),
 		p.checkCommand(),

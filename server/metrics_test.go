@@ -11,9 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
-
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
 )
 
 // scrape asks a real process for its metrics.

@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
-
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
 )

@@ -32,7 +32,10 @@ func Run(ctx context.Context, settings *config.Config, options Options, hangups 
 	defer admin.Close()
 
 	a, err := New(ctx, settings, options)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to stop while the store was being opened
+	case err != nil:
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()

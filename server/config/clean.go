@@ -18,7 +18,7 @@ var (
 	errControl  = errors.New("holds a line break or another control character; remove it")
 	errQuote    = errors.New("begins or ends with a quote that has no partner; remove it")
 	errEscape   = errors.New(`ends with a backslash and a letter, such as \n, that was not turned into a line break; remove both`)
-	errTemplate = errors.New("is still the placeholder of an example; write the real value")
+	errTemplate = errors.New("is a placeholder that was not filled in; write the real value")
 )
 
 // quotes are the pairs that shells and editors put around a value.
@@ -53,7 +53,7 @@ func checkClean(value string) error {
 		return errControl
 	case isQuote(first), isQuote(last):
 		return errQuote
-	case first == '<' && last == '>', value == "…":
+	case first == '<' && last == '>', value == "…", strings.HasPrefix(value, "${"), strings.HasPrefix(value, "$("), strings.HasPrefix(value, "{{"):
 		return errTemplate
 	}
 	for _, escape := range []string{`\n`, `\r`, `\t`, `\0`} {

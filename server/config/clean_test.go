@@ -209,7 +209,7 @@ func TestServiceLinksAreIgnored(t *testing.T) {
 // What is no setting and no misspelt one is a warning: it may belong to another
 // program.
 func TestUnknownVariablesAreWarnings(t *testing.T) {
-	for _, change := range []string{"WHAT_IS_THIS=1", "IMAGE=repo/keepalive:1", "PORT=8080", "SERVICE_HOST=not an address"} {
+	for _, change := range []string{"WHAT_IS_THIS=1", "IMAGE=repo/keepalive:1", "PORT=8080", "SERVICE_HOST=not an address", "TIMEOUT=65", "MAX_SESSIONS=5"} {
 		config, err := Read(configtest.Environment(change))
 		if err != nil {
 			t.Errorf("%s: %v", change, err)

@@ -159,6 +159,7 @@ func TestProblems(t *testing.T) {
 		{change: "RATE_FORCED=6000/1s", says: "KEEPALIVE_RATE_UPSTREAM (100/1s)"},
 		{change: "ISSUER_CLIENT_SECRET=two words", says: "no secret of Capture has"},
 		{change: "CLIENT_ID=<your client id>", says: "placeholder"},
+		{change: "ISSUER_CLIENT_SECRET=${ISSUER_SECRET}", says: "placeholder"},
 		{change: "TRUSTED_PROXIES=10.0.0.0/8,proxy", says: "entry 2"},
 		{change: "INSECURE_COOKIE=yes", says: "true or false"},
 		{change: "INSECURE_COOKIE=true", says: "KEEPALIVE_ORIGINS"},
@@ -168,7 +169,6 @@ func TestProblems(t *testing.T) {
 		{change: "LISTN=127.0.0.1:8080", says: "Did you mean KEEPALIVE_LISTEN?"},
 		{change: "ISSUER_CLIENTSECRET=" + testSecret, says: "Did you mean KEEPALIVE_ISSUER_CLIENT_SECRET?"},
 		{change: "ABSOLUTE_TIMOUT=1h", says: "Did you mean KEEPALIVE_ABSOLUTE_TIMEOUT?"},
-		{change: "TIMEOUT=1h", says: "Did you mean KEEPALIVE_"},
 		{change: "listen=127.0.0.1:8080", says: "Did you mean KEEPALIVE_LISTEN?"},
 		{change: "LISTEN_FILE=/x", says: "only secrets come from files"},
 		{change: "AUTH_TOKEN_HEADER=yes", says: "true or false"},
@@ -376,36 +376,4 @@ func TestHelpExplainsEverySetting(t *testing.T) {
 			t.Errorf("the help does not say %q", want)
 		}
 	}
-}
-
-// Whatever the environment says, there is a configuration or a Problems that
-// names what is wrong and shows no secret.
-func FuzzConfig(f *testing.F) {
-	const mark = "zq!9xw"
-	for _, name := range Names() {
-		f.Add(name, "1h", "k1:c2V2ZW50ZWVuIGJ5dGVzIGFuZCBmaWZ0ZWVuIG1vcmU=")
-		f.Add(name, "https://user:password@www.example.com:443/x?y#z", "0123456789abcdef")
-		f.Add(name, "127.0.0.1:99999,10.0.0.0/33", "")
-	}
-	f.Fuzz(func(t *testing.T, name, value, hidden string) {
-		if strings.HasSuffix(name, FileSuffix) {
-			return // it would read any file
-		}
-		if strings.Contains(name, "=") || strings.Contains(name+value, mark) {
-			return
-		}
-		for _, secretName := range secrets {
-			_, err := Read(configtest.Environment(name+"="+value, secretName+"="+mark+hidden))
-			if err == nil {
-				continue
-			}
-			var problems Problems
-			if !errors.As(err, &problems) || len(problems) == 0 {
-				t.Fatalf("%T %v", err, err)
-			}
-			if strings.Contains(err.Error(), mark) {
-				t.Errorf("%s is shown in %q", secretName, err)
-			}
-		}
-	})
 }

@@ -126,7 +126,11 @@ func (p *Problems) unknown(values map[string]string) (warnings []string) {
 		case isNear:
 			*p = append(*p, Problem{Variable: full, Text: "is no setting. Did you mean " + Prefix + near + "?"})
 		default:
-			warnings = append(warnings, full+" is no setting of this program and is ignored. Remove it, or see the list in serve --help.")
+			warning := full + " is no setting of this program and is ignored. Remove it, or see the list in serve --help."
+			if whole := partOf(name, known); len(whole) > 0 {
+				warning = full + " is no setting of this program and is ignored. Did you mean " + strings.Join(whole, " or ") + "?"
+			}
+			warnings = append(warnings, warning)
 		}
 		delete(values, full)
 	}
@@ -136,7 +140,7 @@ func (p *Problems) unknown(values map[string]string) (warnings []string) {
 // leastPart is the length of a word that is telling as a part of a name.
 const leastPart = 5
 
-// nearest finds the setting that a misspelt or shortened name was meant to be.
+// nearest finds the setting that a misspelt name was meant to be.
 func nearest(name string, known []string) (string, bool) {
 	best, distance := "", len(name)/3+1
 	for _, candidate := range known {
@@ -144,15 +148,19 @@ func nearest(name string, known []string) (string, bool) {
 			best, distance = candidate, d
 		}
 	}
-	if best != "" || len(name) < leastPart {
-		return best, best != ""
-	}
+	return best, best != ""
+}
+
+// partOf finds the settings of whose names this one is a part.
+func partOf(name string, known []string) []string {
+	var whole []string
 	for _, candidate := range known {
-		if strings.HasPrefix(candidate, name+"_") || strings.HasSuffix(candidate, "_"+name) {
-			return candidate, true
+		part := strings.HasPrefix(candidate, name+"_") || strings.HasSuffix(candidate, "_"+name)
+		if part && len(name) >= leastPart {
+			whole = append(whole, Prefix+candidate)
 		}
 	}
-	return "", false
+	return whole
 }
 
 // edits is the Levenshtein distance of two short words.

@@ -4,14 +4,13 @@ package explain
 
 import (
 	"cmp"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"regexp"
 	"slices"
 	"time"
 
-	"github.com/capture-keepalive/capture-keepalive/server/store"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
 )
 
 // clock is how a story writes times; all are in UTC.
@@ -26,19 +25,13 @@ func Story(log io.Reader, uuid string, since time.Time) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	mine := about(lines, tagOf(uuid), since)
+	mine := about(lines, session.UserTag(uuid), since)
 	slices.SortStableFunc(mine, func(a, b line) int { return a.Time.Compare(b.Time) })
 	var told teller
 	for _, each := range mine {
 		told.tell(each)
 	}
 	return told.end(), nil
-}
-
-// tagOf is how the log names a user.
-func tagOf(uuid string) string {
-	owner := store.OwnerOf(uuid)
-	return hex.EncodeToString(owner[:4])
 }
 
 // about returns the lines about a user, those that name only one of the user's

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/session"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 // entry is a line of the log at a time of day, of that user.
 func entry(clock, user, event, rest string) string {
 	return fmt.Sprintf(`{"time":"2026-11-26T%sZ","level":"INFO","msg":"A line.","event":%q,"user":%q%s}`+"\n",
-		clock, event, tagOf(user), rest)
+		clock, event, session.UserTag(user), rest)
 }
 
 func opened(clock, session string) string {
@@ -101,8 +103,8 @@ func TestForeignLines(t *testing.T) {
 func TestNothingSecretIsRepeated(t *testing.T) {
 	const token = "abcdefgh12345678"
 	log := opened("13:00:00", "aaaaaaaa") +
-		`{"time":"2026-11-26T13:01:00Z","level":"WARN","msg":"` + token + ` of ` + other + ` failed","session":"aaaaaaaa","user":"` + tagOf(uuid) + `"}` + "\n" +
-		`{"time":"2026-11-26T13:02:00Z","level":"WARN","msg":"failed","session":"` + token + `","user":"` + tagOf(uuid) + `"}` + "\n" +
+		`{"time":"2026-11-26T13:01:00Z","level":"WARN","msg":"` + token + ` of ` + other + ` failed","session":"aaaaaaaa","user":"` + session.UserTag(uuid) + `"}` + "\n" +
+		`{"time":"2026-11-26T13:02:00Z","level":"WARN","msg":"failed","session":"` + token + `","user":"` + session.UserTag(uuid) + `"}` + "\n" +
 		entry("13:03:00", uuid, "ended", `,"session":"aaaaaaaa","why":"`+token+`"`)
 	got, err := Story(strings.NewReader(log), uuid, time.Time{})
 	if err != nil || len(got) != 3 {
@@ -117,6 +119,14 @@ func TestNoJSONIsAnError(t *testing.T) {
 	for _, log := range []string{"", "time=2026-11-26 level=INFO msg=serving\n"} {
 		if _, err := Story(strings.NewReader(log), uuid, time.Time{}); !errors.Is(err, ErrNotJSON) {
 			t.Errorf("%q: %v", log, err)
+		}
+	}
+}
+
+func TestEveryEndHasASentence(t *testing.T) {
+	for _, why := range session.Whys() {
+		if ends[string(why)] == "" {
+			t.Errorf("there is no sentence for %q", why)
 		}
 	}
 }
