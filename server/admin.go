@@ -90,7 +90,8 @@ func parseUUID(text string) (string, error) {
 	case uuid == "" && err == nil:
 		return "", usageError("--uuid is missing; name the user")
 	case err != nil || !uuidForm.MatchString(uuid):
-		return "", usageError("--uuid is no uuid; write it like 0c7a9f0e-5d3b-4f6a-9a51-2f1f6f7d8e90, as Capture names the user")
+		return "", usageError("--uuid is no uuid; write it like " +
+			"0c7a9f0e-5d3b-4f6a-9a51-2f1f6f7d8e90, as Capture names the user")
 	}
 	return uuid, nil
 }
@@ -123,7 +124,8 @@ func askAbout(ctx context.Context, address, path, uuid string, answer any) error
 	}
 	var problem api.Problem
 	if err := from.Decode(&problem); err != nil || !problem.Code.Known() {
-		return fmt.Errorf("%s answers %s, and is no listener of this program", address, response.Status)
+		return fmt.Errorf("%s answers %s, and is no listener of this "+
+			"program", address, response.Status)
 	}
 	return fmt.Errorf("the server refuses: %s (%s)", problem.Detail, problem.Code)
 }
@@ -150,7 +152,8 @@ func (p *program) checkRunning(ctx context.Context) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s; is it this program's KEEPALIVE_ADMIN_LISTEN?", address, response.Status)
+		return fmt.Errorf("%s answers %s; is it this program's "+
+			"KEEPALIVE_ADMIN_LISTEN?", address, response.Status)
 	}
 	_, err = fmt.Fprintln(p.stdout, "The server is well.")
 	return err

@@ -23,7 +23,8 @@ func (p *program) checkCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Say what is wrong with the configuration, or with a server from outside",
-		Long: settingsHelp("Say what is wrong with the configuration. With --url, say what is wrong with a server\n" +
+		Long: settingsHelp("Say what is wrong with the configuration. With --url, say what is " +
+			"wrong with a server\n" +
 			"as pages see it, through its proxy; that needs no setting."),
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -38,11 +39,16 @@ func (p *program) checkCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.BoolVar(&options.live, "live", false, "ask Capture whether it takes the credentials, and Redis whether it does")
-	flags.StringVar(&options.uuid, "uuid", "", "with --live: get a token for this user, which ends Capture's doubt about who is who")
-	flags.BoolVar(&options.running, "running", false, "ask the server that runs here whether it is well, and nothing else")
-	flags.StringVar(&options.url, "url", "", "look at a server from outside, such as https://www.example.com/keepalive")
-	flags.StringVar(&options.origin, "origin", "", "with --url: the origin of the pages, if it is another one")
+	flags.BoolVar(&options.live, "live", false, "ask Capture whether it takes the credentials, "+
+		"and Redis whether it does")
+	flags.StringVar(&options.uuid, "uuid", "", "with --live: get a token for this user, which "+
+		"ends Capture's doubt about who is who")
+	flags.BoolVar(&options.running, "running", false, "ask the server that runs here whether "+
+		"it is well, and nothing else")
+	flags.StringVar(&options.url, "url", "", "look at a server from outside, such as "+
+		"https://www.example.com/keepalive")
+	flags.StringVar(&options.origin, "origin", "", "with --url: the origin of the pages, if it "+
+		"is another one")
 	return command
 }
 

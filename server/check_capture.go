@@ -52,12 +52,15 @@ func checkCapture(ctx context.Context, settings *config.Config, uuid string, std
 	}
 	switch {
 	case uuid != "" && !settings.ClientSide():
-		findings = append(findings, finding{sentence: "--uuid needs KEEPALIVE_ISSUER_CLIENT_ID: only that client gets tokens for a user.", bad: true})
+		findings = append(findings, finding{sentence: "--uuid needs " +
+			"KEEPALIVE_ISSUER_CLIENT_ID: only that client gets tokens for a user.", bad: true})
 	case uuid != "":
 		findings = append(findings, askForUser(ctx, client, uuid))
 	case settings.ClientSide():
-		findings = append(findings, finding{sentence: "What this check cannot know: whether KEEPALIVE_CAPTURE_URL and KEEPALIVE_TYPE_NAME are those of your pages. " +
-			"Another application with these credentials answers the same. To be sure, add --uuid with a user of your site."})
+		findings = append(findings, finding{sentence: "What this check cannot know: whether " +
+			"KEEPALIVE_CAPTURE_URL and KEEPALIVE_TYPE_NAME are those of your pages. " +
+			"Another application with these credentials answers the same. To be sure, add " +
+			"--uuid with a user of your site."})
 	}
 	fine := true
 	var skew time.Duration
@@ -73,7 +76,9 @@ func checkCapture(ctx context.Context, settings *config.Config, uuid string, std
 		if skew < 0 {
 			direction = "ahead of"
 		}
-		fmt.Fprintf(stdout, "This machine's clock is %s %s Capture's; set it, best by NTP: signatures (KEEPALIVE_AUTH_SCHEME=signature) and the ends of tokens and sessions go by it.\n", skew.Abs(), direction)
+		fmt.Fprintf(stdout, "This machine's clock is %s %s Capture's; set it, best by NTP: "+
+			"signatures (KEEPALIVE_AUTH_SCHEME=signature) and the ends of tokens and sessions "+
+			"go by it.\n", skew.Abs(), direction)
 		return false
 	}
 	return fine
@@ -84,8 +89,10 @@ func askForUser(ctx context.Context, client *capture.Client, uuid string) findin
 	const variables = "KEEPALIVE_CAPTURE_URL and KEEPALIVE_TYPE_NAME"
 	token, err := client.Issue(ctx, uuid)
 	if refused, ok := errors.AsType[*capture.Error](err); ok && refused.Kind == capture.AccountGone {
-		return finding{sentence: "Capture knows no such user: " + variables + " are of another application than your pages', " +
-			"or the uuid is not of your site. With them every session would end. " + refused.Error(), bad: true}
+		return finding{sentence: "Capture knows no such user: " + variables + " are of another " +
+			"application than your pages', " +
+			"or the uuid is not of your site. With them every session " +
+			"would end. " + refused.Error(), bad: true}
 	}
 	if err != nil {
 		return finding{sentence: "Capture gave no token for the user: " + err.Error(), bad: true}
@@ -93,16 +100,21 @@ func askForUser(ctx context.Context, client *capture.Client, uuid string) findin
 	owner, err := client.Identify(ctx, token.Access)
 	switch {
 	case err != nil:
-		return finding{sentence: "Capture gave a token for the user, and does not say whose it is: " + err.Error(), bad: true}
+		return finding{sentence: "Capture gave a token for the user, and does not say whose " +
+			"it is: " + err.Error(), bad: true}
 	case owner != uuid:
-		return finding{sentence: "Capture gave a token for the user, and says that it is another's; see " + variables + ".", bad: true}
+		return finding{sentence: "Capture gave a token for the user, and says that it is " +
+			"another's; see " + variables + ".", bad: true}
 	}
-	return finding{sentence: "Capture knows the user, gave a token and says whose it is: " + variables + " are right."}
+	return finding{sentence: "Capture knows the user, gave a token and says whose " +
+		"it is: " + variables + " are right."}
 }
 
 func askAsIssuer(ctx context.Context, client *capture.Client) finding {
 	_, err := client.Issue(ctx, nilUUID)
-	return judge(err, capture.AccountGone, "Capture takes the credentials of KEEPALIVE_ISSUER_CLIENT_ID: it looked for a user that cannot exist, and said so.", issuerVerdict)
+	return judge(err, capture.AccountGone, "Capture takes the credentials of "+
+		"KEEPALIVE_ISSUER_CLIENT_ID: it looked for a user that cannot exist, and "+
+		"said so.", issuerVerdict)
 }
 
 // noCode is a code of no login: Capture proves the client before it
@@ -114,7 +126,9 @@ func askAsLogin(ctx context.Context, client *capture.Client, redirectURIs []stri
 	var last finding
 	for i, uri := range redirectURIs {
 		_, err := client.Exchange(ctx, secret.New(noCode), uri)
-		last = judge(err, capture.GrantGone, "Capture takes the credentials of KEEPALIVE_LOGIN_CLIENT_ID: it looked for a code that cannot exist, and said so.", func(refused *capture.Error) string {
+		last = judge(err, capture.GrantGone, "Capture takes the credentials of "+
+			"KEEPALIVE_LOGIN_CLIENT_ID: it looked for a code that cannot exist, and "+
+			"said so.", func(refused *capture.Error) string {
 			return loginVerdict(refused, i+1, uri)
 		})
 		if last.bad {
@@ -129,7 +143,8 @@ func judge(err error, kind capture.Kind, good string, verdict func(*capture.Erro
 	refused, ok := errors.AsType[*capture.Error](err)
 	switch {
 	case err == nil:
-		return finding{sentence: "Capture gave a token for what cannot exist; is KEEPALIVE_CAPTURE_URL a Capture application?", bad: true}
+		return finding{sentence: "Capture gave a token for what cannot exist; is " +
+			"KEEPALIVE_CAPTURE_URL a Capture application?", bad: true}
 	case !ok:
 		return finding{sentence: err.Error(), bad: true}
 	case refused.Kind == kind:
@@ -149,17 +164,22 @@ func loginVerdict(refused *capture.Error, entry int, redirectURI string) string 
 	case 205, 402:
 		return wrongCredentials("KEEPALIVE_LOGIN_CLIENT_ID")
 	case 403, 480:
-		return "The client KEEPALIVE_LOGIN_CLIENT_ID may not exchange codes; give it the login_client feature."
+		return "The client KEEPALIVE_LOGIN_CLIENT_ID may not exchange codes; give it the " +
+			"login_client feature."
 	case 420:
-		return fmt.Sprintf("Capture does not know entry %d of KEEPALIVE_REDIRECT_URI, %s, for the client KEEPALIVE_LOGIN_CLIENT_ID; make it the redirectUri of the page's settings to the letter, and add it to the client's redirect URIs.", entry, redirectURI)
+		return fmt.Sprintf("Capture does not know entry %d of KEEPALIVE_REDIRECT_URI, %s, for "+
+			"the client KEEPALIVE_LOGIN_CLIENT_ID; make it the redirectUri of the page's "+
+			"settings to the letter, and add it to the client's redirect URIs.", entry, redirectURI)
 	case 100, 200, 201:
-		return "Capture does not take an argument of the call; compare KEEPALIVE_LOGIN_CLIENT_ID and KEEPALIVE_REDIRECT_URI with the application's settings."
+		return "Capture does not take an argument of the call; compare " +
+			"KEEPALIVE_LOGIN_CLIENT_ID and KEEPALIVE_REDIRECT_URI with the application's settings."
 	}
 	return otherVerdict(refused, "KEEPALIVE_LOGIN_CLIENT_ID and KEEPALIVE_REDIRECT_URI")
 }
 
 func wrongCredentials(variable string) string {
-	return "Capture does not take " + variable + " and its secret; compare both, and KEEPALIVE_AUTH_SCHEME, with the API client's settings."
+	return "Capture does not take " + variable + " and its secret; compare both, and " +
+		"KEEPALIVE_AUTH_SCHEME, with the API client's settings."
 }
 
 // issuerVerdict says what to do about an error that the issuer client got.
@@ -168,17 +188,22 @@ func issuerVerdict(refused *capture.Error) string {
 	case 205, 402:
 		return wrongCredentials("KEEPALIVE_ISSUER_CLIENT_ID")
 	case 403:
-		return "The API client KEEPALIVE_ISSUER_CLIENT_ID may not issue tokens; give it the access_issuer feature."
+		return "The API client KEEPALIVE_ISSUER_CLIENT_ID may not issue tokens; give it the " +
+			"access_issuer feature."
 	case 480:
-		return "A feature is switched off for the API client KEEPALIVE_ISSUER_CLIENT_ID; give it the access_issuer feature."
+		return "A feature is switched off for the API client KEEPALIVE_ISSUER_CLIENT_ID; give " +
+			"it the access_issuer feature."
 	case 100, 200, 201:
 		switch refused.Argument {
 		case "for_client_id":
-			return "Capture knows no page by KEEPALIVE_CLIENT_ID; copy the clientId of the page's settings."
+			return "Capture knows no page by KEEPALIVE_CLIENT_ID; copy the clientId of the " +
+				"page's settings."
 		case "type_name":
-			return "Capture knows no entity type by KEEPALIVE_TYPE_NAME; name the one that holds the users."
+			return "Capture knows no entity type by KEEPALIVE_TYPE_NAME; name the one that " +
+				"holds the users."
 		}
-		return "Capture does not take an argument of the call; compare KEEPALIVE_CLIENT_ID and KEEPALIVE_TYPE_NAME with the application's settings."
+		return "Capture does not take an argument of the call; compare KEEPALIVE_CLIENT_ID and " +
+			"KEEPALIVE_TYPE_NAME with the application's settings."
 	}
 	return otherVerdict(refused, "KEEPALIVE_TYPE_NAME and KEEPALIVE_CLIENT_ID")
 }
@@ -187,15 +212,21 @@ func issuerVerdict(refused *capture.Error) string {
 func otherVerdict(refused *capture.Error, variables string) string {
 	switch {
 	case refused.Kind == capture.OperatorFault:
-		return "Capture misses something in its configuration that the call names; compare " + variables + " with the application's settings."
+		return "Capture misses something in its configuration that the call names; " +
+			"compare " + variables + " with the application's settings."
 	case refused.Kind == capture.RateLimited:
 		return "Capture asks for patience; try again later."
 	case errors.Is(refused, capture.ErrNotCapture):
-		return "Somebody answers at KEEPALIVE_CAPTURE_URL, but this is not a Capture domain; copy the application's address, such as https://app.us.janraincapture.com."
+		return "Somebody answers at KEEPALIVE_CAPTURE_URL, but this is not a Capture domain; " +
+			"copy the application's address, such as https://app.us.janraincapture.com."
 	case unproven(refused):
-		return "Whoever answers at KEEPALIVE_CAPTURE_URL has no certificate for it that this machine trusts; compare it with the application's address, and see whether this machine's clock is right."
+		return "Whoever answers at KEEPALIVE_CAPTURE_URL has no certificate for it that this " +
+			"machine trusts; compare it with the application's address, and see whether this " +
+			"machine's clock is right."
 	case refused.Status == 0:
-		return "Nobody answers at KEEPALIVE_CAPTURE_URL; compare it with the application's address, and see whether this machine can reach it."
+		return "Nobody answers at KEEPALIVE_CAPTURE_URL; compare it with the application's " +
+			"address, and see whether this machine can reach it."
 	}
-	return "Capture is in trouble, or what stands before it; try again later, and compare KEEPALIVE_CAPTURE_URL with the application's address."
+	return "Capture is in trouble, or what stands before it; try again later, and compare " +
+		"KEEPALIVE_CAPTURE_URL with the application's address."
 }

@@ -69,7 +69,8 @@ func newOutside(address, origin string) (*outside, error) {
 	}
 	base, err := url.Parse(strings.TrimRight(cleaned, "/"))
 	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" || base.User != nil {
-		return nil, usageError("--url is no web address; write it like https://www.example.com/keepalive")
+		return nil, usageError("--url is no web address; write it like " +
+			"https://www.example.com/keepalive")
 	}
 	if origin == "" {
 		origin = base.Scheme + "://" + base.Host
@@ -115,34 +116,43 @@ func (o *outside) route(ctx context.Context) []finding {
 	response, body, err := o.ask(ctx, http.MethodGet, api.PathSession, "Origin: "+o.origin, api.HeaderKeepalive+": 1")
 	switch {
 	case err != nil && unproven(err):
-		return bad("The certificate of %s is not good for it (%s). Browsers refuse it, too.", o.base.Host, err)
+		return bad("The certificate of %s is not good for it (%s). Browsers refuse "+
+			"it, too.", o.base.Host, err)
 	case err != nil:
-		return bad("%s cannot be reached (%s). Correct the address, or open the way to it.", o.base.Host, err)
+		return bad("%s cannot be reached (%s). Correct the address, or open the "+
+			"way to it.", o.base.Host, err)
 	case response.StatusCode >= 300 && response.StatusCode < 400:
 		return bad("%s redirects to %s. Pages do not follow: serve %s itself, without a redirect.",
 			o.base, response.Header.Get("Location"), o.base.Path)
 	}
 	var answer api.Problem
 	if json.Unmarshal(body, &answer) != nil || !answer.Code.Known() {
-		return bad("What answers at %s%s (HTTP %d) is not this server. Have the proxy pass %s on to KEEPALIVE_LISTEN, "+
-			"with the path as it is, and set KEEPALIVE_BASE_PATH to that path.", o.base, api.PathSession, response.StatusCode, o.base.Path)
+		return bad("What answers at %s%s (HTTP %d) is not this server. Have the proxy pass %s "+
+			"on to KEEPALIVE_LISTEN, "+
+			"with the path as it is, and set KEEPALIVE_BASE_PATH to "+
+			"that path.", o.base, api.PathSession, response.StatusCode, o.base.Path)
 	}
 	switch answer.Code {
 	case api.SessionMissing:
 		if o.base.Scheme == "http" {
-			return good("The server answers at %s. It is plain http: good for this machine only.", o.base)
+			return good("The server answers at %s. It is plain http: good for this "+
+				"machine only.", o.base)
 		}
 		return good("The server answers at %s, and the certificate is good.", o.base)
 	case api.NotFound:
-		return bad("The server answers at %s, but has no such path. Give check the path in KEEPALIVE_BASE_PATH, and have the proxy pass it on as it is.", o.base)
+		return bad("The server answers at %s, but has no such path. Give check the path in "+
+			"KEEPALIVE_BASE_PATH, and have the proxy pass it on as it is.", o.base)
 	case api.OriginRefused:
 		if strings.Contains(answer.Detail, api.HeaderKeepalive) {
-			return bad("The header %s is lost on the way. Have the proxy pass all headers on.", api.HeaderKeepalive)
+			return bad("The header %s is lost on the way. Have the proxy pass all "+
+				"headers on.", api.HeaderKeepalive)
 		}
-		return bad("The server refuses pages of %s: %s. Set KEEPALIVE_ORIGINS to the origin of the pages, name it here with --origin, "+
+		return bad("The server refuses pages of %s: %s. Set KEEPALIVE_ORIGINS to the origin of "+
+			"the pages, name it here with --origin, "+
 			"or have the proxy pass the header Origin on.", o.origin, answer.Detail)
 	}
-	return bad("The server answers %s: %s. Have the proxy pass all headers on, %s and Origin among them.",
+	return bad("The server answers %s: %s. Have the proxy pass all headers on, %s and Origin "+
+		"among them.",
 		answer.Code, answer.Detail, api.HeaderKeepalive)
 }
 
@@ -152,13 +162,17 @@ func (o *outside) preflight(ctx context.Context) []finding {
 		return nil
 	}
 	response, _, err := o.ask(ctx, http.MethodOptions, api.PathToken, "Origin: "+o.origin,
-		"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type,"+strings.ToLower(api.HeaderKeepalive))
+		"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: "+
+			"content-type,"+strings.ToLower(api.HeaderKeepalive))
 	if err != nil {
 		return bad("The preflight request failed (%s).", err)
 	}
 	header := response.Header
-	if response.StatusCode/100 != 2 || header.Get("Access-Control-Allow-Origin") != o.origin || header.Get("Access-Control-Allow-Credentials") != "true" {
-		return bad("The preflight request of %s gets HTTP %d and no permission. Have the proxy pass OPTIONS requests on, "+
+	allowed := header.Get("Access-Control-Allow-Origin") == o.origin &&
+		header.Get("Access-Control-Allow-Credentials") == "true"
+	if response.StatusCode/100 != 2 || !allowed {
+		return bad("The preflight request of %s gets HTTP %d and no permission. Have the proxy "+
+			"pass OPTIONS requests on, "+
 			"and leave Access-Control-… headers as they are.", o.origin, response.StatusCode)
 	}
 	return good("Pages of %s may ask.", o.origin)
@@ -181,13 +195,17 @@ func (o *outside) cookie(ctx context.Context) []finding {
 		}
 		switch {
 		case cookie.Path != "/" || cookie.Domain != "":
-			return bad("The proxy changes the path or domain of cookies. Leave Set-Cookie as it is: browsers refuse this cookie otherwise.")
-		case o.base.Scheme == "https" && !cookie.Secure, !cookie.HttpOnly, cookie.SameSite != http.SameSiteStrictMode:
-			return bad("The proxy takes Secure, HttpOnly or SameSite from cookies. Leave Set-Cookie as it is.")
+			return bad("The proxy changes the path or domain of cookies. Leave Set-Cookie as " +
+				"it is: browsers refuse this cookie otherwise.")
+		case o.base.Scheme == "https" && !cookie.Secure, !cookie.HttpOnly,
+			cookie.SameSite != http.SameSiteStrictMode:
+			return bad("The proxy takes Secure, HttpOnly or SameSite from cookies. Leave " +
+				"Set-Cookie as it is.")
 		}
 		return good("The server's cookie arrives as it was set.")
 	}
-	return bad("The answer to DELETE (HTTP %d) has no cookie %s. Have the proxy pass DELETE, Cookie and Set-Cookie on.", response.StatusCode, name)
+	return bad("The answer to DELETE (HTTP %d) has no cookie %s. Have the proxy pass DELETE, "+
+		"Cookie and Set-Cookie on.", response.StatusCode, name)
 }
 
 // files looks at the page's files: types, compression.
@@ -195,10 +213,12 @@ func (o *outside) files(ctx context.Context) []finding {
 	_, body, err := o.ask(ctx, http.MethodGet, "/"+api.FileManifest)
 	var manifest struct{ Module struct{ File string } }
 	if err != nil || json.Unmarshal(body, &manifest) != nil || manifest.Module.File == "" {
-		return bad("The page's files are not at %s. Take a release of the server, or have the proxy pass the whole path on.", o.base)
+		return bad("The page's files are not at %s. Take a release of the server, or have the "+
+			"proxy pass the whole path on.", o.base)
 	}
 	var findings []finding
-	for name, want := range map[string]string{"keepalive.js": "text/javascript", manifest.Module.File: "application/wasm"} {
+	types := map[string]string{"keepalive.js": "text/javascript", manifest.Module.File: "application/wasm"}
+	for name, want := range types {
 		response, _, err := o.ask(ctx, http.MethodGet, "/"+name, "Accept-Encoding: br, gzip")
 		if err != nil {
 			return bad("%s cannot be loaded (%s).", name, err)
@@ -206,13 +226,17 @@ func (o *outside) files(ctx context.Context) []finding {
 		got, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 		switch encoding := response.Header.Get("Content-Encoding"); {
 		case response.StatusCode != http.StatusOK:
-			return bad("%s answers HTTP %d. Have the proxy pass the whole path on.", name, response.StatusCode)
+			return bad("%s answers HTTP %d. Have the proxy pass the whole "+
+				"path on.", name, response.StatusCode)
 		case got != want:
-			return bad("%s has the type %q, and browsers want %s. Leave Content-Type as it is.", name, got, want)
+			return bad("%s has the type %q, and browsers want %s. Leave Content-Type "+
+				"as it is.", name, got, want)
 		case encoding != "br" && encoding != "gzip":
-			findings = append(findings, good("%s is not compressed: have the proxy pass Accept-Encoding and Content-Encoding on.", name)...)
+			findings = append(findings, good("%s is not compressed: have the proxy pass "+
+				"Accept-Encoding and Content-Encoding on.", name)...)
 		default:
-			findings = append(findings, good("%s comes with the right type, compressed (%s).", name, encoding)...)
+			findings = append(findings, good("%s comes with the right type, "+
+				"compressed (%s).", name, encoding)...)
 		}
 	}
 	return findings
@@ -229,7 +253,8 @@ func (o *outside) exposure(ctx context.Context) []finding {
 		for _, path := range []string{"/metrics", "/healthz", "/readyz", "/debug/pprof/"} {
 			if o.isOperators(ctx, place+path) {
 				findings = append(findings, bad("The operator's listener answers at %s. "+
-					"Keep it from the internet: whoever reaches it can end anyone's sessions.", place+path)...)
+					"Keep it from the internet: whoever reaches it can end anyone's "+
+					"sessions.", place+path)...)
 				break
 			}
 		}
@@ -258,5 +283,6 @@ func (o *outside) isOperators(ctx context.Context, address string) bool {
 		return false
 	}
 	text := string(body)
-	return text == "ok\n" || strings.Contains(text, "keepalive_build_info") || strings.Contains(text, "/debug/pprof/")
+	return text == "ok\n" || strings.Contains(text, "keepalive_build_info") ||
+		strings.Contains(text, "/debug/pprof/")
 }

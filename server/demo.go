@@ -15,7 +15,8 @@ func (p *program) demoCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if !config.LoopbackAddress(options.Listen) {
-				return usageError("--listen must be on this machine, such as localhost:8080: the demo lets everyone sign in as anyone")
+				return usageError("--listen must be on this machine, such as localhost:8080: " +
+					"the demo lets everyone sign in as anyone")
 			}
 			if err := config.CheckTokenLifetime(options.Life); err != nil {
 				return usageError("--life " + err.Error())
@@ -24,9 +25,11 @@ func (p *program) demoCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&options.Listen, "listen", "localhost:8080", "where to serve the page, on this machine only")
+	flags.StringVar(&options.Listen, "listen", "localhost:8080", "where to serve the page, on "+
+		"this machine only")
 	flags.DurationVar(&options.Life, "life", demo.DefaultLife, "how long an access token lives")
-	flags.StringVar(&options.Store, "store", "", "file to keep the sessions in (default: one that is removed at the end)")
+	flags.StringVar(&options.Store, "store", "", "file to keep the sessions in (default: one "+
+		"that is removed at the end)")
 	flags.BoolVar(&options.Verbose, "verbose", false, "log every request")
 	return command
 }

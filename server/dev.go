@@ -12,7 +12,8 @@ func (p *program) devCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "dev --origin http://localhost:5173",
 		Short: "Serve your own page on this machine, with a stand-in for Capture",
-		Long: "Run a keepalive server and a stand-in for Capture, sign-in included, for a page that\n" +
+		Long: "Run a keepalive server and a stand-in for Capture, sign-in included, for a " +
+			"page that\n" +
 			"your own development server serves. There is nothing to configure.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -22,7 +23,8 @@ func (p *program) devCommand() *cobra.Command {
 			}
 			options.Origin = origin
 			if !config.LoopbackAddress(options.Listen) {
-				return usageError("--listen must be on this machine, such as localhost:8080: the stand-in lets everyone sign in as anyone")
+				return usageError("--listen must be on this machine, such as localhost:8080: " +
+					"the stand-in lets everyone sign in as anyone")
 			}
 			if err := config.CheckTokenLifetime(options.Life); err != nil {
 				return usageError("--life " + err.Error())
@@ -31,8 +33,10 @@ func (p *program) devCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&options.Origin, "origin", "", "the origin of your page, such as http://localhost:5173 (required)")
-	flags.StringVar(&options.Listen, "listen", "localhost:8080", "where to serve, on this machine only")
+	flags.StringVar(&options.Origin, "origin", "", "the origin of your page, such as "+
+		"http://localhost:5173 (required)")
+	flags.StringVar(&options.Listen, "listen", "localhost:8080", "where to serve, on this "+
+		"machine only")
 	flags.DurationVar(&options.Life, "life", demo.DefaultLife, "how long an access token lives")
 	flags.BoolVar(&options.Verbose, "verbose", false, "log every request")
 	return command

@@ -15,9 +15,11 @@ func (p *program) explainCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "explain --uuid UUID [--since 2h] < LOG",
 		Short: "Say from the log why a user was signed out",
-		Long: "Read the server's JSON log, of one server or of several, and tell what became of the sessions\n" +
+		Long: "Read the server's JSON log, of one server or of several, and tell what became " +
+			"of the sessions\n" +
 			"of a user, with times in UTC. No token and no uuid is printed.\n\n" +
-			"  journalctl -u capture-keepalive -o cat | capture-keepalive explain --uuid UUID --since 2h",
+			"  journalctl -u capture-keepalive -o cat | capture-keepalive explain --uuid UUID " +
+			"--since 2h",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			uuid, err := parseUUID(uuid)
@@ -37,7 +39,8 @@ func (p *program) explainCommand() *cobra.Command {
 			}
 			if len(sentences) == 0 {
 				return fmt.Errorf("the log says nothing about this user in that time; " +
-					"see that it is the log of all servers, written at KEEPALIVE_LOG_LEVEL info or debug")
+					"see that it is the log of all servers, written at KEEPALIVE_LOG_LEVEL " +
+					"info or debug")
 			}
 			for _, sentence := range sentences {
 				fmt.Fprintln(p.stdout, sentence)
@@ -46,6 +49,7 @@ func (p *program) explainCommand() *cobra.Command {
 		},
 	}
 	command.Flags().StringVar(&uuid, "uuid", "", "the user, as Capture names them")
-	command.Flags().DurationVar(&since, "since", 0, "how far back, such as 2h (default: the whole log)")
+	command.Flags().DurationVar(&since, "since", 0, "how far back, such as 2h (default: the "+
+		"whole log)")
 	return command
 }

@@ -16,8 +16,10 @@ func (p *program) initCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "init",
 		Short: "Make a first configuration: ask, make keys, write the environment file",
-		Long: "Ask for what only you know, make the keys, write the environment file with a line of\n" +
-			"explanation for each setting, and print what your proxy needs. Nothing is overwritten.",
+		Long: "Ask for what only you know, make the keys, write the environment file with a " +
+			"line of\n" +
+			"explanation for each setting, and print what your proxy needs. Nothing is " +
+			"overwritten.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			answers, err := setup.Ask(command.Context(), p.stdin, p.stdout)
@@ -49,7 +51,9 @@ func (p *program) tellSetUp(dir string, answers *setup.Answers) {
 	files := answers.SecretFiles(dir)
 	fmt.Fprintln(p.stdout, "\nNext:")
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(p.stdout, "  Put %s into %s, readable for the server's user alone (mode 0400).\n", files[path], path)
+		fmt.Fprintf(p.stdout, "  Put %s into %s, readable for the server's user alone (mode "+
+			"0400).\n", files[path], path)
 	}
-	fmt.Fprintf(p.stdout, "  set -a; . %s; set +a\n  capture-keepalive check --live\n  capture-keepalive serve\n", environment)
+	fmt.Fprintf(p.stdout, "  set -a; . %s; set +a\n  capture-keepalive check --live\n  "+
+		"capture-keepalive serve\n", environment)
 }

@@ -140,6 +140,7 @@ func (p *program) versionCommand(text string) *cobra.Command {
 
 // settingsHelp is the help of commands that read the whole configuration.
 func settingsHelp(intro string) string {
-	return intro + "\n\nThe settings, each with " + config.Prefix + " in front of its name (names ending in " +
+	return intro + "\n\nThe settings, each with " + config.Prefix + " in front of its name " +
+		"(names ending in " +
 		config.FileSuffix + " hold the path\nof a file with the value):\n\n" + config.Help()
 }

@@ -37,7 +37,8 @@ func (p *program) serveCommand() *cobra.Command {
 			if log, ok := p.stderr.(*app.LogWriter); ok {
 				options.LogDropped = log.Dropped
 				log.OnLoss(func(lines int64) {
-					options.Log.Warn("log lines were lost: the reader of standard error was gone or too slow", "lines", lines)
+					options.Log.Warn("log lines were lost: the reader of standard error was "+
+						"gone or too slow", "lines", lines)
 				})
 			}
 			for _, advice := range p.adviseOnPageFiles() {

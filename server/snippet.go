@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capture-keepalive/capture-keepalive/server/config"
-	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
 func (p *program) snippetCommand() *cobra.Command {
@@ -17,16 +16,19 @@ func (p *program) snippetCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "snippet",
 		Short: "Print what to put on a page",
-		Long: "Print the stub and the script tag for a page. The stub stands inline, before the page's own\n" +
-			"scripts and before the Registration UI; it keeps calls and events until keepalive.js is there.",
+		Long: "Print the stub and the script tag for a page. The stub stands inline, before " +
+			"the page's own\n" +
+			"scripts and before the Registration UI; it keeps calls and events until " +
+			"keepalive.js is there.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			place, err := config.Clean(endpoint)
-			if err != nil || !strings.HasPrefix(place, "/") && !strings.HasPrefix(place, "https://") && !strings.HasPrefix(place, "http://") ||
+			absolute := strings.HasPrefix(place, "https://") || strings.HasPrefix(place, "http://")
+			if err != nil || !absolute && !strings.HasPrefix(place, "/") ||
 				strings.ContainsAny(place, "\"'<>& ") {
 				return usageError("--endpoint must be a path or an address, such as /keepalive")
 			}
-			text, err := snippet(web.Dist(), strings.TrimRight(place, "/"))
+			text, err := snippet(p.files, strings.TrimRight(place, "/"))
 			if err != nil {
 				return err
 			}
@@ -34,11 +36,13 @@ func (p *program) snippetCommand() *cobra.Command {
 			return err
 		},
 	}
-	command.Flags().StringVar(&endpoint, "endpoint", config.Default("BASE_PATH"), "where the server is, as pages see it")
+	command.Flags().StringVar(&endpoint, "endpoint", config.Default("BASE_PATH"),
+		"where the server is, as pages see it")
 	return command
 }
 
-var errNoStub = errors.New("the page's files are not in this program; take a release, or build with: make build")
+var errNoStub = errors.New("the page's files are not in this program; take a release, or build " +
+	"with: make build")
 
 // snippet is the stub, inline, and the tag.
 func snippet(files fs.FS, endpoint string) (string, error) {
@@ -50,5 +54,6 @@ func snippet(files fs.FS, endpoint string) (string, error) {
 	if strings.Contains(strings.ToLower(script), "</script") {
 		return "", errors.New("stub.js of this build cannot stand inline; report it")
 	}
-	return fmt.Sprintf("<script>%s</script>\n<script async src=\"%s/keepalive.js\" data-start data-dialog></script>\n", script, endpoint), nil
+	return fmt.Sprintf("<script>%s</script>\n<script async src=\"%s/keepalive.js\" data-start "+
+		"data-dialog></script>\n", script, endpoint), nil
 }

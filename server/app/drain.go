@@ -34,7 +34,8 @@ func (a *App) linger(delay time.Duration) {
 	if delay <= 0 {
 		return
 	}
-	a.log.Info("stopping: /readyz answers 503, and requests are still served", "delay", delay.String())
+	a.log.Info("stopping: /readyz answers 503, and requests are "+
+		"still served", "delay", delay.String())
 	time.Sleep(delay)
 }
 
@@ -51,7 +52,8 @@ func (a *App) drain(ctx context.Context, fronts, backs []*http.Server) {
 	a.shut(last, backs)
 	// What /auth began in the meantime has to be stored as well.
 	if errors.Join(drained, a.sessions.Drain(last)) != nil {
-		a.log.Error("a renewal did not finish in time: its token is lost, and with a refresh token the session too")
+		a.log.Error("a renewal did not finish in time: its token is lost, and with a refresh " +
+			"token the session too")
 	}
 }
 

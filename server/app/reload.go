@@ -34,7 +34,8 @@ func newSecrets(settings *config.Config, transport http.RoundTripper) (*secrets,
 func (s *secrets) use(settings *config.Config) error {
 	next := s.settings
 	next.Keys, next.Ring = settings.Keys, settings.Ring
-	next.IssuerClientSecret, next.LoginClientSecret = settings.IssuerClientSecret, settings.LoginClientSecret
+	next.IssuerClientSecret = settings.IssuerClientSecret
+	next.LoginClientSecret = settings.LoginClientSecret
 	client, err := NewCapture(&next, s.transport)
 	if err != nil {
 		return err
@@ -47,7 +48,9 @@ func (s *secrets) use(settings *config.Config) error {
 
 // reload takes the secrets from again at each hangup until ctx is done. Values
 // that are wrong are told in the log, and the old ones stay.
-func (s *secrets) reload(ctx context.Context, hangups <-chan os.Signal, again func() (*config.Config, error), log *slog.Logger) {
+func (s *secrets) reload(
+	ctx context.Context, hangups <-chan os.Signal, again func() (*config.Config, error), log *slog.Logger,
+) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -64,7 +67,8 @@ func (s *secrets) readAgain(again func() (*config.Config, error), log *slog.Logg
 		err = s.use(settings)
 	}
 	if err != nil {
-		log.Error("keys and client secrets were read again and are wrong; the old ones stay in use", "error", err)
+		log.Error("keys and client secrets were read again and are wrong; the old ones "+
+			"stay in use", "error", err)
 		return
 	}
 	if settings.Store.Hash() != s.settings.Store.Hash() {

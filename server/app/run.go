@@ -19,7 +19,10 @@ type Endpoint struct {
 
 // Run is the serve command: both listeners, until ctx is done. At each hangup
 // it takes keys and client secrets from again.
-func Run(ctx context.Context, settings *config.Config, options Options, hangups <-chan os.Signal, again func() (*config.Config, error)) (err error) {
+func Run(
+	ctx context.Context, settings *config.Config, options Options,
+	hangups <-chan os.Signal, again func() (*config.Config, error),
+) (err error) {
 	public, err := net.Listen("tcp", settings.Listen)
 	if err != nil {
 		return fmt.Errorf("KEEPALIVE_LISTEN: %w", err)
@@ -46,7 +49,9 @@ func Run(ctx context.Context, settings *config.Config, options Options, hangups 
 	for _, advice := range settings.Advice() {
 		a.log.Warn("the configuration has a risk", "advice", advice)
 	}
-	a.log.Info("serving", "version", options.Version, "public", public.Addr().String(), "admin", admin.Addr().String(), "origins", settings.Origins)
+	a.log.Info("serving", "version", options.Version,
+		"public", public.Addr().String(), "admin", admin.Addr().String(),
+		"origins", settings.Origins)
 	return a.Serve(ctx, []Endpoint{{public, a.Public()}}, []Endpoint{{admin, a.Admin()}})
 }
 

@@ -34,13 +34,17 @@ func sameListener(one, other string) bool {
 	if err != nil || otherErr != nil || port != otherPort || port == "0" {
 		return false
 	}
-	return host == otherHost || everywhere(one) || everywhere(other) || loopbackHost(host) && loopbackHost(otherHost)
+	return host == otherHost || everywhere(one) || everywhere(other) ||
+		loopbackHost(host) && loopbackHost(otherHost)
 }
 
 func checkBasePath(path string) string {
-	dots := slices.ContainsFunc(strings.Split(path, "/"), func(part string) bool { return part == "." || part == ".." })
+	dots := slices.ContainsFunc(strings.Split(path, "/"), func(part string) bool {
+		return part == "." || part == ".."
+	})
 	if dots {
-		return "has a part . or .., which browsers and proxies take away. Write the path that they ask for, such as /keepalive."
+		return "has a part . or .., which browsers and proxies take away. Write the path that " +
+			"they ask for, such as /keepalive."
 	}
 	if !basePath.MatchString(path) {
 		return "must be a path such as /keepalive: a slash in front, none at the end, " +
@@ -64,10 +68,12 @@ func checkOrigin(origin string) string {
 	}
 	switch {
 	case origin != parsed.Scheme+"://"+parsed.Host:
-		return "has more than scheme, host and port (a path or slash at the end, capitals in the scheme, a query). " +
+		return "has more than scheme, host and port (a path or slash at the end, capitals in " +
+			"the scheme, a query). " +
 			"Write it like https://www.example.com."
 	case origin != strings.ToLower(origin), strings.ContainsFunc(origin, unprintable):
-		return "has a host that browsers write otherwise. Write it in lower case, international names in their xn-- form."
+		return "has a host that browsers write otherwise. Write it in lower case, " +
+			"international names in their xn-- form."
 	case defaultPort(parsed):
 		return "names the scheme's own port, which browsers leave out. Leave it out, too."
 	case parsed.Scheme == "http" && !loopbackOrigin(origin):
@@ -109,7 +115,8 @@ func checkClientID(id, meaning string) string {
 	case id == "":
 		return "is not set. Set it to " + meaning + "."
 	case !clientID.MatchString(id):
-		return "holds a space, a colon or something else that no client id has. Set it to " + meaning + "."
+		return "holds a space, a colon or something else that no client id has. " +
+			"Set it to " + meaning + "."
 	}
 	return ""
 }
@@ -119,7 +126,8 @@ func checkRedirectURI(uri string) string {
 	parsed, err := url.Parse(uri)
 	switch {
 	case err != nil, !isWeb(parsed), strings.ContainsFunc(uri, unprintable):
-		return "is not a web address. Write it like https://www.example.com/signed-in, exactly as the page's settings have it."
+		return "is not a web address. Write it like https://www.example.com/signed-in, exactly " +
+			"as the page's settings have it."
 	case strings.Contains(uri, "#"):
 		return "has a fragment, which no redirectUri may have. Leave out everything from the # on."
 	case parsed.User != nil:

@@ -30,9 +30,11 @@ func (c *Config) loginAdvice() string {
 	if c.RateLogin.Off() || c.InsecureCookie || len(c.Proxies) > 0 || !LoopbackAddress(c.Listen) {
 		return ""
 	}
-	return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN is on loopback, so all visitors share "+
+	return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN is on "+
+		"loopback, so all visitors share "+
 		"the one limit of logins (KEEPALIVE_RATE_LOGIN, %s) that is meant for each. "+
-		"Set KEEPALIVE_TRUSTED_PROXIES to the proxy's address, 127.0.0.1/32 for one on this machine.", c.RateLogin)
+		"Set KEEPALIVE_TRUSTED_PROXIES to the proxy's address, 127.0.0.1/32 for one on this "+
+		"machine.", c.RateLogin)
 }
 
 // listenAdvice is loginAdvice for a server that the network reaches: there the
@@ -41,7 +43,8 @@ func (c *Config) listenAdvice() string {
 	if c.RateLogin.Off() || len(c.Proxies) > 0 || LoopbackAddress(c.Listen) {
 		return ""
 	}
-	return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN (%s) is open to the network. "+
+	return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN (%s) is open "+
+		"to the network. "+
 		"If a proxy or balancer stands in front, all visitors share its one limit of logins: "+
 		"set KEEPALIVE_TRUSTED_PROXIES to its addresses.", c.Listen)
 }
@@ -60,8 +63,10 @@ func (c *Config) proxyAdvice() string {
 			widest = widest6
 		}
 		if network.Bits() < widest {
-			return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES trusts %s, so visitors can write any address into "+
-				"X-Forwarded-For and escape KEEPALIVE_RATE_LOGIN. List the addresses of your proxies only.", network)
+			return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES trusts %s, so visitors can write any "+
+				"address into "+
+				"X-Forwarded-For and escape KEEPALIVE_RATE_LOGIN. List the addresses of your "+
+				"proxies only.", network)
 		}
 	}
 	return ""
@@ -101,7 +106,8 @@ func (c *Config) delayAdvice() string {
 		return ""
 	}
 	return fmt.Sprintf("KEEPALIVE_SHUTDOWN_DELAY is %s: the server needs up to %s to stop. "+
-		"Have the supervisor wait longer than that (terminationGracePeriodSeconds, TimeoutStopSec, --stop-timeout).",
+		"Have the supervisor wait longer than that (terminationGracePeriodSeconds, "+
+		"TimeoutStopSec, --stop-timeout).",
 		c.ShutdownDelay, c.ShutdownDelay+DrainTimeout)
 }
 
@@ -113,7 +119,8 @@ func (c *Config) fileAdvice() []string {
 		if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o007 == 0 {
 			continue
 		}
-		advice = append(advice, fmt.Sprintf("%s%s names a file that every user of this machine can read (mode %04o). "+
+		advice = append(advice, fmt.Sprintf("%s%s names a file that every user of this machine "+
+			"can read (mode %04o). "+
 			"Give it mode 0400 and the server's user.", Prefix, name, info.Mode().Perm()))
 	}
 	return advice

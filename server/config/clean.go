@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,10 +15,12 @@ import (
 
 // The subject of these errors is the value.
 var (
-	errNotUTF8  = errors.New("is not UTF-8 text (UTF-16, as some editors and PowerShell write it?); save it as UTF-8")
-	errControl  = errors.New("holds a line break or another control character; remove it")
-	errQuote    = errors.New("begins or ends with a quote that has no partner; remove it")
-	errEscape   = errors.New(`ends with a backslash and a letter, such as \n, that was not turned into a line break; remove both`)
+	errNotUTF8 = errors.New("is not UTF-8 text (UTF-16, as some editors and PowerShell write " +
+		"it?); save it as UTF-8")
+	errControl = errors.New("holds a line break or another control character; remove it")
+	errQuote   = errors.New("begins or ends with a quote that has no partner; remove it")
+	errEscape  = errors.New(`ends with a backslash and a letter, such as \n, ` +
+		"that was not turned into a line break; remove both")
 	errTemplate = errors.New("is a placeholder that was not filled in; write the real value")
 )
 
@@ -29,10 +32,11 @@ var quotes = map[rune]rune{'"': '"', '\'': '\'', '`': '`', '“': '”', '‘': 
 func Clean(text string) (string, error) {
 	if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
 		// UTF-16 has one or the other.
-		if inner := strings.Trim(text, "\x00"); !utf8.ValidString(text) || strings.ContainsRune(inner, 0) {
+		inner := strings.Trim(text, "\x00")
+		if !utf8.ValidString(text) || strings.ContainsRune(inner, 0) {
 			return "", errNotUTF8
 		}
-		text = strings.Trim(text, "\x00")
+		text = inner
 	}
 	value := trim(text)
 	if inner, ok := unquoted(value); ok {
@@ -53,7 +57,9 @@ func checkClean(value string) error {
 		return errControl
 	case isQuote(first), isQuote(last):
 		return errQuote
-	case first == '<' && last == '>', value == "…", strings.HasPrefix(value, "${"), strings.HasPrefix(value, "$("), strings.HasPrefix(value, "{{"):
+	case first == '<' && last == '>', value == "…", slices.ContainsFunc(templates, func(opening string) bool {
+		return strings.HasPrefix(value, opening)
+	}):
 		return errTemplate
 	}
 	for _, escape := range []string{`\n`, `\r`, `\t`, `\0`} {
@@ -75,7 +81,8 @@ func CleanList(text string) (string, error) {
 		text = inner
 	}
 	var entries []string
-	for entry := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' }) {
+	between := func(r rune) bool { return r == ',' || r == '\n' || r == '\r' }
+	for entry := range strings.FieldsFuncSeq(text, between) {
 		entry, err := Clean(entry)
 		if err != nil {
 			return "", err
@@ -104,5 +111,8 @@ func unquoted(value string) (string, bool) {
 	}
 	return strings.CutSuffix(value[size:], string(closing))
 }
+
+// templates is how a value begins that a shell or an engine did not fill in.
+var templates = []string{"${", "$(", "{{"}
 
 func isQuote(r rune) bool { return strings.ContainsRune("\"'`“”‘’„«»", r) }

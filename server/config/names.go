@@ -124,11 +124,14 @@ func (p *Problems) unknown(values map[string]string) (warnings []string) {
 		case isFile && slices.Contains(known, base):
 			p.add(name, "is no setting: only secrets come from files. Set "+Prefix+base+" itself.")
 		case isNear:
-			*p = append(*p, Problem{Variable: full, Text: "is no setting. Did you mean " + Prefix + near + "?"})
+			*p = append(*p, Problem{Variable: full, Text: "is no setting. Did " +
+				"you mean " + Prefix + near + "?"})
 		default:
-			warning := full + " is no setting of this program and is ignored. Remove it, or see the list in serve --help."
+			warning := full + " is no setting of this program and is ignored. Remove it, or " +
+				"see the list in serve --help."
 			if whole := partOf(name, known); len(whole) > 0 {
-				warning = full + " is no setting of this program and is ignored. Did you mean " + strings.Join(whole, " or ") + "?"
+				warning = full + " is no setting of this program and is ignored. Did " +
+					"you mean " + strings.Join(whole, " or ") + "?"
 			}
 			warnings = append(warnings, warning)
 		}

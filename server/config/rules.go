@@ -47,7 +47,8 @@ func (c *Config) checkListeners(p *Problems) {
 	p.check("LISTEN", checkAddress(c.Listen))
 	p.check("ADMIN_LISTEN", checkAddress(c.AdminListen))
 	if sameListener(c.Listen, c.AdminListen) {
-		p.check("ADMIN_LISTEN", "is where KEEPALIVE_LISTEN listens. Give the operator's listener an address or port of its own.")
+		p.check("ADMIN_LISTEN", "is where KEEPALIVE_LISTEN listens. Give the operator's "+
+			"listener an address or port of its own.")
 	}
 	p.check("BASE_PATH", checkBasePath(c.BasePath))
 }
@@ -55,7 +56,8 @@ func (c *Config) checkListeners(p *Problems) {
 func (c *Config) checkOrigins(p *Problems) {
 	c.Origins = trimmed(c.Origins)
 	if len(c.Origins) == 0 {
-		p.check("ORIGINS", "is not set. List the origins of your pages, such as https://www.example.com.")
+		p.check("ORIGINS", "is not set. List the origins of your pages, such as "+
+			"https://www.example.com.")
 	}
 	for i, origin := range c.Origins {
 		p.checkEntry("ORIGINS", i, checkOrigin(origin))
@@ -65,9 +67,11 @@ func (c *Config) checkOrigins(p *Problems) {
 func (c *Config) checkCapture(p *Problems) {
 	switch {
 	case c.CaptureURL == "":
-		p.check("CAPTURE_URL", "is not set. Set it to your application's address, such as https://app.us.janraincapture.com.")
+		p.check("CAPTURE_URL", "is not set. Set it to your application's address, such as "+
+			"https://app.us.janraincapture.com.")
 	case strings.ContainsFunc(c.CaptureURL, unprintable):
-		p.check("CAPTURE_URL", "holds a space or a letter beyond ASCII. Write it like https://app.us.janraincapture.com.")
+		p.check("CAPTURE_URL", "holds a space or a letter beyond ASCII. Write it like "+
+			"https://app.us.janraincapture.com.")
 	default:
 		p.check("CAPTURE_URL", wrong(capture.ValidateURL(c.CaptureURL)))
 	}
@@ -90,8 +94,10 @@ func (c *Config) checkClients(p *Problems) {
 	c.RedirectURIs = trimmed(c.RedirectURIs)
 	if !c.issuing(p) && !c.loggingIn(p) {
 		p.check("ISSUER_CLIENT_ID", "and KEEPALIVE_LOGIN_CLIENT_ID are both not set. "+
-			"For client-side sessions (responseType token) set the first, its secret and KEEPALIVE_CLIENT_ID; "+
-			"for server-side ones (responseType code) the second, its secret and KEEPALIVE_REDIRECT_URI.")
+			"For client-side sessions (responseType token) set the first, its secret and "+
+			"KEEPALIVE_CLIENT_ID; "+
+			"for server-side ones (responseType code) the second, its secret and "+
+			"KEEPALIVE_REDIRECT_URI.")
 	}
 }
 
@@ -113,7 +119,8 @@ func (c *Config) checkLogin(p *Problems) {
 	p.check("LOGIN_CLIENT_ID", checkClientID(c.LoginClientID, "the id of "+client))
 	p.check("LOGIN_CLIENT_SECRET", checkSecret(c.LoginClientSecret, "LOGIN_CLIENT_SECRET", client))
 	if len(c.RedirectURIs) == 0 {
-		p.check("REDIRECT_URI", "is not set. Set it to the redirectUri of the page's settings, several with commas between them.")
+		p.check("REDIRECT_URI", "is not set. Set it to the redirectUri of the page's settings, "+
+			"several with commas between them.")
 	}
 	for i, uri := range c.RedirectURIs {
 		p.checkEntry("REDIRECT_URI", i, checkRedirectURI(uri))
@@ -123,9 +130,11 @@ func (c *Config) checkLogin(p *Problems) {
 func checkSecret(value secret.String, name, client string) string {
 	switch {
 	case value.Empty():
-		return fmt.Sprintf("is not set. Set it, or %s%s%s, to the secret of %s.", Prefix, name, FileSuffix, client)
+		return fmt.Sprintf("is not set. Set it, or %s%s%s, to the "+
+			"secret of %s.", Prefix, name, FileSuffix, client)
 	case strings.ContainsFunc(value.Reveal(), unprintable):
-		return "holds a space, a letter beyond ASCII or a mark that cannot be seen, which no secret of Capture has. Copy it again."
+		return "holds a space, a letter beyond ASCII or a mark that cannot be seen, which no " +
+			"secret of Capture has. Copy it again."
 	}
 	return ""
 }
@@ -141,7 +150,8 @@ func (c *Config) checkKeys(p *Problems) {
 		return
 	}
 	if c.Keys.Empty() {
-		p.add("KEYS", "is not set. Set it to id:base64key, for example k1:$(openssl rand -base64 32).")
+		p.add("KEYS", "is not set. Set it to id:base64key, for example k1:$(openssl rand "+
+			"-base64 32).")
 		return
 	}
 	var err error
@@ -160,17 +170,21 @@ func (c *Config) checkLives(p *Problems) {
 	p.check("ABSOLUTE_TIMEOUT", within(c.AbsoluteTimeout, maxAbsolute))
 	p.check("IDLE_TIMEOUT", within(c.IdleTimeout, maxAbsolute))
 	if c.IdleTimeout > c.AbsoluteTimeout && !p.has("ABSOLUTE_TIMEOUT") {
-		p.check("IDLE_TIMEOUT", "is longer than KEEPALIVE_ABSOLUTE_TIMEOUT and so could never end a session. Shorten it.")
+		p.check("IDLE_TIMEOUT", "is longer than KEEPALIVE_ABSOLUTE_TIMEOUT and so could never "+
+			"end a session. Shorten it.")
 	}
 	if c.MaxSessionsPerUser < 0 {
-		p.check("MAX_SESSIONS_PER_USER", "is negative. Set it to the sessions that a user may have, or to 0 for no limit.")
+		p.check("MAX_SESSIONS_PER_USER", "is negative. Set it to the sessions that a user may "+
+			"have, or to 0 for no limit.")
 	}
 }
 
 func (c *Config) checkProcess(p *Problems) {
 	if c.UpstreamTimeout <= 0 || c.UpstreamTimeout > maxUpstream {
-		p.check("UPSTREAM_TIMEOUT", fmt.Sprintf("must be more than 0s and at most %s: a login asks Capture twice, "+
-			"and after SIGTERM (and KEEPALIVE_SHUTDOWN_DELAY) requests have %s to finish.", maxUpstream, DrainTimeout))
+		p.check("UPSTREAM_TIMEOUT", fmt.Sprintf("must be more than 0s and at most %s: a login "+
+			"asks Capture twice, "+
+			"and after SIGTERM (and KEEPALIVE_SHUTDOWN_DELAY) requests have %s to "+
+			"finish.", maxUpstream, DrainTimeout))
 	}
 	if c.ShutdownDelay < 0 || c.ShutdownDelay > maxDelay {
 		p.check("SHUTDOWN_DELAY", fmt.Sprintf("must be at least 0s and at most %s.", maxDelay))
@@ -187,7 +201,8 @@ func (c *Config) checkRates(p *Problems) {
 	for name, rate := range map[string]limit.Rate{"RATE_LOGIN": c.RateLogin, "RATE_FORCED": c.RateForced} {
 		if !rate.Off() && perSecond(rate) > perSecond(c.RateUpstream) {
 			p.check(name, fmt.Sprintf("(%s) lets one visitor make more calls to Capture than "+
-				"KEEPALIVE_RATE_UPSTREAM (%s) allows the whole server. Lower it, or raise the other.", rate, c.RateUpstream))
+				"KEEPALIVE_RATE_UPSTREAM (%s) allows the whole server. Lower it, or raise "+
+				"the other.", rate, c.RateUpstream))
 		}
 	}
 }
@@ -225,12 +240,14 @@ func (c *Config) checkInsecureCookie(p *Problems) {
 		return
 	}
 	if !LoopbackAddress(c.Listen) {
-		p.check("INSECURE_COOKIE", "sends the session over plain http, and KEEPALIVE_LISTEN is not on loopback. "+
+		p.check("INSECURE_COOKIE", "sends the session over plain http, and KEEPALIVE_LISTEN is "+
+			"not on loopback. "+
 			"Remove it and serve https, or listen on 127.0.0.1.")
 	}
 	foreign := func(origin string) bool { return !loopbackOrigin(origin) }
 	if slices.ContainsFunc(c.Origins, foreign) {
-		p.check("INSECURE_COOKIE", "is for pages of this machine, and KEEPALIVE_ORIGINS lists others. "+
+		p.check("INSECURE_COOKIE", "is for pages of this machine, and KEEPALIVE_ORIGINS lists "+
+			"others. "+
 			"Remove it, or list only http://localhost origins.")
 	}
 }

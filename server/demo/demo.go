@@ -17,7 +17,8 @@ import (
 
 const (
 	// pagePolicy is what the module needs of a page, and nothing more.
-	pagePolicy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:"
+	pagePolicy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; " +
+		"img-src 'self' data:"
 	// DefaultLife is short enough to watch.
 	DefaultLife = 40 * time.Second
 
@@ -55,7 +56,8 @@ func Run(ctx context.Context, options Options, stdout, stderr io.Writer) (err er
 		pages = append(pages, "http://"+host)
 	}
 	s, err := newStage(ctx, stageOptions{
-		life: options.Life, store: options.Store, verbose: options.Verbose, version: options.Version, origins: pages,
+		life: options.Life, store: options.Store, verbose: options.Verbose,
+		version: options.Version, origins: pages,
 	}, stderr)
 	if err != nil {
 		return err
@@ -87,7 +89,8 @@ func handler(keepalive, standIn http.Handler, pages fs.FS, hosts map[string]bool
 func onlyHere(hosts map[string]bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !hosts[r.Host] {
-			http.Error(w, "This server answers only to the names of this machine.", http.StatusMisdirectedRequest)
+			http.Error(w, "This server answers only to the names of this "+
+				"machine.", http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)

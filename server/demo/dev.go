@@ -37,7 +37,8 @@ func Dev(ctx context.Context, options DevOptions, stdout, stderr io.Writer) (err
 	defer closeAll(front)
 	base := fmt.Sprintf("http://localhost:%d", portOf(front))
 	s, err := newStage(ctx, stageOptions{
-		life: options.Life, verbose: options.Verbose, version: options.Version, origins: []string{options.Origin, base},
+		life: options.Life, verbose: options.Verbose, version: options.Version,
+		origins: []string{options.Origin, base},
 	}, stderr)
 	if err != nil {
 		return err
@@ -59,7 +60,9 @@ you like, with any password. Press Ctrl-C to stop.
 
 // devHandler is the server, the stand-in service for pages of the origin, and
 // the two scripts of the stand-in UI.
-func devHandler(keepalive, standIn http.Handler, pages fs.FS, origin string, hosts map[string]bool) http.Handler {
+func devHandler(
+	keepalive, standIn http.Handler, pages fs.FS, origin string, hosts map[string]bool,
+) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(api.DefaultBasePath+"/", keepalive)
 	mux.Handle("/capture/", allow(origin, http.StripPrefix("/capture", standIn)))

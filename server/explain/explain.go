@@ -21,11 +21,12 @@ const clock = "2006-01-02 15:04:05"
 // says nothing about them. The sentences hold tags of sessions, and neither a
 // token nor a uuid.
 func Story(log io.Reader, uuid string, since time.Time) ([]string, error) {
-	lines, err := read(log)
+	user := session.UserTag(uuid)
+	lines, err := read(log, user)
 	if err != nil {
 		return nil, err
 	}
-	mine := about(lines, session.UserTag(uuid), since)
+	mine := about(lines, user, since)
 	slices.SortStableFunc(mine, func(a, b line) int { return a.Time.Compare(b.Time) })
 	var told teller
 	for _, each := range mine {
@@ -45,9 +46,7 @@ func about(lines []line, user string, since time.Time) []line {
 	}
 	var mine []line
 	for _, each := range lines {
-		theirs := each.User == user || each.Claimed == user || each.Actual == user ||
-			each.User == "" && sessions[each.Session]
-		if theirs && !each.Time.Before(since) {
+		if (each.names(user) || sessions[each.Session]) && !each.Time.Before(since) {
 			mine = append(mine, each)
 		}
 	}
@@ -126,7 +125,8 @@ func (t *teller) tellRenewals(session string) {
 		t.say(r.first, fmt.Sprintf("Session %s got a new token.", session))
 		return
 	}
-	t.say(r.first, fmt.Sprintf("Session %s got %d new tokens until %s.", session, r.count, r.last.UTC().Format(clock)))
+	t.say(r.first, fmt.Sprintf("Session %s got %d new tokens "+
+		"until %s.", session, r.count, r.last.UTC().Format(clock)))
 }
 
 func (t *teller) say(at time.Time, sentence string) {
@@ -143,7 +143,8 @@ func (t *teller) end() []string {
 	})
 	for _, session := range t.order {
 		if t.open[session] {
-			t.sentences = append(t.sentences, fmt.Sprintf("The log does not say that session %s has ended.", session))
+			t.sentences = append(t.sentences, fmt.Sprintf("The log does not say that session "+
+				"%s has ended.", session))
 		}
 	}
 	return t.sentences
@@ -178,11 +179,17 @@ func sentenceOf(l line) string {
 	case "ended", "removed":
 		return endOf(l)
 	case "identity_mismatch":
-		return "A login named this user and came with the token of another, or the other way round. It was refused."
+		return "A login named this user and came with the token of another, or the other way " +
+			"round. It was refused."
 	case "token_replayed":
-		return "A login came with a token of a session of this user, or from before a revocation. It was refused."
+		return "A login came with a token of a session of this user, or from before a " +
+			"revocation. It was refused."
 	}
-	if l.Level == "WARN" || l.Level == "ERROR" {
+	serious := l.Level == "WARN" || l.Level == "ERROR"
+	if serious && l.Code.Known() {
+		return fmt.Sprintf("A request of session %s was answered %s.", l.Session, l.Code)
+	}
+	if serious {
 		return fmt.Sprintf("Session %s: %s", cmp.Or(l.Session, "unknown"), redact(l.Msg))
 	}
 	return ""
@@ -199,7 +206,8 @@ func endOf(l line) string {
 	if l.At.IsZero() {
 		return fmt.Sprintf("Session %s %s.", l.Session, why)
 	}
-	return fmt.Sprintf("Session %s %s, at %s; the server noticed it now.", l.Session, why, l.At.UTC().Format(clock))
+	return fmt.Sprintf("Session %s %s, at %s; the server noticed "+
+		"it now.", l.Session, why, l.At.UTC().Format(clock))
 }
 
 // secretive is what could be a uuid or a token: no message of the server holds

@@ -99,6 +99,18 @@ func TestForeignLines(t *testing.T) {
 	}
 }
 
+// Trouble that ended nothing belongs to the story, too.
+func TestTroubleIsTold(t *testing.T) {
+	log := opened("13:00:00", "aaaaaaaa") +
+		`{"time":"2026-11-26T13:01:00Z","level":"WARN","msg":"request","code":"upstream_unavailable","session":"aaaaaaaa"}` + "\n" +
+		`{"time":"2026-11-26T13:02:00Z","level":"WARN","msg":"A renewal failed for now.","session":"aaaaaaaa","user":"` + session.UserTag(uuid) + `"}` + "\n" +
+		`{"time":"2026-11-26T13:03:00Z","level":"INFO","msg":"request","code":"session_missing","session":"aaaaaaaa"}` + "\n"
+	got, err := Story(strings.NewReader(log), uuid, time.Time{})
+	if err != nil || len(got) != 4 || !strings.Contains(got[1], "was answered upstream_unavailable") || !strings.Contains(got[2], "A renewal failed for now.") {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // A log that others have written to may hold anything: none of it is repeated.
 func TestNothingSecretIsRepeated(t *testing.T) {
 	const token = "abcdefgh12345678"

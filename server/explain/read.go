@@ -8,6 +8,8 @@ import (
 	"io"
 	"regexp"
 	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
 )
 
 // maxLine bounds a line of the log, in bytes; longer ones hold a stack and
@@ -29,6 +31,7 @@ type line struct {
 	Claimed  string // tag, of identity_mismatch
 	Actual   string // tag, of identity_mismatch
 	Mode     string
+	Code     api.Code  // of a request that failed
 	At       time.Time // when a limit passed, of a session that was found later
 	Sessions int       // how many ended, when all of a user did
 }
@@ -37,9 +40,11 @@ type line struct {
 var ErrNotJSON = errors.New("no line is one of the server's JSON log; " +
 	"explain reads what KEEPALIVE_LOG_FORMAT=json writes")
 
-// read returns the lines that say anything about a session or a user. Lines of
-// other programs, and what a collector puts in front of a line, are left out.
-func read(log io.Reader) ([]line, error) {
+// read returns the lines about a user, and those that name a session and no
+// user. Lines about others are not kept: a log can be larger than the memory.
+// Lines of other programs, and what a collector puts in front of a line, are
+// left out.
+func read(log io.Reader, user string) ([]line, error) {
 	var kept []line
 	known := 0
 	from := bufio.NewReaderSize(log, maxLine)
@@ -47,7 +52,7 @@ func read(log io.Reader) ([]line, error) {
 		raw, err := from.ReadSlice('\n')
 		if parsed, ok := parse(raw); ok {
 			known++
-			if parsed.Session != "" || parsed.User != "" || parsed.Claimed != "" {
+			if parsed.names(user) || parsed.User == "" && parsed.Session != "" {
 				kept = append(kept, parsed)
 			}
 		}
@@ -62,6 +67,11 @@ func read(log io.Reader) ([]line, error) {
 	}
 }
 
+// names reports whether the line is about the user of a tag.
+func (l line) names(user string) bool {
+	return l.User == user || l.Claimed == user || l.Actual == user
+}
+
 func parse(raw []byte) (line, bool) {
 	start := bytes.IndexByte(raw, '{')
 	if start < 0 {
@@ -69,6 +79,7 @@ func parse(raw []byte) (line, bool) {
 	}
 	var parsed line
 	err := json.NewDecoder(bytes.NewReader(raw[start:])).Decode(&parsed)
-	ours := err == nil && !parsed.Time.IsZero() && parsed.Msg != "" && (parsed.Session == "" || tag.MatchString(parsed.Session))
+	ours := err == nil && !parsed.Time.IsZero() && parsed.Msg != "" &&
+		(parsed.Session == "" || tag.MatchString(parsed.Session))
 	return parsed, ours
 }

@@ -13,10 +13,12 @@ import (
 func (a *Answers) SecretFiles(dir string) map[string]string {
 	files := make(map[string]string)
 	if a.clientSide() {
-		files[filepath.Join(dir, issuerSecretFile)] = "the secret of the API client " + a.values["ISSUER_CLIENT_ID"]
+		files[filepath.Join(dir, issuerSecretFile)] = "the secret of the API " +
+			"client " + a.values["ISSUER_CLIENT_ID"]
 	}
 	if a.serverSide() {
-		files[filepath.Join(dir, loginSecretFile)] = "the secret of the client " + a.values["LOGIN_CLIENT_ID"]
+		files[filepath.Join(dir, loginSecretFile)] = "the secret of the " +
+			"client " + a.values["LOGIN_CLIENT_ID"]
 	}
 	return files
 }

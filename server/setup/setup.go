@@ -47,16 +47,22 @@ type question struct {
 }
 
 var questions = []question{
-	{name: "ORIGINS", text: "The origin of your pages, such as https://www.example.com (several with commas)"},
-	{name: "CAPTURE_URL", text: "The address of your Capture application, such as https://app.us.janraincapture.com"},
+	{name: "ORIGINS", text: "The origin of your pages, such as https://www.example.com " +
+		"(several with commas)"},
+	{name: "CAPTURE_URL", text: "The address of your Capture application, such as " +
+		"https://app.us.janraincapture.com"},
 	{name: "CLIENT_ID", text: "The clientId of the page's settings", asked: (*Answers).clientSide},
-	{name: "ISSUER_CLIENT_ID", text: "The id of the API client with the access_issuer feature", asked: (*Answers).clientSide},
-	{name: "LOGIN_CLIENT_ID", text: "The id of the client with the login_client feature", asked: (*Answers).serverSide},
-	{name: "REDIRECT_URI", text: "The redirectUri of the page's settings", asked: (*Answers).serverSide},
+	{name: "ISSUER_CLIENT_ID", text: "The id of the API client with the access_issuer " +
+		"feature", asked: (*Answers).clientSide},
+	{name: "LOGIN_CLIENT_ID", text: "The id of the client with the login_client " +
+		"feature", asked: (*Answers).serverSide},
+	{name: "REDIRECT_URI", text: "The redirectUri of the page's " +
+		"settings", asked: (*Answers).serverSide},
 }
 
 // errNoInput ends questions that nobody answers.
-var errNoInput = errors.New("the input ended before all questions were answered; nothing was written")
+var errNoInput = errors.New("the input ended before all questions were answered; nothing was " +
+	"written")
 
 // asker asks on a terminal, or reads the answers from a file.
 type asker struct {
@@ -80,7 +86,8 @@ func Ask(ctx context.Context, from io.Reader, to io.Writer) (*Answers, error) {
 	answers := &Answers{values: make(map[string]string)}
 	var err error
 	types := []string{"token", "code", "both"}
-	if answers.ResponseType, err = ask.choice("The responseType of the page's settings", types); err != nil {
+	if answers.ResponseType, err = ask.choice("The responseType of the page's "+
+		"settings", types); err != nil {
 		return nil, err
 	}
 	for _, q := range questions {
@@ -91,7 +98,8 @@ func Ask(ctx context.Context, from io.Reader, to io.Writer) (*Answers, error) {
 			return nil, err
 		}
 	}
-	answers.Proxy, err = ask.choice("The proxy in front, on this machine", append(Proxies(), NoProxy))
+	answers.Proxy, err = ask.choice("The proxy in front, on this "+
+		"machine", append(Proxies(), NoProxy))
 	return answers, err
 }
 
@@ -154,7 +162,8 @@ func Write(dir string, answers *Answers) error {
 	keys := "k1:" + base64.StdEncoding.EncodeToString(raw[:]) + "\n"
 	environment := filepath.Join(dir, EnvironmentFile)
 	if _, err := os.Lstat(environment); err == nil {
-		return fmt.Errorf("%s is there already, and is left as it is; move it away or name another folder with --dir", environment)
+		return fmt.Errorf("%s is there already, and is left as it is; move it away or name "+
+			"another folder with --dir", environment)
 	}
 	if err := writeNew(filepath.Join(dir, KeysFile), keys); err != nil {
 		return err
