@@ -83,7 +83,7 @@ func (p *program) userCommand(
 var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // parseUUID returns the uuid that an operator typed or pasted as Capture writes
-// it: another spelling would name nobody.
+// it: another spelling would be no user.
 func parseUUID(text string) (string, error) {
 	uuid, err := config.Clean(text)
 	switch uuid = strings.ToLower(uuid); {
@@ -130,9 +130,9 @@ func askAbout(ctx context.Context, address, path, uuid string, answer any) error
 	return fmt.Errorf("the server refuses: %s (%s)", problem.Detail, problem.Code)
 }
 
-// checkRunning is the health check of a container, whose image has no other
-// program to ask with. It asks /healthz and not /readyz: a server whose store is
-// down must not be restarted for it.
+// checkRunning is the health check of a container: its image has no other
+// program to ask with. It asks /healthz and not /readyz: a server without its
+// store must not be restarted for it.
 func (p *program) checkRunning(ctx context.Context) error {
 	address, err := adminAddress(p.environment)
 	if err != nil {

@@ -84,7 +84,7 @@ func checkCapture(ctx context.Context, settings *config.Config, uuid string, std
 	return fine
 }
 
-// askForUser gets a token for a real user, and asks whose it is.
+// askForUser gets a token for a real user, and asks Capture for the user of that token.
 func askForUser(ctx context.Context, client *capture.Client, uuid string) finding {
 	const variables = "KEEPALIVE_CAPTURE_URL and KEEPALIVE_TYPE_NAME"
 	token, err := client.Issue(ctx, uuid)
@@ -217,14 +217,14 @@ func otherVerdict(refused *capture.Error, variables string) string {
 	case refused.Kind == capture.RateLimited:
 		return "Capture asks for patience; try again later."
 	case errors.Is(refused, capture.ErrNotCapture):
-		return "Somebody answers at KEEPALIVE_CAPTURE_URL, but this is not a Capture domain; " +
+		return "A server answers at KEEPALIVE_CAPTURE_URL, but this is not a Capture domain; " +
 			"copy the application's address, such as https://app.us.janraincapture.com."
 	case unproven(refused):
-		return "Whoever answers at KEEPALIVE_CAPTURE_URL has no certificate for it that this " +
+		return "The server at KEEPALIVE_CAPTURE_URL has no certificate for it that this " +
 			"machine trusts; compare it with the application's address, and see whether this " +
 			"machine's clock is right."
 	case refused.Status == 0:
-		return "Nobody answers at KEEPALIVE_CAPTURE_URL; compare it with the application's " +
+		return "No server answers at KEEPALIVE_CAPTURE_URL; compare it with the application's " +
 			"address, and see whether this machine can reach it."
 	}
 	return "Capture is in trouble, or what stands before it; try again later, and compare " +

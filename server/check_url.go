@@ -178,8 +178,8 @@ func (o *outside) preflight(ctx context.Context) []finding {
 	return good("Pages of %s may ask.", o.origin)
 }
 
-// cookie signs nobody out, which deletes a cookie that is not there: so the
-// server's cookies can be seen without a sign-in.
+// cookie signs out without a session: the server then deletes a cookie that is
+// not there, and shows how its cookies arrive.
 func (o *outside) cookie(ctx context.Context) []finding {
 	name := secureCookie
 	if o.base.Scheme == "http" {
@@ -253,7 +253,7 @@ func (o *outside) exposure(ctx context.Context) []finding {
 		for _, path := range []string{"/metrics", "/healthz", "/readyz", "/debug/pprof/"} {
 			if o.isOperators(ctx, place+path) {
 				findings = append(findings, bad("The operator's listener answers at %s. "+
-					"Keep it from the internet: whoever reaches it can end anyone's "+
+					"Keep it from the internet: a program that reaches it can end anyone's "+
 					"sessions.", place+path)...)
 				break
 			}

@@ -85,7 +85,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return exitError
 }
 
-// usageError is an error of whoever typed the command line.
+// usageError is an error in the command line.
 type usageError string
 
 func (e usageError) Error() string { return string(e) }

@@ -44,7 +44,7 @@ func TestMetrics(t *testing.T) {
 	}
 	bogus := "nobodystoken" + strings.Repeat("x", 8)
 	if status, err := newPage(t, server.public).post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: bogus}, &problem); err != nil || status != http.StatusForbidden {
-		t.Fatalf("a login with nobody's token: %d %v", status, err)
+		t.Fatalf("a login with an unknown token: %d %v", status, err)
 	}
 
 	text := scrape(t, server)
@@ -69,7 +69,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for name, secret := range map[string]string{
-		"the uuid": uuid, "the token": token, "the new token": renewed.AccessToken, "nobody's token": bogus,
+		"the uuid": uuid, "the token": token, "the new token": renewed.AccessToken, "an unknown token": bogus,
 		"the issuer's secret": configtest.IssuerSecret, "a key": configtest.Keys, "the name": "Ada", "the origin": testOrigin,
 	} {
 		if strings.Contains(text, secret) {

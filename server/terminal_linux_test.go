@@ -91,7 +91,7 @@ func TestSecondCtrlCOnATerminalKills(t *testing.T) {
 }
 
 // net/http shows what it did not ask for to the standard logger, and that can
-// be somebody's token.
+// be a user's token.
 func TestUnsolicitedAnswersAreNotLogged(t *testing.T) {
 	const secret = "anothersessionstoken"
 	body := `{"stat":"error","code":500}`

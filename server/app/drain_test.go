@@ -170,8 +170,8 @@ func TestTheEndComesInTime(t *testing.T) {
 	}
 }
 
-// From the signal on, /readyz tells balancers to go elsewhere, and whoever
-// comes nevertheless is served, without a connection to come back on.
+// From the signal on, /readyz tells balancers to go elsewhere, and a
+// request that comes nevertheless is served, on a connection that then closes.
 func TestServesOnAfterTheSignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		settings := settingsOf(t, memory.New(), "SHUTDOWN_DELAY=8s")

@@ -27,7 +27,7 @@ func (a *App) newHTTPServer(handler http.Handler) *http.Server {
 }
 
 // closing has each answer close its connection once the process was told to
-// stop: whoever keeps connections finds another server before this one is gone.
+// stop: a proxy that keeps connections finds another server before this one is gone.
 func (a *App) closing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.leaving.Load() {

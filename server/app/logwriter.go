@@ -14,8 +14,8 @@ const (
 	flushTimeout = time.Second
 )
 
-// LogWriter hands lines to a writer in the background, so that a log whose
-// reader is gone or stuck costs lines of the log and nothing else. It is safe
+// LogWriter hands lines to a writer in the background, so that a reader
+// of the log that is gone or stuck costs lines of the log and nothing else. It is safe
 // for concurrent use.
 type LogWriter struct {
 	to      io.Writer

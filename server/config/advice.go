@@ -87,7 +87,7 @@ func (c *Config) adminAdvice() string {
 	if c.Pprof {
 		can += ", profile the process (KEEPALIVE_PPROF)"
 	}
-	return fmt.Sprintf("KEEPALIVE_ADMIN_LISTEN is %s. Whoever reaches it can %s: "+
+	return fmt.Sprintf("KEEPALIVE_ADMIN_LISTEN is %s. A program that reaches it can %s: "+
 		"let only your proxies and Prometheus through, or listen on 127.0.0.1.", reach, can)
 }
 

@@ -359,7 +359,7 @@ func TestStoreOfRedis(t *testing.T) {
 }
 
 // A setting without a meaning, or that the help does not show, is one that
-// nobody can use.
+// no operator can use.
 func TestHelpExplainsEverySetting(t *testing.T) {
 	help := Help()
 	for _, setting := range Settings() {

@@ -154,7 +154,7 @@ func nearest(name string, known []string) (string, bool) {
 	return best, best != ""
 }
 
-// partOf finds the settings of whose names this one is a part.
+// partOf finds the settings with names that this one is a part of.
 func partOf(name string, known []string) []string {
 	var whole []string
 	for _, candidate := range known {

@@ -60,7 +60,7 @@ var questions = []question{
 		"settings", asked: (*Answers).serverSide},
 }
 
-// errNoInput ends questions that nobody answers.
+// errNoInput ends questions without an answer.
 var errNoInput = errors.New("the input ended before all questions were answered; nothing was " +
 	"written")
 
