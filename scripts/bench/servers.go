@@ -44,6 +44,7 @@ const (
 
 // world is the stand-in for Capture and all programs that run.
 type world struct {
+	redis       string          // the address of its Redis, if it has one
 	ctx         context.Context // the programs live as long as it
 	binary, dir string
 	capture     *simulator.Service
@@ -225,6 +226,7 @@ func (w *world) startRedis() (address string, err error) {
 	if address, err = freeAddress(); err != nil {
 		return "", err
 	}
+	w.redis = address
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return "", err
