@@ -118,6 +118,7 @@ func (r release) make(ctx context.Context) error {
 		{"Linux packages", r.packages},
 		{"image", r.image},
 		{"page files", r.web},
+		{"npm package", r.npm},
 	}
 	for _, step := range steps {
 		if err := step.do(compiled); err != nil {
