@@ -21,6 +21,8 @@ var (
 	errQuote   = errors.New("begins or ends with a quote that has no partner; remove it")
 	errEscape  = errors.New(`ends with a backslash and a letter, such as \n, ` +
 		"that was not turned into a line break; remove both")
+	errAssign   = errors.New("holds the name of the variable, too; leave the value alone")
+	errJSON     = errors.New("is JSON; write the value alone")
 	errTemplate = errors.New("is a placeholder that was not filled in; write the real value")
 )
 
@@ -61,6 +63,12 @@ func checkClean(value string) error {
 		return strings.HasPrefix(value, opening)
 	}):
 		return errTemplate
+	}
+	switch {
+	case strings.HasPrefix(value, Prefix), strings.HasPrefix(value, "export "):
+		return errAssign
+	case first == '{' && last == '}', first == '[' && last == ']':
+		return errJSON
 	}
 	for _, escape := range []string{`\n`, `\r`, `\t`, `\0`} {
 		if strings.HasSuffix(value, escape) {
