@@ -164,6 +164,21 @@ export type Reason =
   | "grant_refused"
   | "identity_mismatch"
   | "code_used"
+  | "cookie_refused" // the browser does not keep the session's cookie
+  // why a form was not sent again, or is no longer held
+  | "renewed" // the session is good again: it is being sent
+  | "edited"
+  | "changed"
+  | "left"
+  | "gone"
+  | "invalid_form"
+  | "file"
+  | "no_submit"
+  | "no_form"
+  | "unclear"
+  | "unproven"
+  | "new_token"
+  | "resubmit_off"
   // why a session ended, or soon will
   | "idle_limit"
   | "absolute_limit"
@@ -171,7 +186,10 @@ export type Reason =
   | "signed_out"
   | "elsewhere"
   | "end"
-  | "other_user";
+  | "other_user"
+  // and what else happens to it
+  | "signed_in"
+  | "stopped";
 
 export interface Status {
   phase:

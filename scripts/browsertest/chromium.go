@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -145,6 +146,13 @@ func (c *chromiumTab) press(ctx context.Context, keys chord) error {
 		modifiers = append(modifiers, modifierKeys[name].chromium)
 	}
 	return chromedp.Do(ctx, chromedp.KeyEvent(key, chromedp.KeyModifiers(modifiers...)))
+}
+
+func (c *chromiumTab) move(ctx context.Context, x, y float64) error {
+	_, err := chromedp.Call(ctx, input.DispatchMouseEvent, input.DispatchMouseEventParams{
+		Type: input.DispatchMouseEventTypeMouseMoved, X: x, Y: y,
+	})
+	return err
 }
 
 func (c *chromiumTab) screenshot(ctx context.Context) ([]byte, error) {

@@ -84,6 +84,17 @@ func (p *Page) Type(t testing.TB, selector, text string) {
 	p.do(t, "typing into "+selector, func(ctx context.Context) error { return p.tab.write(ctx, selector, text) })
 }
 
+// Move moves the pointer to a point of the page, in CSS pixels, as a person
+// does. Only Chromium's driver can do it.
+func (p *Page) Move(t testing.TB, x, y float64) {
+	t.Helper()
+	const what = "moving the pointer"
+	pointer := able[interface {
+		move(ctx context.Context, x, y float64) error
+	}](t, p, what)
+	p.do(t, what, func(ctx context.Context) error { return pointer.move(ctx, x, y) })
+}
+
 // Offline cuts the page off the network, or connects it again; navigator.onLine
 // and its events follow. The driver of WebKit cannot do it.
 func (p *Page) Offline(t testing.TB, offline bool) {

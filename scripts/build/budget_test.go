@@ -14,7 +14,7 @@ const (
 	maxLoader = 8500       // keepalive.js, brotli
 	maxStub   = 650        // stub.js, brotli
 	maxDialog = 3200       // dialog.js, brotli
-	maxModule = 660 * 1000 // the module, brotli
+	maxModule = 700 * 1000 // the module, brotli: the session knows persons now
 	maxServer = 17 * 1000 * 1000
 )
 

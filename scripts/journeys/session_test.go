@@ -231,3 +231,39 @@ func TestTwoTabs(t *testing.T) {
 	one.Click(t, "#btn-signout")
 	two.WaitFor(t, `heard.includes("signedout:elsewhere")`, soon)
 }
+
+// A person is there, by any kind of input: a pointer that moves, a key in a
+// frame that came later. A script is not.
+func TestActivity(t *testing.T) {
+	t.Parallel()
+	const reported = `performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/keepalive/session/activity")).length`
+	for name, does := range map[string]func(p *browsertest.Page){
+		"the pointer moves": func(p *browsertest.Page) {
+			p.Move(t, 10, 10)
+			p.Move(t, 30, 40)
+		},
+		"a key in a frame": func(p *browsertest.Page) {
+			p.Eval(t, `new Promise((loaded) => document.body.append(Object.assign(document.createElement("iframe"),
+				{ srcdoc: "<textarea></textarea>", onload: (e) => (e.target.contentDocument.querySelector("textarea").focus(), loaded(1)) })))`, nil)
+			p.Press(t, "a")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := startDemo(t, "--life", "10m")
+			p := visit(t, browsertest.Chromium(t), d.URL)
+			signIn(t, p)
+			p.Reload(t)
+			waitSignedIn(t, p)
+			p.Eval(t, `performance.clearResourceTimings(), document.body.click(), document.dispatchEvent(new Event("input", { bubbles: true })),
+				document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "a", bubbles: true })),
+				document.body.dispatchEvent(new PointerEvent("pointermove", { screenX: 1, bubbles: true })),
+				document.body.dispatchEvent(new PointerEvent("pointermove", { screenX: 9, bubbles: true })), 1`, nil)
+			var n int
+			if p.Eval(t, `captureKeepalive.token().then(() => `+reported+`)`, &n); n != 0 {
+				t.Error("a script was reported as a person")
+			}
+			does(p)
+			p.WaitFor(t, reported+` === 1`, soon)
+		})
+	}
+}

@@ -119,11 +119,12 @@ func TestHungInItsTurn(t *testing.T) {
 	noErrors(t, p)
 }
 
-// Without Web Locks, as on plain http, tabs are spread:
-// they have one token, and most of them find it without asking.
+// Without Web Locks, as in old browsers, a lease in storage does it: a round of
+// renewal of three tabs is one request, though the server takes 800 ms.
 func TestTabsWithoutLocks(t *testing.T) {
 	t.Parallel()
 	w := outside(t, startDemo(t))
+	w.turns(slow(800 * time.Millisecond))
 	tabs := openTabs(t, browsertest.Chromium(t), w.URL, 3)
 	for _, tab := range tabs {
 		tab.Eval(t, `Object.defineProperty(navigator, "locks", {value: undefined}), 1`, nil)
@@ -137,9 +138,32 @@ func TestTabsWithoutLocks(t *testing.T) {
 			tab.WaitFor(t, fmt.Sprintf(`captureKeepalive.token().then(t => t === %q)`, last), soon)
 		}
 	}
-	if got := w.asked() - before; got < rounds || got >= 3*rounds {
-		t.Errorf("%d requests in %d rounds of three tabs: nobody found the token of another", got, rounds)
+	if got := w.asked() - before; got != rounds {
+		t.Errorf("%d requests in %d rounds of three tabs", got, rounds)
 	}
+}
+
+// A tab that hangs while it has the lock does not hold up a user who waits in
+// another for more than a second.
+func TestUserWaitsBehindAHungTab(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	b := browsertest.Chromium(t)
+	p := visit(t, b, d.URL)
+	signIn(t, p)
+	hung := b.Open(t, d.URL+"/favicon.svg")
+	hung.Eval(t, `new Promise(held => navigator.locks.request("captureKeepalive", () => (held(), new Promise(() => {}))))`, nil)
+	expire(t, p)
+	p.Eval(t, `document.addEventListener("submit", () => (window.sentAt ??= performance.now()), true),
+		janrain.events.onCaptureProfileSaveSuccess.addHandler(() => (window.tookMs = performance.now() - sentAt)), 1`, nil)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `window.tookMs > 0`, soon)
+	var took float64
+	if p.Eval(t, `tookMs`, &took); took > 2000 { // a second of waiting, and four requests on a busy machine
+		t.Errorf("the user waited %.0f ms", took)
+	}
+	hung.Close()
+	noLocks(t, p)
 }
 
 // A sign-out in one tab reaches all of them within a second.
@@ -200,7 +224,9 @@ func TestOwnLogoutInOneTab(t *testing.T) {
 		tab.WaitFor(t, fmt.Sprintf(`localStorage.janrainCaptureToken && localStorage.janrainCaptureToken !== %q && captureKeepalive.status().phase === "active"`, last), 2*life)
 	}
 	for i, tab := range tabs {
-		if got := without(heard(t, tab), "renewed:"); len(got) > 0 {
+		// The site has shown another screen: the form is left unfinished there.
+		got := without(without(heard(t, tab), "renewed:"), "unfinished:left")
+		if len(got) > 0 {
 			t.Errorf("tab %d heard %v", i, got)
 		}
 	}
@@ -248,8 +274,9 @@ func TestAnotherUser(t *testing.T) {
 	if got := d.saved(t) - saved; got != 0 {
 		t.Errorf("saved %d times", got)
 	}
-	ends := slices.DeleteFunc(heard(t, ada), func(e string) bool { return strings.HasPrefix(e, "renew") })
-	if !slices.Equal(ends, []string{"identitychanged:other_user"}) {
-		t.Errorf("the first user's tab heard %v", ends)
+	ends := without(heard(t, ada), "renew")
+	want := []string{"unfinished:new_token", "identitychanged:other_user", "signedin:signed_in"}
+	if !slices.Equal(ends, want) {
+		t.Errorf("the first user's tab heard %v, want %v", ends, want)
 	}
 }

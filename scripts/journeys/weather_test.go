@@ -19,6 +19,7 @@ type weather struct {
 	mu     sync.Mutex
 	tokens []time.Time // when the server was asked for a token
 	spoil  http.HandlerFunc
+	saving http.HandlerFunc
 }
 
 // outside puts a demo behind weather, until the test ends.
@@ -46,18 +47,10 @@ func outside(t *testing.T, d *demo) *weather {
 		},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/keepalive/session") {
-			w.mu.Lock()
-			if strings.HasSuffix(r.URL.Path, "/token") {
-				w.tokens = append(w.tokens, time.Now())
-			}
-			spoil := w.spoil
-			w.mu.Unlock()
-			if spoil != nil {
-				answered := &answered{ResponseWriter: rw}
-				if spoil(answered, r); answered.is {
-					return
-				}
+		if spoil := w.now(r.URL.Path); spoil != nil {
+			answered := &answered{ResponseWriter: rw}
+			if spoil(answered, r); answered.is {
+				return
 			}
 		}
 		proxy.ServeHTTP(rw, r)
@@ -65,6 +58,22 @@ func outside(t *testing.T, d *demo) *weather {
 	t.Cleanup(server.Close)
 	w.URL = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 	return w
+}
+
+// now is what becomes of a request.
+func (w *weather) now(path string) http.HandlerFunc {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case path == "/keepalive/session/token":
+		w.tokens = append(w.tokens, time.Now())
+		return w.spoil
+	case strings.HasPrefix(path, "/keepalive/session"):
+		return w.spoil
+	case path == "/capture/ui/profile/save":
+		return w.saving
+	}
+	return nil
 }
 
 // answered tells whether a spoiler has answered in the server's place.
@@ -89,6 +98,38 @@ func (w *weather) turns(spoil http.HandlerFunc) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.spoil = spoil
+}
+
+// saves sets what becomes of saved forms.
+func (w *weather) saves(spoil http.HandlerFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.saving = spoil
+}
+
+// gate keeps requests back until it is opened, or the test ends. arrived tells
+// of each.
+func gate(t *testing.T) (keep http.HandlerFunc, arrived <-chan struct{}, open func()) {
+	came, wait := make(chan struct{}, 64), make(chan struct{})
+	open = sync.OnceFunc(func() { close(wait) })
+	t.Cleanup(open)
+	return func(_ http.ResponseWriter, r *http.Request) {
+		came <- struct{}{}
+		select {
+		case <-wait:
+		case <-r.Context().Done():
+		}
+	}, came, open
+}
+
+// waitFor waits for what a channel tells.
+func waitFor(t *testing.T, arrived <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-arrived:
+	case <-time.After(soon):
+		t.Fatalf("nothing came within %v", soon)
+	}
 }
 
 // asked is how often the server was asked for a token.

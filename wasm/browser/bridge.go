@@ -12,7 +12,7 @@
 //     corrupt. So does that of a method: a Call that fails reads it once more.
 //   - A handler only posts an event and returns. Blocking in one while a Go
 //     timer is pending hangs the tab.
-//   - What adds something returns its undo, which also releases the callback.
+//   - What is added ends with the module's lifetime, also if that crashes.
 package browser
 
 import (
@@ -52,17 +52,31 @@ func invoke(object safejs.Value, method string, args ...any) (safejs.Value, erro
 	return reflect("apply", get(object, method), object, args)
 }
 
-// items lists what an array, or what can be made one, holds; nothing when it
-// cannot be read.
-func items(list safejs.Value) []safejs.Value {
-	array, err := invoke(path("Array"), "from", list)
+// object makes an object with these properties, in their order: a name, then
+// its value, and so on. (A Go map has no order.)
+func object(properties ...any) safejs.Value {
+	made, err := path("Object").New()
 	if err != nil {
+		return safejs.Undefined()
+	}
+	for i := 0; i+1 < len(properties); i += 2 {
+		if name, ok := properties[i].(string); ok {
+			assign(made, name, properties[i+1])
+		}
+	}
+	return made
+}
+
+// items lists what an array or a collection of the DOM holds; nothing when it
+// cannot be read. (Not Array.from: old libraries put their own in its place.)
+func items(list safejs.Value) []safejs.Value {
+	if !present(list) {
 		return nil
 	}
-	n, _ := number(get(array, "length"))
+	n, _ := number(get(list, "length"))
 	values := make([]safejs.Value, int(n))
 	for i := range values {
-		values[i] = get(array, strconv.Itoa(i))
+		values[i] = get(list, strconv.Itoa(i))
 	}
 	return values
 }
@@ -111,7 +125,9 @@ func isTrue(value safejs.Value) bool {
 }
 
 // isFalse reports whether value is the boolean false.
-func isFalse(value safejs.Value) bool { return value.Type() == safejs.TypeBoolean && !isTrue(value) }
+func isFalse(value safejs.Value) bool {
+	return value.Type() == safejs.TypeBoolean && !isTrue(value)
+}
 
 // present reports whether value is an object or a function.
 func present(value safejs.Value) bool {
@@ -145,28 +161,6 @@ func Handle(name string, fn func(args []safejs.Value) any) (safejs.Func, func(),
 		return safejs.Func{}, nil, fmt.Errorf("make a function for %s: %w", name, err)
 	}
 	return f, f.Release, nil
-}
-
-// listen adds an event listener and returns its undo.
-func listen(target safejs.Value, event string, fn func(event safejs.Value)) (func(), error) {
-	handler, release, err := Handle(event, func(args []safejs.Value) any {
-		if len(args) > 0 {
-			fn(args[0])
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	options := map[string]any{"capture": true, "passive": true}
-	if _, err := invoke(target, "addEventListener", event, handler, options); err != nil {
-		release()
-		return nil, fmt.Errorf("listen for %s: %w", event, err)
-	}
-	return func() {
-		_, _ = invoke(target, "removeEventListener", event, handler, options)
-		release()
-	}, nil
 }
 
 // errRejected is a promise's no. What it was rejected with stays in

@@ -59,7 +59,7 @@ func TestConversions(t *testing.T) {
 		{name: "null", value: safejs.Null()},
 		{name: "undefined", value: safejs.Undefined()},
 		{name: "an array", value: parse(t, `["5"]`)},
-		{name: "an object that cannot be converted", value: object(t, map[string]any{"toString": thrower(t), "valueOf": thrower(t)})},
+		{name: "an object that cannot be converted", value: made(t, map[string]any{"toString": thrower(t), "valueOf": thrower(t)})},
 		{name: "a function", value: thrower(t)},
 	}
 	for _, v := range values {
@@ -99,7 +99,7 @@ func TestHandleRecovers(t *testing.T) {
 
 // A page may have replaced its console, or have none.
 func TestWarnWithoutConsole(t *testing.T) {
-	for _, console := range []any{nil, "text", object(t, map[string]any{}), object(t, map[string]any{"warn": thrower(t)})} {
+	for _, console := range []any{nil, "text", made(t, map[string]any{}), made(t, map[string]any{"warn": thrower(t)})} {
 		set(t, "console", console)
 		warn("nobody hears this")
 	}
@@ -115,41 +115,6 @@ func TestHandleReleases(t *testing.T) {
 	errs := hear(t, "error")
 	_, _ = f.Value().Invoke()
 	errs.only(t, "released function")
-}
-
-func TestListen(t *testing.T) {
-	errs := hear(t, "error")
-	target := construct(t, "EventTarget")
-	heard := 0
-	remove, err := listen(target, "greeting", func(event safejs.Value) {
-		if text(get(event, "type")) != "greeting" {
-			t.Errorf("heard %s", spell(event))
-		}
-		heard++
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	call(t, target, "dispatchEvent", construct(t, "Event", "greeting"))
-	if heard != 1 {
-		t.Fatalf("heard %d times", heard)
-	}
-	remove()
-	call(t, target, "dispatchEvent", construct(t, "Event", "greeting"))
-	if heard != 1 {
-		t.Error("heard after the undo")
-	}
-	// A listener that was released and not removed would be called in vain.
-	errs.silent(t)
-}
-
-func TestListenToNothing(t *testing.T) {
-	for _, target := range []safejs.Value{safejs.Undefined(), parse(t, `{}`), object(t, map[string]any{"addEventListener": thrower(t)})} {
-		if _, err := listen(target, "greeting", func(safejs.Value) {}); err == nil {
-			t.Errorf("listening to %s succeeded", spell(target))
-		}
-	}
-	alive(t)
 }
 
 func TestAwait(t *testing.T) {
@@ -171,9 +136,9 @@ func TestAwaitReleases(t *testing.T) {
 	for _, status := range []string{"fulfilled", "rejected"} {
 		t.Run(status, func(t *testing.T) {
 			var handler safejs.Value
-			outcome := object(t, map[string]any{"status": status, "value": "first"})
+			outcome := made(t, map[string]any{"status": status, "value": "first"})
 			define(t, path("Promise"), "allSettled", map[string]any{"value": function(t, func([]safejs.Value) any {
-				return object(t, map[string]any{"then": function(t, func(args []safejs.Value) any {
+				return made(t, map[string]any{"then": function(t, func(args []safejs.Value) any {
 					handler = args[0]
 					for range 3 {
 						_, _ = handler.Invoke([]any{outcome})

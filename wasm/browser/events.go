@@ -3,78 +3,95 @@
 package browser
 
 import (
+	"strings"
+
 	"github.com/hack-pad/safejs"
 
 	"github.com/capture-keepalive/capture-keepalive/wasm/session"
 )
 
-// invalidAccessToken is the statusMessage of a save that met a dead token
+// invalidAccessToken is the statusMessage of an action that met a dead token
 // (contract, section 2).
 const invalidAccessToken = "invalidAccessToken"
 
 // event turns what the loader heard into an event of the session; nil for
-// what does not concern it. The info holds `held`, the id of handlers that
-// the guard keeps back; `gesture`, whether a person did something just before;
-// and `told`, whether the server has been told of a sign-out already.
+// what does not concern it. The loader passes on every event of the UI, also
+// those that the contract does not know.
 func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	screen := text(get(payload, "screen"))
 	switch name {
 	case "onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess",
 		"onCaptureFederateRefreshedToken":
-		p.forms.end() // a login is no save, and may be another user's
-		return signedIn(payload, true)
+		if seen := signedIn(payload, info, true); seen != nil {
+			return seen
+		}
+		return session.SaveAnswered{Screen: screen} // it signed no one in
 	case "onCaptureSessionCreated", "onCaptureSessionFound":
-		return signedIn(payload, false)
+		return signedIn(payload, info, false)
 	case "onCaptureSessionNotFound":
 		return session.NoTokenSeen{}
-	case "onCaptureExpiredToken":
-		return p.refused(session.WhyExpired, screen, info)
-	case "onCaptureInvalidToken":
-		return p.refused(session.WhyInvalid, screen, info)
-	case "onCaptureSaveFailed", "onCaptureProfileSaveFailed":
-		if text(get(payload, "statusMessage")) != invalidAccessToken {
-			p.forms.forget(screen) // it was answered: the token is good
-			return nil
-		}
-		return p.refused(session.WhySaveFailed, screen, info)
-	case "onCaptureSaveSuccess", "onCaptureProfileSaveSuccess":
-		p.forms.forget(screen)
-	case "onCaptureAccessDenied":
-		if p.wanted != "" {
-			screen = p.wanted
-		}
-		return session.Refused{
-			Why: session.WhyDenied, Token: p.Snapshot().Token, Action: p.forms.wanted(screen), Hold: held(info),
-		}
 	case "onCaptureSessionEnded":
-		return session.SignedOutSeen{Gesture: isTrue(get(info, "gesture")), Told: isTrue(get(info, "told"))}
+		return session.SignedOutSeen{Cause: p.cause(info), Told: isTrue(get(info, "told"))}
+	case "onCaptureExpiredToken":
+		return session.DeadToken{Why: session.WhyExpired, Screen: screen, Handlers: handlers(info)}
+	case "onCaptureInvalidToken":
+		return session.DeadToken{Why: session.WhyInvalid, Screen: screen, Handlers: handlers(info)}
+	case "onCaptureAccessDenied":
+		return session.ScreenDenied{Screen: screen, Handlers: handlers(info)}
 	case "onCaptureScreenShow":
-		snap := p.Snapshot()
-		p.forms.show(screen, !snap.Token.Empty() && !snap.Expires.Reached(p.now()))
+		p.forms.shown()
 		return session.ScreenShown{Screen: screen}
-	case "render":
-		p.wanted = screen
-		return session.ScreenWanted{Screen: screen}
+	case "onCaptureTransactionTimeout", "onCaptureError":
+		if text(get(payload, "statusMessage")) != invalidAccessToken {
+			return session.SaveAnswered{Screen: screen}
+		}
 	case "onCaptureRenderComplete":
-		if err := p.forms.drawn(screen); err != nil {
-			warn("not repeated: " + err.Error())
-		}
+		return nil
+	}
+	if strings.HasPrefix(name, "onCapture") {
+		return outcome(name, screen, payload, info)
+	}
+	return p.ownEvent(name, screen, payload)
+}
+
+// ownEvent is what the loader tells of itself.
+func (p *page) ownEvent(name, screen string, payload safejs.Value) session.Event {
+	switch name {
+	case "render":
+		return session.ScreenWanted{Screen: screen}
 	case "submit":
-		if held := p.forms.submitted(payload); held != nil {
-			return session.Submitted{Action: session.Action{ID: held.id, Screen: held.screen, Held: held.at}}
-		}
+		return p.forms.submitted(payload)
 	case "hooked":
 		p.flush()
 	}
 	return nil
 }
 
-// signedIn reads the token or the code of a payload. One-time tokens are for
-// one call of the UI's own; they are nobody's session.
-func signedIn(payload safejs.Value, login bool) session.Event {
+// outcome reads an event about an action of the user: a success, or a failure
+// that has a dead token to blame, or another.
+func outcome(name, screen string, payload, info safejs.Value) session.Event {
+	status, message := text(get(payload, "status")), text(get(payload, "statusMessage"))
+	success := strings.HasSuffix(name, "Success") || status == "success"
+	failure := strings.HasSuffix(name, "Failed") || status == "error"
+	switch {
+	case !success && message == invalidAccessToken:
+		return session.DeadToken{
+			Why: session.WhySaveFailed, Screen: screen, Handlers: handlers(info),
+		}
+	case success, failure:
+		return session.SaveAnswered{Screen: screen}
+	}
+	return nil
+}
+
+// signedIn reads the token or the code of a payload; nil when there is none.
+// One-time tokens are for one call of the UI's own and open no session.
+func signedIn(payload, info safejs.Value, login bool) session.Event {
 	if code := text(get(payload, "authorizationCode")); code != "" {
 		return session.CodeSeen{
-			Code: session.NewToken(code), RedirectURI: text(path("janrain", "settings", "capture", "redirectUri")),
+			Code:        session.NewToken(code),
+			RedirectURI: text(path("janrain", "settings", "capture", "redirectUri")),
+			Posted:      isTrue(get(info, "posted")),
 		}
 	}
 	token := text(get(payload, "accessToken"))
@@ -86,19 +103,21 @@ func signedIn(payload safejs.Value, login bool) session.Event {
 	}
 }
 
-func (p *page) refused(why session.Why, screen string, info safejs.Value) session.Event {
-	ev := session.Refused{Why: why, Token: p.Snapshot().Token, Hold: held(info)}
-	if sent := p.forms.failed(screen); sent != nil {
-		ev.Token = sent.token
-		ev.Action = session.Action{ID: sent.id, Screen: sent.screen, Again: sent.again}
+// cause says who ended the UI's session: we, the page's own code in reaction
+// to a dead token, as the loader attributes it, or, in doubt, a person.
+func (p *page) cause(info safejs.Value) session.SignOutCause {
+	if p.dropping {
+		return session.CauseOwn
 	}
-	return ev
+	if text(get(info, "cause")) == "reaction" {
+		return session.CauseReaction
+	}
+	return session.CausePerson
 }
 
-func held(info safejs.Value) uint64 {
-	id, ok := number(get(info, "held"))
-	if !ok || id < 0 {
-		return 0
-	}
-	return uint64(id)
+// handlers is the id of the page's own handlers that the guard keeps back, 0
+// for none.
+func handlers(info safejs.Value) uint64 {
+	id, _ := idOf(get(info, "held"))
+	return id
 }

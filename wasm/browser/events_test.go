@@ -4,7 +4,6 @@ package browser
 
 import (
 	"testing"
-	"time"
 
 	"github.com/hack-pad/safejs"
 
@@ -17,9 +16,9 @@ var eventNames = []string{
 	"onCaptureExpiredToken", "onCaptureInvalidToken", "onCaptureAccessDenied",
 	"onCaptureSessionEnded", "onCaptureSessionNotFound",
 	"onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess", "onCaptureSessionCreated",
-	"onCaptureFederateRefreshedToken", "onCaptureSaveFailed", "onCaptureProfileSaveFailed",
-	"onCaptureSessionFound", "onCaptureSaveSuccess", "onCaptureProfileSaveSuccess", "onCaptureRenderComplete",
-	"onCaptureScreenShow", "submit", "hooked", "render",
+	"onCaptureFederateRefreshedToken",
+	"onCaptureSessionFound", "onCaptureRenderComplete",
+	"onCaptureScreenShow", "onCaptureTransactionTimeout", "onCaptureError", "submit", "hooked", "render",
 }
 
 // newPage makes a page whose loader is host and whose storage is clean.
@@ -27,7 +26,9 @@ func newPage(t *testing.T, host safejs.Value) (*page, *clock) {
 	t.Helper()
 	cleanStorage(t)
 	c := newClock()
-	return &page{host: host, now: c.now, forms: newForms(c.now, func() bool { return false }), changed: func() {}}, c
+	p := &page{host: host, now: c.now, forms: newForms(c.now, func(session.Event) {})}
+	p.forms.holds, p.forms.uses = func(string) bool { return false }, p.uses
+	return p, c
 }
 
 // recorded is the payload of a login as the contract has it.
@@ -37,7 +38,7 @@ const recorded = `{"screen":"signIn","transactionId":"x1","oneTime":false,"acces
 	"authProvider":"capture"}`
 
 func TestEvents(t *testing.T) {
-	token, stored := session.NewToken("token-1"), session.NewToken("stored-1")
+	token := session.NewToken("token-1")
 	login := session.TokenSeen{Token: token, UUID: "uuid-1", Login: true}
 	const dead = `{"status":"error","statusMessage":"invalidAccessToken","screen":"editProfile"}`
 	tests := []struct {
@@ -52,37 +53,37 @@ func TestEvents(t *testing.T) {
 		{"onCaptureSessionFound", `{"accessToken":"token-1"}`, "", session.TokenSeen{Token: token}},
 
 		// A code is not a token, and neither event has to sign anyone in.
-		{"onCaptureRegistrationSuccess", `{"statusMessage":"verificationSent"}`, "", nil},
-		{"onCaptureEmailVerificationSuccess", `{}`, "", nil},
+		{"onCaptureRegistrationSuccess", `{"statusMessage":"verificationSent","screen":"signUp"}`, "", session.SaveAnswered{Screen: "signUp"}},
+		{"onCaptureEmailVerificationSuccess", `{}`, "", session.SaveAnswered{}},
 
-		// One-time tokens are nobody's session.
-		{"onCaptureLoginSuccess", `{"accessToken":"token-1","oneTime":true}`, "", nil},
-		{"onCaptureRegistrationSuccess", `{"accessToken":"token-1","oneTime":true}`, "", nil},
-		{"onCaptureEmailVerificationSuccess", `{"accessToken":"token-1","oneTime":true}`, "", nil},
-		{"onCaptureFederateRefreshedToken", `{"accessToken":"token-1","oneTime":true}`, "", nil},
+		// One-time tokens are no session.
+		{"onCaptureLoginSuccess", `{"accessToken":"token-1","oneTime":true}`, "", session.SaveAnswered{}},
+		{"onCaptureRegistrationSuccess", `{"accessToken":"token-1","oneTime":true}`, "", session.SaveAnswered{}},
+		{"onCaptureEmailVerificationSuccess", `{"accessToken":"token-1","oneTime":true}`, "", session.SaveAnswered{}},
+		{"onCaptureFederateRefreshedToken", `{"accessToken":"token-1","oneTime":true}`, "", session.SaveAnswered{}},
 		{"onCaptureSessionCreated", `{"accessToken":"token-1","oneTime":true}`, "", nil},
 		{"onCaptureSessionFound", `{"accessToken":"token-1","oneTime":true}`, "", nil},
 
 		{"onCaptureSessionNotFound", "", "", session.NoTokenSeen{}},
 
-		{"onCaptureExpiredToken", "", "", session.Refused{Why: session.WhyExpired, Token: stored}},
-		{"onCaptureExpiredToken", `{"screen":"editProfile"}`, `{"held":7}`, session.Refused{Why: session.WhyExpired, Token: stored, Hold: 7}},
-		{"onCaptureInvalidToken", `{}`, `{"held":8}`, session.Refused{Why: session.WhyInvalid, Token: stored, Hold: 8}},
-		{"onCaptureSaveFailed", dead, "", session.Refused{Why: session.WhySaveFailed, Token: stored}},
-		{"onCaptureProfileSaveFailed", dead, `{"held":9}`, session.Refused{Why: session.WhySaveFailed, Token: stored, Hold: 9}},
+		{"onCaptureExpiredToken", "", "", session.DeadToken{Why: session.WhyExpired}},
+		{"onCaptureExpiredToken", `{"screen":"editProfile"}`, `{"held":7}`, session.DeadToken{Why: session.WhyExpired, Screen: "editProfile", Handlers: 7}},
+		{"onCaptureInvalidToken", `{}`, `{"held":8}`, session.DeadToken{Why: session.WhyInvalid, Handlers: 8}},
+		{"onCaptureSaveFailed", dead, "", session.DeadToken{Why: session.WhySaveFailed, Screen: "editProfile"}},
+		{"onCaptureProfileSaveFailed", dead, `{"held":9}`, session.DeadToken{Why: session.WhySaveFailed, Screen: "editProfile", Handlers: 9}},
+
+		{"onCaptureDeactivateAccountFailed", dead, "", session.DeadToken{Why: session.WhySaveFailed, Screen: "editProfile"}}, // not in the contract
 
 		// The token was good: something else was wrong.
-		{"onCaptureSaveFailed", `{"status":"error","statusMessage":"rateLimitExceeded"}`, "", nil},
-		{"onCaptureSaveFailed", `{"status":"error","statusMessage":"INVALIDACCESSTOKEN"}`, "", nil},
-		{"onCaptureSaveFailed", `{"status":"error"}`, "", nil},
-		{"onCaptureSaveFailed", "", "", nil},
-		{"onCaptureProfileSaveFailed", `{"status":"error","statusMessage":"invalidCredentials"}`, "", nil},
-		{"onCaptureProfileSaveFailed", `{"status":"error","statusMessage":"invalidAccessToken "}`, "", nil},
+		{"onCaptureSaveFailed", `{"status":"error","statusMessage":"rateLimitExceeded"}`, "", session.SaveAnswered{}},
+		{"onCaptureSaveFailed", `{"status":"error","statusMessage":"INVALIDACCESSTOKEN"}`, "", session.SaveAnswered{}},
+		{"onCaptureSaveFailed", `{"status":"error"}`, "", session.SaveAnswered{}},
+		{"onCaptureSaveFailed", "", "", session.SaveAnswered{}},
+		{"onCaptureProfileSaveFailed", `{"status":"error","statusMessage":"invalidCredentials","screen":"a"}`, "", session.SaveAnswered{Screen: "a"}},
+		{"onCaptureProfileSaveFailed", `{"status":"error","statusMessage":"invalidAccessToken "}`, "", session.SaveAnswered{}},
 
-		{"onCaptureAccessDenied", "", "", session.Refused{Why: session.WhyDenied, Token: stored}},
-		{"onCaptureAccessDenied", `{"screen":"editProfile"}`, `{"held":7}`, session.Refused{
-			Why: session.WhyDenied, Token: stored, Hold: 7, Action: session.Action{ID: 1, Screen: "editProfile"},
-		}},
+		{"onCaptureAccessDenied", "", "", session.ScreenDenied{}},
+		{"onCaptureAccessDenied", `{"screen":"editProfile"}`, `{"held":7}`, session.ScreenDenied{Screen: "editProfile", Handlers: 7}},
 
 		{"onCaptureScreenShow", `{"screen":"editProfile","flow":"standard"}`, "", session.ScreenShown{Screen: "editProfile"}},
 		{"render", `{"screen":"editProfile"}`, "", session.ScreenWanted{Screen: "editProfile"}},
@@ -91,21 +92,32 @@ func TestEvents(t *testing.T) {
 		{"onCaptureRegistrationSuccess", `{"authorizationCode":"code-1"}`, "", session.CodeSeen{Code: session.NewToken("code-1")}},
 		{"onCaptureSessionCreated", `{"authorizationCode":"code-1","accessToken":null}`, "", session.CodeSeen{Code: session.NewToken("code-1")}},
 
-		{"onCaptureSessionEnded", "", `{"gesture":true}`, session.SignedOutSeen{Gesture: true}},
-		{"onCaptureSessionEnded", "", `{"gesture":false}`, session.SignedOutSeen{}},
+		{"onCaptureLoginSuccess", `{"authorizationCode":"code-1"}`, `{"posted":true}`, session.CodeSeen{Code: session.NewToken("code-1"), Posted: true}},
+
+		{"onCaptureSessionEnded", "", `{"cause":"person"}`, session.SignedOutSeen{}},
+		{"onCaptureSessionEnded", "", `{"cause":"reaction"}`, session.SignedOutSeen{Cause: session.CauseReaction}},
+		{"onCaptureSessionEnded", "", `{"cause":"person","told":true}`, session.SignedOutSeen{Told: true}},
+		{"onCaptureSessionEnded", "", `{"cause":"something new"}`, session.SignedOutSeen{}},
 		{"onCaptureSessionEnded", "", "", session.SignedOutSeen{}},
 
-		{"onCaptureSaveSuccess", `{"screen":"editProfile"}`, "", nil},
-		{"onCaptureProfileSaveSuccess", `{"screen":"editProfile"}`, "", nil},
-		{"onCaptureRenderComplete", `{"screen":"editProfile","flow":"standard"}`, "", nil},
+		// Whatever looks like a success answers what was sent, whether the
+		// contract knows the event or not.
+		{"onCaptureSaveSuccess", `{"screen":"editProfile"}`, "", session.SaveAnswered{Screen: "editProfile"}},
+		{"onCaptureProfileSaveSuccess", "", "", session.SaveAnswered{}},
+		{"onCaptureAddressBookSuccess", `{"screen":"address"}`, "", session.SaveAnswered{Screen: "address"}},
+		{"onCaptureSomething", `{"screen":"address","status":"success"}`, "", session.SaveAnswered{Screen: "address"}},
+		{"onCaptureProfileSaveSuccess", dead, "", session.SaveAnswered{Screen: "editProfile"}},
+		{"onCaptureSomething", `{"screen":"address"}`, "", nil},
+		{"onCaptureRenderComplete", `{"screen":"editProfile","flow":"standard","status":"success"}`, "", nil},
 		{"submit", `{}`, "", nil},
 		{"hooked", "", "", nil},
 
-		// Not token problems.
-		{"onCaptureTransactionTimeout", recorded, "", nil},
-		{"onCaptureError", dead, "", nil},
-		{"onCaptureLoginFailed", dead, "", nil},
+		// Not token problems, but an answer.
+		{"onCaptureTransactionTimeout", `{"screen":"a"}`, "", session.SaveAnswered{Screen: "a"}},
+		{"onCaptureError", `{"screen":"a"}`, "", session.SaveAnswered{Screen: "a"}},
+		{"onCaptureLoginFailed", `{"screen":"signIn","status":"error","statusMessage":"invalidCredentials"}`, "", session.SaveAnswered{Screen: "signIn"}},
 		{"", recorded, "", nil},
+		{"theirs", recorded, "", nil},
 	}
 	tested := map[string]bool{}
 	for _, test := range tests {
@@ -136,7 +148,7 @@ func TestEventsOfOddPayloads(t *testing.T) {
 	call(t, proxy, "revoke")
 	object7 := parse(t, `{"7":7}`)
 	submitOf := func(form map[string]any) safejs.Value {
-		return object(t, map[string]any{"event": map[string]any{"target": form}})
+		return made(t, map[string]any{"event": map[string]any{"target": form}})
 	}
 	odd := map[string]safejs.Value{
 		"undefined": safejs.Undefined(),
@@ -145,8 +157,8 @@ func TestEventsOfOddPayloads(t *testing.T) {
 		"a number":  parse(t, `7`),
 		"an array":  parse(t, `[{"accessToken":"token-1"}]`),
 		"wrong types": parse(t, `{"accessToken":{"toString":1},"authorizationCode":["code-1"],"oneTime":"no","userData":"uuid-1","screen":7,"statusMessage":["invalidAccessToken"],
-			"held":"7","gesture":1,"event":{"target":{},"submitter":7},"data":"text","token":7}`),
-		"getters that throw": trap(t, "accessToken", "authorizationCode", "oneTime", "userData", "screen", "statusMessage", "held", "gesture", "event", "data", "token"),
+			"held":"7","cause":1,"event":{"target":{},"submitter":7},"data":"text","token":7}`),
+		"getters that throw": trap(t, "accessToken", "authorizationCode", "oneTime", "userData", "screen", "statusMessage", "held", "cause", "event", "data", "token"),
 		"a revoked proxy":    get(proxy, "proxy"),
 		"a symbol":           call(t, path("Symbol"), "for", "accessToken"),
 		"absurd numbers":     parse(t, `{"held":-1,"screen":1e308}`),
@@ -155,15 +167,20 @@ func TestEventsOfOddPayloads(t *testing.T) {
 			"querySelector": function(t, func([]safejs.Value) any { return object7 }),
 		}),
 	}
-	stored := session.NewToken("stored-1")
 	want := map[string]session.Event{
-		"onCaptureExpiredToken":    session.Refused{Why: session.WhyExpired, Token: stored},
-		"onCaptureInvalidToken":    session.Refused{Why: session.WhyInvalid, Token: stored},
-		"onCaptureAccessDenied":    session.Refused{Why: session.WhyDenied, Token: stored},
-		"onCaptureSessionEnded":    session.SignedOutSeen{},
-		"onCaptureSessionNotFound": session.NoTokenSeen{},
-		"onCaptureScreenShow":      session.ScreenShown{},
-		"render":                   session.ScreenWanted{},
+		"onCaptureExpiredToken":             session.DeadToken{Why: session.WhyExpired},
+		"onCaptureInvalidToken":             session.DeadToken{Why: session.WhyInvalid},
+		"onCaptureAccessDenied":             session.ScreenDenied{},
+		"onCaptureSessionEnded":             session.SignedOutSeen{},
+		"onCaptureSessionNotFound":          session.NoTokenSeen{},
+		"onCaptureScreenShow":               session.ScreenShown{},
+		"onCaptureLoginSuccess":             session.SaveAnswered{},
+		"onCaptureRegistrationSuccess":      session.SaveAnswered{},
+		"onCaptureEmailVerificationSuccess": session.SaveAnswered{},
+		"onCaptureFederateRefreshedToken":   session.SaveAnswered{},
+		"onCaptureTransactionTimeout":       session.SaveAnswered{},
+		"onCaptureError":                    session.SaveAnswered{},
+		"render":                            session.ScreenWanted{},
 	}
 	for kind, value := range odd {
 		t.Run(kind, func(t *testing.T) {
@@ -204,81 +221,4 @@ func TestEventOfBigInt(t *testing.T) {
 		t.Errorf("the next login was not seen: %v", err)
 	}
 	alive(t)
-}
-
-// Without a token at hand, a refusal is of none.
-func TestRefusedWithoutToken(t *testing.T) {
-	p, _ := newPage(t, safejs.Undefined())
-	want := session.Refused{Why: session.WhyExpired}
-	if got := p.event("onCaptureExpiredToken", safejs.Undefined(), safejs.Undefined()); got != want {
-		t.Errorf("%#v, want %#v", got, want)
-	}
-}
-
-// The same screen wanted again soon after it was shown is the same attempt.
-func TestDeniedAgain(t *testing.T) {
-	p, c := newPage(t, safejs.Undefined())
-	u := fakeUI(t)
-	denied := func(screen string) session.Action {
-		t.Helper()
-		p.event("render", object(t, map[string]any{"screen": screen}), safejs.Undefined())
-		ev, ok := p.event("onCaptureAccessDenied", safejs.Undefined(), safejs.Undefined()).(session.Refused)
-		if !ok {
-			t.Fatal("not a refusal")
-		}
-		return ev.Action
-	}
-	first := denied("editProfile")
-	if first.Again {
-		t.Error("the first time is called a repetition")
-	}
-	p.Resume(first)
-	if got := u.screens; len(got) != 1 || got[0] != "editProfile" {
-		t.Fatalf("shown: %q", got)
-	}
-	c.forward(9 * time.Second)
-	if second := denied("editProfile"); !second.Again || second.ID == first.ID {
-		t.Errorf("9 s later: %+v, want another action, again", second)
-	}
-	if other := denied("orders"); other.Again {
-		t.Error("another screen is called a repetition")
-	}
-	c.forward(time.Second)
-	if third := denied("editProfile"); third.Again {
-		t.Error("10 s later is called a repetition")
-	}
-}
-
-func TestScreenAbandoned(t *testing.T) {
-	p, _ := newPage(t, safejs.Undefined())
-	u := fakeUI(t)
-	ev := p.event("onCaptureAccessDenied", parse(t, `{"screen":"editProfile"}`), safejs.Undefined()).(session.Refused)
-	p.Abandon(ev.Action)
-	p.Resume(ev.Action)
-	if got := u.screens; len(got) > 0 {
-		t.Errorf("shown: %q", got)
-	}
-}
-
-func TestScreenCannotBeShown(t *testing.T) {
-	tests := []struct {
-		name    string
-		janrain any
-		part    string
-	}{
-		{"no UI", safejs.Undefined(), "cannot show editProfile"},
-		{"another version of it", map[string]any{"capture": map[string]any{"ui": map[string]any{}}}, "cannot show editProfile"},
-		{"it throws", map[string]any{"capture": map[string]any{"ui": map[string]any{"renderScreen": thrower(t)}}}, "show editProfile"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			p, _ := newPage(t, safejs.Undefined())
-			set(t, "janrain", test.janrain)
-			warnings := hear(t, "warn")
-			ev := p.event("onCaptureAccessDenied", parse(t, `{"screen":"editProfile"}`), safejs.Undefined()).(session.Refused)
-			p.Resume(ev.Action)
-			warnings.only(t, test.part)
-			alive(t)
-		})
-	}
 }

@@ -59,8 +59,8 @@ func thrower(t *testing.T) safejs.Value {
 	return f
 }
 
-// object makes a JavaScript object.
-func object(t *testing.T, properties map[string]any) safejs.Value {
+// made makes a JavaScript object.
+func made(t *testing.T, properties map[string]any) safejs.Value {
 	t.Helper()
 	return call(t, path("Object"), "assign", properties)
 }
@@ -68,7 +68,7 @@ func object(t *testing.T, properties map[string]any) safejs.Value {
 // trap makes an object whose properties of these names throw when read.
 func trap(t *testing.T, names ...string) safejs.Value {
 	t.Helper()
-	made := object(t, map[string]any{})
+	made := made(t, map[string]any{})
 	for _, name := range names {
 		call(t, path("Object"), "defineProperty", made, name, map[string]any{"get": thrower(t)})
 	}

@@ -17,25 +17,21 @@ type page struct {
 	now     func() session.Instant
 	storage storage
 	forms   *forms
-	// changed tells the other tabs that storage has changed.
-	changed func()
-	// wanted is the screen that the page last asked the UI for.
-	wanted string
 	// pending is a token that the UI could not be given yet: it is still to
 	// come, and will be given it before it looks for one.
 	pending session.Token
 	// replaces is what storage held then.
 	replaces session.Token
+	// dropping: we are calling endCaptureSession just now.
+	dropping bool
 }
 
 var _ session.Page = (*page)(nil)
 
-func registrationUI() safejs.Value { return path("janrain", "capture", "ui") }
-
 // Snapshot implements session.Page.
 func (p *page) Snapshot() session.Snapshot {
 	snap := p.storage.snapshot()
-	snap.Offline = isFalse(path("navigator", "onLine"))
+	snap.Offline = isFalse(native(path("navigator"), "Navigator", "onLine"))
 	if p.waits(snap) {
 		snap.Token, snap.Expires = p.pending, p.now().Add(time.Hour)
 	}
@@ -43,7 +39,7 @@ func (p *page) Snapshot() session.Snapshot {
 }
 
 // waits reports whether there is a token that the UI is still to be given:
-// not any more once storage tells of a sign-out or of anybody's newer token.
+// not any more once storage tells of a sign-out or of a newer token.
 func (p *page) waits(snap session.Snapshot) bool {
 	stands := snap.Token.Empty() || snap.Token == p.pending || snap.Token == p.replaces
 	if snap.Readable && !(stands && snap.Mark.Of(p.pending)) {
@@ -52,12 +48,8 @@ func (p *page) waits(snap session.Snapshot) bool {
 	return !p.pending.Empty()
 }
 
-// SetMark implements session.Page. Whatever else is written to storage follows
-// in the same breath, and before the other tabs hear of this.
-func (p *page) SetMark(mark session.Mark) {
-	p.storage.setMark(mark)
-	p.changed()
-}
+// SetMark implements session.Page.
+func (p *page) SetMark(mark session.Mark) { p.storage.setMark(mark) }
 
 // Adopt implements session.Page.
 func (p *page) Adopt(token session.Token) {
@@ -86,13 +78,15 @@ func (p *page) give(token session.Token) bool {
 	return true
 }
 
-// Drop implements session.Page. What the UI does not remove, for it is not
+// Drop implements session.Page. What the UI does not remove, because it is not
 // there or throws, the next page would take for a session.
 func (p *page) Drop() {
 	p.pending = session.Token{}
 	ui := registrationUI()
 	if callable(ui, "endCaptureSession") {
+		p.dropping = true
 		_, err := invoke(ui, "endCaptureSession")
+		p.dropping = false
 		if err == nil {
 			return
 		}
@@ -108,35 +102,54 @@ func (p *page) Withdraw() {
 	p.storage.withdraw()
 }
 
-// Resume implements session.Page.
-func (p *page) Resume(a session.Action) {
-	if err := p.forms.resume(a); err != nil {
-		warn("not repeated: " + err.Error())
+// ShowScreen implements session.Page. What a user has typed and not sent is
+// worth more than a screen.
+func (p *page) ShowScreen(screen string) {
+	if p.forms.typing() {
+		return
+	}
+	if err := renderScreen(screen); err != nil {
+		warn("not shown: " + err.Error())
 	}
 }
 
-// Abandon implements session.Page.
-func (p *page) Abandon(a session.Action) { p.forms.drop(a) }
+// Repeat implements session.Page.
+func (p *page) Repeat(id uint64, token session.Token) { p.forms.repeat(id, token) }
+
+// HandBack implements session.Page.
+func (p *page) HandBack(id uint64) { p.forms.handBack(id) }
+
+// Forget implements session.Page.
+func (p *page) Forget(id uint64) { p.forms.forget(id) }
+
+// uses reports whether the UI sends what is submitted now with this token.
+// Where storage cannot be read this is not known.
+func (p *page) uses(token session.Token) bool {
+	snap := p.storage.snapshot()
+	return !snap.Readable || snap.Token == token
+}
 
 // Release implements session.Page.
 func (p *page) Release(id uint64, deliver bool) {
 	_, _ = invoke(p.host, "release", float64(id), deliver)
 }
 
-// Tell implements session.Page.
-func (p *page) Tell(n session.Notice) {
-	if n.Name == session.NoticeExpired || n.Name == session.NoticeSignedOut || n.Name == session.NoticeIdentityChanged {
-		p.forms.end()
-	}
-	detail := map[string]any{"reason": string(n.Why), "message": n.Why.Sentence(), "at": float64(p.now().UnixMilli())}
+// Notify implements session.Page.
+func (p *page) Notify(n session.Notice) {
+	detail := object(
+		"reason", string(n.Why), "message", n.Why.Sentence(), "at", float64(p.now().UnixMilli()),
+	)
 	if n.Limit != "" {
-		detail["kind"] = n.Limit
+		assign(detail, "kind", n.Limit)
 	}
-	if n.Name == session.NoticeRenewed || n.Name == session.NoticeWarning {
-		detail["expiresIn"] = wholeSeconds(n.ExpiresIn)
+	switch n.Name {
+	case session.NoticeRenewed, session.NoticeWarning:
+		assign(detail, "expiresIn", wholeSeconds(n.ExpiresIn))
+	case session.NoticeHolding, session.NoticeReleased, session.NoticeUnfinished:
+		assign(detail, "screen", n.Screen)
 	}
 	if n.RetryIn > 0 {
-		detail["retryIn"] = wholeSeconds(n.RetryIn)
+		assign(detail, "retryIn", wholeSeconds(n.RetryIn))
 	}
 	_, _ = invoke(p.host, "emit", string(n.Name), detail)
 }
@@ -144,8 +157,28 @@ func (p *page) Tell(n session.Notice) {
 // Settle implements session.Page.
 func (p *page) Settle(s session.Settle) {
 	for _, id := range s.IDs {
-		_, _ = invoke(p.host, "settle", float64(id), s.Token.Reveal(), string(s.Rejected))
+		value := any(safejs.Undefined()) // end() has no value
+		if !s.Token.Empty() {
+			value = s.Token.Reveal()
+		}
+		_, _ = invoke(p.host, "settle", float64(id), value, string(s.Rejected))
 	}
+}
+
+// Publish implements session.Page.
+func (p *page) Publish(state session.HostState) {
+	var signedIn any // not known yet
+	if state.SignedIn != session.Unknown {
+		signedIn = state.SignedIn == session.Yes
+	}
+	detail := object(
+		"phase", state.Phase.String(), "signedIn", signedIn,
+		"clockSkew", wholeSeconds(state.ClockSkew),
+	)
+	if state.UUID != "" {
+		assign(detail, "uuid", state.UUID)
+	}
+	_, _ = invoke(p.host, "state", detail)
 }
 
 func wholeSeconds(d time.Duration) float64 { return float64(d / time.Second) }

@@ -18,6 +18,8 @@ type ui struct {
 	ended           int
 	// draw, if set, is what renderScreen does.
 	draw func(screen string)
+	// end, if set, is what endCaptureSession does.
+	end func()
 }
 
 // fakeUI puts a Registration UI on the page.
@@ -40,7 +42,13 @@ func fakeUI(t *testing.T) *ui {
 			u.tokens = append(u.tokens, text(argument(args, 0)))
 			return nil
 		}),
-		"endCaptureSession": function(t, func([]safejs.Value) any { u.ended++; return nil }),
+		"endCaptureSession": function(t, func([]safejs.Value) any {
+			u.ended++
+			if u.end != nil {
+				u.end()
+			}
+			return nil
+		}),
 	}
 	set(t, "janrain", map[string]any{"capture": map[string]any{"ui": methods}})
 	return u
@@ -96,8 +104,8 @@ func markOf(token string) session.Mark {
 // A UI that comes late is not given what others have overtaken since.
 func TestAdoptOvertaken(t *testing.T) {
 	for name, since := range map[string]func(){
-		"another tab has renewed":      func() { storage{}.setMark(markOf("token-2")) },
-		"a person has signed out":      func() { storage{}.setMark(session.Mark{Ending: true, Written: session.AtWall(1)}) },
+		"another tab has renewed":      func() { new(storage).setMark(markOf("token-2")) },
+		"a person has signed out":      func() { new(storage).setMark(session.Mark{Ending: true, Written: session.AtWall(1)}) },
 		"somebody has written another": func() { store(t, keyToken, "foreign-1") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,12 +156,47 @@ func TestDropWithoutTheUI(t *testing.T) {
 	}
 }
 
+// What the UI tells within our own endCaptureSession is our doing.
 func TestDrop(t *testing.T) {
 	p, _ := newPage(t, safejs.Undefined())
 	u := fakeUI(t)
+	seen := func() session.Event {
+		return p.event("onCaptureSessionEnded", safejs.Undefined(), safejs.Undefined())
+	}
+	var within session.Event
+	u.end = func() { within = seen() }
 	p.Drop()
 	if u.ended != 1 {
 		t.Errorf("endCaptureSession was called %d times", u.ended)
+	}
+	if want := (session.SignedOutSeen{Cause: session.CauseOwn}); within != want {
+		t.Errorf("told within: %#v, want %#v", within, want)
+	}
+	if got := seen(); got != (session.SignedOutSeen{}) {
+		t.Errorf("told afterwards: %#v", got)
+	}
+}
+
+// A screen that cannot be shown is said on the console.
+func TestShowScreen(t *testing.T) {
+	tests := []struct {
+		name    string
+		janrain any
+		part    string
+	}{
+		{"no UI", safejs.Undefined(), "cannot show editProfile"},
+		{"another version of it", map[string]any{"capture": map[string]any{"ui": map[string]any{}}}, "cannot show editProfile"},
+		{"it throws", map[string]any{"capture": map[string]any{"ui": map[string]any{"renderScreen": thrower(t)}}}, "show editProfile"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p, _ := newPage(t, safejs.Undefined())
+			set(t, "janrain", test.janrain)
+			warnings := hear(t, "warn")
+			p.ShowScreen("editProfile")
+			warnings.only(t, test.part)
+			alive(t)
+		})
 	}
 }
 
@@ -207,7 +250,7 @@ func recorder(t *testing.T) (safejs.Value, *[]string) {
 	t.Helper()
 	calls := &[]string{}
 	methods := map[string]any{}
-	for _, name := range []string{"emit", "release", "settle"} {
+	for _, name := range []string{"emit", "release", "settle", "state"} {
 		methods[name] = function(t, func(args []safejs.Value) any {
 			all := []any{name}
 			for _, arg := range args {
@@ -217,10 +260,10 @@ func recorder(t *testing.T) (safejs.Value, *[]string) {
 			return nil
 		})
 	}
-	return object(t, methods), calls
+	return made(t, methods), calls
 }
 
-func TestTellTheLoader(t *testing.T) {
+func TestNotifyTheLoader(t *testing.T) {
 	token := session.NewToken("token-1")
 	tests := []struct {
 		name string
@@ -228,26 +271,37 @@ func TestTellTheLoader(t *testing.T) {
 		want []string
 	}{
 		{"renewed", func(p *page) {
-			p.Tell(session.Notice{Name: session.NoticeRenewed, Why: session.WhyDue, ExpiresIn: 90*time.Second + time.Millisecond})
+			p.Notify(session.Notice{Name: session.NoticeRenewed, Why: session.WhyDue, ExpiresIn: 90*time.Second + time.Millisecond})
 		}, []string{`["emit","renewed",{"at":1700000000000,"expiresIn":90,"message":"the token was near its end","reason":"due"}]`}},
 		{"an error with another try", func(p *page) {
-			p.Tell(session.Notice{Name: session.NoticeRenewError, Why: session.WhyOffline, RetryIn: 8 * time.Second})
+			p.Notify(session.Notice{Name: session.NoticeRenewError, Why: session.WhyOffline, RetryIn: 8 * time.Second})
 		}, []string{`["emit","renewerror",{"at":1700000000000,"message":"the keepalive server could not be reached","reason":"offline","retryIn":8}]`}},
 		{"an error without", func(p *page) {
-			p.Tell(session.Notice{Name: session.NoticeRenewError, Why: session.WhyRefusedAgain})
+			p.Notify(session.Notice{Name: session.NoticeRenewError, Why: session.WhyRefusedAgain})
 		}, []string{`["emit","renewerror",{"at":1700000000000,"message":"a token just renewed was refused as well","reason":"refused_again"}]`}},
 		{"a warning", func(p *page) {
-			p.Tell(session.Notice{Name: session.NoticeWarning, Why: session.WhyIdleLimit, Limit: "idle", ExpiresIn: time.Minute})
-		}, []string{`["emit","warning",{"at":1700000000000,"expiresIn":60,"kind":"idle","message":"nobody was there for too long","reason":"idle_limit"}]`}},
+			p.Notify(session.Notice{Name: session.NoticeWarning, Why: session.WhyIdleLimit, Limit: "idle", ExpiresIn: time.Minute})
+		}, []string{`["emit","warning",{"at":1700000000000,"expiresIn":60,"kind":"idle","message":"there was no input for too long","reason":"idle_limit"}]`}},
 		{"a sign-out", func(p *page) {
-			p.Tell(session.Notice{Name: session.NoticeSignedOut, Why: session.WhySignedOut})
+			p.Notify(session.Notice{Name: session.NoticeSignedOut, Why: session.WhySignedOut})
 		}, []string{`["emit","signedout",{"at":1700000000000,"message":"the person signed out","reason":"signed_out"}]`}},
 		{"delivered", func(p *page) { p.Release(7, true) }, []string{`["release",7,true]`}},
 		{"swallowed", func(p *page) { p.Release(8, false) }, []string{`["release",8,false]`}},
 		{"resolved", func(p *page) { p.Settle(session.Settle{IDs: []uint64{1, 2}, Token: token}) },
 			[]string{`["settle",1,"token-1",""]`, `["settle",2,"token-1",""]`}},
 		{"rejected", func(p *page) { p.Settle(session.Settle{IDs: []uint64{3}, Rejected: session.RejectSignedOut}) },
-			[]string{`["settle",3,"","signed_out"]`}},
+			[]string{`["settle",3,null,"signed_out"]`}},
+		{"done", func(p *page) { p.Settle(session.Settle{IDs: []uint64{4}}) }, []string{`["settle",4,null,""]`}},
+		{"holding", func(p *page) {
+			p.Notify(session.Notice{Name: session.NoticeHolding, Why: session.WhyExpired, Screen: "editProfile"})
+		}, []string{`["emit","holding",{"at":1700000000000,"message":"the Registration UI met an expired token","reason":"expired","screen":"editProfile"}]`}},
+		{"where it stands", func(p *page) {
+			p.Publish(session.HostState{Phase: session.Active, SignedIn: session.Yes, UUID: "uuid-1", ClockSkew: -90 * time.Second})
+		}, []string{`["state",{"clockSkew":-90,"phase":"active","signedIn":true,"uuid":"uuid-1"}]`}},
+		{"not known yet", func(p *page) { p.Publish(session.HostState{Phase: session.Restoring}) },
+			[]string{`["state",{"clockSkew":0,"phase":"restoring","signedIn":null}]`}},
+		{"signed out", func(p *page) { p.Publish(session.HostState{Phase: session.SignedOut, SignedIn: session.No}) },
+			[]string{`["state",{"clockSkew":0,"phase":"signedout","signedIn":false}]`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -269,12 +323,13 @@ func TestTellTheLoader(t *testing.T) {
 func TestLoaderThrows(t *testing.T) {
 	for _, host := range []safejs.Value{
 		safejs.Undefined(),
-		object(t, map[string]any{"emit": thrower(t), "release": thrower(t), "settle": thrower(t)}),
+		made(t, map[string]any{"emit": thrower(t), "release": thrower(t), "settle": thrower(t)}),
 	} {
 		p, _ := newPage(t, host)
-		p.Tell(session.Notice{Name: session.NoticeRenewed, Why: session.WhyDue})
+		p.Notify(session.Notice{Name: session.NoticeRenewed, Why: session.WhyDue})
 		p.Release(1, true)
 		p.Settle(session.Settle{IDs: []uint64{1}})
+		p.Publish(session.HostState{})
 		alive(t)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hack-pad/safejs"
 
+	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/wasm/session"
 )
 
@@ -33,6 +34,26 @@ func Run() error {
 	// runtime leave a timeout behind. It clears one only when it fires, so that
 	// the last thing done here is to wait for a short one.
 	defer time.Sleep(lastTimeout)
+	life, err := newLifetime(get(host, "signal"))
+	if err != nil {
+		return err
+	}
+	defer life.end()
+	loop, p, turns := newLoop(host, life)
+	if err := watchPage(life, loop, p.forms, turns); err != nil {
+		return err
+	}
+	// Before what the loader has kept for us: it flushes that when attached.
+	loop.Post(session.Started{Seed: rand.Uint64()})
+	if err := publish(host, life, p, loop, turns); err != nil {
+		return err
+	}
+	loop.Run()
+	return nil
+}
+
+// newLoop puts the session and the page's side of it together.
+func newLoop(host safejs.Value, life *lifetime) (*session.Loop, *page, *locks) {
 	options := get(host, "options")
 	begin := time.Now()
 	now := func() session.Instant {
@@ -40,42 +61,39 @@ func Run() error {
 		return session.At(t.UnixMilli(), t.Sub(begin)+1)
 	}
 	p := &page{host: host, now: now}
-	queue := newTurns()
-	s := &session.Session{
+	turns := newLocks(life)
+	loop := &session.Loop{
 		Server: &server{endpoint: text(get(options, "endpoint")), timeout: callTimeout},
 		Page:   p,
-		Turns:  queue,
+		Turns:  turns,
 		Now:    now,
 		Policy: session.Policy{
-			Margin:      seconds(get(options, "margin")),
-			IdleWarning: idleWarning(options),
-			Resubmit:    isTrue(get(options, "resubmit")),
-			OnDemand:    text(get(options, "clientSession")) == "onDemand",
+			ServerMargin: api.Margin[time.Duration],
+			Margin:       seconds(get(options, "margin")),
+			IdleWarning:  idleWarning(options),
+			Resubmit:     isTrue(get(options, "resubmit")),
+			OnDemand:     text(get(options, "clientSession")) == "onDemand",
 		},
 	}
 	if isTrue(get(options, "debug")) {
-		s.Trace = func(e session.Entry) {
+		loop.Trace = func(e session.Entry) {
 			_, _ = invoke(path("console"), "debug", "capture-keepalive", entry(e))
 		}
 	}
-	p.forms = newForms(now, func() bool { return s.Policy.Resubmit && s.Dead() })
-	tabs := &channel{off: isFalse(get(options, "broadcast")), heard: func() { s.Post(session.StorageChanged{}) }}
-	p.changed = tabs.tell
-	tabs.open()
-	defer tabs.close()
-	s.Post(session.Started{Seed: rand.Uint64()})
-	unwatch, err := watch(s.Post, s.Now, p.forms.typing, tabs, queue)
-	if err != nil {
+	p.forms = newForms(now, loop.Post)
+	p.forms.holds, p.forms.uses = loop.Holds, p.uses
+	return loop, p, turns
+}
+
+// watchPage listens to the page and to the person in front of it.
+func watchPage(life *lifetime, loop *session.Loop, f *forms, turns *locks) error {
+	if err := watch(life, loop.Post, turns.leave); err != nil {
 		return err
 	}
-	defer unwatch()
-	detach, err := publish(host, p, s, queue)
-	if err != nil {
+	if err := f.watch(life); err != nil {
 		return err
 	}
-	defer detach()
-	s.Run()
-	return nil
+	return (&activity{life: life, now: loop.Now, post: loop.Post}).watch()
 }
 
 // idleWarning is the page's own, or what the dialog is shown by without one.
@@ -88,14 +106,8 @@ func idleWarning(options safejs.Value) time.Duration {
 	return own
 }
 
-// publish gives the loader the module's API and returns its undo.
-func publish(host safejs.Value, p *page, s *session.Session, t *turns) (func(), error) {
-	var releases []func()
-	release := func() {
-		for _, f := range releases {
-			f()
-		}
-	}
+// publish gives the loader the module's API until the end.
+func publish(host safejs.Value, life *lifetime, p *page, loop *session.Loop, turns *locks) error {
 	module := map[string]any{}
 	for _, export := range []struct {
 		name string
@@ -103,39 +115,56 @@ func publish(host safejs.Value, p *page, s *session.Session, t *turns) (func(), 
 	}{
 		{"event", func(args []safejs.Value) any {
 			if ev := p.event(text(argument(args, 0)), argument(args, 1), argument(args, 2)); ev != nil {
-				s.Post(ev)
+				loop.Post(ev)
 			}
+			return nil
+		}},
+		{"answered", func(args []safejs.Value) any {
+			loop.Post(session.HandedOff{Answer: handedOff(argument(args, 0))})
 			return nil
 		}},
 		{"want", func(args []safejs.Value) any {
-			if id, ok := number(argument(args, 0)); ok && id >= 0 {
-				s.Post(session.Wanted{ID: uint64(id), Fresh: isTrue(argument(args, 1))})
+			if id, ok := idOf(argument(args, 0)); ok {
+				loop.Post(session.Wanted{ID: id, Fresh: isTrue(argument(args, 1))})
 			}
 			return nil
 		}},
-		{"stay", func([]safejs.Value) any { s.Post(session.UserActive{Stay: true}); return nil }},
-		{"end", func([]safejs.Value) any { s.Post(session.EndAsked{}); return nil }},
-		{"stop", func([]safejs.Value) any {
-			t.leave()
-			s.Post(session.Stopped{})
+		{"stay", func([]safejs.Value) any { loop.Post(session.StayAsked{}); return nil }},
+		{"end", func(args []safejs.Value) any {
+			id, _ := idOf(argument(args, 0))
+			loop.Post(session.EndAsked{ID: id})
 			return nil
 		}},
-		{"status", func([]safejs.Value) any { return status(s.Status()) }},
-		{"diagnostics", func([]safejs.Value) any { return diary(s.Diary()) }},
+		{"stop", func([]safejs.Value) any {
+			turns.leave()
+			loop.Post(session.Stopped{})
+			return nil
+		}},
+		{"status", func([]safejs.Value) any { return status(loop.Status()) }},
+		{"diagnostics", func([]safejs.Value) any { return diary(loop.Diary()) }},
 	} {
-		f, undo, err := Handle(export.name, export.fn)
+		f, err := life.function(export.name, export.fn)
 		if err != nil {
-			release()
-			return nil, err
+			return err
 		}
-		releases = append(releases, undo)
 		module[export.name] = f
 	}
 	if _, err := invoke(host, "attach", module); err != nil {
-		release()
-		return nil, fmt.Errorf("attach to the loader: %w", err)
+		return fmt.Errorf("attach to the loader: %w", err)
 	}
-	return release, nil
+	return nil
+}
+
+// idOf reads an id of the loader's.
+func idOf(value safejs.Value) (uint64, bool) {
+	id, ok := number(value)
+	return uint64(max(id, 0)), ok && id >= 0
+}
+
+// handedOff is the server's answer to a login that the loader reported.
+func handedOff(answer safejs.Value) session.Answer {
+	status, _ := number(get(answer, "status"))
+	return decodeAnswer(status, get(answer, "body"), session.CallOpen)
 }
 
 func argument(args []safejs.Value, i int) safejs.Value {
@@ -145,12 +174,16 @@ func argument(args []safejs.Value, i int) safejs.Value {
 	return safejs.Undefined()
 }
 
-func status(st session.Status) map[string]any {
-	return map[string]any{
-		"phase":     st.Phase.String(),
-		"expiresIn": wholeSeconds(st.ExpiresIn), "dueIn": wholeSeconds(st.DueIn), "retryIn": wholeSeconds(st.RetryIn),
-		"idleExpiresIn": wholeSeconds(st.IdleExpiresIn), "absoluteExpiresIn": wholeSeconds(st.AbsoluteExpiresIn),
-	}
+func status(st session.Status) safejs.Value {
+	return object(
+		"phase", st.Phase.String(),
+		"expiresIn", wholeSeconds(st.ExpiresIn),
+		"dueIn", wholeSeconds(st.DueIn),
+		"retryIn", wholeSeconds(st.RetryIn),
+		"idleExpiresIn", wholeSeconds(st.IdleExpiresIn),
+		"absoluteExpiresIn", wholeSeconds(st.AbsoluteExpiresIn),
+		"clockSkew", wholeSeconds(st.ClockSkew),
+	)
 }
 
 func diary(entries []session.Entry) []any {
@@ -161,13 +194,13 @@ func diary(entries []session.Entry) []any {
 	return lines
 }
 
-func entry(e session.Entry) map[string]any {
+func entry(e session.Entry) safejs.Value {
 	effects := make([]any, len(e.Effects))
 	for i, effect := range e.Effects {
 		effects[i] = effect
 	}
-	return map[string]any{
-		"at": float64(e.At.UnixMilli()), "event": e.Event, "from": e.From.String(), "to": e.To.String(),
-		"reason": string(e.Why), "message": e.Why.Sentence(), "effects": effects,
-	}
+	return object(
+		"at", float64(e.At.UnixMilli()), "event", e.Event, "from", e.From.String(), "to", e.To.String(),
+		"reason", string(e.Why), "message", e.Why.Sentence(), "effects", effects,
+	)
 }

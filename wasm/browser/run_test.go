@@ -25,17 +25,19 @@ type loader struct {
 	emitted  chan string // name and detail
 	settled  chan string // id, token, code
 	released chan string // id, deliver
+	states   chan string
 	ran      chan error
 	stopped  bool
 }
 
 // start runs the module with a loader on the page until the test ends.
-func start(t *testing.T, options string) *loader {
+// early are events that it has kept until then.
+func start(t *testing.T, options string, early ...string) *loader {
 	t.Helper()
 	const plenty = 32
 	l := &loader{
 		t: t, attached: make(chan struct{}), emitted: make(chan string, plenty), settled: make(chan string, plenty),
-		released: make(chan string, plenty), ran: make(chan error, 1),
+		released: make(chan string, plenty), states: make(chan string, plenty), ran: make(chan error, 1),
 	}
 	record := func(into chan string) safejs.Value {
 		return function(t, func(args []safejs.Value) any {
@@ -53,9 +55,12 @@ func start(t *testing.T, options string) *loader {
 	}
 	set(t, hostName, map[string]any{
 		"options": parse(t, options),
-		"emit":    record(l.emitted), "settle": record(l.settled), "release": record(l.released),
+		"emit":    record(l.emitted), "settle": record(l.settled), "release": record(l.released), "state": record(l.states),
 		"attach": function(t, func(args []safejs.Value) any {
 			l.module = argument(args, 0)
+			for _, event := range early {
+				l.do("event", event)
+			}
 			close(l.attached)
 			return nil
 		}),
@@ -134,20 +139,23 @@ func TestRun(t *testing.T) {
 		methods = append(methods, text(name))
 	}
 	slices.Sort(methods)
-	if want := []string{"diagnostics", "end", "event", "status", "stay", "stop", "want"}; !slices.Equal(methods, want) {
+	if want := []string{"answered", "diagnostics", "end", "event", "status", "stay", "stop", "want"}; !slices.Equal(methods, want) {
 		t.Errorf("the loader got %q, want %q", methods, want)
 	}
 
 	// Nobody is signed in.
 	expectAsked(`POST /session/token {"reason":"start"}`)
 	l.do("want", 1, false)
-	expect(l.settled, `[1,"","signed_out"]`)
+	expect(l.settled, `[1,null,"signed_out"]`)
 
 	// Somebody signs in.
 	store(t, keyToken, "token-1")
 	store(t, keyExpires, time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
-	l.do("event", "onCaptureLoginSuccess", parse(t, recorded), parse(t, `{"gesture":true}`))
+	l.do("event", "onCaptureLoginSuccess", parse(t, recorded), safejs.Undefined())
 	expectAsked(`POST /session {"accessToken":"token-1","uuid":"uuid-1"}`)
+	if got := <-l.emitted; !strings.HasPrefix(got, `["signedin",`) {
+		t.Errorf("emitted %s", got)
+	}
 	l.do("want", 2, false)
 	expect(l.settled, `[2,"token-1",""]`)
 	var status map[string]any
@@ -175,7 +183,7 @@ func TestRun(t *testing.T) {
 
 	// Nothing that the page can read says a token or a uuid.
 	told := spell(l.do("diagnostics")) + spell(l.do("status"))
-	for _, event := range []string{"login_seen", "refused", "answered", "wanted"} {
+	for _, event := range []string{"login_seen", "dead_token", "answered", "wanted"} {
 		if !strings.Contains(told, `"event":"`+event+`"`) {
 			t.Errorf("no %s in the diagnostics: %s", event, told)
 		}
@@ -193,11 +201,12 @@ func TestRun(t *testing.T) {
 	}
 
 	// The page ends the session.
-	l.do("end")
+	l.do("end", 3)
 	expectAsked(`DELETE /session `)
 	if got := <-l.emitted; !strings.HasPrefix(got, `["signedout",`) {
 		t.Errorf("emitted %s", got)
 	}
+	expect(l.settled, `[3,null,""]`)
 	l.stop()
 	if u.ended != 1 {
 		t.Errorf("endCaptureSession was called %d times", u.ended)
@@ -223,7 +232,7 @@ func TestRunStops(t *testing.T) {
 	}
 	l.do("want", 1, false)
 	l.stop()
-	if got := <-l.settled; got != `[1,"","stopped"]` {
+	if got := <-l.settled; got != `[1,null,"stopped"]` {
 		t.Errorf("settled %s", got)
 	}
 	errs := hear(t, "error")
@@ -236,11 +245,11 @@ func TestRunStops(t *testing.T) {
 		t.Error("a listener stays behind")
 	}
 	errs.silent(t)
-	for _, method := range []string{"event", "want", "stay", "end", "stop", "status", "diagnostics"} {
+	for _, method := range []string{"event", "answered", "want", "stay", "end", "stop", "status", "diagnostics"} {
 		l.do(method)
 	}
-	if len(errs.text) != 7 {
-		t.Errorf("%d of 7 functions were released", len(errs.text))
+	if len(errs.text) != 8 {
+		t.Errorf("%d of 8 functions were released", len(errs.text))
 	}
 }
 
@@ -268,6 +277,23 @@ func TestRunOddOptions(t *testing.T) {
 		hanging(t, false)
 		start(t, options).stop()
 	}
+}
+
+// What the loader has kept for the module, and passes on when it is attached,
+// comes after the start: nothing of it is lost.
+func TestRunTakesWhatWasKept(t *testing.T) {
+	cleanStorage(t)
+	asked := hanging(t, false)
+	l := start(t, defaults, "onCaptureSessionNotFound")
+	<-asked
+	var entries []struct{ Event string }
+	if err := json.Unmarshal([]byte(spell(l.do("diagnostics"))), &entries); err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 2 || entries[0].Event != "started" || entries[1].Event != "no_token_seen" {
+		t.Errorf("the diary says %+v", entries)
+	}
+	l.stop()
 }
 
 // With debug, each transition is written to the console as it happens.

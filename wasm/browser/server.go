@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/hack-pad/safejs"
@@ -29,19 +28,13 @@ type server struct {
 	endpoint string
 	// timeout ends a call, head and body.
 	timeout time.Duration
-
-	mu sync.Mutex
-	// calls counts those made, underway has those to abort when stopped.
-	calls    uint64
-	underway map[uint64]func()
 }
 
 var _ session.Server = (*server)(nil)
 
 // Do implements session.Server.
 func (s *server) Do(stop <-chan struct{}, call session.Call) session.Answer {
-	// A sign-out goes on when the page stops us at once.
-	signal, release, err := s.abortSignal(stop, call.Kind != session.CallEnd)
+	signal, release, err := s.abortSignal(stop)
 	if err != nil {
 		return session.Answer{Why: session.WhyOffline}
 	}
@@ -77,7 +70,7 @@ func (s *server) Do(stop <-chan struct{}, call session.Call) session.Answer {
 
 // Activity implements session.Server.
 func (s *server) Activity(stop <-chan struct{}) {
-	signal, release, err := s.abortSignal(stop, true)
+	signal, release, err := s.abortSignal(stop)
 	if err != nil {
 		return
 	}
@@ -85,51 +78,32 @@ func (s *server) Activity(stop <-chan struct{}) {
 	_, _ = s.fetch(signal, "POST", api.PathActivity, map[string]any{})
 }
 
-// abortSignal ends a request when its time is up or, if stops, when stopped.
-// The func lets go of it.
-func (s *server) abortSignal(stop <-chan struct{}, stops bool) (safejs.Value, func(), error) {
-	controller, err := path("AbortController").New()
+// abortSignal ends a request, head and body, when its time is up or stop is
+// closed. The func lets go of it.
+func (s *server) abortSignal(stop <-chan struct{}) (safejs.Value, func(), error) {
+	abort, err := newAbort(safejs.Undefined())
 	if err != nil {
-		return safejs.Undefined(), nil, fmt.Errorf("abort controller: %w", err)
+		return safejs.Undefined(), nil, err
 	}
-	abort := func() { _, _ = invoke(controller, "abort") }
-	timer := time.AfterFunc(s.timeout, abort)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.underway == nil {
-		s.underway = map[uint64]func(){}
-		go s.abortAll(stop)
-	}
-	s.calls++
-	id := s.calls
-	if stops {
-		s.underway[id] = abort
-	}
-	return get(controller, "signal"), func() {
-		timer.Stop()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.underway, id)
-	}, nil
-}
-
-// abortAll ends all calls once stopped. (One goroutine for all of them: one
-// for each would wait for its own end as well, and the module would pay 3 KB
-// for its only select.)
-func (s *server) abortAll(stop <-chan struct{}) {
-	<-stop
-	s.mu.Lock()
-	underway := s.underway
-	s.underway = nil
-	s.mu.Unlock()
-	for _, abort := range underway {
-		abort()
-	}
+	timer := time.AfterFunc(s.timeout, abort.now)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-stop:
+			abort.now()
+		case <-done:
+		}
+	}()
+	return abort.signal, func() { timer.Stop(); close(done) }, nil
 }
 
 // fetch makes a request and returns the response as soon as its head is here.
-func (s *server) fetch(signal safejs.Value, method, route string, body map[string]any) (safejs.Value, error) {
-	headers := map[string]any{api.HeaderKeepalive: api.HeaderKeepaliveValue, "Accept": "application/json"}
+func (s *server) fetch(
+	signal safejs.Value, method, route string, body map[string]any,
+) (safejs.Value, error) {
+	headers := map[string]any{
+		api.HeaderKeepalive: api.HeaderKeepaliveValue, "Accept": "application/json",
+	}
 	init := map[string]any{
 		"method": method,
 		// The cookie also where the server is on another host of the same site.
@@ -158,31 +132,52 @@ func (s *server) fetch(signal safejs.Value, method, route string, body map[strin
 	return await(promise)
 }
 
-// decode reads an answer. Only our server's own words decide: a 200 of a
-// captive portal says nothing, and neither does its 403.
+// decode reads an answer.
 func decode(response safejs.Value, kind session.CallKind) session.Answer {
 	status, _ := number(get(response, "status"))
-	if status == 204 && kind == session.CallEnd {
+	wait := retryAfter(response)
+	body := safejs.Undefined()
+	if promise, err := invoke(response, "json"); err == nil {
+		body, _ = await(promise)
+	}
+	answer := decodeAnswer(status, body, kind)
+	if answer.OK || wait == 0 {
+		return answer
+	}
+	if answer.Why == session.WhyUnintelligible {
+		// A proxy that wants to be left alone is believed.
+		switch status {
+		case 429:
+			answer.Why = session.WhyRateLimited
+		case 503:
+			answer.Why = session.WhyServer
+		default:
+			return answer
+		}
+	}
+	answer.RetryAfter = wait
+	return answer
+}
+
+// decodeAnswer says what an answer means. Only our server's own words decide: a
+// 200 of a captive portal says nothing, and neither does its 403.
+func decodeAnswer(status float64, body safejs.Value, kind session.CallKind) session.Answer {
+	good := status >= 200 && status < 300
+	if kind == session.CallEnd && status == 204 {
 		return session.Answer{OK: true}
 	}
-	promise, err := invoke(response, "json")
-	if err != nil {
-		return session.Answer{Why: session.WhyUnintelligible}
-	}
-	body, err := await(promise)
-	if err != nil || body.Type() != safejs.TypeObject {
-		return session.Answer{Why: session.WhyUnintelligible}
-	}
-	if status >= 200 && status < 300 && kind != session.CallEnd {
+	if good && kind != session.CallEnd {
 		grant, ok := decodeGrant(body)
 		if !ok {
 			return session.Answer{Why: session.WhyUnintelligible}
 		}
 		return session.Answer{OK: true, Grant: grant}
 	}
-	answer := decodeProblem(api.Code(text(get(body, "code"))))
-	answer.RetryAfter = retryAfter(response)
-	return answer
+	code := api.Code(text(get(body, "code")))
+	if !code.Known() {
+		return session.Answer{Why: session.WhyUnintelligible}
+	}
+	return decodeProblem(code)
 }
 
 func decodeGrant(body safejs.Value) (session.Grant, bool) {
@@ -192,6 +187,9 @@ func decodeGrant(body safejs.Value) (session.Grant, bool) {
 		ExpiresIn:         seconds(get(body, "expiresIn")),
 		IdleExpiresIn:     seconds(get(body, "idleExpiresIn")),
 		AbsoluteExpiresIn: seconds(get(body, "absoluteExpiresIn")),
+	}
+	if ms, ok := number(get(body, "serverTime")); ok && ms > 0 && ms < float64(latest) {
+		g.ServerTime = session.AtWall(int64(ms))
 	}
 	return g, !g.Token.Empty() && g.UUID != ""
 }
@@ -208,28 +206,27 @@ func seconds(value safejs.Value) time.Duration {
 	return time.Duration(f * float64(time.Second))
 }
 
-// decodeProblem says what a code means to the page. Final is only what says
-// that this session or this credential is no good.
+// decodeProblem says what a code means to the page.
 func decodeProblem(code api.Code) session.Answer {
+	return session.Answer{Why: whyOf(code), Final: code.Final(), Missing: code == api.SessionMissing}
+}
+
+func whyOf(code api.Code) session.Why {
 	switch code {
-	case api.SessionMissing:
-		return session.Answer{Why: session.WhySessionEnded, Final: true, Missing: true}
-	case api.SessionEnded:
-		return session.Answer{Why: session.WhySessionEnded, Final: true}
+	case api.SessionMissing, api.SessionEnded:
+		return session.WhySessionEnded
 	case api.CodeUsed:
-		return session.Answer{Why: session.WhyCodeUsed, Final: true}
+		return session.WhyCodeUsed
 	case api.GrantRefused:
-		return session.Answer{Why: session.WhyGrantRefused, Final: true}
+		return session.WhyGrantRefused
 	case api.IdentityMismatch:
-		return session.Answer{Why: session.WhyMismatch, Final: true}
+		return session.WhyMismatch
 	case api.RateLimited:
-		return session.Answer{Why: session.WhyRateLimited}
+		return session.WhyRateLimited
 	case api.UpstreamRefused, api.UpstreamUnavailable, api.StoreUnavailable, api.Internal:
-		return session.Answer{Why: session.WhyServer}
-	case api.OriginRefused, api.BadRequest, api.NotFound, api.MethodNotAllowed, api.TooLarge, api.UnsupportedMedia:
-		return session.Answer{Why: session.WhyRefused}
+		return session.WhyServer
 	}
-	return session.Answer{Why: session.WhyUnintelligible}
+	return session.WhyRefused
 }
 
 // retryAfter reads the header in both its forms (RFC 9110, section 10.2.3);

@@ -3,10 +3,6 @@
 package browser
 
 import (
-	_ "embed"
-	"fmt"
-	"math/rand/v2"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,7 +36,7 @@ func TestSnapshotExpires(t *testing.T) {
 				store(t, keyExpires, test.spelling)
 			}
 			want := session.Snapshot{Readable: true, Token: session.NewToken("token-1"), Expires: session.AtWall(test.want)}
-			if got := (storage{}).snapshot(); got != want {
+			if got := new(storage).snapshot(); got != want {
 				t.Errorf("%+v, want %+v", got, want)
 			}
 		})
@@ -66,7 +62,7 @@ func TestSnapshotExpiresFar(t *testing.T) {
 		t.Run(test.spelling, func(t *testing.T) {
 			cleanStorage(t)
 			store(t, keyExpires, test.spelling)
-			expires := storage{}.snapshot().Expires
+			expires := new(storage).snapshot().Expires
 			if got := expires.Reached(now); got != test.reached || !test.reached && expires.IsZero() {
 				t.Errorf("reached: %t, want %t", got, test.reached)
 			}
@@ -76,7 +72,7 @@ func TestSnapshotExpiresFar(t *testing.T) {
 
 func TestSnapshotOfNothing(t *testing.T) {
 	cleanStorage(t)
-	if got, want := (storage{}).snapshot(), (session.Snapshot{Readable: true}); got != want {
+	if got, want := new(storage).snapshot(), (session.Snapshot{Readable: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -96,7 +92,7 @@ func TestStorageDenied(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			define(t, safejs.Global(), "localStorage", test.descriptor)
-			s := storage{}
+			s := new(storage)
 			if got := s.snapshot(); got != (session.Snapshot{}) {
 				t.Errorf("%+v, want nothing", got)
 			}
@@ -108,9 +104,10 @@ func TestStorageDenied(t *testing.T) {
 }
 
 func TestStorageThatThrows(t *testing.T) {
-	area := object(t, map[string]any{"getItem": thrower(t), "setItem": thrower(t), "removeItem": thrower(t)})
+	hear(t, "warn")
+	area := made(t, map[string]any{"getItem": thrower(t), "setItem": thrower(t), "removeItem": thrower(t)})
 	set(t, "localStorage", area)
-	s := storage{}
+	s := new(storage)
 	s.setMark(session.Mark{Fingerprint: "f"})
 	s.setMark(session.Mark{})
 	if got := s.snapshot(); !got.Token.Empty() || got.Mark != (session.Mark{}) {
@@ -122,6 +119,7 @@ func TestStorageThatThrows(t *testing.T) {
 // A full storage keeps what it has.
 func TestQuotaExceeded(t *testing.T) {
 	cleanStorage(t)
+	warnings := hear(t, "warn")
 	area := path("localStorage")
 	refused := 0
 	for n := 1 << 23; n > 0; n /= 2 {
@@ -132,17 +130,19 @@ func TestQuotaExceeded(t *testing.T) {
 	if refused == 0 {
 		t.Fatal("the storage has no limit")
 	}
-	s := storage{}
+	s := new(storage)
 	s.setMark(session.Mark{Fingerprint: strings.Repeat("f", 1000)})
 	if got := s.snapshot(); !got.Readable || got.Mark != (session.Mark{}) {
 		t.Errorf("%+v, want a readable storage without a mark", got)
 	}
+	s.setMark(session.Mark{Fingerprint: strings.Repeat("f", 1000)})
+	warnings.only(t, "localStorage cannot be written")
 	alive(t)
 }
 
 func TestSetMark(t *testing.T) {
 	cleanStorage(t)
-	s, mark := storage{}, fullMark()
+	s, mark := new(storage), fullMark()
 	s.setMark(mark)
 	if got := s.snapshot().Mark; got != mark {
 		t.Errorf("read %+v, want %+v", got, mark)
@@ -153,126 +153,16 @@ func TestSetMark(t *testing.T) {
 	}
 }
 
-func fullMark() session.Mark {
-	return session.Mark{
-		Fingerprint: session.NewToken("token-1").Fingerprint(), Who: session.NewToken("uuid-1").Fingerprint(),
-		Written: session.AtWall(1_700_000_000_000), Expires: session.AtWall(1_700_003_600_000),
-		Idle: session.AtWall(1_700_001_800_000), Absolute: session.AtWall(1_700_043_200_000),
-		Life: time.Hour, NotBefore: session.AtWall(1_700_000_009_000),
-	}
-}
-
-func TestMarkRoundTrip(t *testing.T) {
-	noLimits := fullMark()
-	noLimits.Idle, noLimits.Absolute = session.Instant{}, session.Instant{}
-	ending := fullMark()
-	ending.Ending = true
-	for _, mark := range []session.Mark{
-		fullMark(), noLimits, ending,
-		{Written: session.AtWall(1), Ending: true},
-		{Written: session.AtWall(1)},
-		{Written: session.AtWall(1), Why: session.WhyIdleLimit},
-		{NotBefore: session.AtWall(1)},
-		{Fingerprint: "f"}, {Who: "w"}, {Life: time.Millisecond},
+// The profile names a user, as far as it can be read: a claim.
+func TestSnapshotProfile(t *testing.T) {
+	for profile, want := range map[string]string{
+		`{"uuid":"uuid-1","displayName":"Ann"}`: "uuid-1", `{"uuid":7}`: "", `{}`: "", `null`: "", `"uuid"`: "", `{`: "", "": "",
 	} {
-		if got := decodeMark(encodeMark(mark)); got != mark {
-			t.Errorf("%q: %+v, want %+v", encodeMark(mark), got, mark)
+		cleanStorage(t)
+		store(t, keyProfile, profile)
+		if got := new(storage).snapshot().ProfileUUID; got != want {
+			t.Errorf("%s: %q, want %q", profile, got, want)
 		}
 	}
-}
-
-func TestMarkGarbage(t *testing.T) {
-	const good = "1 f w 1 2 3 4 5 - - false"
-	if decodeMark(good) == (session.Mark{}) {
-		t.Fatal("the good one is none")
-	}
-	for _, line := range []string{
-		"", " ", "1", "        ", "garbage", "null", "undefined", `{"v":1}`,
-		"2 f w 1 2 3 4 5 - - false",      // another version
-		"1 f w 1 2 3 4 - - false",        // a field is missing
-		"1 f w 1 2 3 4 5 - - false more", // one too many
-		"1 f w 1 2 3 4 5 - - false ",
-		"1  f w 1 2 3 4 5 - - false",
-		"1 f w one 2 3 4 5 - - false",
-		"1 f w 1.5 2 3 4 5 - - false",
-		"1 f w 1e3 2 3 4 5 - - false",
-		"1 f w -1 2 3 4 5 - - false",
-		"1 f w 1 2 3 4 -5 - - false",
-		"1 f w 1 2 3 4 5 - because false",
-		"1 f w 1 2 3 4 5 -1 - false",
-		"1 f w 1 2 3 4 - - - false",
-		"1 f w 1  3 4 5 - - false",
-		"1 f w 9223372036854775807 2 3 4 5 - - false", // no Duration holds it
-		"1 f w 1 2 3 4 9223372036854775 - - false",
-		"1 f w 99999999999999999999 2 3 4 5 - - false",
-	} {
-		if got := decodeMark(line); got != (session.Mark{}) {
-			t.Errorf("%q: %+v, want none", line, got)
-		}
-	}
-}
-
-// Whatever stands in storage, reading it does no harm, and what is taken for
-// a mark means the same when it is written again.
-func TestMarkRandom(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	const letters = "01 -9truefals\x00e\xff€"
-	good := []byte(encodeMark(fullMark()))
-	marks := 0
-	for range 20_000 {
-		line := append([]byte(nil), good...)
-		for range 1 + random.IntN(4) {
-			letter := letters[random.IntN(len(letters))]
-			switch at := random.IntN(len(line)); random.IntN(3) {
-			case 0:
-				line[at] = letter
-			case 1:
-				line = append(line[:at], line[at+1:]...)
-			default:
-				line = append(line[:at], append([]byte{letter}, line[at:]...)...)
-			}
-		}
-		mark := decodeMark(string(line))
-		if mark == (session.Mark{}) {
-			continue
-		}
-		marks++
-		if again := decodeMark(encodeMark(mark)); again != mark {
-			t.Fatalf("%q: %+v, then %+v", line, mark, again)
-		}
-		for _, at := range []session.Instant{mark.Written, mark.Expires, mark.Idle, mark.Absolute} {
-			if at.UnixMilli() < 0 || at.Sub(session.AtWall(0)) < 0 {
-				t.Fatalf("%q: a moment before 1970", line)
-			}
-		}
-		if mark.Life < 0 {
-			t.Fatalf("%q: a life of %v", line, mark.Life)
-		}
-	}
-	if marks == 0 {
-		t.Error("no line was taken for a mark: the test tests nothing")
-	}
-}
-
-// farewell is the line that the loader leaves when a sign-out cannot wait for
-// the module; scripts/edges holds it against keepalive.js.
-//
-//go:embed testdata/farewell.txt
-var farewell string
-
-func TestMarkOfTheLoader(t *testing.T) {
-	const now = 1_700_000_000_000
-	line := strings.Replace(strings.TrimSuffix(farewell, "\n"), "${Date.now()}", fmt.Sprint(now), 1)
-	want := session.Mark{Written: session.AtWall(now), Ending: true}
-	if got := decodeMark(line); got != want {
-		t.Errorf("%q: %+v, want %+v", line, got, want)
-	}
-}
-
-// The loader reads three fields of the mark itself.
-func TestMarkEndFields(t *testing.T) {
-	want := []string{"1700003600000", "1700001800000", "1700043200000"}
-	if got := strings.Split(encodeMark(fullMark()), " ")[4:7]; !slices.Equal(got, want) {
-		t.Errorf("the fields are %q, want the ends of the token, and of the session by both limits: %q", got, want)
-	}
+	alive(t)
 }

@@ -21,18 +21,18 @@ func (p *page) activeByCode(token string) {
 	p.no(noCookie)
 	p.signsInByCode("code-1", "exchange(code-1,https://site/)")
 	if p.policy.OnDemand {
-		p.yes(token, "mark", "renewed:start")
+		p.yes(token, "mark", "renewed:start", "signedin:signed_in")
 	} else {
-		p.yes(token, "mark", "adopt("+token+")", "renewed:start")
+		p.yes(token, "mark", "adopt("+token+")", "renewed:start", "signedin:signed_in")
 	}
 	p.phase(session.Active)
 	p.pass(time.Minute)
 }
 
 // denied is the UI refusing a screen that needs a session.
-func (p *page) denied(id uint64, screen string, want ...string) {
+func (p *page) denied(screen string, want ...string) {
 	p.t.Helper()
-	p.on(session.Refused{Why: session.WhyDenied, Action: session.Action{ID: id, Screen: screen}}, want...)
+	p.on(session.ScreenDenied{Screen: screen}, want...)
 }
 
 func TestCode(t *testing.T) {
@@ -45,14 +45,14 @@ func TestCode(t *testing.T) {
 			p.no(noCookie)
 			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
 			p.signsInByCode("code-1")
-			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start")
+			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start", "signedin:signed_in")
 			p.signsInByCode("code-1")
 			p.phase(session.Active)
 		}},
 		{"a late 401 to the first question is ignored when a code came in between", func(p *page) {
 			p.start("ask:start()")
-			early := p.state.Call
-			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
+			early := p.call()
+			p.signsInByCode("code-1", "cancel", "exchange(code-1,https://site/)")
 			p.answer(early, noCookie)
 			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start")
 		}},
@@ -73,14 +73,14 @@ func TestCode(t *testing.T) {
 			p.no(noCookie)
 			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
 			p.no(portal, "renewerror:unintelligible", "ask:start()")
-			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start")
+			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start", "signedin:signed_in")
 		}},
 		{"a code that was used has perhaps made a session before", func(p *page) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
 			p.no(session.Answer{Why: session.WhyCodeUsed, Final: true}, "renewerror:code_used", "ask:start()")
-			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start")
+			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start", "signedin:signed_in")
 		}},
 		{"a refused code leaves the page signed out", func(p *page) {
 			p.start("ask:start()")
@@ -93,39 +93,38 @@ func TestCode(t *testing.T) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
-			p.denied(1, "editProfile")
-			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start", "resume(1)")
+			p.denied("editProfile")
+			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start", "show(editProfile)", "signedin:signed_in")
 		}},
 		{"a sign-out beats an exchange under way, and ends what comes of it", func(p *page) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.signsInByCode("code-1", "exchange(code-1,https://site/)")
-			exchange := p.state.Call
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
-			p.answer(exchange, p.grant("alice-1"), "mark:ending", "end:signed_out")
+			exchange := p.call()
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending")
+			p.answer(exchange, p.grant("alice-1"), "end:signed_out")
 			p.phase(session.Ended)
 			p.yes("", "mark:ended")
 		}},
 		{"one user's form is not sent as the next one's", func(p *page) {
 			p.activeByCode("alice-1")
-			p.on(session.Refused{Why: session.WhySaveFailed, Token: tok("alice-1"), Action: session.Action{ID: 1, Screen: "editProfile"}},
-				"ask:savefailed(alice-1)")
-			p.no(unreachable, "renewerror:offline")
-			p.signsInByCode("code-2", "abandon(1)", "exchange(code-2,https://site/)")
-			p.yes("bob-1", "mark", "adopt(bob-1)", "renewed:start")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
+			p.signsInByCode("code-2", "exchange(code-2,https://site/)", "unfinished:new_token", "forget(1)")
+			p.yes("bob-1", "mark", "adopt(bob-1)", "renewed:start", "signedin:signed_in")
 		}},
 		{"a sign-out that the loader has seen through is told once", func(p *page) {
 			p.store.Mark = session.Mark{Ending: true, Written: p.now.Wall()}
 			p.start("end:signed_out")
-			p.on(session.SignedOutSeen{Gesture: true, Told: true}, "signedout:signed_out")
-			p.on(session.SignedOutSeen{Gesture: true, Told: true})
+			p.on(session.SignedOutSeen{Told: true}, "signedout:signed_out")
+			p.on(session.SignedOutSeen{Told: true})
 			p.yes("", "mark:ended")
 		}},
 		{"a sign-out that the loader has seen through does not end a login that came after it", func(p *page) {
 			p.store.Mark = session.Mark{Ending: true, Written: p.now.Wall()}
 			p.writes("alice-1")
 			p.start("unmark", "open(alice-1,)")
-			p.on(session.SignedOutSeen{Gesture: true, Told: true})
+			p.on(session.SignedOutSeen{Told: true})
 			p.login("alice-1")
 			p.yes("alice-1", "mark")
 			p.phase(session.Active)
@@ -133,10 +132,10 @@ func TestCode(t *testing.T) {
 		{"who signs in again after a sign-out is signed in", func(p *page) {
 			p.activeByCode("alice-1")
 			p.store.Token = session.Token{}
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 			p.yes("", "mark:ended")
 			p.signsInByCode("code-2", "unmark", "exchange(code-2,https://site/)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:start")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:start", "signedin:signed_in")
 			p.phase(session.Active)
 		}},
 		{"what the last session left in storage is not taken for the new one's", func(p *page) {
@@ -144,7 +143,7 @@ func TestCode(t *testing.T) {
 			p.signsInByCode("code-2", "exchange(code-2,https://site/)")
 			p.on(session.StorageChanged{})
 			p.phase(session.Opening)
-			p.yes("bob-1", "mark", "adopt(bob-1)", "renewed:start")
+			p.yes("bob-1", "mark", "adopt(bob-1)", "renewed:start", "signedin:signed_in")
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.play(newPage(t)) })
@@ -171,7 +170,7 @@ func TestOnDemand(t *testing.T) {
 		}},
 		{"it is there while a screen needs it", func(p *page) {
 			p.activeByCode("alice-1")
-			p.denied(1, "editProfile", "adopt(alice-1)", "resume(1)")
+			p.denied("editProfile", "adopt(alice-1)", "show(editProfile)")
 			p.on(session.ScreenShown{Screen: "accessDenied"}) // told late
 			p.on(session.ScreenShown{Screen: "editProfile"})
 			p.on(session.ScreenShown{Screen: "publicProfile"}, "withdraw")
@@ -184,7 +183,7 @@ func TestOnDemand(t *testing.T) {
 		}},
 		{"a renewal while it is needed reaches the UI", func(p *page) {
 			p.activeByCode("alice-1")
-			p.denied(1, "editProfile", "adopt(alice-1)", "resume(1)")
+			p.denied("editProfile", "adopt(alice-1)", "show(editProfile)")
 			p.on(session.ScreenShown{Screen: "editProfile"})
 			p.due(5 * time.Second) // looks once more at what the UI wrote
 			p.due(firstDue-time.Minute-5*time.Second, "ask:due(alice-1)")
@@ -193,7 +192,7 @@ func TestOnDemand(t *testing.T) {
 		}},
 		{"a page that is left leaves none behind, and has it when it comes back", func(p *page) {
 			p.activeByCode("alice-1")
-			p.denied(1, "editProfile", "adopt(alice-1)", "resume(1)")
+			p.denied("editProfile", "adopt(alice-1)", "show(editProfile)")
 			p.on(session.ScreenShown{Screen: "editProfile"})
 			p.on(session.Left{}, "withdraw")
 			p.pass(time.Minute)
@@ -202,7 +201,7 @@ func TestOnDemand(t *testing.T) {
 		}},
 		{"what a page that crashed left behind is taken away", func(p *page) {
 			p.activeByCode("alice-1")
-			p.denied(1, "editProfile", "adopt(alice-1)", "resume(1)")
+			p.denied("editProfile", "adopt(alice-1)", "show(editProfile)")
 			p.start("withdraw")
 			p.phase(session.Active)
 		}},
@@ -223,7 +222,7 @@ func TestOnDemand(t *testing.T) {
 			p.writes("bob-1")
 			p.start("open(bob-1,)")
 			p.on(session.Left{})
-			p.no(notVouched, "renewerror:grant_refused")
+			p.no(notVouched, "expired:grant_refused", "mark:grant_refused", "drop")
 			p.on(session.Left{})
 		}},
 	} {

@@ -1,243 +1,191 @@
 package session
 
-import "time"
+// Event is something that happened to the page. Each kind has a name for the
+// diary and says in next.go what follows from it: a kind without either does
+// not compile.
+type Event interface {
+	name() string
+	happen(*step)
+}
 
-// Event is something that happened to the page. Those with a Snapshot carry
-// what storage held when they were handled.
-type Event interface{ event() }
-
+// What starts and stops.
 type (
 	// Started: the module runs. Seed spreads the waits of different pages.
-	Started struct {
-		Snapshot
-		Seed uint64
-	}
-	// TokenSeen: the UI told of a token: a login, a session found or created,
-	// a token replaced by single sign-on.
+	Started struct{ Seed uint64 }
+	// Left: the page is being left, perhaps for the back/forward cache.
+	Left struct{}
+	// Stopped: the page no longer wants us.
+	Stopped struct{}
+)
+
+// What the Registration UI tells of the session.
+type (
+	// TokenSeen: a login, a session found or created, or a token that single
+	// sign-on replaced. Tokens for one call (oneTime) are left out.
 	TokenSeen struct {
-		Snapshot
 		Token Token
-		UUID  string
+		// UUID is the page's claim.
+		UUID string
 		// Login: a person signed in just now; without it the event may be late.
 		Login bool
 	}
 	// CodeSeen: a person signed in just now with responseType code.
 	CodeSeen struct {
-		Snapshot
 		Code        Token
 		RedirectURI string
+		// Posted: the loader has posted the code itself. HandedOff follows, when
+		// the loader has the answer.
+		Posted bool
 	}
-	// ScreenWanted: the page asks the UI for a screen. ScreenShown: it is there.
-	ScreenWanted struct{ Screen string }
-	ScreenShown  struct{ Screen string }
-	// Left: the page is being left, perhaps for the back/forward cache.
-	Left struct{}
+	// HandedOff is the server's answer to a code that the loader posted.
+	HandedOff struct{ Answer Answer }
 	// NoTokenSeen: the UI's start() found no token, or one that had expired.
-	NoTokenSeen struct{ Snapshot }
-	// Refused: an action of the user met a dead token, or none.
-	Refused struct {
-		Snapshot
-		Why Why
-		// Token is the one that was in force when the user acted; empty when
-		// unknown.
-		Token  Token
-		Action Action
-		// Hold is the id of the page's own handlers that wait for the outcome;
-		// 0 is none.
-		Hold uint64
-	}
-	// Submitted: an action of the user was held back, the token being dead.
-	Submitted struct {
-		Snapshot
-		Action Action
-	}
-	// SignedOutSeen: the UI ended its session. Gesture: a person did something
-	// just before, so it is likely that they meant to.
+	NoTokenSeen struct{}
+	// SignedOutSeen: the UI ended its session.
 	SignedOutSeen struct {
-		Snapshot
-		Gesture bool
-		// Told: the server was told by the loader, before the module was here.
+		Cause SignOutCause
+		// Told: the loader has told the server and written the mark.
 		Told bool
 	}
-	// StorageChanged: another tab wrote to storage.
-	StorageChanged struct{ Snapshot }
-	// TurnCame: the call Seq has its turn among the tabs, and is about to be made.
-	TurnCame struct {
-		Snapshot
-		Seq uint64
+)
+
+// SignOutCause says who ended the UI's session.
+type SignOutCause uint8
+
+// The causes of a sign-out.
+const (
+	// CausePerson: a person, or in doubt. A sign-out always wins.
+	CausePerson SignOutCause = iota
+	// CauseReaction: the page's own code, inside a handler of a token event or
+	// of a failed save.
+	CauseReaction
+	// CauseOwn: our own Drop.
+	CauseOwn
+)
+
+// What the Registration UI tells of screens and forms.
+type (
+	// ScreenWanted: the page or the UI asks for a screen.
+	ScreenWanted struct{ Screen string }
+	// ScreenShown: a screen is there.
+	ScreenShown struct{ Screen string }
+	// ScreenDenied: the UI refused a screen because it saw no session. Screen
+	// is what the event names; empty when it names none. Handlers is the id of
+	// the page's own handlers that the guard keeps back; 0 is none.
+	ScreenDenied struct {
+		Screen   string
+		Handlers uint64
 	}
+	// DeadToken: an action met a dead token. Screen is empty when the event
+	// does not name it. Why is WhyExpired, WhyInvalid or WhySaveFailed.
+	DeadToken struct {
+		Why      Why
+		Screen   string
+		Handlers uint64
+	}
+	// Submitted: the user sent a form. The browser keeps its values under ID,
+	// which grows from form to form, until Forget.
+	Submitted struct {
+		ID     uint64
+		Screen string
+		// Form tells forms of one screen apart.
+		Form string
+		// Token was in force when the user pressed the button, at At.
+		Token Token
+		At    Instant
+		// Held: the event was stopped, as Loop.Holds said.
+		Held bool
+	}
+	// Edited: the user typed or chose something (trusted input) in a form.
+	Edited struct{ Screen, Form string }
+	// SaveAnswered: the UI told of a success, or of an answer that is not about
+	// a dead token. Screen is empty when the event does not name it.
+	SaveAnswered struct{ Screen string }
+	// Repeated: the browser has done, or could not do, what Repeat asked for.
+	Repeated struct {
+		ID     uint64
+		Result RepeatResult
+	}
+)
+
+// RepeatResult is what came of sending a form again.
+type RepeatResult uint8
+
+// The results of a repetition. After any but RepeatSent nothing was sent.
+const (
+	RepeatSent    RepeatResult = iota // sent, field by field as the user sent it
+	RepeatEdited                      // the user has changed the form
+	RepeatChanged                     // the form would send other values
+	RepeatMoved                       // storage holds another token by now
+	RepeatGone                        // the form did not come back
+	RepeatInvalid                     // the form's own validation refuses it
+	RepeatFile                        // a file must be chosen again
+	RepeatFailed                      // the UI threw, or offers no way to send it
+)
+
+// What happens around the page.
+type (
+	// StorageChanged: another tab wrote to storage.
+	StorageChanged struct{}
 	// Woke: the page became visible, came back from a cache or from sleep, or
 	// the network returned.
-	Woke struct{ Snapshot }
+	Woke struct{}
 	// Ticked: State.WakeAt has come, or a minute has passed.
-	Ticked struct{ Snapshot }
+	Ticked struct{}
+	// UserActive: trusted input on the page.
+	UserActive struct{}
+	// TurnCame: the call Seq has the lock, and is about to be made.
+	TurnCame struct{ Seq uint64 }
 	// Answered: a call was answered, or has failed.
 	Answered struct {
-		Snapshot
 		Call   Call
 		Answer Answer
 	}
-	// Wanted: the page's own code asks for a token; Fresh asks the server even
-	// if the one at hand is good.
+)
+
+// What the page's own code asks for.
+type (
+	// Wanted: token(), or with Fresh renew(), which asks the server even if the
+	// token at hand is good.
 	Wanted struct {
 		ID    uint64
 		Fresh bool
 	}
-	// UserActive: a person used the page. Stay: by saying so.
-	UserActive struct{ Stay bool }
-	// EndAsked: the page's own code ends the session.
-	EndAsked struct{ Snapshot }
-	// Stopped: the page no longer wants us.
-	Stopped struct{}
+	// StayAsked: the user chose to stay.
+	StayAsked struct{}
+	// EndAsked: end(). ID 0 is a caller who does not wait.
+	EndAsked struct{ ID uint64 }
 )
 
-func (Started) event()        {}
-func (TokenSeen) event()      {}
-func (CodeSeen) event()       {}
-func (ScreenWanted) event()   {}
-func (ScreenShown) event()    {}
-func (Left) event()           {}
-func (NoTokenSeen) event()    {}
-func (Refused) event()        {}
-func (Submitted) event()      {}
-func (SignedOutSeen) event()  {}
-func (StorageChanged) event() {}
-func (TurnCame) event()       {}
-func (Woke) event()           {}
-func (Ticked) event()         {}
-func (Answered) event()       {}
-func (Wanted) event()         {}
-func (UserActive) event()     {}
-func (EndAsked) event()       {}
-func (Stopped) event()        {}
+func (Started) name() string        { return "started" }
+func (Left) name() string           { return "left" }
+func (Stopped) name() string        { return "stopped" }
+func (ev TokenSeen) name() string   { return either(ev.Login, "login_seen", "token_seen") }
+func (CodeSeen) name() string       { return "code_seen" }
+func (HandedOff) name() string      { return "handed_off" }
+func (NoTokenSeen) name() string    { return "no_token_seen" }
+func (SignedOutSeen) name() string  { return "sign_out_seen" }
+func (ScreenWanted) name() string   { return "screen_wanted" }
+func (ScreenShown) name() string    { return "screen_shown" }
+func (ScreenDenied) name() string   { return "screen_denied" }
+func (DeadToken) name() string      { return "dead_token" }
+func (ev Submitted) name() string   { return either(ev.Held, "submit_held", "submitted") }
+func (Edited) name() string         { return "edited" }
+func (SaveAnswered) name() string   { return "save_answered" }
+func (Repeated) name() string       { return "repeated" }
+func (StorageChanged) name() string { return "storage_changed" }
+func (Woke) name() string           { return "woke" }
+func (Ticked) name() string         { return "ticked" }
+func (UserActive) name() string     { return "user_active" }
+func (TurnCame) name() string       { return "turn_came" }
+func (Answered) name() string       { return "answered" }
+func (Wanted) name() string         { return "wanted" }
+func (StayAsked) name() string      { return "stay_asked" }
+func (EndAsked) name() string       { return "end_asked" }
 
-// With puts what storage holds into an event that carries it.
-func With(ev Event, snap Snapshot) Event {
-	switch ev := ev.(type) {
-	case Started:
-		ev.Snapshot = snap
-		return ev
-	case TokenSeen:
-		ev.Snapshot = snap
-		return ev
-	case CodeSeen:
-		ev.Snapshot = snap
-		return ev
-	case NoTokenSeen:
-		ev.Snapshot = snap
-		return ev
-	case Refused:
-		ev.Snapshot = snap
-		return ev
-	case Submitted:
-		ev.Snapshot = snap
-		return ev
-	case SignedOutSeen:
-		ev.Snapshot = snap
-		return ev
-	case StorageChanged:
-		ev.Snapshot = snap
-		return ev
-	case TurnCame:
-		ev.Snapshot = snap
-		return ev
-	case Woke:
-		ev.Snapshot = snap
-		return ev
-	case Ticked:
-		ev.Snapshot = snap
-		return ev
-	case Answered:
-		ev.Snapshot = snap
-		return ev
-	case EndAsked:
-		ev.Snapshot = snap
-		return ev
+func either(first bool, a, b string) string {
+	if first {
+		return a
 	}
-	return ev
+	return b
 }
-
-// Effect is something to be done.
-type Effect interface{ effect() }
-
-type (
-	// Ask makes a call; its Answered comes back with the same Seq.
-	Ask struct{ Call }
-	// ReportActivity tells the server that the user is there. No answer.
-	ReportActivity struct{}
-	// Adopt gives a token to the UI (createCaptureSession).
-	Adopt struct{ Token Token }
-	// Drop ends the UI's own session (endCaptureSession).
-	Drop struct{}
-	// Withdraw takes the token out of the UI's storage and ends nothing.
-	Withdraw struct{}
-	// SetMark writes the mark; the zero Mark removes it.
-	SetMark struct{ Mark }
-	// Resume repeats an action of the user, or lets one go that was held.
-	Resume struct{ Action }
-	// Abandon gives an action up: its values stay on screen.
-	Abandon struct{ Action }
-	// Release lets the page's own handlers go: with Deliver they are called,
-	// else what they were told of did not happen.
-	Release struct {
-		ID      uint64
-		Deliver bool
-	}
-	// Tell emits a public event.
-	Tell struct{ Notice }
-	// Settle answers the page's token() and renew(): with the token, or, when
-	// it is empty, with a rejection.
-	Settle struct {
-		IDs      []uint64
-		Token    Token
-		Rejected Rejection
-	}
-)
-
-func (Ask) effect()            {}
-func (ReportActivity) effect() {}
-func (Adopt) effect()          {}
-func (Drop) effect()           {}
-func (Withdraw) effect()       {}
-func (SetMark) effect()        {}
-func (Resume) effect()         {}
-func (Abandon) effect()        {}
-func (Release) effect()        {}
-func (Tell) effect()           {}
-func (Settle) effect()         {}
-
-// NoticeName is the name of a public event.
-type NoticeName string
-
-// The public events. Of the last three a page is told one, once, until a new
-// login.
-const (
-	NoticeRenewed         NoticeName = "renewed"
-	NoticeRenewError      NoticeName = "renewerror"
-	NoticeWarning         NoticeName = "warning"
-	NoticeStayed          NoticeName = "stayed"
-	NoticeExpired         NoticeName = "expired"
-	NoticeSignedOut       NoticeName = "signedout"
-	NoticeIdentityChanged NoticeName = "identitychanged"
-)
-
-// Notice is a public event. It never carries a token or a uuid.
-type Notice struct {
-	Name NoticeName
-	Why  Why
-	// Limit is "idle" or "absolute", with a warning.
-	Limit string
-	// ExpiresIn is with renewed and warning, RetryIn with renewerror (0: no
-	// further attempt is planned).
-	ExpiresIn, RetryIn time.Duration
-}
-
-// Rejection is the code that a promise of the page is rejected with.
-type Rejection string
-
-// The rejections.
-const (
-	RejectSignedOut   Rejection = "signed_out"
-	RejectUnavailable Rejection = "unavailable"
-	RejectStopped     Rejection = "stopped"
-)

@@ -16,12 +16,14 @@ import (
 //
 //   - Next is pure: the same input gives the same result, and no slice of the
 //     old state is written to; and it never panics.
-//   - After the end nothing is adopted, marked or asked until somebody signs in.
+//   - After the end nothing is adopted, marked or asked until there is a next
+//     session.
 //   - No grant whose uuid differs from a known one is adopted.
-//   - Attempts are 8 s apart, except for the one question of a page without a
-//     token, a login, and the first refusal of a token.
-//   - An action is repeated at most once, and a repetition never.
-//   - Of the three final notices one is told, once per login.
+//   - Calls keep the pace.
+//   - A form is sent again at most once, and only in a session proven to be the
+//     person's who sent it.
+//   - Every form has exactly one outcome, and a form that is held is told of.
+//   - Of the three final notices one is told, once per session.
 //   - Every promise is settled once, every held handler let go once; a page
 //     that is stopped owes nothing.
 //   - A page that waits for something wakes, and not at a moment that has passed.
@@ -54,8 +56,8 @@ func playWild(t *testing.T, script []byte) {
 	var r record
 	var story []string
 	handle := func(ev session.Event) {
-		after, effects, err := r.step(s, ev, w.now, policy)
-		story = append(story, tell(s.Phase, ev, effects, after.Phase))
+		after, effects, err := r.step(s, ev, w.snapshot(), w.now, policy)
+		story = append(story, tell(s.Phase(), ev, effects, after.Phase()))
 		if err != nil {
 			t.Fatalf("a law is broken: %v\n%s", err, strings.Join(story, "\n"))
 		}
@@ -66,7 +68,7 @@ func playWild(t *testing.T, script []byte) {
 			}
 		}
 	}
-	handle(session.Started{Seed: uint64(w.below(256)), Snapshot: w.snapshot()})
+	handle(session.Started{Seed: uint64(w.below(256))})
 	for range 300 {
 		if len(w.script) == 0 {
 			break
@@ -84,7 +86,7 @@ type wild struct {
 	calls   []session.Call
 	holds   uint64
 	wanteds uint64
-	helds   uint64
+	forms   uint64
 	// resubmit is the policy's.
 	resubmit bool
 }
@@ -154,6 +156,8 @@ func (w *wild) snapshot() session.Snapshot {
 		snap.Offline = true
 	case 1:
 		snap.Mark.NotBefore = w.moment()
+	case 2:
+		snap.Mark.Failures, snap.Mark.FailedAt = w.below(12), w.moment()
 	}
 	return snap
 }
@@ -193,52 +197,26 @@ func (w *wild) answer() session.Answer {
 }
 
 func (w *wild) event() session.Event {
-	screen := []string{"editProfile", "other"}[w.below(2)]
-	switch w.below(18) {
-	case 16:
-		if w.helds == 20 || !w.resubmit { // then nothing is held
-			return session.EndAsked{Snapshot: w.snapshot()}
-		}
-		w.helds++ // the ids of what was held are not those of what failed
-		return session.Submitted{Snapshot: w.snapshot(), Action: session.Action{ID: 20 + w.helds, Screen: "editProfile", Held: w.now}}
-	case 17:
-		ev := session.TurnCame{Snapshot: w.snapshot()}
-		if n := len(w.calls); n != 0 {
-			ev.Seq = w.calls[n-1-min(n-1, w.pickLate())].Seq
-		}
-		return ev
-	case 12:
-		return session.CodeSeen{Snapshot: w.snapshot(), Code: tok([]string{"", "code-1", "code-2"}[w.below(3)]), RedirectURI: "https://example.test/"}
-	case 13:
-		return session.ScreenWanted{Screen: screen}
-	case 14:
-		return session.ScreenShown{Screen: screen}
-	case 15:
-		return session.Left{}
+	screen := []string{"editProfile", "other", ""}[w.below(3)]
+	form := []string{"", "first", "second"}[w.below(3)]
+	switch w.below(22) {
 	case 1:
 		token := w.token()
-		return session.TokenSeen{Snapshot: w.snapshot(), Token: token, UUID: uuidOf(token.Reveal()), Login: w.below(2) == 0}
+		return session.TokenSeen{Token: token, UUID: uuidOf(token.Reveal()), Login: w.below(2) == 0}
 	case 2:
-		return session.NoTokenSeen{Snapshot: w.snapshot()}
+		return session.NoTokenSeen{}
 	case 3:
-		why := []session.Why{session.WhyExpired, session.WhyInvalid, session.WhyDenied, session.WhySaveFailed}[w.below(4)]
-		ev := session.Refused{Snapshot: w.snapshot(), Why: why, Token: w.token()}
-		if id := w.below(9); id != 0 {
-			ev.Action = session.Action{ID: uint64(id), Screen: "editProfile", Again: w.below(4) == 3}
-		}
-		if w.holds < 63 && w.below(2) == 0 {
-			w.holds++
-			ev.Hold = w.holds
-		}
-		return ev
+		why := []session.Why{session.WhyExpired, session.WhyInvalid, session.WhySaveFailed}[w.below(3)]
+		return session.DeadToken{Why: why, Screen: screen, Handlers: w.handlers()}
 	case 4:
-		return session.SignedOutSeen{Snapshot: w.snapshot(), Gesture: w.below(2) == 0}
+		cause := []session.SignOutCause{session.CausePerson, session.CauseReaction, session.CauseOwn}[w.below(3)]
+		return session.SignedOutSeen{Cause: cause, Told: w.below(4) == 0}
 	case 5:
-		return session.StorageChanged{Snapshot: w.snapshot()}
+		return session.StorageChanged{}
 	case 6:
-		return session.Woke{Snapshot: w.snapshot()}
+		return session.Woke{}
 	case 7, 8:
-		ev := session.Answered{Snapshot: w.snapshot(), Answer: w.answer()}
+		ev := session.Answered{Answer: w.answer()}
 		if n := len(w.calls); n != 0 {
 			ev.Call = w.calls[n-1-min(n-1, w.pickLate())]
 		}
@@ -248,15 +226,63 @@ func (w *wild) event() session.Event {
 			w.wanteds++
 			return session.Wanted{ID: w.wanteds, Fresh: w.below(2) == 0}
 		}
-		return session.EndAsked{Snapshot: w.snapshot()}
+		return session.EndAsked{}
 	case 10:
-		return session.UserActive{Stay: w.below(4) == 0}
+		return session.UserActive{}
 	case 11:
-		if w.below(8) == 0 {
-			return session.EndAsked{Snapshot: w.snapshot()}
+		return session.StayAsked{}
+	case 12:
+		return session.CodeSeen{
+			Code: tok([]string{"", "code-1", "code-2"}[w.below(3)]), RedirectURI: "https://example.test/",
+			Posted: w.below(3) == 0,
+		}
+	case 13:
+		return session.ScreenWanted{Screen: screen}
+	case 14:
+		return session.ScreenShown{Screen: screen}
+	case 15:
+		return session.Left{}
+	case 16, 17:
+		if w.forms == 63 {
+			return session.EndAsked{}
+		}
+		w.forms++
+		return session.Submitted{
+			ID: w.forms, Screen: screen, Form: form, Token: w.token(), At: w.now, Held: w.resubmit && w.below(3) == 0,
+		}
+	case 18:
+		ev := session.TurnCame{}
+		if n := len(w.calls); n != 0 {
+			ev.Seq = w.calls[n-1-min(n-1, w.pickLate())].Seq
+		}
+		return ev
+	case 19:
+		return session.Repeated{ID: 1 + uint64(w.below(int(w.forms)+1)), Result: session.RepeatResult(w.below(9))}
+	case 20:
+		switch w.below(4) {
+		case 0:
+			return session.SaveAnswered{Screen: screen}
+		case 1:
+			return session.Edited{Screen: screen, Form: form}
+		case 2:
+			return session.HandedOff{Answer: w.answer()}
+		}
+		return session.ScreenDenied{Screen: screen, Handlers: w.handlers()}
+	case 21:
+		if w.wanteds < 63 && w.below(8) == 0 {
+			w.wanteds++
+			return session.EndAsked{ID: w.wanteds}
 		}
 	}
-	return session.Ticked{Snapshot: w.snapshot()}
+	return session.Ticked{}
+}
+
+func (w *wild) handlers() uint64 {
+	if w.holds == 63 || w.below(2) == 0 {
+		return 0
+	}
+	w.holds++
+	return w.holds
 }
 
 // pickLate says how many calls ago the one was made that is answered now: most

@@ -4,8 +4,8 @@ import "time"
 
 // Instant is a moment on the page's two clocks. The wall clock can be set back
 // or forward by its owner; the monotonic one stops while a laptop sleeps. So a
-// moment has come when either says so, and what must only go forward, a wait
-// between two attempts, goes by the monotonic one.
+// moment has come when either says so, and as much time has passed as the clock
+// says that is ahead: a wake counts, and a clock set back does not.
 //
 // It is not a time.Time because the module pays 16 KB (brotli) for that type's
 // formatting as soon as one is in an interface.
@@ -39,12 +39,28 @@ func (i Instant) Add(d time.Duration) Instant {
 	return i
 }
 
-// Sub is the time from j to i: on the monotonic clock where both have one.
+// Sub is the time from j to i, for planning: on the monotonic clock where both
+// have one.
 func (i Instant) Sub(j Instant) time.Duration {
 	if i.mono != 0 && j.mono != 0 {
 		return i.mono - j.mono
 	}
 	return time.Duration(i.wall-j.wall) * time.Millisecond
+}
+
+// Since is how much time has passed from j to i, by the clock that is ahead.
+func (i Instant) Since(j Instant) time.Duration {
+	wall := time.Duration(i.wall-j.wall) * time.Millisecond
+	return max(wall, i.Sub(j))
+}
+
+// onBothClocks ties a moment read from storage to the monotonic clock of now,
+// so that a wall clock set back later does not put it off.
+func (i Instant) onBothClocks(at Instant) Instant {
+	if at.IsZero() {
+		return at
+	}
+	return i.Add(at.Sub(i))
 }
 
 // After reports whether i is later than j.

@@ -4,183 +4,163 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/wasm/session"
 )
 
-// floor is the published least time between two attempts.
-const floor = 8 * time.Second
+// The published paces: between two calls that were answered, for a user who
+// waits with a dead token, and the first wait after a failure, at its least.
+const (
+	floor       = 8 * time.Second
+	urgentFloor = 2 * time.Second
+	firstRetry  = 400 * time.Millisecond
+)
 
 // record is what the laws remember of one page. It is a plain value, so that
-// the model of two tabs can copy it and tell two apart. Ids of actions, held
+// the model of two tabs can copy it and tell two apart. Ids of forms, held
 // handlers and promises are below 64 in tests.
 type record struct {
-	seq      uint64
-	restored bool
-	// over: the page has ended and nobody has signed in since. told: it has
+	seq uint64
+	// quick: whether Next is a function is looked at elsewhere.
+	quick bool
+	// over: the page has ended and no user has signed in since. told: it has
 	// said so.
 	over, told bool
-	lastCall   session.Instant
-	forcedAt   session.Instant // the last question with a refusal
+	lastCall   session.Instant // for a token
+	failures   int             // since the last yes
 	opened     session.Token   // the token last reported, and when
 	openedAt   session.Instant
 
-	resumed, held, waiting uint64
+	// forms, by id: those that the user sent, that have their outcome, that
+	// were sent again, and that are held (an event has told of it).
+	submitted, forgotten, repeated, holding uint64
+	handlers, promises, endings             uint64
 }
 
 // step runs Next under all laws that hold for every step whatever happens.
-func (r *record) step(s session.State, ev session.Event, now session.Instant, p session.Policy) (session.State, []session.Effect, error) {
-	input := spare(s)
-	after, effects := session.Next(input, ev, now, p)
-	if err := unchanged(s, input); err != nil {
-		return after, effects, err
+func (r *record) step(s session.State, ev session.Event, snap session.Snapshot, now session.Instant, p session.Policy) (session.State, []session.Effect, error) {
+	p.ServerMargin = serverMargin
+	input := session.Spare(s)
+	after, effects := session.Next(input, ev, snap, now, p)
+	if !session.Untouched(s, input) {
+		return after, effects, errors.New("Next changes nothing it is given: a slice of the old state was written to")
 	}
-	again, effectsAgain := session.Next(spare(s), ev, now, p)
-	if !reflect.DeepEqual(after, again) || !reflect.DeepEqual(effects, effectsAgain) {
-		return after, effects, errors.New("Next is a function: the same input gave two results")
+	if !r.quick {
+		again, effectsAgain := session.Next(session.Spare(s), ev, snap, now, p)
+		if !reflect.DeepEqual(after, again) || !reflect.DeepEqual(effects, effectsAgain) {
+			return after, effects, errors.New("Next is a function: the same input gave two results")
+		}
 	}
 	if _, started := ev.(session.Started); started {
-		*r = record{} // a new page
+		*r = record{quick: r.quick} // a new page
+	}
+	if answered, ok := ev.(session.Answered); ok && answered.Call == s.View().Call {
+		if answered.Answer.OK {
+			r.failures = 0
+		} else if !answered.Answer.Final {
+			r.failures++
+		}
 	}
 	return after, effects, errors.Join(
-		r.checkEffects(s, ev, now, p, after, effects),
+		r.checkEffects(s, ev, snap, now, p, after, effects),
+		r.checkForms(s, ev, after, effects, p),
 		r.checkPromises(ev, after, effects),
 		checkShape(ev, now, after),
 	)
 }
 
-// spare copies a state and puts a value behind the end of each of its slices,
-// where an append in place would show.
-func spare(s session.State) session.State {
-	s.Actions = append(slices.Clone(s.Actions), session.Action{ID: 99})[:len(s.Actions)]
-	s.Held = append(slices.Clone(s.Held), session.Held{ID: 99})[:len(s.Held)]
-	s.Resumed = append(slices.Clone(s.Resumed), 99)[:len(s.Resumed)]
-	s.Waiters = append(slices.Clone(s.Waiters), 99)[:len(s.Waiters)]
-	s.Needs = append(slices.Clone(s.Needs), "spare")[:len(s.Needs)]
-	return s
-}
+// serverMargin is the margin that both halves share.
+func serverMargin(life time.Duration) time.Duration { return min(2*time.Minute, life/5) }
 
-func unchanged(before, input session.State) error {
-	if whole(input.Actions, before.Actions, session.Action{ID: 99}) && whole(input.Held, before.Held, session.Held{ID: 99}) &&
-		whole(input.Resumed, before.Resumed, 99) && whole(input.Waiters, before.Waiters, 99) && whole(input.Needs, before.Needs, "spare") {
-		return nil
+// nextSession reports whether an event may bring a page back whose session is
+// over: a person signs in, or storage holds what is not of the old session.
+func nextSession(ev session.Event, snap session.Snapshot) bool {
+	switch ev := ev.(type) {
+	case session.CodeSeen:
+		return !ev.Code.Empty()
+	case session.TokenSeen:
+		return !ev.Token.Empty() && (ev.Login || snap.Token == ev.Token || !snap.Readable)
 	}
-	return errors.New("Next changes nothing it is given: a slice of the old state was written to")
+	return !snap.Token.Empty() || snap.Mark.Fingerprint != ""
 }
 
-// whole reports whether a slice made by spare is as it was.
-func whole[T comparable](got, want []T, behind T) bool {
-	return slices.Equal(got, want) && got[:len(got)+1][len(got)] == behind
-}
-
-// signsIn reports whether an event may bring a page back whose session is
-// over: a person signed in, or the UI tells of a token that storage does hold.
-func signsIn(ev session.Event) bool {
-	if code, ok := ev.(session.CodeSeen); ok {
-		return !code.Code.Empty()
-	}
-	seen, ok := ev.(session.TokenSeen)
-	return ok && !seen.Token.Empty() && (seen.Login || seen.Snapshot.Token == seen.Token || !seen.Readable)
-}
-
-func (r *record) checkEffects(before session.State, ev session.Event, now session.Instant, p session.Policy, after session.State, effects []session.Effect) error {
-	answered, answer := ev.(session.Answered)
-	var marked, adopted, told, ended bool
-	asks := 0
-	if r.over && signsIn(ev) && after.Phase != session.Ended {
-		r.over, r.told = false, false
-	}
+func (r *record) checkEffects(before session.State, ev session.Event, snap session.Snapshot, now session.Instant, p session.Policy, after session.State, effects []session.Effect) error {
+	_, answer := ev.(session.Answered)
+	var marked, adopted, asked bool
+	told := ""
+	was, is := before.View(), after.View()
+	back := r.over && nextSession(ev, snap) && !is.Over
 	for _, effect := range effects {
 		switch e := effect.(type) {
 		case session.Ask:
-			asks++
-			ended = ended || e.Kind == session.CallEnd
+			asked = true
 			switch {
-			case asks > 1:
-				return errors.New("at most one call in one step")
 			case e.Seq <= r.seq:
 				return errors.New("each call has a greater number than the one before")
-			case after.Call != e.Call:
+			case is.Call != e.Call:
 				return errors.New("the call made is the one under way")
-			case r.over && e.Kind != session.CallEnd:
+			case is.Over && e.Kind != session.CallEnd:
 				return fmt.Errorf("after the end only a sign-out is sent, not %s", name(e))
-			}
-			if e.Why.Sentence() == "" {
+			case e.Why.Sentence() == "":
 				return errors.New("every call has a reason")
 			}
-			if err := r.checkPace(e.Call, ev, now); err != nil {
+			if err := r.checkPace(e.Call, ev, before, after, now); err != nil {
 				return err
 			}
 		case session.SetMark:
-			found := session.Mark{}
-			if snap := reflect.ValueOf(ev).FieldByName("Snapshot"); snap.IsValid() {
-				found = snap.Interface().(session.Snapshot).Mark
-			}
-			if again := e.Mark; again != found {
-				again.Written, again.NotBefore = found.Written, found.NotBefore
-				if again == found {
+			if news := e.Mark; news != snap.Mark {
+				news.Written, news.NotBefore, news.Failures, news.FailedAt = snap.Mark.Written, snap.Mark.NotBefore, snap.Mark.Failures, snap.Mark.FailedAt
+				if news == snap.Mark {
 					break // the same one, with news for the other tabs
 				}
 			}
 			if e.Fingerprint == "" {
-				if e.Mark != (session.Mark{}) && !e.Over() && e.NotBefore.IsZero() {
-					return errors.New("a mark is for a token, of an end, or removed")
+				if e.Who != "" || e.Life != 0 || e.Ending && e.Written.IsZero() {
+					return errors.New("a mark is for a token, of an end, of trouble, or removed")
 				}
 				break
 			}
 			marked = true
 			switch {
-			case !e.Of(after.Token) || !signedIn(after):
+			case !e.Of(is.Token) || !signedIn(after):
 				return errors.New("a mark vouches for the token in force, while there is a session")
 			case e.Who == "" || e.Expires.IsZero() || e.Written.IsZero() || e.Ending:
 				return errors.New("a mark is whole")
-			case r.over:
-				return errors.New("nothing is marked after the end")
 			}
 		case session.Adopt:
 			adopted = true
 			switch {
-			case r.over || after.Phase == session.Ended:
-				return errors.New("no token is adopted after the end until somebody signs in")
-			case e.Token.Empty() || e.Token != after.Token:
+			case is.Over:
+				return errors.New("no token is adopted after the end until a user signs in")
+			case e.Token.Empty() || e.Token != is.Token:
 				return errors.New("only the token in force is adopted")
 			case !signedIn(after):
 				return errors.New("a token is adopted only while there is a session")
-			case e.Token == after.Refused:
+			case e.Token == is.Dead:
 				return errors.New("a token known to be dead is not adopted")
-			case answer && !marked && !answered.Mark.Of(e.Token):
+			case answer && !marked && !snap.Mark.Of(e.Token):
 				return errors.New("a token's mark is written before the token")
-			case after.Who == "" || before.Who != "" && before.Who != after.Who:
+			case is.Who == "" || was.Who != "" && was.Who != is.Who && snap.Mark.Who != is.Who:
 				return errors.New("no token of an unknown or another user is adopted")
 			}
 		case session.Drop:
-			if after.Phase != session.Ended {
+			if !is.Over {
 				return errors.New("the UI's session is ended only with ours")
 			}
-		case session.Resume:
-			bit := uint64(1) << e.ID
-			switch {
-			case !p.Resubmit:
-				return errors.New("an action is repeated only when the page allows it")
-			case r.resumed&bit != 0 || e.ID == 0:
-				return errors.New("an action is repeated at most once")
-			case e.Again:
-				return errors.New("a repetition is not repeated")
-			case (!signedIn(after) || after.Token == after.Refused) && e.Held.IsZero():
-				return errors.New("an action is repeated only with a good token")
-			}
-			r.resumed |= bit
-		case session.Tell:
+		case session.Notify:
 			switch e.Name {
 			case session.NoticeExpired, session.NoticeSignedOut, session.NoticeIdentityChanged:
-				if r.told || told {
+				if r.told && !back || told != "" {
 					return errors.New("of expired, signedout and identitychanged one is told, once")
 				}
-				told = true
-				if after.Phase != session.Ended {
+				told = string(e.Name)
+				if !is.Over && e.Name != session.NoticeIdentityChanged && !nextSession(ev, snap) {
 					return errors.New("an end is told only at the end")
+				}
+			case session.NoticeSignedIn:
+				if is.Over || is.Who == "" {
+					return errors.New("signedin is told when there is a session")
 				}
 			case session.NoticeRenewed:
 				if !adopted && !p.OnDemand {
@@ -188,112 +168,209 @@ func (r *record) checkEffects(before session.State, ev session.Event, now sessio
 				}
 			}
 			if e.Why.Sentence() == "" {
-				return errors.New("every notice has a reason")
+				return fmt.Errorf("every notice has a reason: %s", name(e))
 			}
 		}
 	}
+	if err := checkSignOut(before, ev, snap, after, asked); err != nil {
+		return err
+	}
+	if r.over && !is.Over && !nextSession(ev, snap) {
+		if _, stopped := ev.(session.Stopped); !stopped {
+			return errors.New("only a next session follows the end")
+		}
+	}
+	if is.Token != r.opened {
+		r.opened = session.Token{} // another has come in between
+	}
+	r.told = is.Over && (r.told || told != "")
+	r.over = is.Over
+	return nil
+}
+
+// checkSignOut holds the law that a person's sign-out always wins.
+func checkSignOut(before session.State, ev session.Event, snap session.Snapshot, after session.State, asked bool) error {
+	was, is := before.View(), after.View()
 	signOut := false
 	switch ev := ev.(type) {
 	case session.EndAsked:
-		signOut = before.Phase != session.Ended && after.EndedBy != session.NoticeIdentityChanged
+		signOut = !was.Over && is.EndedBy != session.NoticeIdentityChanged && is.Who == ""
 	case session.SignedOutSeen:
-		signOut = ev.Gesture && !ev.Told && before.Phase != session.Ended
+		known := was.Dropping || ev.Told && (!snap.Token.Empty() || was.EndedBy != "")
+		signOut = ev.Cause == session.CausePerson && !was.Over && !known
 	}
-	if signOut && (!ended || after.Phase != session.Ended) {
+	ends := is.Call.Kind == session.CallEnd || is.Next.Kind == session.CallEnd
+	if signOut && (!ends || !is.Over) {
 		return errors.New("a sign-out ends the session here and on the server, whatever is under way")
 	}
-	if r.over && after.Phase != session.Ended {
-		if _, stopped := ev.(session.Stopped); !stopped {
-			return errors.New("only a login follows the end")
-		}
-	}
-	if after.Token != r.opened {
-		r.opened = session.Token{} // another has come in between
-	}
-	r.told = r.told || told
-	r.over = after.Phase == session.Ended
 	return nil
 }
 
 // signedIn reports whether a page has a session. One that has just come by a
 // token may in the same step begin to ask for the next.
 func signedIn(s session.State) bool {
-	return s.Phase == session.Active || s.Phase == session.Renewing || s.Phase == session.Waiting
+	phase := s.Phase()
+	return phase == session.Active || phase == session.Renewing || phase == session.Waiting
 }
 
-// checkPace bounds attempts: 8 s apart by the monotonic clock, except for the
-// one question of a page without a token and the first refusal of a token.
-func (r *record) checkPace(call session.Call, ev session.Event, now session.Instant) error {
-	soon := !r.lastCall.IsZero() && now.Sub(r.lastCall) < floor
-	restoring := call.Token.Empty() && !r.restored
+// checkPace bounds calls for a token: 8 s apart where the token is good, 2 s
+// where a user waits with a dead one, and by the table after failures.
+func (r *record) checkPace(call session.Call, ev session.Event, before, after session.State, now session.Instant) error {
 	switch call.Kind {
 	case session.CallToken:
-		firstRefusal := call.Why.Refusal() && (r.forcedAt.IsZero() || now.Sub(r.forcedAt) >= floor)
-		if soon && !restoring && !firstRefusal {
-			return fmt.Errorf("attempts are %v apart, not %v", floor, now.Sub(r.lastCall))
+		ago := now.Since(r.lastCall)
+		least := floor
+		switch {
+		case r.failures > 0 || before.View().Failures+after.View().Failures > 0:
+			least = firstRetry
+		case !before.Alive(now) || call.Why.Refusal():
+			least = urgentFloor
 		}
-		r.restored = r.restored || call.Token.Empty()
-		if call.Why.Refusal() {
-			r.forcedAt = now
+		if !r.lastCall.IsZero() && !call.Token.Empty() && ago < least {
+			return fmt.Errorf("attempts are %v apart, not %v", least, ago)
 		}
+		r.lastCall = now
 	case session.CallOpen:
 		if !call.Code.Empty() {
-			r.restored = false // what came of a lost exchange may be asked for
 			break
 		}
 		_, told := ev.(session.TokenSeen)
-		if r.opened == call.Token && !told && now.Sub(r.openedAt) < floor {
+		if r.opened == call.Token && !told && now.Since(r.openedAt) < firstRetry {
 			return errors.New("one token is not reported twice in a row")
 		}
 		r.opened, r.openedAt = call.Token, now
 	}
-	r.seq, r.lastCall = call.Seq, now
+	r.seq = call.Seq
 	return nil
 }
 
-// checkPromises follows what the page waits for: each promise is settled
-// once, each handler let go once.
+// checkForms follows what the user sent: each form has exactly one outcome, is
+// sent again at most once, and only in a session proven to be that person's.
+func (r *record) checkForms(before session.State, ev session.Event, after session.State, effects []session.Effect, p session.Policy) error {
+	if sent, ok := ev.(session.Submitted); ok {
+		r.submitted |= 1 << sent.ID
+	}
+	is := after.View()
+	unfinished := 0
+	for _, effect := range effects {
+		switch e := effect.(type) {
+		case session.Repeat:
+			form := formOf(is, e.ID)
+			switch bit := uint64(1) << e.ID; {
+			case !p.Resubmit:
+				return errors.New("why: a form is sent again only when the page allows it")
+			case form.Again && r.repeated&bit != 0:
+				return errors.New("why: a form is sent again at most once")
+			case form.State != "resuming":
+				return errors.New("why: only a form that failed or is held is sent")
+			case form.Whose == "" || form.Whose != is.Who:
+				return errors.New("whose: a form is sent again only in a session proven to be that person's")
+			case is.Token.Empty() || is.Token == is.Dead || !signedIn(after):
+				return errors.New("a form is sent again only with a good token")
+			case form.Again:
+				r.repeated |= bit
+			}
+		case session.Forget:
+			bit := uint64(1) << e.ID
+			if r.submitted&bit == 0 || r.forgotten&bit != 0 {
+				return fmt.Errorf("told: form %d has one outcome", e.ID)
+			}
+			if e.Outcome == session.Unfinished {
+				unfinished--
+			}
+			r.forgotten |= bit
+		case session.Notify:
+			switch e.Name {
+			case session.NoticeUnfinished:
+				unfinished++
+			case session.NoticeHolding:
+				r.holding++
+			case session.NoticeReleased:
+				r.holding--
+			}
+		}
+	}
+	if unfinished < 0 {
+		return errors.New("told: the page is told of every form that is not finished")
+	}
+	var open, held uint64
+	for _, form := range is.Forms {
+		open |= 1 << form.ID
+		if form.State == "held" {
+			held++
+		}
+	}
+	if _, stopped := ev.(session.Stopped); !stopped && open != r.submitted&^r.forgotten {
+		return errors.New("told: no form is forgotten without an outcome")
+	}
+	if held != r.holding {
+		return errors.New("told: holding and released come in pairs")
+	}
+	return nil
+}
+
+func formOf(v session.View, id uint64) session.FormView {
+	for _, form := range v.Forms {
+		if form.ID == id {
+			return form
+		}
+	}
+	return session.FormView{}
+}
+
+// checkPromises follows what the page waits for: each promise is settled once,
+// each handler let go once.
 func (r *record) checkPromises(ev session.Event, after session.State, effects []session.Effect) error {
 	switch ev := ev.(type) {
 	case session.Wanted:
-		r.waiting |= 1 << ev.ID
-	case session.Refused:
-		if ev.Hold != 0 {
-			r.held |= 1 << ev.Hold
+		r.promises |= 1 << ev.ID
+	case session.EndAsked:
+		if ev.ID != 0 {
+			r.endings |= 1 << ev.ID
+		}
+	case session.DeadToken:
+		if ev.Handlers != 0 {
+			r.handlers |= 1 << ev.Handlers
+		}
+	case session.ScreenDenied:
+		if ev.Handlers != 0 {
+			r.handlers |= 1 << ev.Handlers
 		}
 	}
+	is := after.View()
 	for _, effect := range effects {
 		switch e := effect.(type) {
 		case session.Settle:
 			for _, id := range e.IDs {
-				if r.waiting&(1<<id) == 0 {
+				if r.promises&(1<<id) == 0 && r.endings&(1<<id) == 0 {
 					return errors.New("a promise is settled once")
 				}
-				r.waiting &^= 1 << id
+				if r.promises&(1<<id) != 0 && e.Token.Empty() == (e.Rejected == "") {
+					return errors.New("a promise gets a token or a rejection")
+				}
+				r.promises &^= 1 << id
+				r.endings &^= 1 << id
 			}
 			switch {
 			case len(e.IDs) == 0:
-				return errors.New("somebody is answered")
-			case e.Token.Empty() == (e.Rejected == ""):
-				return errors.New("a promise gets a token or a rejection")
-			case !e.Token.Empty() && (e.Token != after.Token || e.Token == after.Refused):
+				return errors.New("an answer is for a promise")
+			case !e.Token.Empty() && (e.Token != is.Token || e.Token == is.Dead):
 				return errors.New("a promise gets the token in force, and never one known to be dead")
 			}
 		case session.Release:
-			if r.held&(1<<e.ID) == 0 {
+			if r.handlers&(1<<e.ID) == 0 {
 				return errors.New("a handler is let go once")
 			}
-			r.held &^= 1 << e.ID
+			r.handlers &^= 1 << e.ID
 		}
 	}
-	var waiting, held uint64
-	for _, id := range after.Waiters {
-		waiting |= 1 << id
+	bits := func(ids []uint64) (all uint64) {
+		for _, id := range ids {
+			all |= 1 << id
+		}
+		return all
 	}
-	for _, h := range after.Held {
-		held |= 1 << h.ID
-	}
-	if waiting != r.waiting || held != r.held {
+	if bits(is.Promises) != r.promises || bits(is.Handlers) != r.handlers || bits(is.Endings) != r.endings {
 		return errors.New("no promise and no handler is forgotten")
 	}
 	return nil
@@ -301,48 +378,45 @@ func (r *record) checkPromises(ev session.Event, after session.State, effects []
 
 // checkShape says what a state of each phase looks like.
 func checkShape(ev session.Event, now session.Instant, s session.State) error {
-	want, retries := session.NoCall, false
-	switch s.Phase {
-	case session.Restoring, session.Renewing:
-		want = session.CallToken
-	case session.Opening:
-		want = session.CallOpen
-	case session.Waiting:
-		retries = s.Retry.Kind == session.CallToken || s.Retry.Kind == session.CallOpen
-		if !retries {
-			return errors.New("who waits has something to try again")
-		}
-	case session.Ended:
-		retries = s.Retry.Kind == session.CallEnd
-		if s.Call.Kind == session.CallEnd {
-			want = session.CallEnd
-		}
-	}
+	v, phase := s.View(), s.Phase()
 	switch {
-	case s.Call.Kind != want:
-		return fmt.Errorf("%v with call %d under way", s.Phase, s.Call.Kind)
-	case (s.Phase == session.Restoring) != (want == session.CallToken && s.Call.Token.Empty()):
-		return fmt.Errorf("%v asks with token %v", s.Phase, s.Call.Token)
-	case (s.Retry.Kind != session.NoCall) != retries || retries && (want != session.NoCall || s.RetryAt.IsZero()):
-		return fmt.Errorf("%v with call %d planned", s.Phase, s.Retry.Kind)
-	case (s.Phase == session.Active || retries) && s.WakeAt.IsZero():
-		return fmt.Errorf("%v sleeps for ever", s.Phase)
-	case s.Phase == session.Active && s.Token.Empty():
-		return errors.New("active without a token")
+	case v.Next.Kind != session.NoCall && v.Call.Kind != session.CallOpen && v.Call.Kind != session.CallEnd:
+		return errors.New("a call waits only for one that changes the cookie")
+	case v.Retry.Kind != session.NoCall && v.RetryAt.IsZero():
+		return errors.New("a planned call has its time")
+	case phase == session.Ended && v.Retry.Kind != session.NoCall && v.Retry.Kind != session.CallEnd:
+		return errors.New("after the end only a sign-out is planned")
+	case (phase == session.Active || v.Retry.Kind != session.NoCall && v.Call.Kind == session.NoCall || v.Next.Kind != session.NoCall) && s.WakeAt.IsZero():
+		return fmt.Errorf("%v sleeps for ever", phase)
+	case phase == session.Active && (v.Token.Empty() || v.Who == ""):
+		return errors.New("active without a token that is vouched for")
+	case len(v.Promises)+len(v.Handlers)+len(v.Endings)+len(v.Forms) != 0 && s.WakeAt.IsZero():
+		return errors.New("what waits has its bound")
 	}
-	if s.Phase == session.Waiting && len(s.Waiters) != 0 && (s.Retry.Kind != session.CallOpen || s.Failures != 0) {
-		return errors.New("token() is not kept waiting for the next attempt")
-	}
-	switch s.Phase {
-	case session.Active, session.SignedOut, session.Ended:
-		if len(s.Actions)+len(s.Held)+len(s.Waiters) != 0 {
-			return fmt.Errorf("%v leaves something waiting", s.Phase)
+	switch phase {
+	case session.SignedOut, session.Ended:
+		if len(v.Handlers)+len(v.Promises) != 0 {
+			return fmt.Errorf("%v leaves something waiting", phase)
+		}
+		for _, form := range v.Forms {
+			if form.State != "sent" {
+				return fmt.Errorf("%v keeps a form %s", phase, form.State)
+			}
+		}
+	case session.Active:
+		if len(v.Handlers)+len(v.Promises) != 0 {
+			return fmt.Errorf("%v leaves something waiting", phase)
+		}
+		for _, form := range v.Forms {
+			if form.State == "failed" || form.State == "held" {
+				return fmt.Errorf("%v keeps a form %s", phase, form.State)
+			}
 		}
 	}
 	switch ev.(type) {
 	case session.Ticked, session.Woke:
-		if !s.WakeAt.IsZero() && !s.WakeAt.After(now) {
-			return fmt.Errorf("%v wants to wake at a moment that has passed, %v ago: it would spin", s.Phase, now.Sub(s.WakeAt))
+		if !s.WakeAt.IsZero() && !s.WakeAt.After(now) && s.WakeAt.Reached(now) {
+			return fmt.Errorf("%v wants to wake at a moment that has passed, %v ago: it would spin", phase, now.Sub(s.WakeAt))
 		}
 	}
 	return nil
@@ -362,6 +436,10 @@ func name(effect session.Effect) string {
 			return "end:" + string(e.Why)
 		}
 		return fmt.Sprintf("ask:%s(%s)", e.Why, e.Token.Reveal())
+	case session.Cancel:
+		return "cancel"
+	case session.Overtake:
+		return "overtake"
 	case session.ReportActivity:
 		return "activity"
 	case session.Adopt:
@@ -374,6 +452,8 @@ func name(effect session.Effect) string {
 		switch {
 		case e.Ending:
 			return "mark:ending"
+		case e.Failures > 0:
+			return "mark:failed"
 		case e.Over() && e.Why != "":
 			return "mark:" + string(e.Why)
 		case e.SignedOut():
@@ -382,22 +462,28 @@ func name(effect session.Effect) string {
 			return "unmark"
 		}
 		return "mark"
-	case session.Resume:
-		return fmt.Sprintf("resume(%d)", e.ID)
-	case session.Abandon:
-		return fmt.Sprintf("abandon(%d)", e.ID)
+	case session.ShowScreen:
+		return fmt.Sprintf("show(%s)", e.Screen)
+	case session.Repeat:
+		return fmt.Sprintf("repeat(%d)", e.ID)
+	case session.HandBack:
+		return fmt.Sprintf("handback(%d)", e.ID)
+	case session.Forget:
+		return fmt.Sprintf("%s(%d)", [...]string{"finish", "forget", "back"}[e.Outcome], e.ID)
 	case session.Release:
 		if e.Deliver {
 			return fmt.Sprintf("deliver(%d)", e.ID)
 		}
 		return fmt.Sprintf("swallow(%d)", e.ID)
-	case session.Tell:
+	case session.Notify:
 		return string(e.Name) + ":" + string(e.Why)
 	case session.Settle:
 		if e.Rejected != "" {
 			return fmt.Sprintf("reject%v:%s", e.IDs, e.Rejected)
 		}
 		return fmt.Sprintf("settle%v=%s", e.IDs, e.Token.Reveal())
+	case session.Publish:
+		return "publish"
 	}
 	return fmt.Sprintf("%T", effect)
 }

@@ -5,55 +5,19 @@ import (
 	"time"
 )
 
-// Server is the way to the keepalive server. Its methods return soon after
-// stop is closed. (Not a context: the module would pay 10 KB for it.)
-type Server interface {
-	// Do makes a call. It always returns: with a no of its own when the server
-	// cannot be reached, when something else answers, or when stopped.
-	Do(stop <-chan struct{}, call Call) Answer
-	// Activity reports that the user is there. A failure has no consequence:
-	// the server is asked again at the limit.
-	Activity(stop <-chan struct{})
-}
-
-// Turns lets the tabs of a browser ask one after the other, so that one
-// renewal serves them all. It is a courtesy that saves calls: nothing relies
-// on it.
-type Turns interface {
-	// Take waits for this tab's turn, but never for long. What other tabs wrote
-	// in their turns can be read then.
-	Take() (release func())
-}
-
-// Page is everything else outside: storage, the Registration UI, the page's
-// own code. Its methods are called from one goroutine and must not block.
-// Nothing is returned: a page that cannot do a thing must go on without it.
-type Page interface {
-	Snapshot() Snapshot
-	SetMark(Mark)
-	Adopt(Token)
-	Drop()
-	Withdraw()
-	Resume(Action)
-	Abandon(Action)
-	Release(id uint64, deliver bool)
-	Tell(Notice)
-	Settle(Settle)
-}
-
 // wakeAtMost bounds a sleep: timers stop while a laptop sleeps, and no event
 // may tell that it woke.
 const wakeAtMost = time.Minute
 
-// Session runs Next: one goroutine takes events in order and runs their
-// effects.
-type Session struct {
-	// Server, Page and Now are required. Now should carry a monotonic reading.
+// Loop runs Next: one goroutine takes events in order and runs their effects.
+type Loop struct {
+	// Server, Page, Now and Policy are required. Now should carry a monotonic
+	// reading.
 	Server Server
 	Page   Page
 	Now    func() Instant
 	Policy Policy
-	// Turns, when set, is asked before each question for a token.
+	// Turns, when set, keeps the calls of a browser's tabs in order.
 	Turns Turns
 	// Trace, when set, hears of every transition.
 	Trace func(Entry)
@@ -67,6 +31,8 @@ type Session struct {
 	signal chan struct{}
 	state  State
 	log    []Entry
+	// flights are the calls under way, by number.
+	flights map[uint64]*flight
 }
 
 // posted is an event in the queue; handled, if set, is closed when it has been
@@ -76,70 +42,85 @@ type posted struct {
 	handled chan struct{}
 }
 
-// Entry is one line of the session's diary. It holds no secret.
-type Entry struct {
-	At       Instant
-	Event    string
-	From, To Phase
-	// Why is empty where the event needs no reason.
-	Why     Why
-	Effects []string
+// flight is a call under way and how it is hurried and stopped.
+type flight struct {
+	call             Call
+	stopped, hurry   chan struct{}
+	cancel, overtake func()
 }
 
-// Post queues an event. It never blocks and may be called from anywhere,
-// also from within an effect.
-func (s *Session) Post(ev Event) { s.post(posted{Event: ev}) }
+func newFlight(call Call) *flight {
+	f := &flight{call: call, stopped: make(chan struct{}), hurry: make(chan struct{})}
+	f.overtake = sync.OnceFunc(func() { close(f.hurry) })
+	stop := sync.OnceFunc(func() { close(f.stopped) })
+	f.cancel = func() { stop(); f.overtake() }
+	return f
+}
+
+func (f *flight) cancelled() bool {
+	select {
+	case <-f.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Post queues an event. It never blocks and may be called from anywhere, also
+// from within an effect.
+func (l *Loop) Post(ev Event) { l.post(posted{Event: ev}) }
 
 // postAndWait waits until the event has been handled.
-func (s *Session) postAndWait(ev Event) {
+func (l *Loop) postAndWait(ev Event) {
 	handled := make(chan struct{})
-	s.post(posted{ev, handled})
+	l.post(posted{ev, handled})
 	<-handled
 }
 
-func (s *Session) post(p posted) {
-	s.mu.Lock()
-	if s.over && p.handled != nil {
+func (l *Loop) post(p posted) {
+	l.mu.Lock()
+	if l.over && p.handled != nil {
 		close(p.handled)
 		p.handled = nil
 	}
-	s.queue = append(s.queue, p)
-	signal := s.signalLocked()
-	s.mu.Unlock()
+	l.queue = append(l.queue, p)
+	signal := l.signalLocked()
+	l.mu.Unlock()
 	select {
 	case signal <- struct{}{}:
 	default:
 	}
 }
 
-func (s *Session) signalLocked() chan struct{} {
-	if s.signal == nil {
-		s.signal = make(chan struct{}, 1)
+func (l *Loop) signalLocked() chan struct{} {
+	if l.signal == nil {
+		l.signal = make(chan struct{}, 1)
 	}
-	return s.signal
+	return l.signal
 }
 
 // Run works until Stopped has been handled, and returns when no call is under
 // way any more.
-func (s *Session) Run() {
-	s.stop = make(chan struct{})
-	defer s.calls.Wait()
-	defer s.end()
-	s.mu.Lock()
-	s.over = false
-	signal := s.signalLocked()
-	s.mu.Unlock()
+func (l *Loop) Run() {
+	l.stop = make(chan struct{})
+	defer l.calls.Wait()
+	defer l.end()
+	l.mu.Lock()
+	l.over = false
+	l.flights = map[uint64]*flight{}
+	signal := l.signalLocked()
+	l.mu.Unlock()
 	// AfterFunc, because a timer's channel would bring the formatting of
 	// time.Time into the module.
-	timer := time.AfterFunc(wakeAtMost, func() { s.Post(Ticked{}) })
+	timer := time.AfterFunc(wakeAtMost, func() { l.Post(Ticked{}) })
 	defer timer.Stop()
 	for range signal {
 		for {
-			p, ok := s.take()
+			p, ok := l.take()
 			if !ok {
 				break
 			}
-			s.handle(p.Event)
+			l.handle(p.Event)
 			if p.handled != nil {
 				close(p.handled)
 			}
@@ -147,122 +128,139 @@ func (s *Session) Run() {
 				return
 			}
 		}
-		timer.Reset(s.sleep())
+		timer.Reset(l.sleep())
 	}
 }
 
-// end stops the calls under way and lets go of who waits for an event that
-// will not be handled any more.
-func (s *Session) end() {
-	close(s.stop)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.over = true
-	for i, p := range s.queue {
+// end stops the calls under way, other than a sign-out, and lets go of who
+// waits for an event that will not be handled any more.
+func (l *Loop) end() {
+	close(l.stop)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	for _, f := range l.flights {
+		if f.call.Kind == CallEnd {
+			f.overtake()
+		} else {
+			f.cancel()
+		}
+	}
+	for i, p := range l.queue {
 		if p.handled != nil {
 			close(p.handled)
-			s.queue[i].handled = nil
+			l.queue[i].handled = nil
 		}
 	}
 }
 
-func (s *Session) take() (posted, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.queue) == 0 {
+func (l *Loop) take() (posted, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
 		return posted{}, false
 	}
-	p := s.queue[0]
-	s.queue = s.queue[1:]
+	p := l.queue[0]
+	l.queue = l.queue[1:]
 	return p, true
 }
 
-func (s *Session) sleep() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state.WakeAt.IsZero() {
+func (l *Loop) sleep() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state.WakeAt.IsZero() {
 		return wakeAtMost
 	}
-	return min(max(0, s.state.WakeAt.Sub(s.Now())), wakeAtMost)
+	return min(max(0, l.state.WakeAt.Sub(l.Now())), wakeAtMost)
 }
 
-func (s *Session) handle(ev Event) {
+func (l *Loop) handle(ev Event) {
 	// Storage is read when the event is handled, not when it was posted: others
 	// may have written in between.
-	ev = With(ev, s.Page.Snapshot())
-	now := s.Now()
-	s.mu.Lock()
-	from := s.state.Phase
-	state, effects := Next(s.state, ev, now, s.Policy)
-	s.state = state
-	entry, worth := describe(ev, from, state.Phase, effects, now)
-	if worth {
-		const most = 100
-		s.log = append(s.log, entry)
-		s.log = s.log[max(0, len(s.log)-most):]
-	}
-	s.mu.Unlock()
-	if worth && s.Trace != nil {
-		s.Trace(entry)
+	effects, entry, worth := l.next(ev, l.Page.Snapshot(), l.Now())
+	if worth && l.Trace != nil {
+		l.Trace(entry)
 	}
 	for _, effect := range effects {
-		s.run(effect)
+		effect.run(l)
 	}
 }
 
-func (s *Session) run(effect Effect) {
-	switch e := effect.(type) {
-	case Ask:
-		s.calls.Go(func() { s.ask(e.Call) })
-	case ReportActivity:
-		s.calls.Go(func() { s.Server.Activity(s.stop) })
-	case Adopt:
-		s.Page.Adopt(e.Token)
-	case Drop:
-		s.Page.Drop()
-	case Withdraw:
-		s.Page.Withdraw()
-	case SetMark:
-		s.Page.SetMark(e.Mark)
-	case Resume:
-		s.Page.Resume(e.Action)
-	case Abandon:
-		s.Page.Abandon(e.Action)
-	case Release:
-		s.Page.Release(e.ID, e.Deliver)
-	case Tell:
-		s.Page.Tell(e.Notice)
-	case Settle:
-		s.Page.Settle(e)
+// next moves the state on. A panic must find the mutex free: Run ends then, and
+// the loader starts anew.
+func (l *Loop) next(ev Event, snap Snapshot, now Instant) ([]Effect, Entry, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	from := l.state.Phase()
+	state, effects := Next(l.state, ev, snap, now, l.Policy)
+	l.state = state
+	entry, worth := describe(ev, from, state.Phase(), effects, now)
+	if worth {
+		const most = 100
+		l.log = append(l.log, entry)
+		l.log = l.log[max(0, len(l.log)-most):]
 	}
+	return effects, entry, worth
 }
 
-// ask makes a call, in its turn where that may save it: by then another tab
-// may have renewed. The turn lasts until the answer is in storage.
-func (s *Session) ask(call Call) {
-	if s.Turns != nil && call.Kind == CallToken {
-		release := s.Turns.Take()
-		defer release()
-		s.postAndWait(TurnCame{Seq: call.Seq})
-		if !s.asks(call) {
-			return
+// ask makes a call when its turn has come: by then another tab may have
+// renewed, and it is not wanted any more. The turn lasts until the answer is in
+// storage.
+func (l *Loop) ask(call Call) {
+	f := newFlight(call)
+	l.mu.Lock()
+	l.flights[call.Seq] = f
+	l.mu.Unlock()
+	l.calls.Go(func() {
+		defer l.landed(call.Seq)
+		if l.Turns != nil {
+			defer l.Turns.Take(f.hurry, func() {
+				if call.Kind.changesCookie() {
+					f.cancel() // another tab's call goes first now
+				}
+			})()
 		}
+		l.postAndWait(TurnCame{Seq: call.Seq})
+		if l.wants(f) {
+			l.postAndWait(Answered{Call: call, Answer: l.Server.Do(f.stopped, call)})
+		}
+	})
+}
+
+func (l *Loop) landed(seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.flights, seq)
+}
+
+// wants reports whether a call is still to be made. A sign-out is, also when
+// the page has stopped us.
+func (l *Loop) wants(f *flight) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !f.cancelled() && (f.call.Kind == CallEnd || l.state.account.exchange.call == f.call)
+}
+
+func (l *Loop) flight(seq uint64) *flight {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f := l.flights[seq]; f != nil {
+		return f
 	}
-	s.postAndWait(Answered{Call: call, Answer: s.Server.Do(s.stop, call)})
+	return newFlight(Call{}) // it has landed
 }
 
-// asks reports whether the answer to a call is still wanted.
-func (s *Session) asks(call Call) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state.Call.Kind == call.Kind && s.state.Call.Seq == call.Seq
-}
+func (l *Loop) cancel(seq uint64)   { l.flight(seq).cancel() }
+func (l *Loop) overtake(seq uint64) { l.flight(seq).overtake() }
 
-// Dead reports whether what is done now with the token at hand can only fail.
-func (s *Session) Dead() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state.Dead(s.Now())
+func (l *Loop) reportActivity() { l.calls.Go(func() { l.Server.Activity(l.stop) }) }
+
+// Holds reports whether a form that is sent on a screen now can only fail, and
+// is worth holding back until the session is good again.
+func (l *Loop) Holds(screen string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state.holds(screen, l.Now(), l.Policy)
 }
 
 // Status is where the session stands; durations are rounded down to seconds
@@ -270,28 +268,32 @@ func (s *Session) Dead() bool {
 type Status struct {
 	Phase                                                       Phase
 	ExpiresIn, DueIn, RetryIn, IdleExpiresIn, AbsoluteExpiresIn time.Duration
+	// ClockSkew is how far the server's clock is ahead of this machine's.
+	ClockSkew time.Duration
 }
 
 // Status tells where the session stands. It holds no secret.
-func (s *Session) Status() Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.Now()
+func (l *Loop) Status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.Now()
 	in := func(at Instant) time.Duration {
 		if at.IsZero() {
 			return 0
 		}
 		return max(0, at.Sub(now)).Truncate(time.Second)
 	}
+	s, x := l.state.account.session, l.state.account.exchange
 	return Status{
-		Phase: s.state.Phase, ExpiresIn: in(s.state.Expires), DueIn: in(s.state.Due), RetryIn: in(s.state.RetryAt),
-		IdleExpiresIn: in(s.state.Idle), AbsoluteExpiresIn: in(s.state.Absolute),
+		Phase: l.state.Phase(), ExpiresIn: in(s.expires), DueIn: in(s.due), RetryIn: in(x.retryAt),
+		IdleExpiresIn: in(s.limits.idle), AbsoluteExpiresIn: in(s.limits.absolute),
+		ClockSkew: l.state.account.skew,
 	}
 }
 
 // Diary returns the last transitions, oldest first.
-func (s *Session) Diary() []Entry {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Entry(nil), s.log...)
+func (l *Loop) Diary() []Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]Entry(nil), l.log...)
 }

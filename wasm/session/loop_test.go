@@ -57,7 +57,7 @@ func (b *browser) Adopt(token session.Token) {
 func (b *browser) Drop() {
 	b.note(session.Drop{})
 	b.write(session.Token{})
-	b.post(session.SignedOutSeen{}) // as endCaptureSession does
+	b.post(session.SignedOutSeen{Cause: session.CauseOwn}) // as endCaptureSession does
 }
 
 func (b *browser) Withdraw() {
@@ -65,15 +65,22 @@ func (b *browser) Withdraw() {
 	b.write(session.Token{})
 }
 
-func (b *browser) Resume(a session.Action)  { b.note(session.Resume{Action: a}) }
-func (b *browser) Abandon(a session.Action) { b.note(session.Abandon{Action: a}) }
-func (b *browser) Settle(s session.Settle)  { b.note(s) }
+func (b *browser) Repeat(id uint64, token session.Token) {
+	b.note(session.Repeat{ID: id, Token: token})
+	b.post(session.Repeated{ID: id})
+}
+
+func (b *browser) HandBack(id uint64)        { b.note(session.HandBack{ID: id}) }
+func (b *browser) Forget(id uint64)          { b.note(session.Forget{ID: id}) }
+func (b *browser) ShowScreen(screen string)  { b.note(session.ShowScreen{Screen: screen}) }
+func (b *browser) Publish(session.HostState) {}
+func (b *browser) Settle(s session.Settle)   { b.note(s) }
 func (b *browser) Release(id uint64, deliver bool) {
 	b.note(session.Release{ID: id, Deliver: deliver})
 }
 
-func (b *browser) Tell(n session.Notice) {
-	b.note(session.Tell{Notice: n})
+func (b *browser) Notify(n session.Notice) {
+	b.note(session.Notify{Notice: n})
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.told = append(b.told, n)
@@ -140,7 +147,7 @@ func mints() func(session.Call) session.Answer {
 
 // run starts a session in a page that holds a token, and returns when it is
 // active. What it returns waits until Run has.
-func run(t *testing.T, token string, s *service) (*session.Session, *browser, func()) {
+func run(t *testing.T, token string, s *service) (*session.Loop, *browser, func()) {
 	t.Helper()
 	begun := time.Now()
 	now := func() session.Instant {
@@ -149,7 +156,7 @@ func run(t *testing.T, token string, s *service) (*session.Session, *browser, fu
 	}
 	b := &browser{now: now, store: session.Snapshot{Readable: true}}
 	b.write(tok(token))
-	loop := &session.Session{Server: s, Page: b, Now: now, Policy: session.Policy{Resubmit: true}}
+	loop := &session.Loop{Server: s, Page: b, Now: now, Policy: session.Policy{Resubmit: true, ServerMargin: serverMargin}}
 	b.post = loop.Post
 	loop.Post(session.Started{Seed: 1})
 	ended := make(chan struct{})
@@ -234,16 +241,18 @@ func TestLoopRetriesWhenPlanned(t *testing.T) {
 func TestLoopTakesEventsFromWithinEffects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		loop, page, wait := run(t, "alice-1", &service{answer: mints()})
-		loop.Post(refusal(1, "alice-1"))
+		<-time.After(2 * time.Second)
+		loop.Post(session.Submitted{ID: 1, Screen: "editProfile", Token: tok("alice-1")})
+		loop.Post(session.DeadToken{Why: session.WhySaveFailed, Screen: "editProfile"})
 		synctest.Wait()
-		loop.Post(session.EndAsked{})
+		loop.Post(session.EndAsked{ID: 2})
 		synctest.Wait()
 		loop.Post(session.Stopped{})
 		wait()
 		want := []string{
 			"mark",
-			"mark", "adopt(alice-2)", "renewed:savefailed", "resume(1)",
-			"signedout:end", "mark:ending", "drop", "mark:ended",
+			"mark", "adopt(alice-2)", "renewed:savefailed", "repeat(1)",
+			"signedout:end", "mark:ending", "drop", "finish(1)", "mark:ended", "settle[2]=",
 		}
 		if got := page.done(); !slices.Equal(got, want) {
 			t.Errorf("did %v; want %v", got, want)
@@ -262,14 +271,14 @@ func TestLoopTakesEventsFromWithinEffects(t *testing.T) {
 func TestLoopReadsStorageLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		loop, page, wait := run(t, "alice-1", &service{answer: mints()})
-		loop.Post(session.StorageChanged{Snapshot: session.Snapshot{Readable: true}}) // says that the token is gone
+		loop.Post(session.StorageChanged{})
 		synctest.Wait()
 		if phase := loop.Status().Phase; phase != session.Active {
 			t.Errorf("phase is %v: believed an old snapshot", phase)
 		}
-		page.write(session.Token{})
-		page.SetMark(session.Mark{})
 		loop.Post(session.StorageChanged{})
+		page.write(session.Token{}) // after the event was posted
+		page.SetMark(session.Mark{})
 		synctest.Wait()
 		if phase := loop.Status().Phase; phase != session.Ended {
 			t.Errorf("phase is %v; want ended", phase)
@@ -301,7 +310,9 @@ func TestLoopStops(t *testing.T) {
 		server := &slow{service: service{answer: mints()}, after: 3 * time.Second}
 		loop, page, wait := run(t, "alice-1", &server.service)
 		loop.Server = server
-		loop.Post(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}})
+		<-time.After(2 * time.Second)
+		loop.Post(session.Submitted{ID: 1, Screen: "editProfile", Token: tok("alice-1")})
+		loop.Post(session.DeadToken{Why: session.WhyExpired, Screen: "editProfile", Handlers: 7})
 		loop.Post(session.Wanted{ID: 5})
 		synctest.Wait()
 		asked := time.Now()
@@ -315,7 +326,7 @@ func TestLoopStops(t *testing.T) {
 		if waited := time.Since(asked); waited != server.after {
 			t.Errorf("stopping took %v; want the %v that the call took", waited, server.after)
 		}
-		want := []string{"mark", "deliver(7)", "abandon(1)", "reject[5]:stopped"}
+		want := []string{"mark", "deliver(7)", "finish(1)", "reject[5]:stopped"}
 		if got := page.done(); !slices.Equal(got, want) {
 			t.Errorf("did %v; want %v", got, want)
 		}
@@ -426,9 +437,11 @@ func TestNothingTellsSecrets(t *testing.T) {
 		loop.Trace = func(e session.Entry) { traced = append(traced, e) }
 		for _, ev := range []session.Event{
 			session.TokenSeen{Token: tok(token), UUID: uuid, Login: true},
-			session.Refused{Why: session.WhyInvalid, Hold: 1, Action: session.Action{ID: 1, Screen: "editProfile"}},
+			session.Submitted{ID: 1, Screen: "editProfile", Token: tok(token)},
+			session.DeadToken{Why: session.WhyInvalid, Screen: "editProfile", Handlers: 1},
 			session.Wanted{ID: 1, Fresh: true},
-			session.UserActive{Stay: true},
+			session.UserActive{},
+			session.StayAsked{},
 			session.NoTokenSeen{},
 			session.EndAsked{},
 		} {
@@ -454,13 +467,14 @@ func TestNothingTellsSecrets(t *testing.T) {
 	// Of the rest only the token is kept from printing: a state, an event or an
 	// effect goes nowhere, but a slip must not be a leak.
 	held := session.Snapshot{Token: tok(token)}
-	action := session.Action{ID: 1}
+	begun, _ := session.Next(session.State{}, session.Started{Seed: 1}, held, session.At(1, 1), session.Policy{ServerMargin: serverMargin})
 	for _, value := range []any{
 		tok(token), &held, held,
-		session.State{Token: tok(token), Refused: tok(token), Former: tok(token), Code: tok(token), Call: session.Call{Token: tok(token)}, Actions: []session.Action{action}},
-		session.TokenSeen{Snapshot: held, Token: tok(token)},
-		session.CodeSeen{Snapshot: held, Code: tok(token)},
-		session.Refused{Snapshot: held, Token: tok(token)},
+		begun, &begun,
+		session.TokenSeen{Token: tok(token)},
+		session.CodeSeen{Code: tok(token)},
+		session.Submitted{Token: tok(token)},
+		session.Repeat{Token: tok(token)},
 		session.Answered{Call: session.Call{Token: tok(token)}, Answer: session.Answer{Grant: session.Grant{Token: tok(token)}}},
 		session.Ask{Call: session.Call{Token: tok(token), Code: tok(token)}},
 		session.Adopt{Token: tok(token)},
@@ -473,18 +487,18 @@ func TestNothingTellsSecrets(t *testing.T) {
 // queue is session.Turns for the tabs of one browser.
 type queue chan struct{}
 
-func (q queue) Take() func() {
+func (q queue) Take(overtake <-chan struct{}, _ func()) func() {
 	select {
 	case q <- struct{}{}:
 		return func() { <-q }
-	case <-time.After(5 * time.Second):
+	case <-overtake:
 		return func() {}
 	}
 }
 
 // openTabs starts tabs of one browser, whose storage holds a token that they
 // know. What it returns stops them.
-func openTabs(n int, s *service, turns session.Turns) ([]*session.Session, func()) {
+func openTabs(n int, s *service, turns session.Turns) ([]*session.Loop, func()) {
 	begun := time.Now()
 	now := func() session.Instant {
 		at := time.Now()
@@ -496,10 +510,10 @@ func openTabs(n int, s *service, turns session.Turns) ([]*session.Session, func(
 		Written: wall, Expires: wall.Add(life), Life: life,
 	}}}
 	page.write(tok("alice-1"))
-	tabs := make([]*session.Session, n)
+	tabs := make([]*session.Loop, n)
 	var running sync.WaitGroup
 	for i := range tabs {
-		tabs[i] = &session.Session{Server: s, Page: page, Now: now, Turns: turns}
+		tabs[i] = &session.Loop{Server: s, Page: page, Now: now, Turns: turns, Policy: session.Policy{ServerMargin: serverMargin}}
 		tabs[i].Post(session.Started{Seed: 1})
 		running.Go(tabs[i].Run)
 	}

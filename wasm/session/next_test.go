@@ -25,7 +25,7 @@ func TestNext(t *testing.T) {
 			p.phase(session.SignedOut)
 			p.login("alice-1", "open(alice-1,uuid-alice)")
 			p.phase(session.Opening)
-			p.yes("alice-1", "mark")
+			p.yes("alice-1", "mark", "signedin:signed_in")
 			p.phase(session.Active)
 		}},
 		{"one login told twice is reported once: session created first", func(p *page) {
@@ -34,14 +34,14 @@ func TestNext(t *testing.T) {
 			p.writes("alice-1")
 			p.on(session.TokenSeen{Token: tok("alice-1")}, "open(alice-1,)")
 			p.login("alice-1")
-			p.yes("alice-1", "mark")
+			p.yes("alice-1", "mark", "signedin:signed_in")
 		}},
 		{"one login told twice is reported once: login success first", func(p *page) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.login("alice-1", "open(alice-1,uuid-alice)")
 			p.on(session.TokenSeen{Token: tok("alice-1")})
-			p.yes("alice-1", "mark")
+			p.yes("alice-1", "mark", "signedin:signed_in")
 			p.on(session.TokenSeen{Token: tok("alice-1")})
 		}},
 		{"a login seen in storage a moment before the UI tells of it", func(p *page) {
@@ -51,12 +51,12 @@ func TestNext(t *testing.T) {
 			p.on(session.Ticked{})
 			p.phase(session.Waiting)
 			p.login("alice-1", "open(alice-1,uuid-alice)")
-			p.yes("alice-1", "mark")
+			p.yes("alice-1", "mark", "signedin:signed_in")
 		}},
 		{"a late 401 to the first question is ignored when a login came in between", func(p *page) {
 			p.start("ask:start()")
-			early := p.state.Call
-			p.login("alice-1", "open(alice-1,uuid-alice)")
+			early := p.call()
+			p.login("alice-1", "cancel", "open(alice-1,uuid-alice)")
 			p.answer(early, noCookie)
 			p.phase(session.Opening)
 			p.yes("alice-1", "mark")
@@ -67,38 +67,41 @@ func TestNext(t *testing.T) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.login("alice-1", "open(alice-1,uuid-alice)")
-			p.no(unreachable, "renewerror:offline")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
 			p.phase(session.Waiting)
-			p.retry(floor, 10*time.Second, "open(alice-1,uuid-alice)")
-			p.no(portal, "renewerror:unintelligible")
-			p.retry(12*time.Second, 18*time.Second, "open(alice-1,uuid-alice)")
-			p.yes("alice-1", "mark")
+			p.retry(400*time.Millisecond, 600*time.Millisecond, "open(alice-1,uuid-alice)")
+			p.no(portal, "mark:failed", "renewerror:unintelligible")
+			p.retry(800*time.Millisecond, 1200*time.Millisecond, "open(alice-1,uuid-alice)")
+			p.yes("alice-1", "mark", "signedin:signed_in")
 		}},
 		{"a login report that failed for now ends with its token", func(p *page) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.login("alice-1", "open(alice-1,uuid-alice)")
-			p.no(unreachable, "renewerror:offline")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
 			p.writes("")
 			p.on(session.StorageChanged{}, "signedout:elsewhere")
 		}},
-		{"a token that nobody vouches for is left to the UI", func(p *page) {
+		{"a dead token that nobody vouches for ends like every other, and the user can sign in", func(p *page) {
 			p.writes("stray-1")
 			p.start("open(stray-1,)")
-			p.no(notVouched, "renewerror:grant_refused")
-			p.phase(session.SignedOut)
-			p.on(session.TokenSeen{Token: tok("stray-1")})
-			p.on(session.StorageChanged{})
+			p.fails(1, "stray-1")
+			p.no(notVouched, "expired:grant_refused", "mark:grant_refused", "drop", "unfinished:grant_refused", "forget(1)")
+			p.phase(session.Ended)
+			p.on(session.TokenSeen{Token: tok("stray-1")}) // told late
+			p.writes("stray-1")
+			p.on(session.StorageChanged{}) // or not cleared
 			p.on(session.Wanted{ID: 1}, "reject[1]:signed_out")
 			p.on(session.Wanted{ID: 2, Fresh: true}, "reject[2]:signed_out")
-			p.on(refusal(1, "stray-1"), "abandon(1)")
+			p.login("alice-1", "unmark", "open(alice-1,uuid-alice)")
+			p.yes("alice-1", "mark", "signedin:signed_in")
 		}},
 		{"a claim that Capture contradicts opens nothing", func(p *page) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.login("alice-1", "open(alice-1,uuid-alice)")
-			p.no(notTheirs, "renewerror:identity_mismatch")
-			p.phase(session.SignedOut)
+			p.no(notTheirs, "expired:identity_mismatch", "mark:identity_mismatch", "drop")
+			p.phase(session.Ended)
 		}},
 		{"a token found at the start without a session of ours is reported, never wiped", func(p *page) {
 			p.writes("alice-1")
@@ -178,136 +181,134 @@ func TestNext(t *testing.T) {
 		// --- A token that is refused --------------------------------------------
 		{"a failed save forces a renewal, and is repeated once", func(p *page) {
 			p.active("alice-1")
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "resume(1)")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "repeat(1)")
 		}},
 		{"an expired token forces a renewal", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 7}, "ask:expired(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired", "swallow(7)")
 		}},
 		{"an invalid token forces a renewal", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyInvalid, Hold: 7}, "ask:invalid(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyInvalid, Handlers: 7}, "ask:invalid(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:invalid", "swallow(7)")
 		}},
 		{"both events of one failure are one action: during the renewal", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}}, "ask:expired(alice-1)")
-			p.on(refusal(1, "alice-1"))
-			p.on(refusal(1, "alice-1"))
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired", "swallow(7)", "resume(1)")
+			p.on(session.DeadToken{Why: session.WhyExpired, Screen: screen(1), Handlers: 7}, "ask:expired(alice-1)")
+			p.fails(1, "alice-1")
+			p.fails(1, "alice-1")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired", "swallow(7)", "repeat(1)")
 		}},
 		{"both events of one failure are one action: after the renewal", func(p *page) {
 			p.active("alice-1")
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "resume(1)")
-			second := refusal(1, "alice-1")
-			second.Hold = 7
-			p.on(second, "swallow(7)")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "repeat(1)")
+			// The same failure, told once more in another way.
+			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 7}, "swallow(7)")
 		}},
 		{"an action that failed with the token before is repeated with the new one at once", func(p *page) {
 			p.active("alice-1")
-			p.due(firstDue-time.Minute, "ask:due(alice-1)")
+			p.pass(firstDue - time.Minute)
+			p.submits(3, "alice-1")
+			p.on(session.Ticked{}, "ask:due(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due")
-			p.on(refusal(3, "alice-1"), "resume(3)")
+			p.fails(3, "alice-1", "repeat(3)")
 		}},
 		{"several actions fail together: one renewal, each once, in order", func(p *page) {
 			p.active("alice-1")
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
-			p.on(refusal(2, "alice-1"))
-			p.on(refusal(1, "alice-1"))
-			p.on(refusal(3, "alice-1"))
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "resume(1)", "resume(2)", "resume(3)")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.fails(2, "alice-1")
+			p.fails(1, "alice-1")
+			p.fails(3, "alice-1")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "repeat(1)", "repeat(2)", "repeat(3)")
 		}},
 		{"without resubmission the values are left alone", func(p *page) {
 			p.policy.Resubmit = false
 			p.active("alice-1")
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "abandon(1)")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "unfinished:resubmit_off", "forget(1)")
 		}},
 		{"refused again with a fresh token: stop, and tell", func(p *page) {
 			p.active("alice-1")
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "resume(1)")
-			again := session.Refused{
-				Why: session.WhySaveFailed, Token: tok("alice-2"), Hold: 7,
-				Action: session.Action{ID: 2, Screen: "editProfile", Again: true},
-			}
-			p.on(again, "abandon(2)", "renewerror:refused_again", "deliver(7)")
-			again.Hold = 8 // the second event of the same failure
-			p.on(again, "abandon(2)", "deliver(8)")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "repeat(1)")
+			p.on(session.DeadToken{Why: session.WhySaveFailed, Screen: screen(1), Handlers: 7},
+				"unfinished:refused_again", "forget(1)", "renewerror:refused_again", "deliver(7)")
 			p.phase(session.Active)
 		}},
 		{"refused while the renewal of a due token is under way: the answer decides", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.on(refusal(1, "alice-1"))
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "resume(1)")
+			p.fails(1, "alice-1")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "repeat(1)")
 		}},
 		{"refused while asking, and answered with the dead token: asked again, saying so", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.on(refusal(1, "alice-1"))
+			p.fails(1, "alice-1")
+			p.pass(2 * time.Second)
 			p.yes("alice-1", "mark", "ask:savefailed(alice-1)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "resume(1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "repeat(1)")
 		}},
 		{"the server was told and insists on the dead token: a temporary failure", func(p *page) {
 			p.active("alice-1")
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
-			p.yes("alice-1", "renewerror:server")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.yes("alice-1", "mark:failed", "renewerror:server")
 			p.phase(session.Waiting)
-			p.retry(floor, 10*time.Second, "ask:savefailed(alice-1)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "resume(1)")
+			p.retry(400*time.Millisecond, 600*time.Millisecond, "ask:savefailed(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "repeat(1)")
 		}},
 		{"refused while the login is being reported: renewed as soon as it is", func(p *page) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.login("alice-1", "open(alice-1,uuid-alice)")
-			p.on(refusal(1, "alice-1"))
-			p.yes("alice-1", "mark", "ask:savefailed(alice-1)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "resume(1)")
+			p.fails(1, "alice-1")
+			p.pass(2 * time.Second)
+			p.yes("alice-1", "mark", "ask:savefailed(alice-1)", "signedin:signed_in")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "repeat(1)")
 		}},
-		{"a token just forced and refused waits for the floor", func(p *page) {
+		{"a token just forced and refused is asked about at most once in two seconds", func(p *page) {
 			p.active("alice-1")
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "resume(1)")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "repeat(1)")
 			p.pass(time.Second)
 			p.on(session.Ticked{})
-			p.on(refusal(5, "alice-2"))
+			p.fails(5, "alice-2")
 			p.phase(session.Waiting)
-			p.due(7*time.Second, "ask:savefailed(alice-2)")
+			p.due(time.Second, "ask:savefailed(alice-2)")
 		}},
 		{"access denied: restored once, then left to the site", func(p *page) {
 			p.start("ask:start()")
 			p.no(noCookie)
-			p.on(session.Refused{Why: session.WhyDenied, Hold: 7}, "deliver(7)")
-			p.on(session.Refused{Why: session.WhyDenied, Hold: 8}, "deliver(8)")
+			p.on(session.ScreenDenied{Handlers: 7}, "deliver(7)")
+			p.on(session.ScreenDenied{Handlers: 8}, "deliver(8)")
 		}},
 		{"access denied while the first question is under way: its answer restores", func(p *page) {
 			p.start("ask:start()")
-			p.on(session.Refused{Why: session.WhyDenied, Hold: 7, Action: session.Action{ID: 1, Screen: "editProfile"}})
-			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start", "swallow(7)", "resume(1)")
+			p.on(session.ScreenDenied{Screen: "editProfile", Handlers: 7})
+			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start", "swallow(7)", "show(editProfile)")
 		}},
 		{"access denied though the token is good: the UI is told of it, nobody is asked", func(p *page) {
 			p.active("alice-1")
 			p.store.Expires = p.now.Wall().Add(-time.Second)
-			p.on(session.Refused{Why: session.WhyDenied, Hold: 7}, "adopt(alice-1)", "swallow(7)")
+			p.on(session.ScreenDenied{Handlers: 7}, "adopt(alice-1)", "swallow(7)")
 			p.phase(session.Active)
 		}},
 
 		{"the UI removes a token that Capture refused: not a sign-out", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
-			p.on(session.Refused{Why: session.WhyExpired, Hold: 7}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 7}, "ask:expired(alice-1)")
 			p.on(session.Ticked{})
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired", "swallow(7)")
 		}},
 		{"an action failed with another tab's newer token, before this one knew of it", func(p *page) {
 			p.active("alice-1")
 			p.otherTab("alice-2", life)
-			p.on(refusal(1, "alice-2"), "ask:savefailed(alice-2)")
-			p.yes("alice-3", "mark", "adopt(alice-3)", "renewed:savefailed", "resume(1)")
+			p.fails(1, "alice-2", "ask:savefailed(alice-2)")
+			p.yes("alice-3", "mark", "adopt(alice-3)", "renewed:savefailed", "repeat(1)")
 		}},
 		// --- A page without a token ------------------------------------------------
 		{"an anonymous visitor: one question, no event", func(p *page) {
@@ -346,9 +347,9 @@ func TestNext(t *testing.T) {
 			p.active("alice-1")
 			p.writes("")
 			p.start("ask:start()")
-			p.no(unreachable, "renewerror:offline")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
 			p.phase(session.Waiting)
-			p.retry(floor, 10*time.Second, "ask:start()")
+			p.retry(400*time.Millisecond, 600*time.Millisecond, "ask:start()")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:start")
 		}},
 		{"a browser whose session has ended meanwhile is an anonymous visitor's", func(p *page) {
@@ -372,18 +373,18 @@ func TestNext(t *testing.T) {
 		{"a sign-out reaches the server", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 			p.phase(session.Ended)
 			p.yes("", "mark:ended")
-			p.on(session.SignedOutSeen{Gesture: true}) // a handler's second one
-			p.on(session.SignedOutSeen{})
+			p.on(session.SignedOutSeen{}) // a handler's second one
+			p.on(session.SignedOutSeen{Cause: session.CauseReaction})
 		}},
 		{"a sign-out beats the answer under way: to a renewal", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			renewal := p.state.Call
+			renewal := p.call()
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "cancel", "end:signed_out")
 			p.answer(renewal, p.grant("alice-2"))
 			p.phase(session.Ended)
 		}},
@@ -391,21 +392,21 @@ func TestNext(t *testing.T) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.login("alice-1", "open(alice-1,uuid-alice)")
-			open := p.state.Call
+			open := p.call()
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
-			p.yes("", "mark:ended")
-			p.answer(open, p.grant("alice-1"), "mark:ending", "end:signed_out")
+			// The DELETE goes with the cookie that the login brings.
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending")
+			p.answer(open, p.grant("alice-1"), "end:signed_out")
 			p.phase(session.Ended)
 			p.yes("", "mark:ended")
 		}},
 		{"a sign-out whose DELETE fails is repeated, and survives a reload", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
-			p.no(unreachable)
-			p.retry(floor, 10*time.Second, "end:signed_out")
-			p.no(unreachable)
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.no(unreachable, "mark:ending")
+			p.retry(400*time.Millisecond, 600*time.Millisecond, "end:signed_out")
+			p.no(unreachable, "mark:ending")
 			if !p.store.Mark.Ending {
 				p.t.Error("the mark has forgotten the sign-out")
 			}
@@ -417,10 +418,10 @@ func TestNext(t *testing.T) {
 		{"a login follows a sign-out that has not reached the server", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
-			p.no(unreachable)
-			p.login("bob-1", "unmark", "open(bob-1,uuid-bob)")
-			p.yes("bob-1", "mark")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.no(unreachable, "mark:ending")
+			p.login("bob-1", "mark:failed", "open(bob-1,uuid-bob)")
+			p.yes("bob-1", "mark", "signedin:signed_in")
 			p.phase(session.Active)
 			p.pass(time.Minute)
 			p.on(session.Ticked{})
@@ -428,7 +429,7 @@ func TestNext(t *testing.T) {
 		{"end() signs out here and on the server", func(p *page) {
 			p.active("alice-1")
 			p.on(session.EndAsked{}, "signedout:end", "mark:ending", "end:end", "drop")
-			p.on(session.SignedOutSeen{}) // our own endCaptureSession
+			p.on(session.SignedOutSeen{Cause: session.CauseReaction}) // our own endCaptureSession
 			p.yes("", "mark:ended")
 			p.on(session.EndAsked{})
 		}},
@@ -443,7 +444,7 @@ func TestNext(t *testing.T) {
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 			p.on(session.TokenSeen{Token: tok("alice-2")})
 			p.phase(session.Ended)
 		}},
@@ -452,151 +453,169 @@ func TestNext(t *testing.T) {
 			p.writes("")
 			p.on(session.Ticked{})
 			p.due(800*time.Millisecond, "signedout:elsewhere")
-			p.on(session.SignedOutSeen{Gesture: true}, "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "mark:ending", "end:signed_out")
 			p.yes("", "mark:ended")
-			p.on(session.SignedOutSeen{Gesture: true})
+			p.on(session.SignedOutSeen{})
 		}},
 		{"a sign-out that has not reached the server does not end a login since", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
-			p.no(unreachable)
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.no(unreachable, "mark:ending")
 			p.otherTab("bob-1", life)
 			p.pass(time.Minute)
-			p.on(session.Ticked{})
-			if !p.state.WakeAt.IsZero() {
+			p.on(session.Ticked{}, "signedin:signed_in")
+			p.phase(session.Active)
+			if v := p.state.View(); v.Retry.Kind != session.NoCall || v.Call.Kind != session.NoCall {
 				p.t.Error("still means to end it")
 			}
 		}},
 		{"a second sign-out in a page that has ended reaches the server when somebody had signed in elsewhere", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 			p.yes("", "mark:ended")
 			p.otherTab("bob-1", life)
-			p.on(session.StorageChanged{})
+			p.on(session.StorageChanged{}, "signedin:signed_in")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 		}},
 		{"the answer to a sign-out does not remove the mark of a login since", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 			p.writes("bob-1") // in another tab
 			p.store.Mark = session.Mark{Fingerprint: tok("bob-1").Fingerprint(), Who: "bob"}
 			p.yes("")
 			p.phase(session.Ended)
+			p.on(session.StorageChanged{}, "ask:wake(bob-1)", "signedin:signed_in") // a mark without times
 		}},
 		{"a page's own logout on a dead token is not the person's: the answer restores", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
 			p.writes("")
-			p.on(session.SignedOutSeen{}, "mark")
+			p.on(session.SignedOutSeen{Cause: session.CauseReaction}, "mark")
 			p.on(session.Ticked{})
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
 			p.phase(session.Active)
 		}},
 		{"a page's own logout on a dead token is not the person's: given again", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
 			p.pass(time.Second)
 			p.writes("")
-			p.on(session.SignedOutSeen{}, "mark", "adopt(alice-2)")
+			p.on(session.SignedOutSeen{Cause: session.CauseReaction}, "mark", "adopt(alice-2)")
 			p.phase(session.Active)
 		}},
 		{"a page's own logout while another tab has renewed: the former token is not given again", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
 			p.pass(time.Second)
 			p.otherTab("alice-3", life)
 			p.writes("")
-			p.on(session.SignedOutSeen{}, "mark")
+			p.on(session.SignedOutSeen{Cause: session.CauseReaction}, "mark")
 			p.phase(session.Waiting) // for the floor, then for the server's word
 		}},
 		{"a page's own logout after a sign-out elsewhere restores nothing", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
 			p.pass(time.Second)
 			p.writes("")
 			p.store.Mark = session.Mark{Written: p.now.Wall()}
-			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{Cause: session.CauseReaction}, "signedout:signed_out", "mark:ending", "end:signed_out")
 		}},
-		{"a logout without a gesture long after a token event is a sign-out", func(p *page) {
+		{"the cause of a logout counts, and not the clock: a slow handler's is no sign-out", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
-			p.pass(5 * time.Second)
+			p.pass(5 * time.Minute)
+			p.writes("")
+			p.on(session.SignedOutSeen{Cause: session.CauseReaction}, "mark", "adopt(alice-2)")
+		}},
+		{"the cause of a logout counts, and not the clock: a person's right after a token event is one", func(p *page) {
+			p.active("alice-1")
+			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
+			p.pass(time.Millisecond)
 			p.writes("")
 			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 		}},
 		{"a real sign-out right after a token event wins", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "cancel", "end:signed_out")
 		}},
 
 		// --- Trouble -----------------------------------------------------------------
 		{"failures are repeated ever more rarely", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			for _, wait := range []time.Duration{8, 15, 30, 60, 120, 300, 300} {
-				p.no(unreachable, "renewerror:offline")
+			p.life = 3 * time.Hour // or its end would bring an attempt forward
+			p.yes("alice-1", "mark")
+			p.pass(p.state.WakeAt.Sub(p.now))
+			p.on(session.Ticked{}, "ask:due(alice-1)")
+			p.sleep(time.Hour)
+			for _, wait := range []time.Duration{500, 1000, 2000, 4000, 8000, 15_000, 30_000, 60_000, 120_000, 300_000, 300_000} {
+				p.no(unreachable, "mark:failed", "renewerror:offline")
 				p.phase(session.Waiting)
 				failed := p.now
 				told := p.notice(session.NoticeRenewError).RetryIn
-				p.retry(max(floor, wait*time.Second*8/10), wait*time.Second*12/10, "ask:due(alice-1)")
+				p.retry(wait*time.Millisecond*8/10, wait*time.Millisecond*12/10, "ask:due(alice-1)")
 				if waited := p.now.Sub(failed); waited != told {
 					p.t.Errorf("told of a retry in %v, made it after %v", told, waited)
 				}
 			}
+			p.life = life
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due")
 			p.on(session.Ticked{})
 			p.due(firstDue, "ask:due(alice-2)")
-			p.no(unreachable, "renewerror:offline")
-			p.retry(floor, 10*time.Second, "ask:due(alice-2)") // from the beginning
+			p.no(unreachable, "mark:failed", "renewerror:offline")
+			p.retry(400*time.Millisecond, 600*time.Millisecond, "ask:due(alice-2)") // from the beginning
 		}},
 		{"Retry-After is honoured, and coming back does not hurry past it", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(tooMany(90*time.Second), "mark", "renewerror:rate_limited")
-			if n := p.notice(session.NoticeRenewError); n.RetryIn != 90*time.Second {
+			p.no(tooMany(50*time.Second), "mark:failed", "renewerror:rate_limited")
+			if n := p.notice(session.NoticeRenewError); n.RetryIn != 50*time.Second {
 				p.t.Errorf("retries in %v", n.RetryIn)
 			}
 			p.pass(30 * time.Second)
 			p.on(session.Woke{})
 			p.on(session.Wanted{ID: 1, Fresh: true}, "settle[1]=alice-1")
-			p.on(refusal(1, "alice-1"))
-			p.due(time.Minute, "ask:savefailed(alice-1)")
+			p.fails(1, "alice-1")
+			p.on(session.Wanted{ID: 2}, "reject[2]:unavailable")
+			p.due(20*time.Second, "ask:savefailed(alice-1)")
 		}},
 		{"Retry-After holds for other tabs and for the next page", func(p *page) {
 			p.active("alice-1")
 			mark := p.store.Mark
-			mark.NotBefore = p.now.Add(2 * time.Minute).Wall()
+			mark.NotBefore = p.now.Add(time.Minute).Wall()
 			p.store.Mark = mark
 			p.on(session.StorageChanged{})
-			p.on(refusal(1, "alice-1"))
+			p.fails(1, "alice-1")
 			p.phase(session.Waiting)
-			p.pass(time.Minute)
+			p.pass(30 * time.Second)
 			p.start()
 			p.phase(session.Active)
-			p.on(refusal(1, "alice-1"))
-			p.due(time.Minute, "ask:savefailed(alice-1)")
+			p.fails(1, "alice-1")
+			p.due(30*time.Second, "ask:savefailed(alice-1)")
 		}},
 		{"Retry-After that came to the tab before this one's turn", func(p *page) {
 			p.active("alice-1")
+			p.queued = true
 			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
-			seq := p.state.Call.Seq
+			seq := p.call().Seq
 			p.on(session.TurnCame{Seq: seq + 1})
 			p.phase(session.Renewing)
 			p.store.Mark.NotBefore = p.now.Add(time.Minute).Wall()
 			p.on(session.TurnCame{Seq: seq}, "settle[1]=alice-1")
 			p.phase(session.Waiting)
 			p.due(time.Minute, "ask:request(alice-1)")
-			p.on(session.TurnCame{Seq: p.state.Call.Seq})
+			p.on(session.TurnCame{Seq: p.call().Seq})
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:request")
 		}},
 		{"Retry-After holds for the next page that finds its token due", func(p *page) {
@@ -616,36 +635,41 @@ func TestNext(t *testing.T) {
 		{"a Retry-After that no server can have asked for is not heeded: the clock was moved", func(p *page) {
 			p.active("alice-1")
 			p.store.Mark.NotBefore = p.now.Add(time.Hour).Wall()
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
 		}},
 		{"an absurd Retry-After is capped", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(tooMany(365*24*time.Hour), "mark", "renewerror:rate_limited")
-			p.due(15*time.Minute, "ask:due(alice-1)")
+			p.no(tooMany(365*24*time.Hour), "mark:failed", "renewerror:rate_limited")
+			p.due(time.Minute, "ask:due(alice-1)")
 		}},
-		{"a small Retry-After does not undercut the floor", func(p *page) {
+		{"a small Retry-After is honoured as well", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(tooMany(time.Second), "mark", "renewerror:rate_limited")
-			p.retry(floor, 10*time.Second, "ask:due(alice-1)")
+			p.no(tooMany(3*time.Second), "mark:failed", "renewerror:rate_limited")
+			p.due(3*time.Second, "ask:due(alice-1)")
 		}},
 		{"offline for long, then back: soon", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
 			for range 5 {
-				p.no(unreachable, "renewerror:offline")
+				p.no(unreachable, "mark:failed", "renewerror:offline")
 				p.pass(p.state.WakeAt.Sub(p.now))
 				p.on(session.Ticked{}, "ask:due(alice-1)")
 			}
-			p.no(unreachable, "renewerror:offline")
-			p.pass(20 * time.Second)
+			p.no(unreachable, "mark:failed", "renewerror:offline")
+			p.pass(9 * time.Second) // of some 15
 			p.on(session.Woke{}, "ask:due(alice-1)")
 		}},
-		{"back at once after a failure: the floor stands", func(p *page) {
+		{"back at once after a failure: the pace stands", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(unreachable, "renewerror:offline")
+			for range 6 {
+				p.no(unreachable, "mark:failed", "renewerror:offline")
+				p.pass(p.state.WakeAt.Sub(p.now))
+				p.on(session.Ticked{}, "ask:due(alice-1)")
+			}
+			p.no(unreachable, "mark:failed", "renewerror:offline")
 			p.pass(3 * time.Second)
 			p.on(session.Woke{})
 			p.due(5*time.Second, "ask:due(alice-1)")
@@ -655,18 +679,14 @@ func TestNext(t *testing.T) {
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
 			asked := 0
 			for range 60 {
-				if p.state.Call.Kind != session.NoCall {
-					p.no(unreachable, "renewerror:offline")
+				if p.call().Kind != session.NoCall {
+					p.no(unreachable, "mark:failed", "renewerror:offline")
 					asked++
 				}
 				p.pass(time.Second)
-				state, effects, err := p.record.step(p.state, session.Woke{Snapshot: p.store}, p.now, p.policy)
-				if err != nil {
-					p.t.Fatal(err)
-				}
-				p.state, p.effects = state, effects
+				p.step(session.Woke{})
 			}
-			if asked > 8 {
+			if asked > 11 { // 0.5, 1, 2 and 4 s apart, then the floor
 				p.t.Errorf("asked %d times in a minute", asked)
 			}
 		}},
@@ -674,15 +694,22 @@ func TestNext(t *testing.T) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
 			p.on(session.Wanted{ID: 1})
-			p.no(unreachable, "renewerror:offline", "settle[1]=alice-1")
+			p.no(unreachable, "mark:failed", "renewerror:offline", "settle[1]=alice-1")
 			p.on(session.Wanted{ID: 2}, "settle[2]=alice-1")
 		}},
 		{"a waiting page with a dead token says so", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1")}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
 			p.on(session.Wanted{ID: 1})
-			p.no(unreachable, "renewerror:offline", "reject[1]:unavailable")
-			p.on(session.Wanted{ID: 2}, "reject[2]:unavailable")
+			p.no(unreachable, "mark:failed", "renewerror:offline") // soon again: they wait
+			p.on(session.Wanted{ID: 2})
+			for range 2 {
+				p.pass(p.state.WakeAt.Sub(p.now))
+				p.on(session.Ticked{}, "ask:expired(alice-1)")
+				p.no(unreachable, "mark:failed", "renewerror:offline")
+			}
+			p.retry(1600*time.Millisecond, 2400*time.Millisecond, "ask:expired(alice-1)")
+			p.no(unreachable, "mark:failed", "renewerror:offline", "reject[1 2]:unavailable")
 		}},
 		{"the cookie is gone and the token stands: reported anew", func(p *page) {
 			p.active("alice-1")
@@ -702,27 +729,29 @@ func TestNext(t *testing.T) {
 		}},
 		{"the cookie is gone and the token is known to be dead: the session is over", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7}, "ask:expired(alice-1)")
-			p.no(noCookie, "expired:session_ended", "deliver(7)", "mark:session_ended", "drop")
+			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 7}, "ask:expired(alice-1)")
+			p.no(noCookie, "expired:session_ended", "mark:session_ended", "drop", "deliver(7)")
 		}},
 		{"a final no ends the session once, and the handlers hear of it", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhySaveFailed, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}}, "ask:savefailed(alice-1)")
+			p.submits(1, "alice-1")
+			p.on(session.DeadToken{Why: session.WhySaveFailed, Screen: screen(1), Handlers: 7}, "ask:savefailed(alice-1)")
 			p.on(session.Wanted{ID: 1})
-			p.no(noSession, "expired:session_ended", "deliver(7)", "abandon(1)", "reject[1]:signed_out", "mark:session_ended", "drop")
+			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop", "deliver(7)", "back(1)", "reject[1]:signed_out")
 			p.phase(session.Ended)
-			p.on(session.SignedOutSeen{}) // our own endCaptureSession
-			p.on(session.Refused{Why: session.WhyExpired, Hold: 8}, "deliver(8)")
+			p.on(session.SignedOutSeen{Cause: session.CauseReaction}) // our own endCaptureSession
+			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 8}, "deliver(8)")
 			p.on(session.Wanted{ID: 2}, "reject[2]:signed_out")
 			p.login("alice-9", "unmark", "open(alice-9,uuid-alice)")
-			p.yes("alice-9", "mark")
+			p.yes("alice-9", "mark", "signedin:signed_in")
 		}},
 		{"a final no in another tab ends this page for the same reason, once", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhySaveFailed, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}}, "ask:savefailed(alice-1)")
+			p.submits(1, "alice-1")
+			p.on(session.DeadToken{Why: session.WhySaveFailed, Screen: screen(1), Handlers: 7}, "ask:savefailed(alice-1)")
 			p.writes("")
 			p.store.Mark = session.Mark{Written: p.now.Wall(), Why: session.WhyIdleLimit}
-			p.on(session.StorageChanged{}, "expired:idle_limit", "deliver(7)", "abandon(1)")
+			p.on(session.StorageChanged{}, "cancel", "expired:idle_limit", "deliver(7)", "back(1)")
 			p.on(session.StorageChanged{})
 			p.phase(session.Ended)
 		}},
@@ -731,79 +760,89 @@ func TestNext(t *testing.T) {
 		{"what is submitted with a dead token is held, and sent after the renewal", func(p *page) {
 			p.active("alice-1")
 			p.sleep(life)
-			p.on(p.held(1), "ask:due(alice-1)")
-			p.on(p.held(2))
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "resume(1)", "resume(2)")
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.holds(2, "holding:expired")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "released:renewed", "repeat(1)", "released:renewed", "repeat(2)")
 		}},
 		{"what was held while another tab renewed is sent at once", func(p *page) {
 			p.active("alice-1")
 			p.sleep(life)
 			p.otherTab("alice-2", life)
-			p.on(p.held(1), "resume(1)")
+			p.holds(1, "holding:expired", "released:renewed", "repeat(1)")
 			p.phase(session.Active)
 		}},
 		{"what is held brings the next attempt forward", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(unreachable, "renewerror:offline")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
 			p.pass(life)
-			p.on(p.held(1), "ask:due(alice-1)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "resume(1)")
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "released:renewed", "repeat(1)")
 		}},
 		{"what is held is let go at the bound, and the page is told", func(p *page) {
 			p.active("alice-1")
 			p.sleep(life)
-			p.on(p.held(1), "ask:due(alice-1)")
-			p.due(10*time.Second, "resume(1)", "renewerror:held_too_long")
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.due(10*time.Second, "released:held_too_long", "handback(1)", "back(1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due")
 		}},
 		{"what is held while there is no network waits for it", func(p *page) {
 			p.active("alice-1")
 			p.sleep(life)
 			p.store.Offline = true
-			p.on(p.held(1), "ask:due(alice-1)")
-			p.no(unreachable, "renewerror:offline")
-			p.pass(5 * time.Minute)
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
+			p.pass(4 * time.Minute)
 			p.on(session.Ticked{}, "ask:due(alice-1)")
-			p.no(unreachable, "renewerror:offline")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
 			p.store.Offline = false
 			p.pass(floor)
 			p.on(session.Woke{}, "ask:due(alice-1)")
-			p.due(10*time.Second, "resume(1)", "renewerror:held_too_long")
+			p.due(10*time.Second, "released:held_too_long", "handback(1)", "back(1)")
+		}},
+		{"what is held while there is no network does not wait for ever", func(p *page) {
+			p.active("alice-1")
+			p.sleep(life)
+			p.store.Offline = true
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
+			p.pass(5 * time.Minute)
+			p.on(session.Ticked{}, "released:offline", "unfinished:offline", "forget(1)", "ask:due(alice-1)")
 		}},
 		{"what is held is let go when the session is over", func(p *page) {
 			p.active("alice-1")
 			p.sleep(life)
-			p.on(p.held(1), "ask:due(alice-1)")
-			p.no(noSession, "expired:session_ended", "resume(1)", "mark:session_ended", "drop")
-			p.on(p.held(2), "resume(2)") // nobody is here to hold it for
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop", "released:session_ended", "handback(1)", "back(1)")
+			p.holds(2, "holding:expired", "released:session_ended", "handback(2)", "back(2)") // nobody is here to hold it for
 		}},
 		{"what is held is never sent as another user, nor after a sign-out", func(p *page) {
 			p.active("alice-1")
 			p.sleep(life)
-			p.on(p.held(1), "ask:due(alice-1)")
-			p.login("bob-1", "abandon(1)", "open(bob-1,uuid-bob)")
-			p.yes("bob-1", "mark")
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.login("bob-1", "cancel", "open(bob-1,uuid-bob)", "released:new_token", "unfinished:new_token", "forget(1)")
+			p.yes("bob-1", "mark", "signedin:signed_in")
 			p.pass(life)
-			p.on(p.held(2), "ask:due(bob-1)")
+			p.holds(2, "holding:expired", "ask:due(bob-1)")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "abandon(2)", "mark:ending", "end:signed_out")
-			p.on(p.held(3), "abandon(3)")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "cancel", "end:signed_out", "released:signed_out", "unfinished:signed_out", "forget(2)")
+			p.holds(3, "holding:expired", "released:signed_out", "unfinished:signed_out", "forget(3)")
 		}},
 
 		// --- Handlers that are held ---------------------------------------------------
 		{"held handlers are delivered when a temporary failure outlasts the bound", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}}, "ask:expired(alice-1)")
+			p.submits(1, "alice-1")
+			p.on(session.DeadToken{Why: session.WhyExpired, Screen: screen(1), Handlers: 7}, "ask:expired(alice-1)")
 			p.pass(4 * time.Second)
-			p.no(tooMany(time.Minute), "mark", "renewerror:rate_limited")
-			p.due(6*time.Second, "deliver(7)")
+			p.no(tooMany(time.Minute), "mark:failed", "renewerror:rate_limited")
+			p.due(6*time.Second, "deliver(7)", "back(1)") // one outcome: the page has been told
 			p.due(54*time.Second, "ask:expired(alice-1)")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired", "resume(1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
 		}},
 		{"held handlers are delivered at the bound while the server is silent", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 7}, "ask:expired(alice-1)")
 			p.due(10*time.Second, "deliver(7)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired")
 		}},
@@ -826,7 +865,7 @@ func TestNext(t *testing.T) {
 			p.idle, p.absolute = 30*time.Minute, 12*time.Hour
 			p.active("alice-1")
 			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
-			p.no(noSession, "expired:session_ended", "reject[1]:signed_out", "mark:session_ended", "drop")
+			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop", "reject[1]:signed_out")
 		}},
 		{"somebody was there in another tab: the limit has moved", func(p *page) {
 			p.idle = 30 * time.Minute
@@ -853,15 +892,17 @@ func TestNext(t *testing.T) {
 			p.policy.IdleWarning = time.Minute
 			p.idle = 20 * time.Minute
 			p.active("alice-1")
-			p.pass(10 * time.Minute)
+			p.pass(17*time.Minute + 30*time.Second)
 			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
-			p.no(tooMany(15*time.Minute), "mark", "renewerror:rate_limited", "settle[1]=alice-1")
-			p.due(8*time.Minute, "warning:idle_limit")
+			p.no(tooMany(time.Minute), "mark:failed", "renewerror:rate_limited", "settle[1]=alice-1")
+			p.due(30*time.Second, "warning:idle_limit")
 			if n := p.notice(session.NoticeWarning); n.ExpiresIn != time.Minute {
 				p.t.Errorf("warned of %v", n.ExpiresIn)
 			}
-			p.due(time.Minute + time.Second) // the limit, of which only the server can say
-			p.due(6*time.Minute-time.Second, "ask:request(alice-1)")
+			p.due(30*time.Second, "ask:request(alice-1)")
+			p.no(tooMany(time.Minute), "mark:failed", "renewerror:rate_limited")
+			p.due(31 * time.Second) // the limit, of which only the server can say
+			p.due(29*time.Second, "ask:request(alice-1)")
 		}},
 		{"a warning before the absolute limit", func(p *page) {
 			p.policy.IdleWarning = 2 * time.Minute
@@ -881,7 +922,7 @@ func TestNext(t *testing.T) {
 			p.due(27*time.Minute, "ask:wake(alice-1)")
 			p.life, p.idle = 32*time.Minute, 2*time.Minute
 			p.yes("alice-1", "mark", "warning:idle_limit")
-			p.on(session.UserActive{Stay: true}, "activity", "stayed:request")
+			p.on(session.StayAsked{}, "activity", "stayed:request")
 			p.due(28*time.Minute, "ask:wake(alice-1)") // and is warned again, when it is time
 		}},
 		{"activity is reported at most once a minute, and staying always", func(p *page) {
@@ -891,7 +932,7 @@ func TestNext(t *testing.T) {
 			p.on(session.UserActive{})
 			p.pass(59 * time.Second)
 			p.on(session.UserActive{})
-			p.on(session.UserActive{Stay: true}, "activity", "stayed:request")
+			p.on(session.StayAsked{}, "activity", "stayed:request")
 			p.pass(time.Minute)
 			p.on(session.UserActive{}, "activity")
 		}},
@@ -906,7 +947,7 @@ func TestNext(t *testing.T) {
 			p.start("ask:start()")
 			p.on(session.UserActive{})
 			p.no(noCookie)
-			p.on(session.UserActive{Stay: true})
+			p.on(session.StayAsked{})
 		}},
 
 		// --- Other tabs ------------------------------------------------------------------
@@ -919,11 +960,11 @@ func TestNext(t *testing.T) {
 		}},
 		{"another tab has renewed while this one asks: what waited goes on, the answer is late", func(p *page) {
 			p.active("alice-1")
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
-			call := p.state.Call
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			call := p.call()
 			p.on(session.Wanted{ID: 1})
 			p.otherTab("alice-2", life)
-			p.on(session.StorageChanged{}, "resume(1)", "settle[1]=alice-2")
+			p.on(session.StorageChanged{}, "cancel", "repeat(1)", "settle[1]=alice-2")
 			p.answer(call, p.grant("alice-2"))
 			p.phase(session.Active)
 		}},
@@ -939,7 +980,7 @@ func TestNext(t *testing.T) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.otherTab("alice-1", life)
-			p.on(session.StorageChanged{})
+			p.on(session.StorageChanged{}, "signedin:signed_in")
 			p.phase(session.Active)
 		}},
 		{"another tab renewed with a token that is due again: asked", func(p *page) {
@@ -974,11 +1015,11 @@ func TestNext(t *testing.T) {
 		{"an unknown token after failures is still reported anew by a login", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(unreachable, "renewerror:offline")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
 			p.writes("bob-1")
 			p.on(session.Ticked{})
 			p.login("bob-1", "open(bob-1,uuid-bob)")
-			p.yes("bob-1", "mark")
+			p.yes("bob-1", "mark", "signedin:signed_in")
 			p.phase(session.Active)
 		}},
 		{"the token is removed elsewhere: signed out here, no DELETE", func(p *page) {
@@ -1016,14 +1057,14 @@ func TestNext(t *testing.T) {
 		{"end() does not end the session of somebody who has signed in since", func(p *page) {
 			p.active("alice-1")
 			p.otherTab("bob-1", life)
-			p.on(session.EndAsked{}, "identitychanged:other_user")
-			p.on(session.EndAsked{})
+			p.on(session.EndAsked{}, "identitychanged:other_user", "signedin:signed_in")
+			p.phase(session.Active)
 		}},
 		{"our own endCaptureSession is nobody's sign-out, also right after a click", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
 			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop")
-			p.on(session.SignedOutSeen{Gesture: true})
+			p.on(session.SignedOutSeen{})
 		}},
 		{"a sign-out right after a login is one, whatever we ended before", func(p *page) {
 			p.active("alice-1")
@@ -1031,25 +1072,26 @@ func TestNext(t *testing.T) {
 			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop")
 			p.login("alice-2", "unmark", "open(alice-2,uuid-alice)")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending")
+			p.yes("alice-2", "end:signed_out")
 		}},
 		{"what waits for a token of nobody knows whom is not done as another user", func(p *page) {
 			p.writes("alice-1")
 			p.start("open(alice-1,)")
-			p.on(refusal(1, "alice-1"))
+			p.fails(1, "alice-1")
 			p.otherTab("bob-1", life)
-			p.on(session.StorageChanged{}, "abandon(1)")
+			p.on(session.StorageChanged{}, "cancel", "unfinished:new_token", "forget(1)")
 			p.phase(session.Active)
 		}},
 		{"a login that the UI tells of before it writes the token is not ended by the sign-out before", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 			p.yes("", "mark:ended")
 			p.on(session.TokenSeen{Token: tok("alice-2"), UUID: uuidOf("alice"), Login: true}, "unmark", "open(alice-2,uuid-alice)")
 			p.on(session.StorageChanged{})
 			p.writes("alice-2")
-			p.yes("alice-2", "mark")
+			p.yes("alice-2", "mark", "signedin:signed_in")
 			p.phase(session.Active)
 		}},
 		{"who asks for a token that is missing is not kept waiting", func(p *page) {
@@ -1061,7 +1103,7 @@ func TestNext(t *testing.T) {
 			p.due(800*time.Millisecond, "signedout:elsewhere")
 		}},
 		{"a page that only asked whether there is a session says nothing of another tab's sign-out", func(p *page) {
-			p.store.Mark = session.Mark{NotBefore: p.now.Add(10 * time.Minute).Wall()}
+			p.store.Mark = session.Mark{NotBefore: p.now.Add(time.Minute).Wall()}
 			p.start()
 			p.phase(session.Waiting)
 			p.store.Mark = session.Mark{Written: p.now.Wall()}
@@ -1127,7 +1169,7 @@ func TestNext(t *testing.T) {
 			p.active("alice-1")
 			p.writes("")
 			p.store.Mark = session.Mark{Ending: true, Written: p.now.Wall()}
-			p.on(session.Refused{Why: session.WhyDenied, Hold: 7}, "signedout:elsewhere", "deliver(7)")
+			p.on(session.ScreenDenied{Handlers: 7}, "signedout:elsewhere", "deliver(7)")
 		}},
 		{"the UI that takes its time to write a token is not a sign-out", func(p *page) {
 			p.active("alice-1")
@@ -1152,12 +1194,12 @@ func TestNext(t *testing.T) {
 			p.due(firstDue-3*time.Minute, "ask:due(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due")
 		}},
-		{"somebody else signed in, in another tab: nothing is adopted", func(p *page) {
+		{"another user signed in, in another tab: nothing is finished as them, and the tab goes on", func(p *page) {
 			p.active("alice-1")
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
 			p.otherTab("bob-1", life)
-			p.on(session.StorageChanged{}, "identitychanged:other_user", "abandon(1)")
-			p.phase(session.Ended)
+			p.on(session.StorageChanged{}, "cancel", "identitychanged:other_user", "unfinished:other_user", "forget(1)", "signedin:signed_in")
+			p.phase(session.Active)
 			p.on(session.StorageChanged{})
 		}},
 		{"another tab has found out that the token in storage is somebody else's", func(p *page) {
@@ -1165,30 +1207,32 @@ func TestNext(t *testing.T) {
 			p.writes("bob-1")
 			p.on(session.StorageChanged{})
 			p.retry(2400*time.Millisecond, 3600*time.Millisecond, "open(bob-1,)")
-			open := p.state.Call
+			open := p.call()
 			p.otherTab("bob-1", life)
-			p.on(session.StorageChanged{}, "identitychanged:other_user")
+			p.on(session.StorageChanged{}, "cancel", "identitychanged:other_user", "signedin:signed_in")
 			p.answer(open, p.grant("bob-1")) // their session is left alone
 		}},
 		{"the server answers for somebody else: nothing is adopted", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7}, "ask:expired(alice-1)")
+			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 7}, "ask:expired(alice-1)")
 			p.yes("bob-1", "identitychanged:other_user", "swallow(7)")
+			p.phase(session.Ended)
+			p.on(session.StorageChanged{}) // what is left of the old session is not a new one
 			p.phase(session.Ended)
 		}},
 		{"a sign-out in a page whose session was somebody else's reaches the server", func(p *page) {
 			p.active("alice-1")
 			p.otherTab("bob-1", life)
-			p.on(session.StorageChanged{}, "identitychanged:other_user")
+			p.on(session.StorageChanged{}, "identitychanged:other_user", "signedin:signed_in")
 			p.writes("")
-			p.on(session.SignedOutSeen{Gesture: true}, "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 		}},
 		{"somebody else signs in on this very page: told in either order it is a login", func(p *page) {
 			p.active("alice-1")
 			p.writes("bob-1")
 			p.on(session.TokenSeen{Token: tok("bob-1")}, "open(bob-1,)")
 			p.login("bob-1")
-			p.yes("bob-1", "mark")
+			p.yes("bob-1", "mark", "signedin:signed_in")
 			p.phase(session.Active)
 		}},
 		{"somebody else signs in on this very page, seen in storage first", func(p *page) {
@@ -1196,14 +1240,14 @@ func TestNext(t *testing.T) {
 			p.writes("bob-1")
 			p.on(session.Ticked{})
 			p.login("bob-1", "open(bob-1,uuid-bob)")
-			p.yes("bob-1", "mark")
+			p.yes("bob-1", "mark", "signedin:signed_in")
 			p.phase(session.Active)
 		}},
 		{"an action of one user is not repeated as another", func(p *page) {
 			p.active("alice-1")
-			p.on(refusal(1, "alice-1"), "ask:savefailed(alice-1)")
-			p.login("bob-1", "abandon(1)", "open(bob-1,uuid-bob)")
-			p.yes("bob-1", "mark")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.login("bob-1", "cancel", "open(bob-1,uuid-bob)", "unfinished:new_token", "forget(1)")
+			p.yes("bob-1", "mark", "signedin:signed_in")
 		}},
 
 		// --- Clocks, lives, marks ----------------------------------------------------------
@@ -1273,7 +1317,12 @@ func TestNext(t *testing.T) {
 			p.active("alice-1")
 			p.sleep(2 * time.Hour)
 			p.on(session.Wanted{ID: 1}, "ask:request(alice-1)")
-			p.no(unreachable, "renewerror:offline", "reject[1]:unavailable")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
+			for _, then := range [][]string{nil, nil, {"reject[1]:unavailable"}} {
+				p.pass(p.state.WakeAt.Sub(p.now))
+				p.on(session.Ticked{}, "ask:request(alice-1)")
+				p.no(unreachable, append([]string{"mark:failed", "renewerror:offline"}, then...)...)
+			}
 		}},
 		{"a token that lives five seconds is calm", func(p *page) {
 			p.life = 5 * time.Second
@@ -1316,8 +1365,8 @@ func TestNext(t *testing.T) {
 		{"renew() asks, and gives what there is", func(p *page) {
 			p.active("alice-1")
 			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
-			p.on(session.Wanted{ID: 2})
-			p.yes("alice-1", "mark", "settle[1 2]=alice-1")
+			p.on(session.Wanted{ID: 2}, "settle[2]=alice-1")
+			p.yes("alice-1", "mark", "settle[1]=alice-1")
 			p.on(session.Wanted{ID: 3, Fresh: true}, "settle[3]=alice-1") // the floor
 			p.due(floor, "ask:request(alice-1)")
 		}},
@@ -1332,25 +1381,28 @@ func TestNext(t *testing.T) {
 			p.no(noCookie)
 			p.login("alice-1", "open(alice-1,uuid-alice)")
 			p.on(session.Wanted{ID: 1})
-			p.no(notVouched, "renewerror:grant_refused", "reject[1]:signed_out")
+			p.no(notVouched, "expired:grant_refused", "mark:grant_refused", "drop", "reject[1]:signed_out")
 		}},
 		{"token() in a page that waits asks when it may", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
-			p.no(unreachable, "renewerror:offline")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
 			p.pass(4 * time.Second)
-			p.on(session.Wanted{ID: 1}, "settle[1]=alice-1")
-			p.pass(4 * time.Second)
-			p.on(session.Wanted{ID: 2}, "ask:due(alice-1)")
-			p.no(noSession, "expired:session_ended", "reject[2]:signed_out", "mark:session_ended", "drop")
+			p.on(session.Wanted{ID: 1}, "ask:due(alice-1)")
+			p.no(unreachable, "mark:failed", "renewerror:offline", "settle[1]=alice-1")
+			p.on(session.Wanted{ID: 2}, "settle[2]=alice-1") // too soon to ask
+			p.pass(floor)
+			p.on(session.Wanted{ID: 3}, "ask:due(alice-1)")
+			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop", "reject[3]:signed_out")
 		}},
 		{"stop() settles and lets go of everything", func(p *page) {
 			p.active("alice-1")
-			p.on(session.Refused{Why: session.WhyExpired, Token: tok("alice-1"), Hold: 7, Action: session.Action{ID: 1}}, "ask:expired(alice-1)")
+			p.submits(1, "alice-1")
+			p.on(session.DeadToken{Why: session.WhyExpired, Screen: screen(1), Handlers: 7}, "ask:expired(alice-1)")
 			p.on(session.Wanted{ID: 1})
 			p.on(session.Wanted{ID: 2, Fresh: true})
-			call := p.state.Call
-			p.on(session.Stopped{}, "deliver(7)", "abandon(1)", "reject[1 2]:stopped")
+			call := p.call()
+			p.on(session.Stopped{}, "deliver(7)", "back(1)", "reject[1 2]:stopped")
 			p.answer(call, p.grant("alice-2"))
 			if !p.state.WakeAt.IsZero() {
 				p.t.Error("a stopped page wants to wake")
@@ -1381,13 +1433,15 @@ func TestWaitsAreSpread(t *testing.T) {
 		p := newPage(t)
 		p.writes("alice-1")
 		p.on(session.Started{Seed: seed * 0x9e3779b97f4a7c15}, "open(alice-1,)")
-		p.no(unreachable, "renewerror:offline")
-		p.pass(p.state.WakeAt.Sub(p.now))
-		p.on(session.Ticked{}, "open(alice-1,)")
-		p.no(unreachable, "renewerror:offline")
+		for range 5 {
+			p.no(unreachable, "mark:failed", "renewerror:offline")
+			p.pass(p.state.WakeAt.Sub(p.now))
+			p.on(session.Ticked{}, "open(alice-1,)")
+		}
+		p.no(unreachable, "mark:failed", "renewerror:offline")
 		wait := p.state.WakeAt.Sub(p.now)
 		if wait < 12*time.Second || wait > 18*time.Second {
-			t.Fatalf("seed %d: the second wait is %v; want 15s ± 20 %%", seed, wait)
+			t.Fatalf("seed %d: the sixth wait is %v; want 15s ± 20 %%", seed, wait)
 		}
 		waits = append(waits, wait)
 	}

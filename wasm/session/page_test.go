@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +27,10 @@ type page struct {
 	life, idle, absolute time.Duration
 	// blocked: the UI does not write the tokens it is given.
 	blocked bool
-	effects []session.Effect
+	// queued: calls do not get their turn by themselves. silent: the browser
+	// does not say what came of a repetition.
+	queued, silent bool
+	effects        []session.Effect
 }
 
 func newPage(t *testing.T) *page {
@@ -44,17 +48,32 @@ func uuidOf(token string) string {
 	return "uuid-" + user
 }
 
-// on makes something happen and says what must follow, in order.
+// on makes something happen and says what must follow, in order. What the
+// loader is told of the state is left out.
 func (p *page) on(ev session.Event, want ...string) {
 	p.t.Helper()
-	state, effects, err := p.record.step(p.state, session.With(ev, p.store), p.now, p.policy)
+	effects := p.step(ev)
+	p.effects = effects
+	got := []string{}
+	for _, effect := range effects {
+		if _, published := effect.(session.Publish); !published {
+			got = append(got, name(effect))
+		}
+	}
+	if !slices.Equal(got, want) {
+		p.t.Fatalf("%T in phase %v did %q; want %q", ev, p.state.Phase(), got, want)
+	}
+}
+
+// step runs Next and does what it says, as the browser does.
+func (p *page) step(ev session.Event) []session.Effect {
+	p.t.Helper()
+	state, effects, err := p.record.step(p.state, ev, p.store, p.now, p.policy)
 	if err != nil {
 		p.t.Fatalf("%T: a law is broken: %v", ev, err)
 	}
-	p.state, p.effects = state, effects
-	got := []string{}
+	p.state = state
 	for _, effect := range effects {
-		got = append(got, name(effect))
 		switch e := effect.(type) {
 		case session.SetMark:
 			p.store.Mark = e.Mark
@@ -66,15 +85,56 @@ func (p *page) on(ev session.Event, want ...string) {
 			p.store.Token, p.store.Expires = session.Token{}, session.Instant{}
 		}
 	}
-	if !slices.Equal(got, want) {
-		p.t.Fatalf("%T in phase %v did %v; want %v", ev, state.Phase, got, want)
+	all := effects
+	for _, effect := range effects {
+		switch e := effect.(type) {
+		case session.Ask:
+			if !p.queued {
+				all = append(all, p.step(session.TurnCame{Seq: e.Seq})...)
+			}
+		case session.Repeat:
+			if !p.silent {
+				all = append(all, p.step(session.Repeated{ID: e.ID})...)
+			}
+		}
 	}
+	return all
 }
+
+// call is the call under way.
+func (p *page) call() session.Call { return p.state.View().Call }
+
+// submits is the user sending the form with an id, on a screen of its own.
+func (p *page) submits(id uint64, token string, want ...string) {
+	p.t.Helper()
+	p.on(session.Submitted{ID: id, Screen: screen(id), Token: tok(token), At: p.now}, want...)
+}
+
+// fails is a save of the user's that meets a dead token: of a form that is
+// sent now, unless it has been.
+func (p *page) fails(id uint64, token string, want ...string) {
+	p.t.Helper()
+	if p.record.submitted&(1<<id) == 0 {
+		p.submits(id, token)
+	}
+	p.on(session.DeadToken{Why: session.WhySaveFailed, Screen: screen(id)}, want...)
+}
+
+// holds is the user sending a form that is held, the token being dead.
+func (p *page) holds(id uint64, want ...string) {
+	p.t.Helper()
+	p.on(session.Submitted{
+		ID: id, Screen: screen(id), Token: p.state.View().Token, At: p.now, Held: true,
+	}, want...)
+}
+
+// screen is where the form with an id is.
+func screen(id uint64) string { return fmt.Sprintf("screen%d", id) }
 
 func (p *page) phase(want session.Phase) {
 	p.t.Helper()
-	if p.state.Phase != want {
-		p.t.Fatalf("phase is %v; want %v", p.state.Phase, want)
+	if p.state.Phase() != want {
+		p.t.Fatalf("phase is %v; want %v", p.state.Phase(), want)
 	}
 }
 
@@ -112,13 +172,13 @@ func (p *page) yes(token string, want ...string) {
 	if token != "" {
 		answer = p.grant(token)
 	}
-	p.answer(p.state.Call, answer, want...)
+	p.answer(p.call(), answer, want...)
 }
 
 // no answers the call under way.
 func (p *page) no(answer session.Answer, want ...string) {
 	p.t.Helper()
-	p.answer(p.state.Call, answer, want...)
+	p.answer(p.call(), answer, want...)
 }
 
 func (p *page) answer(call session.Call, answer session.Answer, want ...string) {
@@ -168,7 +228,7 @@ func (p *page) active(token string) {
 	p.start("ask:start()")
 	p.no(noCookie)
 	p.login(token, "open("+token+","+uuidOf(token)+")")
-	p.yes(token, "mark")
+	p.yes(token, "mark", "signedin:signed_in")
 	p.phase(session.Active)
 	p.pass(time.Minute) // the moments after a login have scenarios of their own
 }
@@ -176,7 +236,7 @@ func (p *page) active(token string) {
 func (p *page) notice(name session.NoticeName) session.Notice {
 	p.t.Helper()
 	for _, effect := range p.effects {
-		if tell, ok := effect.(session.Tell); ok && tell.Name == name {
+		if tell, ok := effect.(session.Notify); ok && tell.Name == name {
 			return tell.Notice
 		}
 	}
@@ -197,16 +257,4 @@ var (
 // tooMany is a 429.
 func tooMany(after time.Duration) session.Answer {
 	return session.Answer{Why: session.WhyRateLimited, RetryAfter: after}
-}
-
-// held is a submit that was stopped because the token is dead.
-func (p *page) held(id uint64) session.Submitted {
-	return session.Submitted{Action: session.Action{ID: id, Screen: "editProfile", Held: p.now}}
-}
-
-// refusal is a save of the user's that met a dead token.
-func refusal(id uint64, token string) session.Refused {
-	return session.Refused{
-		Why: session.WhySaveFailed, Token: tok(token), Action: session.Action{ID: id, Screen: "editProfile"},
-	}
 }

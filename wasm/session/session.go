@@ -1,10 +1,29 @@
-// Package session is the whole behaviour of the page's half, free of the
-// page: no JavaScript, no I/O and no clock of its own, so that it runs under
-// plain go test.
+// Package session is the whole behaviour of the page's half, free of the page:
+// no JavaScript, no I/O and no clock of its own, so that it runs under plain
+// go test.
 //
 // [Next] is a pure function from a state and an event to a state and the
-// effects to run. [Session] is the one goroutine that feeds it and runs the
-// effects through small ports.
+// effects to run. It wires small machines, each a type with its own state and
+// pure methods:
+//
+//	session      who is signed in, and the grant: token, life, limits
+//	exchange     the call under way, the next attempt, the pace
+//	expectation  what storage should hold; classify says what it does hold
+//	submissions  the user's forms, from the press of the button to an outcome
+//	screens      the screen that was denied, and what the user typed since
+//	waiting      handlers and promises of the page that wait for an outcome
+//	ends         how the last session ended, and who knows
+//	keeping      whether the token stays in storage (always, or on demand)
+//	publicFace   what the loader has been told
+//
+// The first three, ends and keeping are one account: the browser's session as
+// this tab knows it (begin.go, renew.go, end.go tell its life). Submissions,
+// screens and waiting are the work that a good token finishes (work.go). The
+// two halves know nothing of each other: what the account has decided reaches
+// the work as a signal.
+//
+// [Loop] is the one goroutine that feeds Next and runs the effects through
+// small ports.
 //
 // Two rules carry the design. A token that we put into storage (its
 // fingerprint is in our [Mark]) is renewed; any other token that turns up is
@@ -14,12 +33,12 @@ package session
 
 import "time"
 
-// Policy is what the page's options settle. The zero value is the default
-// behaviour without resubmission.
+// Policy is what the page's options settle.
 type Policy struct {
+	// ServerMargin is the margin of both halves, by the token's life. Required.
+	ServerMargin func(life time.Duration) time.Duration
 	// Margin is how long before its end a token is renewed; 0 means
-	// min(2 min, life/5). It is never more than life/3. Hidden tabs wake once a
-	// minute, hence minutes.
+	// ServerMargin. It is never more than life/3.
 	Margin time.Duration
 	// IdleWarning is how long before a limit the page is warned; 0 is never.
 	IdleWarning time.Duration
@@ -30,243 +49,176 @@ type Policy struct {
 	OnDemand bool
 }
 
-// Margin, floor and waits. They are part of the published behaviour.
-const (
-	defaultMargin = 2 * time.Minute
-	// floor is the least time between two attempts that are not the first for
-	// their token, on a clock that only goes forward.
-	floor = 8 * time.Second
-	// maxRetryAfter caps what a server may ask us to wait.
-	maxRetryAfter = 15 * time.Minute
-	// guardBound is how long the page's own handlers of a dead token wait for
-	// a temporary failure to pass.
-	guardBound = 10 * time.Second
-	// logoutBound is how long after a token event a sign-out without a
-	// person's gesture is taken for a page's own reaction to it.
-	logoutBound = 5 * time.Second
-	// foreignGrace lets the tab that wrote an unknown token report it first.
-	foreignGrace = 3 * time.Second
-	// adoptGrace is how long the UI may take to write a token it was given.
-	adoptGrace = 5 * time.Second
-	// missingGrace is how long a token may be gone, with a mark that still
-	// vouches for it, before that is a sign-out: a page whose own code logs out
-	// on a dead token says in that time that it goes on.
-	missingGrace = 800 * time.Millisecond
-	// activityEvery spaces the reports that the user is there, at most.
-	activityEvery = time.Minute
-	// limitSlack asks after a limit, not at it.
-	limitSlack = time.Second
-)
-
-// backoff lists the waits after failures in a row, the last for all that
-// follow: soon, because most troubles are blips, then ever fewer, because the
-// rest are outages. Each is spread by ±20 %.
-var backoff = [...]time.Duration{
-	8 * time.Second,  // 8 s in all
-	15 * time.Second, // 23 s
-	30 * time.Second, // 53 s
-	time.Minute,      // about 2 min
-	2 * time.Minute,  // about 4 min
-	5 * time.Minute,
+// margin is how long before its end a token of this life is renewed.
+func (p Policy) margin(life time.Duration) time.Duration {
+	margin := p.Margin
+	if margin <= 0 {
+		margin = p.ServerMargin(life)
+	}
+	return min(margin, life/3)
 }
 
-// Mark is what we leave in storage beside the UI's token: proof that the
-// token is one we manage and what the server said of it; or, without a
-// fingerprint, that the session was over at Written. It holds no secret.
-type Mark struct {
-	// Fingerprint of the token; empty when there is none.
-	Fingerprint string
-	// Who is the fingerprint of the uuid.
-	Who string
-	// Written, Issued… are wall-clock times of this browser.
-	Written  Instant
-	Expires  Instant
-	Idle     Instant
-	Absolute Instant
-	// Life is the token's whole life as first told.
-	Life time.Duration
-	// NotBefore is until when the server asked to be left alone.
-	NotBefore Instant
-	// Why the session is over; empty when a person signed out.
-	Why Why
-	// Ending: a sign-out is not yet known to have reached the server.
-	Ending bool
+// askSlack makes up for the whole seconds of the wire, so that we do not ask
+// just before the server finds the token due.
+func (p Policy) askSlack(life time.Duration) time.Duration {
+	return min(time.Second, p.margin(life)/2)
 }
 
-// Of reports whether the mark is for this token.
-func (m Mark) Of(token Token) bool {
-	return !token.Empty() && m.Fingerprint == token.Fingerprint()
+// session is who is signed in and what the server gave for it. It is replaced
+// as a whole: what a session knows dies with it. The zero value is nobody; one
+// without who has a token that nobody vouches for yet.
+type session struct {
+	// who is the fingerprint of the uuid by the server's word, and uuid the
+	// uuid itself where this page has heard it.
+	who, uuid string
+	// was is whose session the page had when an unknown token turned up.
+	was          string
+	token        Token
+	life         time.Duration
+	expires, due Instant
+	// dead is a token that the UI met as dead, and deadWhy how.
+	dead    Token
+	deadWhy Why
+	limits  limits
+	// over: the page has told an end, and knows of no session since.
+	over bool
 }
 
-// Over reports whether the last we saw in this browser was a session's end.
-func (m Mark) Over() bool { return m.Fingerprint == "" && !m.Written.IsZero() }
-
-// SignedOut reports whether it was a person's doing.
-func (m Mark) SignedOut() bool { return m.Over() && m.Why == "" }
-
-// Snapshot is what storage holds at one moment.
-type Snapshot struct {
-	// Readable is false where storage is denied: then absence means nothing.
-	Readable bool
-	// Offline: the browser says that there is no network.
-	Offline bool
-	Token   Token
-	// Expires is janrainCaptureToken_Expires, zero when missing or garbage.
-	Expires Instant
-	Mark    Mark
+// unvouched is a session whose token the server must still be asked about.
+func (s session) unvouched(token Token) session {
+	return session{token: token, was: s.person()}
 }
 
-// CallKind says which route a call goes to.
-type CallKind uint8
-
-// The kinds of call.
-const (
-	NoCall    CallKind = iota
-	CallToken          // POST /session/token
-	CallOpen           // POST /session
-	CallEnd            // DELETE /session
-)
-
-// Call is a question to the server.
-type Call struct {
-	Kind CallKind
-	Seq  uint64
-	Why  Why
-	// Token is the one the page has (CallToken) or reports (CallOpen).
-	Token Token
-	// UUID is the page's claim, with CallOpen.
-	UUID string
-	// Code and RedirectURI are of a login with responseType code, instead of
-	// Token. Such a call is made once.
-	Code        Token
-	RedirectURI string
+// person is whose session the page has or had last; empty when unknown.
+func (s session) person() string {
+	if s.who != "" {
+		return s.who
+	}
+	return s.was
 }
 
-// Grant is the server's yes.
-type Grant struct {
-	Token             Token
-	UUID              string
-	ExpiresIn         time.Duration
-	IdleExpiresIn     time.Duration
-	AbsoluteExpiresIn time.Duration
+// vouched reports whether the server stands behind the token.
+func (s session) vouched() bool { return s.who != "" && !s.token.Empty() }
+
+// alive reports whether the token is good for all we know.
+func (s session) alive(now Instant) bool {
+	return s.vouched() && s.token != s.dead && !s.expires.IsZero() && !s.expires.Reached(now)
 }
 
-// Answer is what came of a call: a Grant when OK (empty for CallEnd), else Why
-// and, for a final no, Final.
-type Answer struct {
-	OK    bool
-	Grant Grant
-	// Why is the reason of a no. The final ones are WhySessionEnded,
-	// WhyGrantRefused and WhyMismatch.
-	Why   Why
-	Final bool
-	// Missing: it is final, but the server saw no cookie of ours, so it does
-	// not say of any session that it has ended.
-	Missing    bool
-	RetryAfter time.Duration
+// willDo reports whether the token at hand does for token(): nobody waits for a
+// renewal while it is good for as long as one may take.
+func (s session) willDo(now Instant, p Policy) bool {
+	return s.alive(now) && (!s.due.Reached(now) || s.expires.Sub(now) >= p.ServerMargin(s.life))
 }
 
-// Action is something the user did that failed for a dead token.
-type Action struct {
-	// ID is unique and grows in the order the user acted; 0 is no action.
-	ID     uint64
-	Screen string
-	// Again: this was itself the repetition of a failed action.
-	Again bool
-	// Held is when the action was stopped before anybody heard of it, because
-	// it could only fail; zero for one that has failed.
-	Held Instant
+// whose is the person that a token is of, by the server's word; empty when
+// unknown. Where storage is denied only the session's own token can be meant.
+func (s session) whose(token Token, snap Snapshot) string {
+	switch {
+	case token.Empty():
+		if snap.Readable {
+			return ""
+		}
+		return s.who
+	case token == s.token:
+		return s.who
+	case snap.Mark.Of(token):
+		return snap.Mark.Who
+	}
+	return ""
 }
 
-// Held is a call of the page's own handlers that the guard keeps back.
-type Held struct {
-	ID    uint64
-	Since Instant
+// knownDead reports whether the token is known to have ended.
+func (s session) knownDead(now Instant) bool {
+	return s.vouched() && (s.token == s.dead || !s.expires.IsZero() && s.expires.Reached(now))
 }
 
-// State is where one page stands. The zero value is a page that has not
-// started. Treat it as a value: Next never changes the slices of an old state.
-type State struct {
-	Phase Phase
-	Token Token
-	// Who is the fingerprint of the uuid whose token it is, by the server's word.
-	Who            string
-	Due, Expires   Instant
-	Life           time.Duration
-	Idle, Absolute Instant
-	IdleLife       time.Duration
-	// LocalExpires is the UI's own idea of the token's end.
-	LocalExpires Instant
-	// Refused is a token known to be dead, and why we know. RefusedAt is when
-	// the UI last met a dead token, whichever.
-	Refused    Token
-	RefusedWhy Why
-	RefusedAt  Instant
-	// ForcedAt is when the server was last told of a refusal.
-	ForcedAt Instant
-	// Former is the token that was replaced at AdoptedAt.
-	Former    Token
-	AdoptedAt Instant
-	// Absent: the UI's storage is expected to hold no token, so that its
-	// absence is not somebody's sign-out. MissingAt is when it was first missed
-	// otherwise, Seen when the mark was written that stood beside it. Past is
-	// when the session was over that this page found ended at its start.
-	Absent                bool
-	MissingAt, Seen, Past Instant
-	// HadSession: this browser has had a session of ours, so that a page
-	// without a token is probably not an anonymous visitor's.
-	HadSession bool
-
-	Call    Call // under way
-	Retry   Call // to be made at RetryAt
-	RetryAt Instant
-	// NotBefore is what the server asked us to wait for, in any tab; nothing
-	// hurries it.
-	NotBefore Instant
-	// Offline: there is no network, so that a held action had better wait.
-	Offline  bool
-	Seq      uint64
-	LastCall Instant
-	Failures int
-	// Restored: the one question of a page without a token has been asked.
-	Restored bool
-	// EndedBy is how the page's last session ended. Unheard: not by a sign-out
-	// that the server has been told of. DroppedAt is when we ended the UI's
-	// session ourselves; Dropping: the UI has yet to tell of it.
-	EndedBy   NoticeName
-	Unheard   bool
-	DroppedAt Instant
-	Dropping  bool
-
-	LastActivity Instant
-	WarnedIdle   bool
-	WarnedAbs    bool
-
-	// Code is the one-time code that was posted last.
-	Code Token
-	// InUse: a screen that needs the token is wanted, and Shown once it is
-	// there. Needs are the screens known to need it. For Policy.OnDemand.
-	InUse, Shown bool
-	Needs        []string
-
-	Actions []Action
-	Resumed []uint64 // the last few ids of actions already repeated
-	Held    []Held
-	Waiters []uint64
-
-	// WakeAt is when Next wants to hear a Ticked; zero is never.
-	WakeAt Instant
-	Seed   uint64
+// refused is the session after the UI met a token as dead.
+func (s session) refused(token Token, why Why) session {
+	s.dead, s.deadWhy = token, why
+	return s
 }
 
-// Alive reports whether the token is good for all we know.
-func (s State) Alive(now Instant) bool {
-	return !s.Token.Empty() && s.Token != s.Refused && !s.Expires.IsZero() && !s.Expires.Reached(now)
+// granted is the session by the server's word of just now. With another token
+// or person nothing is left of the old one. replaces: the UI has another token.
+func (s session) granted(g Grant, replaces bool, now Instant, p Policy) session {
+	next := session{
+		who: g.who(), uuid: g.UUID, token: g.Token, life: g.ExpiresIn, expires: now.Add(g.ExpiresIn),
+	}
+	if s.who == next.who {
+		next.limits = s.limits
+	}
+	if s.token == next.token {
+		next.life = max(s.life, g.ExpiresIn)
+		next.dead, next.deadWhy = s.dead, s.deadWhy
+	}
+	in := func(d time.Duration) Instant {
+		if d <= 0 {
+			return Instant{}
+		}
+		return now.Add(d)
+	}
+	next.limits = next.limits.moved(
+		in(g.IdleExpiresIn), in(g.AbsoluteExpiresIn), g.IdleExpiresIn, p.IdleWarning, now)
+	return next.planned(replaces, now, p)
 }
 
-// Dead reports whether the token of a living session is known to have ended:
-// what is done with it can only fail until it is renewed.
-func (s State) Dead(now Instant) bool {
-	living := s.Phase == Active || s.Phase == Renewing || s.Phase == Waiting
-	return living && !s.Token.Empty() && !s.Alive(now) && (s.Token == s.Refused || !s.Expires.IsZero())
+// planned settles when the token is due. The server decides what is due by its
+// own margin; a page with a wider one that was given the same token again asks
+// next when the server will have a new one.
+func (s session) planned(fresh bool, now Instant, p Policy) session {
+	s.due = s.expires.Add(p.askSlack(s.life) - p.margin(s.life))
+	if !fresh && s.due.Reached(now) {
+		s.due = s.expires.Add(p.askSlack(s.life) - p.ServerMargin(s.life))
+	}
+	if soonest := now.Add(floor); s.due.Reached(now) && soonest.Before(s.expires) {
+		s.due = soonest
+	}
+	return s
+}
+
+// takenUp is the session that the mark in storage stands for: another tab
+// renewed or signed in, or the page has just begun.
+func (s session) takenUp(snap Snapshot, now Instant, p Policy) session {
+	mark := snap.Mark
+	next := session{
+		who: mark.Who, token: snap.Token, life: mark.Life, expires: now.onBothClocks(mark.Expires),
+		dead: s.dead, deadWhy: s.deadWhy,
+	}
+	if s.who == next.who {
+		next.limits, next.uuid = s.limits, s.uuid
+	}
+	if NewToken(snap.ProfileUUID).Fingerprint() == mark.Who {
+		next.uuid = snap.ProfileUUID
+	}
+	var idleLife time.Duration
+	if !mark.Idle.IsZero() {
+		idleLife = mark.Idle.Sub(mark.Written)
+	}
+	next.limits = next.limits.moved(
+		now.onBothClocks(mark.Idle), now.onBothClocks(mark.Absolute), idleLife, p.IdleWarning, now)
+	next.due = next.expires.Add(p.askSlack(next.life) - p.margin(next.life))
+	wall := now.Wall()
+	if believable := !mark.Written.After(wall) && mark.Expires.Sub(wall) <= mark.Life; !believable {
+		// Written in the future, or living longer than it ever could: the clock
+		// was moved. The server knows.
+		next.expires, next.due = Instant{}, now
+	}
+	return next
+}
+
+// mark vouches for the token.
+func (s session) mark(now Instant) Mark {
+	return Mark{
+		Fingerprint: s.token.Fingerprint(), Who: s.who, Written: now.Wall(), Life: s.life,
+		Expires: s.expires.Wall(), Idle: s.limits.idle.Wall(), Absolute: s.limits.absolute.Wall(),
+	}
+}
+
+// tokenCall asks for a token in the session's name.
+func (s session) tokenCall(why Why) Call {
+	if !s.token.Empty() && s.token == s.dead {
+		why = s.deadWhy
+	}
+	return Call{Kind: CallToken, Why: why, Token: s.token}
 }

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"hash/maphash"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -23,21 +22,28 @@ import (
 // reached, besides the laws of a single page:
 //
 //   - No newer token is overwritten by an older one.
-//   - Nothing is written after a sign-out, until somebody signs in.
+//   - Nothing is written after a sign-out, until a user signs in.
 //   - One user's token is never written into another's session.
 //   - A sign-out is told only when a person signed out.
-//   - An action is repeated at most once, in one tab.
+//   - Whose: a form is sent again only with a token of the user who sent it, who
+//     has not signed out since.
+//   - Why: it is sent again at most once, in one tab.
+//   - In order: no sign-out takes the cookie of the login that follows it.
+//   - A failure counts for all tabs: none asks just after another has failed.
 //   - Attempts are bounded.
 //   - If from here on the server answers yes and time passes, every tab comes to
-//     rest: with the good token if somebody is signed in, without any if not;
-//     and the tab where the person did the last thing is not left behind.
+//     rest: with the good token if a user is signed in, whoever that is and
+//     whatever the tab told before; without any if not; and no form, handler or
+//     promise is left without an outcome.
 //
 // Explored are 7 to 10 moves from each beginning, about a million states in
 // all, in some 17 s on one core; three moves serve and answer one renewal.
 //
 // A page's steps are atomic in the model, as they are in a browser's tab;
 // storage is read as it is at that moment, and its events come later, or after
-// much else. Requests reach the server, and answers the page, in any order.
+// much else. Calls of the two tabs take turns, which a tab that has waited too
+// long does not: from then on requests reach the server, and answers the page,
+// in any order.
 
 const (
 	tabLife     = time.Minute      // of a token, as the server believes
@@ -94,7 +100,9 @@ type tab struct {
 	stale  bool
 	queue  [tabQueue]told
 	queued int8
-	action uint64
+	// forms are the ids of what the user has sent, and senders who that was.
+	forms   uint64
+	senders [64]int8
 	// refusedAt is when the UI last met a dead token here.
 	refusedAt session.Instant
 }
@@ -103,14 +111,18 @@ type tab struct {
 type flight struct {
 	tab, load int8
 	call      session.Call
-	cookie    int8 // that went with it
-	served    bool
-	answer    session.Answer
-	from      int8 // the session whose token is the answer
-	sets      int8 // the cookie of the answer: a session, clears, or 0 for none
+	// turned: it has its turn. overtakes: it waits for no other.
+	turned, overtakes bool
+	cookie            int8 // that went with it
+	served            bool
+	answer            session.Answer
+	from              int8 // the session whose token is the answer
+	sets              int8 // the cookie of the answer: a session, clears, or 0 for none
 }
 
 const clears = -1
+
+var policy = session.Policy{Resubmit: true, ServerMargin: serverMargin}
 
 // stay is a session of the server.
 type stay struct {
@@ -155,7 +167,6 @@ type world struct {
 
 func newWorld() world {
 	w := world{now: session.At(1_800_000_000_000, time.Hour), store: session.Snapshot{Readable: true}}
-	w.tabs[1].action = 32 // actions of both tabs are told apart
 	return w
 }
 
@@ -226,10 +237,10 @@ func (w *world) serve(f *flight) {
 // handle lets a tab handle an event, under the laws.
 func (w *world) handle(i int8, ev session.Event) error {
 	t := &w.tabs[i]
-	from := t.state.Phase
-	after, effects, err := t.record.step(t.state, session.With(ev, w.store), w.now, session.Policy{Resubmit: true})
+	from := t.state.Phase()
+	after, effects, err := t.record.step(t.state, ev, w.store, w.now, policy)
 	if w.story != nil {
-		*w.story = append(*w.story, fmt.Sprintf("%v tab %d, %s", w.now.Sub(newWorld().now), i, tell(from, ev, effects, after.Phase)))
+		*w.story = append(*w.story, fmt.Sprintf("%v tab %d, %s", w.now.Sub(newWorld().now), i, tell(from, ev, effects, after.Phase())))
 	}
 	t.state = after
 	if err != nil {
@@ -237,13 +248,18 @@ func (w *world) handle(i int8, ev session.Event) error {
 	}
 	for _, effect := range effects {
 		switch e := effect.(type) {
-		case session.Ask:
-			if w.flying == tabFlight {
-				return errors.New("attempts are bounded: too many calls under way")
+		case session.Cancel:
+			w.drop(i, e.Seq)
+		case session.Overtake:
+			for k := range w.flights[:w.flying] {
+				if f := &w.flights[k]; f.tab == i && f.load == t.load && f.call.Seq == e.Seq {
+					f.overtakes = true
+				}
 			}
-			w.flights[w.flying] = flight{tab: i, load: t.load, call: e.Call, cookie: w.jar}
-			w.flying++
-			w.asked++
+		case session.HandBack:
+			if held := mintedBy[w.store.Token]; held.gen != 0 && held.user != t.senders[e.ID] {
+				return errors.New("whose: a form goes to the UI with another user's token")
+			}
 		case session.SetMark:
 			if e.Fingerprint != "" && w.user == 0 {
 				return errors.New("nothing is written after a sign-out: a mark")
@@ -262,7 +278,7 @@ func (w *world) handle(i int8, ev session.Event) error {
 			}
 			w.write(i, m)
 			w.hear(i, told{what: uiCreated, token: m})
-		case session.Tell:
+		case session.Notify:
 			if e.Name == session.NoticeSignedOut && w.logins == 1 && !w.signedOut {
 				return errors.New("a sign-out is told only when a person signed out")
 			}
@@ -273,7 +289,128 @@ func (w *world) handle(i int8, ev session.Event) error {
 			}
 		}
 	}
+	// What comes back as an event comes after the effects.
+	for _, effect := range effects {
+		switch e := effect.(type) {
+		case session.Ask:
+			if w.flying == tabFlight {
+				return errors.New("attempts are bounded: too many calls under way")
+			}
+			w.flights[w.flying] = flight{tab: i, load: t.load, call: e.Call}
+			w.flying++
+			w.asked++
+			if w.free() {
+				if err := w.turn(w.flying - 1); err != nil {
+					return err
+				}
+			}
+		case session.Repeat:
+			result := session.RepeatSent
+			if e.Token != w.store.Token {
+				result = session.RepeatMoved // the browser looks once more
+			} else if err := w.sends(i, e); err != nil {
+				return err
+			}
+			if err := w.handle(i, session.Repeated{ID: e.ID, Result: result}); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// free reports whether no tab has its turn.
+func (w *world) free() bool {
+	for _, f := range w.flights[:w.flying] {
+		if f.turned && w.tabs[f.tab].load == f.load {
+			return false
+		}
+	}
+	return true
+}
+
+// turn gives a call its turn, as it is free or taken from another tab, whose
+// call is cut short if it changes the cookie.
+func (w *world) turn(k int8) error {
+	f := w.flights[k]
+	for j := w.flying - 1; j >= 0; j-- {
+		o := w.flights[j]
+		changes := o.call.Kind == session.CallOpen || o.call.Kind == session.CallEnd
+		if j == k || !o.turned || !changes || w.tabs[o.tab].load != o.load {
+			continue
+		}
+		w.remove(j)
+		if err := w.handle(o.tab, session.Answered{Call: o.call, Answer: unreachable}); err != nil {
+			return err
+		}
+	}
+	if k = w.index(f.tab, f.load, f.call.Seq); k < 0 {
+		return nil
+	}
+	w.flights[k].turned = true
+	if err := w.handle(f.tab, session.TurnCame{Seq: f.call.Seq}); err != nil {
+		return err
+	}
+	switch mark := w.store.Mark; {
+	case w.index(f.tab, f.load, f.call.Seq) < 0:
+	case w.tabs[f.tab].state.View().Call != f.call:
+		w.drop(f.tab, f.call.Seq) // it is not wanted any more
+	case f.call.Kind == session.CallToken && mark.Failures > 0 && w.now.Since(mark.FailedAt) < firstRetry-time.Millisecond:
+		return errors.New("a failure counts for all tabs: one asks just after another has failed")
+	}
+	return nil
+}
+
+func (w *world) index(tab, load int8, seq uint64) int8 {
+	for k, f := range w.flights[:w.flying] {
+		if f.tab == tab && f.load == load && f.call.Seq == seq {
+			return int8(k)
+		}
+	}
+	return -1
+}
+
+func (w *world) drop(tab int8, seq uint64) {
+	if k := w.index(tab, w.tabs[tab].load, seq); k >= 0 {
+		w.remove(k)
+	}
+}
+
+func (w *world) remove(k int8) {
+	copy(w.flights[k:], w.flights[k+1:w.flying])
+	w.flying--
+	w.flights[w.flying] = flight{}
+}
+
+// sends is a form of the user's going to the UI, which sends it with the token
+// that storage holds.
+func (w *world) sends(i int8, e session.Repeat) error {
+	switch sender := w.tabs[i].senders[e.ID]; {
+	case mintedBy[w.store.Token].user != sender:
+		return errors.New("whose: a form is sent with another user's token")
+	case w.user != sender:
+		return errors.New("whose: a form is sent after its user has left")
+	}
+	return nil
+}
+
+// submits is the user sending a form, whoever they are by storage. It reports
+// whether it was held.
+func (w *world) submits(i int8) (held bool, err error) {
+	t := &w.tabs[i]
+	t.forms++
+	t.senders[t.forms] = mintedBy[w.store.Token].user
+	held = t.state.Holds(screen(t.forms), w.now, policy) && t.state.View().Token == w.store.Token
+	return held, w.handle(i, session.Submitted{
+		ID: t.forms, Screen: screen(t.forms), Token: w.store.Token, At: w.now, Held: held,
+	})
+}
+
+// fails is the form that was sent last meeting a dead token.
+func (w *world) fails(i int8) error {
+	t := &w.tabs[i]
+	t.refusedAt = w.now
+	return w.handle(i, session.DeadToken{Why: session.WhySaveFailed, Screen: screen(t.forms)})
 }
 
 // write puts a token into storage, or removes it, from tab i.
@@ -315,7 +452,9 @@ const (
 	alice   // alice signs in
 	bob     // bob signs in
 	signOut // the person signs out
-	refuse  // the UI meets a dead token, or says so
+	refuse  // the user sends a form, and the UI meets a dead token at once
+	submit  // the user sends a form
+	meets   // it meets a dead token
 	logout  // the page's own handlers log out on that
 	clear   // the UI removes a token that it thinks expired
 	reload  // a page is loaded again
@@ -348,27 +487,35 @@ func (w *world) can(m move) bool {
 	signedIn := !w.store.Token.Empty()
 	switch m.what {
 	case serve:
-		return m.which < w.flying && !w.flights[m.which].served
+		if m.which >= w.flying {
+			return false
+		}
+		f := w.flights[m.which]
+		return !f.served && (f.turned || f.overtakes || w.free())
 	case answer:
 		return m.which < w.flying && w.flights[m.which].served
 	case fail:
-		return m.which < w.flying
+		return m.which < w.flying && w.flights[m.which].turned
 	case alice, bob:
 		// Two logins whose reports cross on the wire are beyond us: the cookie is
 		// whose answer comes last.
 		return !w.slow() && !w.reporting()
 	case signOut:
 		return signedIn && !w.slow()
-	case refuse:
-		return signedIn && !w.busy()
+	case refuse, submit:
+		return signedIn && !w.busy() && w.tabs[m.which].forms < 30
+	case meets:
+		t := w.tabs[m.which]
+		return t.forms > 0 && t.record.forgotten&(1<<t.forms) == 0
 	case clear:
 		return signedIn && w.store.Expires.Reached(w.now)
 	case revoke:
 		return w.jar != 0 && !w.stays[w.jar].dead
 	case reload:
-		// A login's report that outlives its page can open a session that no page
-		// knows of, after the next page's sign-out: beyond us, too.
-		return !w.busy() && !w.reporting()
+		// A call that outlives its page can open a session that no page knows of,
+		// after the next page's sign-out, or take the next login's cookie: beyond
+		// us, too.
+		return !w.busy() && !w.reporting() && !w.ending()
 	}
 	t := &w.tabs[m.which]
 	switch m.what {
@@ -382,7 +529,8 @@ func (w *world) can(m move) bool {
 	case logout:
 		// A page of another user that logs out, or one that does not know yet
 		// whose token it has, takes everybody with it: nothing is left to go by.
-		theirs := t.state.Who == tok(uuidOf(users[w.user])).Fingerprint() && !t.state.Expires.IsZero()
+		v := t.state.View()
+		theirs := v.Who == tok(uuidOf(users[w.user])).Fingerprint() && !v.Expires.IsZero()
 		return signedIn && theirs && !w.slow() && !t.refusedAt.IsZero() && w.now.Sub(t.refusedAt) < 5*time.Second
 	}
 	return false
@@ -396,8 +544,7 @@ func (w *world) do(m move) error {
 	i := m.which
 	switch m.what {
 	case serve:
-		w.serve(&w.flights[i])
-		return nil
+		return w.reach(i)
 	case answer, fail:
 		return w.land(i, m.what == fail)
 	case revoke:
@@ -427,12 +574,18 @@ func (w *world) do(m move) error {
 		w.write(i, minted{})
 		w.hear(i, told{what: uiSignedOut, login: w.logins})
 	case refuse:
-		t.action++
-		t.refusedAt = w.now
-		return w.handle(i, refusal(t.action, w.store.Token.Reveal()))
+		if held, err := w.submits(i); held || err != nil {
+			return err
+		}
+		return w.fails(i)
+	case submit:
+		_, err := w.submits(i)
+		return err
+	case meets:
+		return w.fails(i)
 	case logout:
 		w.write(i, minted{})
-		return w.handle(i, session.SignedOutSeen{})
+		return w.handle(i, session.SignedOutSeen{Cause: session.CauseReaction})
 	case clear:
 		w.write(i, minted{})
 		return w.handle(i, session.NoTokenSeen{})
@@ -447,7 +600,12 @@ func (w *world) do(m move) error {
 
 func (w *world) load(i int8) error {
 	t := &w.tabs[i]
-	*t = tab{load: t.load + 1, action: t.action}
+	for k := w.flying - 1; k >= 0; k-- {
+		if f := w.flights[k]; f.tab == i && !f.turned {
+			w.remove(k) // it was never sent
+		}
+	}
+	*t = tab{load: t.load + 1, record: record{quick: t.record.quick}}
 	return w.handle(i, session.Started{Seed: uint64(i) + 1})
 }
 
@@ -480,6 +638,16 @@ func (w *world) reporting() bool {
 	return false
 }
 
+// ending reports whether a sign-out is under way to the server.
+func (w *world) ending() bool {
+	for _, f := range w.flights[:w.flying] {
+		if f.call.Kind == session.CallEnd {
+			return true
+		}
+	}
+	return false
+}
+
 // busy reports whether the UI has yet to tell of what a person did.
 func (w *world) busy() bool {
 	for i := range w.tabs {
@@ -502,25 +670,38 @@ func (w *world) heard(ev told) session.Event {
 		if ev.login == w.logins {
 			w.user = 0 // from here on nothing may be written
 		}
-		return session.SignedOutSeen{Gesture: true}
 	}
-	return session.SignedOutSeen{}
+	return session.SignedOutSeen{} // in doubt a person's, our own Drop's as well
+}
+
+// reach is a call reaching the server: with its turn, and the cookie of now.
+func (w *world) reach(k int8) error {
+	f := w.flights[k]
+	if !f.turned {
+		if err := w.turn(k); err != nil {
+			return err
+		}
+		if k = w.index(f.tab, f.load, f.call.Seq); k < 0 {
+			return nil
+		}
+	}
+	w.flights[k].cookie = w.jar
+	w.serve(&w.flights[k])
+	return nil
 }
 
 // land brings an answer to its page; the browser takes the cookie even when
 // the page is no more.
 func (w *world) land(k int8, lost bool) error {
 	f := w.flights[k]
-	copy(w.flights[k:], w.flights[k+1:w.flying])
-	w.flying--
-	w.flights[w.flying] = flight{}
+	w.remove(k)
 	switch {
 	case lost:
 		f.answer = unreachable
 	case f.sets == clears:
-		// It takes the cookie of a login since as well: then the token that was
-		// reported is all there is.
-		w.gone = w.gone || w.jar != f.cookie
+		if w.jar != f.cookie {
+			return errors.New("in order: a sign-out takes the cookie of the login that followed it")
+		}
 		w.jar = 0
 	case f.sets != 0:
 		w.jar = f.sets
@@ -556,11 +737,12 @@ func (w world) settle() error {
 
 // next is what happens next when nothing is late and nothing fails.
 func (w *world) next(end session.Instant) (move, bool) {
-	if w.flying != 0 {
-		if w.flights[0].served {
-			return move{answer, 0}, true
+	for k := range w.flying {
+		for _, what := range []moveKind{answer, serve} {
+			if m := (move{what, k}); w.can(m) {
+				return m, true
+			}
 		}
-		return move{serve, 0}, true
 	}
 	soonest, at := int8(-1), end
 	for i := range int8(len(w.tabs)) {
@@ -585,33 +767,42 @@ func (w *world) atRest() error {
 	held := mintedBy[w.store.Token]
 	signedIn := w.user != 0 && !w.gone
 	for i, t := range w.tabs {
-		switch t.state.Phase {
+		v := t.state.View()
+		for _, form := range v.Forms {
+			if form.State != "sent" {
+				return fmt.Errorf("told: tab %d leaves form %d %s", i, form.ID, form.State)
+			}
+		}
+		if len(v.Handlers)+len(v.Promises) != 0 {
+			return fmt.Errorf("told: tab %d leaves something waiting", i)
+		}
+		switch phase := t.state.Phase(); phase {
 		case session.Active:
 			switch {
 			case w.user == 0:
 				return fmt.Errorf("tab %d goes on after a sign-out", i)
-			case t.state.Token != w.store.Token:
-				return fmt.Errorf("tab %d has %s, storage %s", i, t.state.Token.Reveal(), w.store.Token.Reveal())
+			case v.Token != w.store.Token:
+				return fmt.Errorf("tab %d has %s, storage %s", i, v.Token.Reveal(), w.store.Token.Reveal())
 			case held.user != w.user:
 				return fmt.Errorf("tab %d goes on with another user's token", i)
 			case !w.good(held):
 				return fmt.Errorf("tab %d rests with a dead token", i)
 			}
 		case session.Ended, session.SignedOut:
-			if signedIn && int8(i) == w.last {
-				return fmt.Errorf("tab %d, where the person is, is left behind: %v", i, t.state.Phase)
+			if signedIn {
+				return fmt.Errorf("back to life: tab %d is left behind: %v", i, phase)
 			}
 		default:
-			return fmt.Errorf("tab %d is still %v", i, t.state.Phase)
+			return fmt.Errorf("tab %d is still %v", i, phase)
 		}
 	}
 	switch {
 	case signedIn && !w.good(held):
-		return errors.New("somebody is signed in, and storage holds no good token")
+		return errors.New("a user is signed in, and storage holds no good token")
 	case w.user == 0 && held.gen != 0:
-		return errors.New("somebody signed out, and storage holds a token")
+		return errors.New("the user signed out, and storage holds a token")
 	case w.user == 0 && w.jar != 0 && !w.stays[w.jar].dead:
-		return errors.New("somebody signed out, and the server keeps their session")
+		return errors.New("the user signed out, and the server keeps their session")
 	}
 	return nil
 }
@@ -660,37 +851,27 @@ func (w *world) key(b []byte) []byte {
 		num(int64(m.Life))
 		text(string(m.Why))
 		flag(m.Ending)
+		num(int64(m.Failures))
+		at(m.FailedAt)
+		at(m.NotBefore)
 	}
 	for i := range w.tabs {
 		t := &w.tabs[i]
-		s := &t.state
-		num(int64(s.Phase))
-		for _, tk := range []session.Token{s.Token, s.Refused, s.Former} {
-			token(tk)
-		}
-		text(s.Who)
-		text(string(s.EndedBy))
-		text(string(s.RefusedWhy))
-		for _, moment := range []session.Instant{
-			s.MissingAt, s.Seen, s.Past, s.Due, s.Expires, s.LocalExpires, s.RefusedAt, s.ForcedAt, s.AdoptedAt, s.RetryAt, s.NotBefore, s.LastCall, s.DroppedAt,
-			t.refusedAt, t.record.lastCall, t.record.forcedAt, t.record.openedAt,
-		} {
+		b = t.state.Key(b, w.now)
+		r := &t.record
+		for _, moment := range []session.Instant{t.refusedAt, r.lastCall, r.openedAt} {
 			at(moment)
 		}
-		num(int64(s.Life))
-		num(int64(s.Failures))
-		flag(s.Absent, s.HadSession, s.Restored, s.Unheard, s.Dropping, t.stale, t.record.over, t.record.told, t.record.restored)
-		call(s.Call)
-		call(s.Retry)
-		for _, a := range s.Actions {
-			num(int64(a.ID))
+		num(int64(r.failures))
+		flag(t.stale, r.over, r.told)
+		token(r.opened)
+		for _, bits := range []uint64{r.submitted, r.forgotten, r.repeated, r.holding, r.handlers, r.promises} {
+			num(int64(bits))
 		}
-		num(-1)
-		for _, id := range s.Resumed {
-			num(int64(id))
+		b = append(b, byte(t.forms))
+		for _, sender := range t.senders[:t.forms+1] {
+			b = append(b, byte(sender))
 		}
-		num(int64(t.action))
-		token(t.record.opened)
 		for _, ev := range t.queue {
 			b = append(b, byte(ev.what), byte(ev.token.user), byte(ev.token.gen), byte(w.logins-ev.login))
 		}
@@ -716,8 +897,9 @@ func (w *world) key(b []byte) []byte {
 	}
 	for _, f := range w.flights[:w.flying] {
 		t := &w.tabs[f.tab]
-		current := f.load == t.load && t.state.Call.Seq == f.call.Seq && t.state.Call.Kind != session.NoCall
-		flag(f.served, current, f.load == t.load, f.tab == 1)
+		v := t.state.View()
+		current := f.load == t.load && v.Call.Seq == f.call.Seq && v.Call.Kind != session.NoCall
+		flag(f.served, f.turned, f.overtakes, current, f.load == t.load, f.tab == 1)
 		call(f.call)
 		num(int64(f.cookie))
 		b = append(b, byte(f.from), byte(f.sets))
@@ -789,7 +971,7 @@ func retell(w world, path []move) string {
 	for _, m := range path {
 		story = append(story, fmt.Sprintf("%s %d", [...]string{
 			"storage event", "UI event", "serve", "answer", "tick", "fail", "alice signs in", "bob signs in", "sign-out",
-			"refuse", "handlers log out", "UI clears", "reload", "revoke",
+			"refuse", "submit", "meets a dead token", "handlers log out", "UI clears", "reload", "revoke",
 		}[m.what], m.which))
 		if err := w.do(m); err != nil {
 			return strings.Join(story, "\n")
@@ -854,6 +1036,9 @@ var stories = []struct {
 	{"a page's handlers log out on a dead token", both, budget{tick: 2, fail: 1, refuse: 2, logout: 1, signOut: 1}, 8},
 	{"the UI clears what it thinks expired", both, budget{tick: 3, clear: 1, signOut: 1, refuse: 1}, 9},
 	{"a page is loaded again", both, budget{tick: 2, fail: 1, reload: 1, signOut: 1, refuse: 1}, 7},
+	{"a form is sent, and another user signs in before it fails", both, budget{tick: 1, submit: 1, meets: 2, bob: 1, fail: 1}, 9},
+	{"a form is sent, and its user signs out and in again", both, budget{tick: 1, submit: 1, meets: 1, signOut: 1, alice: 1}, 9},
+	{"forms are held, and users change", both, budget{tick: 3, refuse: 2, bob: 1, fail: 2}, 8},
 	{"the operator ends the session", both, budget{tick: 2, fail: 1, refuse: 1, revoke: 1}, 10},
 	{"a first login", func(w *world) error {
 		for i := range w.tabs {
@@ -879,13 +1064,15 @@ func TestTwoTabsExhaustively(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: half a minute")
 	}
-	if n, want := reflect.TypeFor[session.State]().NumField(), 47; n != want {
-		t.Fatalf("State has %d fields, not %d: teach world.key the new one", n, want)
+	if n, want := session.CountSlices(), 6; n != want {
+		t.Fatalf("State has %d slices, not %d: teach session.Spare the new one", n, want)
 	}
 	for _, kills := range []bool{false, true} {
 		for _, s := range stories {
 			t.Run(fmt.Sprintf("%s, minting kills %v", s.name, kills), func(t *testing.T) {
+				t.Parallel()
 				w := begin(t, kills, s.prepare, s.left)
+				w.tabs[0].record.quick, w.tabs[1].record.quick = true, true
 				x := explorer{seen: map[uint64]int8{}, seed: maphash.MakeSeed()}
 				begun := time.Now()
 				if err := x.explore(&w, s.depth-shallower); err != nil {
@@ -912,7 +1099,7 @@ func TestTwoTabsAtLength(t *testing.T) {
 				t.Parallel()
 				rapid.Check(t, func(t *rapid.T) {
 					w := begin(t, kills, s.prepare, budget{
-						tick: 60, fail: 10, alice: 2, bob: 2, signOut: 2, refuse: 8, logout: 2, clear: 2, reload: 2, revoke: 1,
+						tick: 60, fail: 10, alice: 2, bob: 2, signOut: 2, refuse: 6, submit: 4, meets: 4, logout: 2, clear: 2, reload: 2, revoke: 1,
 					})
 					begun := w
 					var path []move
@@ -940,16 +1127,24 @@ func tell(from session.Phase, ev session.Event, effects []session.Effect, to ses
 	for _, effect := range effects {
 		names = append(names, name(effect))
 	}
-	detail := ""
+	return fmt.Sprintf("%v: %T%v %v → %v", from, ev, detail(ev), names, to)
+}
+
+// detail spells out what matters of an event, secrets and all.
+func detail(ev session.Event) string {
 	switch ev := ev.(type) {
 	case session.TokenSeen:
-		detail = fmt.Sprintf(" %s login=%v", ev.Token.Reveal(), ev.Login)
+		return fmt.Sprintf(" %s login=%v", ev.Token.Reveal(), ev.Login)
 	case session.Answered:
-		detail = fmt.Sprintf(" %d ok=%v %s final=%v", ev.Call.Seq, ev.Answer.OK, ev.Answer.Grant.Token.Reveal(), ev.Answer.Final)
-	case session.Refused:
-		detail = fmt.Sprintf(" %s %s action=%d hold=%d", ev.Why, ev.Token.Reveal(), ev.Action.ID, ev.Hold)
+		return fmt.Sprintf(" %d ok=%v %s final=%v", ev.Call.Seq, ev.Answer.OK, ev.Answer.Grant.Token.Reveal(), ev.Answer.Final)
+	case session.DeadToken:
+		return fmt.Sprintf(" %s on %q handlers=%d", ev.Why, ev.Screen, ev.Handlers)
+	case session.Submitted:
+		return fmt.Sprintf(" %d on %q %s held=%v", ev.ID, ev.Screen, ev.Token.Reveal(), ev.Held)
 	case session.SignedOutSeen:
-		detail = fmt.Sprintf(" gesture=%v", ev.Gesture)
+		return fmt.Sprintf(" cause=%d told=%v", ev.Cause, ev.Told)
+	case session.Repeated:
+		return fmt.Sprintf(" %d %d", ev.ID, ev.Result)
 	}
-	return fmt.Sprintf("%v: %T%s %v → %v", from, ev, detail, names, to)
+	return ""
 }

@@ -5,7 +5,7 @@ type Phase uint8
 
 // The phases.
 const (
-	// SignedOut: nobody is signed in as far as we know; a login or a living
+	// SignedOut: no user is signed in as far as we know; a login or a living
 	// server session starts anew.
 	SignedOut Phase = iota
 	// Restoring: no token is here; the server has been asked whether it knows
@@ -20,7 +20,8 @@ const (
 	// Waiting: the last call failed for now and will be repeated. The token at
 	// hand may still be good.
 	Waiting
-	// Ended: the session is over for this page; only a new login goes on.
+	// Ended: the session is over for this page, which goes on with the next
+	// session of this browser.
 	Ended
 )
 
@@ -52,7 +53,24 @@ const (
 	WhyRefusedAgain   Why = "refused_again"  // a token just renewed was refused as well
 	WhyHeldTooLong    Why = "held_too_long"  // an action could not be kept waiting any longer
 
-	WhyIdleLimit     Why = "idle_limit"        // nobody was there for too long
+	WhyCookieRefused Why = "cookie_refused" // the browser does not keep the cookie
+
+	// Why a form was not sent again, or is no longer held.
+	WhyRenewed     Why = "renewed"      // the session is good again: it is being sent
+	WhyEdited      Why = "edited"       // the form was changed since it was sent
+	WhyChanged     Why = "changed"      // it would have sent other values
+	WhyLeft        Why = "left"         // another screen is shown
+	WhyGone        Why = "gone"         // the form did not come back
+	WhyInvalidForm Why = "invalid_form" // the form's own validation refuses it
+	WhyFile        Why = "file"         // a file must be chosen again
+	WhyNoSubmit    Why = "no_submit"    // there is no way to send it
+	WhyNoForm      Why = "no_form"      // the action was no form that could be seen
+	WhyUnclear     Why = "unclear"      // it is not clear which form failed
+	WhyUnproven    Why = "unproven"     // it is not proven whose form it was
+	WhyNewToken    Why = "new_token"    // a token turned up that nobody vouches for
+	WhyResubmitOff Why = "resubmit_off" // the page does not want forms sent again
+
+	WhyIdleLimit     Why = "idle_limit"        // no input for too long
 	WhyAbsoluteLimit Why = "absolute_limit"    // the session was long enough
 	WhySessionEnded  Why = "session_ended"     // the server has ended the session
 	WhyGrantRefused  Why = "grant_refused"     // Capture does not vouch for the token
@@ -62,7 +80,9 @@ const (
 	WhySignedOut Why = "signed_out" // the person signed out on this page
 	WhyElsewhere Why = "elsewhere"  // the token was removed in another tab or by other code
 	WhyEnd       Why = "end"        // the page called end()
-	WhyOtherUser Why = "other_user" // somebody else is signed in now
+	WhyOtherUser Why = "other_user" // another user is signed in now
+	WhySignedIn  Why = "signed_in"  // a user has signed in
+	WhyStopped   Why = "stopped"    // the page called stop()
 )
 
 // Refusal reports whether the reason says that Capture refused a token.
@@ -108,8 +128,36 @@ func (w Why) Sentence() string {
 		return "a token just renewed was refused as well"
 	case WhyHeldTooLong:
 		return "an action could not wait for the renewal any longer"
+	case WhyCookieRefused:
+		return "the browser does not keep the session's cookie; check its name, path and SameSite"
+	case WhyRenewed:
+		return "the session is good again"
+	case WhyEdited:
+		return "the form was changed since it was sent"
+	case WhyChanged:
+		return "the form would have sent other values than the user did"
+	case WhyLeft:
+		return "another screen is shown"
+	case WhyGone:
+		return "the form did not come back"
+	case WhyInvalidForm:
+		return "the form's own validation refuses it"
+	case WhyFile:
+		return "a file must be chosen again"
+	case WhyNoSubmit:
+		return "there is no way to send the form again"
+	case WhyNoForm:
+		return "an action failed that was no form that could be seen"
+	case WhyUnclear:
+		return "it is not clear which form failed"
+	case WhyUnproven:
+		return "it is not proven whose form it was"
+	case WhyNewToken:
+		return "a new token turned up, and it is not known whose it is"
+	case WhyResubmitOff:
+		return "the page does not want forms sent again"
 	case WhyIdleLimit:
-		return "nobody was there for too long"
+		return "there was no input for too long"
 	case WhyAbsoluteLimit:
 		return "the session reached its longest time"
 	case WhySessionEnded:
@@ -127,7 +175,11 @@ func (w Why) Sentence() string {
 	case WhyEnd:
 		return "the page ended the session"
 	case WhyOtherUser:
-		return "somebody else is signed in now"
+		return "another user is signed in now"
+	case WhySignedIn:
+		return "a user signed in"
+	case WhyStopped:
+		return "the page stopped the helper"
 	}
 	return ""
 }

@@ -99,23 +99,32 @@ func TestInstant(t *testing.T) {
 
 func TestAlive(t *testing.T) {
 	now := session.At(1_800_000_000_000, time.Hour)
-	good := session.State{Token: tok("alice-1"), Expires: now.Add(time.Second)}
-	refused, expired, unknown := good, good, good
-	refused.Refused = good.Token
-	expired.Expires = now
-	unknown.Expires = session.Instant{}
+	p := newPage(t)
+	p.now = now
+	p.active("alice-1")
+	good := p.state
+	p.pass(life)
+	expired := p.state
+	p.now = now.Add(time.Minute)
+	p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
+	refused := p.state
+	p.on(session.Started{Seed: 1}) // no call: the mark vouches for it
+	p.store.Mark.Written = p.now.Wall().Add(time.Hour)
+	p.on(session.Started{Seed: 1}, "ask:start(alice-1)")
+	unknown := p.state
 	for _, tc := range []struct {
 		name  string
 		state session.State
+		at    session.Instant
 		want  bool
 	}{
-		{"good", good, true},
-		{"refused", refused, false},
-		{"expired", expired, false},
-		{"its end is unknown", unknown, false},
-		{"none", session.State{}, false},
+		{"good", good, p.now, true},
+		{"refused", refused, p.now, false},
+		{"expired", expired, now.Add(life + time.Minute), false},
+		{"its end is unknown", unknown, p.now, false},
+		{"none", session.State{}, p.now, false},
 	} {
-		if got := tc.state.Alive(now); got != tc.want {
+		if got := tc.state.Alive(tc.at); got != tc.want {
 			t.Errorf("%s: Alive = %v; want %v", tc.name, got, tc.want)
 		}
 	}

@@ -14,6 +14,14 @@
 //                              onCaptureLoginSuccess (default false)
 //   createFiresSessionCreated  createCaptureSession() fires
 //                              onCaptureSessionCreated (default true)
+//   formSubmit                 forms are sent by a submit event (default true),
+//                              or by the click of a plain button
+//   decorate(form, screen)     what another version of the UI, or the site, adds
+//                              to a form, each time that it is drawn
+//   afterFailure(form, screen) what another version does to a form after a save
+//                              has failed: reset it, empty its passwords
+//   tell(name, payload)        what another version tells instead of an event:
+//                              [name, payload], or nothing
 //
 // With responseType "code" a sign-in yields a one-time code and no token: from
 // then on nobody has a session here until createCaptureSession() brings one.
@@ -24,6 +32,7 @@
 
   const EVENTS = [
     "onCaptureAccessDenied",
+    "onCaptureChangePasswordSuccess",
     "onCaptureEmailVerificationSuccess",
     "onCaptureError",
     "onCaptureExpiredToken",
@@ -78,8 +87,13 @@
   });
 
   function fire(name, payload) {
+    const told = standIn().tell ? standIn().tell(name, payload) : [name, payload];
+    if (told) dispatch(...told);
+  }
+
+  function dispatch(name, payload) {
     later(() => {
-      for (const handler of [...handlers.get(name)]) {
+      for (const handler of [...(handlers.get(name) ?? [])]) {
         guarded(`a handler of ${name}`, () => handler(payload));
       }
     });
@@ -331,15 +345,19 @@
 
   function drawForm(name, values) {
     const { fields, submit, send } = screens[name];
+    const { formSubmit = true, decorate } = standIn();
+    const save = button(submit, { id: `capture_${name}_submit`, type: formSubmit ? "submit" : "button" });
     const form = element("form", { id: `capture_${name}_form`, className: "capture_form" }, [
       ...fields.map((field) => drawField(name, field, values[field.name] ?? "")),
-      button(submit, { id: `capture_${name}_submit`, type: "submit" }),
+      save,
       element("p", { className: "capture_message", role: "status" }),
     ]);
+    if (!formSubmit) save.addEventListener("click", () => void submitForm(form, name, send));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       void submitForm(form, name, send);
     });
+    decorate?.(form, name);
     return form;
   }
 
@@ -445,6 +463,7 @@
     return () => {
       if (answer.stat !== "ok") {
         reportFailure(answer, "editProfile", "onCaptureProfileSaveFailed");
+        standIn().afterFailure?.(container("editProfile").querySelector("form"), "editProfile");
         if (tokenRefused(answer) && standIn().redraw) later(() => redraw("editProfile"));
         return;
       }

@@ -1,12 +1,12 @@
 // The mark: what the module leaves in localStorage about the session, and the
-// only place here that knows its format (in Go: wasm/browser/storage.go). One
+// only place here that knows its format (in Go: wasm/browser/mark.go). One
 // line: a version, then fields by position. It holds no secret.
 import { cookies, now, readItem, removeItem, timeOf, writeItem } from "./native.js";
 
 const TOKEN = "janrainCaptureToken";
 const MARK = "captureKeepalive";
-const VERSION = "1";
-const FIELDS = 11;
+const VERSION = "2";
+const FIELDS = 13;
 const NONE = "-";
 
 export const storedToken = () => readItem(TOKEN);
@@ -45,6 +45,6 @@ export function isStale() {
  * the next page sees to it, should this one be gone too soon.
  */
 export function writeSignOut() {
-  writeItem(MARK, `${VERSION} - - ${now()} - - - 0 - - true`);
+  writeItem(MARK, `${VERSION} - - ${now()} - - - 0 - - true 0 -`);
   removeItem(TOKEN); // or, without the UI, the next page finds it
 }

@@ -1,0 +1,81 @@
+//go:build js && wasm
+
+package browser
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
+)
+
+// A mark is one line: a version, then its fields, separated by spaces. The
+// loader reads and writes it too (web/src/mark.js): they change together.
+const (
+	markVersion = "2"
+	markFields  = 13
+	markNothing = "-" // an empty field
+)
+
+func encodeMark(m session.Mark) string {
+	or := func(s string) string {
+		if s == "" {
+			return markNothing
+		}
+		return s
+	}
+	ms := func(t session.Instant) string {
+		if t.IsZero() {
+			return markNothing
+		}
+		return strconv.FormatInt(t.UnixMilli(), 10)
+	}
+	return strings.Join([]string{
+		markVersion, or(m.Fingerprint), or(m.Who),
+		ms(m.Written), ms(m.Expires), ms(m.Idle), ms(m.Absolute),
+		strconv.FormatInt(m.Life.Milliseconds(), 10), ms(m.NotBefore),
+		or(string(m.Why)), strconv.FormatBool(m.Ending),
+		strconv.Itoa(m.Failures), ms(m.FailedAt),
+	}, " ")
+}
+
+// decodeMark reads a mark. Whatever is not one of ours reads as none: then the
+// server is asked, which is never wrong.
+func decodeMark(line string) session.Mark {
+	fields := strings.Split(line, " ")
+	if len(fields) != markFields || fields[0] != markVersion {
+		return session.Mark{}
+	}
+	bad := false
+	or := func(s string) string {
+		if s == markNothing {
+			return ""
+		}
+		return s
+	}
+	num := func(s string) int64 {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < 0 || n > latest {
+			bad = true
+		}
+		return n
+	}
+	ms := func(s string) session.Instant {
+		if s == markNothing {
+			return session.Instant{}
+		}
+		return session.AtWall(num(s))
+	}
+	m := session.Mark{
+		Fingerprint: or(fields[1]), Who: or(fields[2]), Written: ms(fields[3]), Expires: ms(fields[4]),
+		Idle: ms(fields[5]), Absolute: ms(fields[6]),
+		Life:      time.Duration(num(fields[7])) * time.Millisecond,
+		NotBefore: ms(fields[8]), Why: session.Why(or(fields[9])), Ending: fields[10] == "true",
+		Failures: int(num(fields[11])), FailedAt: ms(fields[12]),
+	}
+	if bad || m.Why != "" && m.Why.Sentence() == "" {
+		return session.Mark{}
+	}
+	return m
+}

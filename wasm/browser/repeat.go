@@ -1,0 +1,196 @@
+//go:build js && wasm
+
+package browser
+
+import (
+	"time"
+
+	"github.com/hack-pad/safejs"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
+)
+
+const (
+	// lookEvery spaces the looks of a repetition.
+	lookEvery = 50 * time.Millisecond
+	// leastLooks are taken at a form before it is given up: in a hidden tab, or
+	// on a busy machine, a look comes when the time is nearly over.
+	leastLooks = 3
+)
+
+// repetition is a form on its way to be sent again. It goes through looks: each
+// finds the form, makes it say what the user had entered, and sends it in the
+// same breath in which it does.
+type repetition struct {
+	*forms
+	*submission
+	token session.Token
+	// since is when the waiting began: for the screen, then for the form.
+	since time.Time
+	looks int  // at the form
+	asked bool // we asked for the screen
+}
+
+// repeat sends a form again, now or when it can be, and reports once.
+func (f *forms) repeat(id uint64, token session.Token) {
+	s, ok := f.kept[id]
+	if !ok {
+		f.post(session.Repeated{ID: id, Result: session.RepeatGone})
+		return
+	}
+	r := &repetition{forms: f, submission: s, token: token, since: time.Now()}
+	if r.done() {
+		return
+	}
+	go func() {
+		for !r.done() {
+			time.Sleep(lookEvery)
+		}
+	}()
+}
+
+// done has a look, and reports whether it was the last.
+func (r *repetition) done() bool {
+	if r.kept[r.id] != r.submission {
+		return true // forgotten
+	}
+	result, done := r.look()
+	if done {
+		r.post(session.Repeated{ID: r.id, Result: result})
+	}
+	return done
+}
+
+func (r *repetition) look() (result session.RepeatResult, done bool) {
+	if r.submission.edited {
+		return session.RepeatEdited, true
+	}
+	form, ok := r.find(r.submission)
+	if !ok {
+		return session.RepeatGone, !r.askScreen() || time.Since(r.since) > r.redrawWithin
+	}
+	if r.looks++; r.looks == 1 {
+		r.since = time.Now()
+		r.focusAgain(form)
+	}
+	late := r.looks >= leastLooks && time.Since(r.since) > r.equalWithin
+	if !r.state.sameAs(form) {
+		if form.Equal(r.typedIn) {
+			return session.RepeatEdited, true
+		}
+		r.filling = true
+		r.state.putInto(form)
+		r.filling = false
+	}
+	button, same := r.submitter.in(form)
+	switch {
+	case !r.state.sameAs(form) || !same:
+		return r.state.whyNot(form), late
+	case !r.uses(r.token):
+		return session.RepeatMoved, late
+	}
+	must := r.handled || !form.Equal(r.form)
+	result, listens := r.send(form, button, must)
+	return result, listens || late
+}
+
+// askScreen has the UI draw the form's screen again, once, and reports whether
+// that is possible: not over what the user is typing now.
+func (r *repetition) askScreen() bool {
+	if r.asked {
+		return true
+	}
+	r.asked = true
+	return !r.typing() && renderScreen(r.screen) == nil
+}
+
+// typing reports whether there is something in a form of the UI that the user
+// has typed and not sent: drawing another screen would lose it.
+func (f *forms) typing() bool { return connected(f.typedIn) }
+
+// focusAgain puts the cursor where it was, unless the user has it elsewhere.
+func (r *repetition) focusAgain(form safejs.Value) {
+	if r.form.Equal(form) || r.focus == "" {
+		return
+	}
+	if field, err := nativeCall(document(), "Document", "getElementById", r.focus); err == nil {
+		_, _ = nativeCall(field, "HTMLElement", "focus")
+	}
+}
+
+// sending is a submit of ours that is under way.
+type sending struct {
+	form safejs.Value
+	// must: the UI's script must take care of it. A form that was drawn a moment
+	// ago may have no listener yet: the browser would send it by itself, and
+	// leave the page.
+	must bool
+	// heard: it became a submit event. unhandled: no listener took care of it.
+	heard, unhandled bool
+}
+
+func (s *sending) is(form safejs.Value) bool { return present(s.form) && s.form.Equal(form) }
+
+func (s *sending) hear(event safejs.Value) { s.heard = s.heard || s.is(get(event, "target")) }
+
+// end hears the event after the page's own listeners.
+func (s *sending) end(event safejs.Value) {
+	if s.must && s.is(get(event, "target")) && !isTrue(get(event, "defaultPrevented")) {
+		s.unhandled = true
+		_, _ = invoke(event, "preventDefault")
+	}
+}
+
+// send submits a form as the user would: validation runs, and the UI hears of
+// it as always. It reports false if the UI does not listen yet.
+func (f *forms) send(
+	form, button safejs.Value, must bool,
+) (result session.RepeatResult, listens bool) {
+	f.sending = sending{form: form, must: must}
+	defer func() { f.sending = sending{} }()
+	err := pressSubmit(form, button)
+	switch {
+	case f.sending.unhandled:
+		return session.RepeatFailed, false
+	case err == nil && f.sending.heard:
+		return session.RepeatSent, true
+	case err == nil && !valid(form):
+		return session.RepeatInvalid, true
+	}
+	return session.RepeatFailed, true
+}
+
+// pressSubmit submits by requestSubmit, or, in browsers that have none (Safari
+// before 16), by a click on the button.
+func pressSubmit(form, button safejs.Value) error {
+	args := []any{}
+	if present(button) {
+		args = append(args, button)
+	}
+	if callable(path("HTMLFormElement", "prototype"), "requestSubmit") {
+		_, err := nativeCall(form, "HTMLFormElement", "requestSubmit", args...)
+		return err
+	}
+	if !present(button) {
+		button = defaultButton(form)
+	}
+	_, err := nativeCall(button, "HTMLElement", "click")
+	return err
+}
+
+func valid(form safejs.Value) bool {
+	result, err := nativeCall(form, "HTMLFormElement", "checkValidity")
+	return err == nil && isTrue(result)
+}
+
+// handBack sends a form that was held as it stands, so that the UI says that it
+// fails: but never with another token than the one that it was sent with, which
+// may be another user's.
+func (f *forms) handBack(id uint64) {
+	s, ok := f.kept[id]
+	if !ok || !connected(s.form) || !f.uses(s.token) {
+		return
+	}
+	button, _ := s.submitter.in(s.form)
+	f.send(s.form, button, false)
+}

@@ -1,0 +1,179 @@
+package session
+
+import "time"
+
+// account is the browser's session as this tab knows it.
+type account struct {
+	session  session
+	expect   expectation
+	exchange exchange
+	ends     ends
+	keeping  keeping
+	// skew is how far the server's clock is ahead.
+	skew time.Duration
+}
+
+// moment is what an account is told at once: the time, storage, what the page
+// wants, and whether somebody waits for a token.
+type moment struct {
+	now    Instant
+	snap   Snapshot
+	policy Policy
+	urgent bool
+}
+
+// signal is what the account has decided about the work that waits for it.
+type signal struct {
+	what   signalKind
+	why    Why
+	reject Rejection
+	at     Instant
+}
+
+type signalKind uint8
+
+const (
+	signalGood     signalKind = iota // there is a good token: finish everything
+	signalAnother                    // the person or the token is another: forget
+	signalOver                       // there is no session: hand back
+	signalRejected                   // who asked for a token gets none
+	signalPutOff                     // the next call is made at a moment, no sooner
+	signalEnded                      // the server knows of the sign-out, or does not
+)
+
+// dealing is one occasion on which the account changes. It collects what is to
+// be done, and what it means for the work that waits; of that work it knows
+// nothing.
+type dealing struct {
+	account
+	moment
+	effects []Effect
+	signals []signal
+}
+
+func (d *dealing) do(effects ...Effect)         { d.effects = append(d.effects, effects...) }
+func (d *dealing) tell(n Notice)                { d.do(Notify{Notice: n}) }
+func (d *dealing) signal(s signal)              { d.signals = append(d.signals, s) }
+func (d *dealing) calls(x exchange, e []Effect) { d.exchange = x; d.do(e...) }
+func (d *dealing) limit(l limits, e []Effect)   { d.session.limits = l; d.do(e...) }
+
+// observe compares storage with what is expected of it, and acts on it.
+func (d *dealing) observe() {
+	d.exchange = d.exchange.heard(d.snap.Mark, d.now)
+	f := d.find()
+	d.expect = d.expect.seen(f, d.session, d.snap, d.now)
+	switch f {
+	case unreadable, same, notWritten, goneAsExpected, goneForNow:
+	case newerOfOurs:
+		d.takeUp(WhyWake)
+	case foreign:
+		d.meetForeign()
+	case otherUser:
+		d.end(NoticeIdentityChanged, WhyOtherUser)
+		d.expect.lastMarkAt = Instant{} // that mark is of the next session
+		d.observe()
+	case overElsewhere:
+		d.follow()
+	case goneUnexplained:
+		d.end(NoticeSignedOut, WhyElsewhere)
+	case newSession:
+		d.exchange.restored, d.expect.hadSession = false, true
+		d.restore(WhyWake)
+	}
+}
+
+// observeFailure is the same when the UI has met a dead token, which it may
+// have removed itself.
+func (d *dealing) observeFailure() {
+	f := d.find()
+	if d.snap.Readable && d.snap.Token.Empty() && f != overElsewhere && f != otherUser && f != newSession {
+		d.expect = d.expect.without()
+		return
+	}
+	d.observe()
+}
+
+func (d *dealing) find() finding { return classify(d.expect, d.session, d.exchange, d.snap, d.now) }
+
+// adopt gives the token to the UI, if it is kept there now.
+func (d *dealing) adopt() {
+	if !d.keeping.inStorage() {
+		d.expect = d.expect.without()
+		return
+	}
+	d.expect = d.expect.given(d.snap, d.now)
+	d.do(Adopt{Token: d.session.token})
+}
+
+// bring gives the UI a token that it has no more, and needs now.
+func (d *dealing) bring() {
+	if d.keeping.inUse && d.expect.noToken && d.session.alive(d.now) {
+		d.adopt()
+	}
+}
+
+// screenWanted gives the UI the token before it looks for one.
+func (d *dealing) screenWanted(screen string) {
+	needs := false
+	if d.keeping, needs = d.keeping.want(screen); needs {
+		d.bring()
+	}
+}
+
+// screenShown takes the token back when another screen is shown after the one
+// that needed it.
+func (d *dealing) screenShown(screen string) {
+	done := false
+	if d.keeping, done = d.keeping.show(screen); done {
+		d.withdraw()
+	}
+}
+
+// withdraw takes the token out of storage, but not what others wrote.
+func (d *dealing) withdraw() {
+	if !d.keeping.always && d.session.vouched() && !d.expect.noToken {
+		d.expect = d.expect.without()
+		d.do(Withdraw{})
+	}
+}
+
+// vouch marks the token as one of ours.
+func (d *dealing) vouch() {
+	d.expect = d.expect.marked(d.now)
+	d.do(SetMark{d.session.mark(d.now)})
+}
+
+// times lists when the account has something to do.
+func (a account) times(urgent bool, now Instant, p Policy) []Instant {
+	if a.expect.unsure() {
+		return []Instant{a.expect.missingAt.Add(missingGrace)}
+	}
+	times := a.exchange.times(urgent)
+	if a.expect.writing(now) {
+		times = append(times, a.expect.givenAt.Add(writeGrace)) // to look again at what was excused
+	}
+	if !a.session.vouched() || a.exchange.wanted().Kind != NoCall {
+		return times
+	}
+	limits := a.session.limits.times(p.IdleWarning)
+	if a.exchange.retry.Kind == NoCall {
+		return append(append(times, a.session.due), limits...)
+	}
+	for _, at := range limits {
+		if !at.Reached(now) {
+			times = append(times, at)
+		}
+	}
+	return times
+}
+
+// first is the first that is not empty.
+func first[T comparable](values ...T) T {
+	var none T
+	for _, v := range values {
+		if v != none {
+			return v
+		}
+	}
+	return none
+}

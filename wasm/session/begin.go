@@ -1,0 +1,175 @@
+package session
+
+// How a session begins for this tab: with what storage holds, with a login,
+// with a token that turns up, or with the server's word for a cookie.
+
+func (d *dealing) started(seed uint64) {
+	d.account = account{
+		expect:   begun(d.snap, d.policy.OnDemand),
+		keeping:  keeping{always: !d.policy.OnDemand},
+		exchange: exchange{seq: d.exchange.seq, pace: pace{chance: seed | 1}}.heard(d.snap.Mark, d.now),
+	}
+	switch {
+	case d.snap.Token.Empty() && d.snap.Mark.Ending:
+		// The last page was left before the server heard of the sign-out.
+		d.session.over = true
+		d.calls(d.exchange.signOut(WhySignedOut, d.now))
+	case d.snap.Token.Empty():
+		d.restore(WhyStart)
+	case d.snap.vouches():
+		d.takeUp(WhyStart)
+		d.withdraw() // what a page that crashed has left there
+	default:
+		d.report(Call{Token: d.snap.Token}, d.session.unvouched(d.snap.Token))
+	}
+}
+
+// tokenMeaning is what it means that the UI tells of a token.
+type tokenMeaning uint8
+
+const (
+	tokenKnown   tokenMeaning = iota // ours, or told before, or too late
+	tokenVouched                     // the mark stands behind it
+	tokenLogin                       // a person has just signed in with it
+	tokenUnknown                     // only Capture knows whose it is
+)
+
+func (ev TokenSeen) meaning(a account, snap Snapshot) tokenMeaning {
+	s, planned := a.session, a.exchange.retry.Kind == CallOpen
+	switch {
+	case ev.Token.Empty():
+		return tokenKnown
+	case ev.Token == s.token && ev.Login && planned && a.exchange.fresh():
+		return tokenLogin // seen in storage a moment before the UI told us
+	case ev.Token == s.token && (s.vouched() || a.exchange.reports()):
+		return tokenKnown // our own createCaptureSession, or the second event of one login
+	case ev.Login:
+		return tokenLogin
+	case ev.Token == s.dead, ev.Token == a.expect.endedToken:
+		return tokenKnown
+	case snap.Readable && snap.Token != ev.Token:
+		return tokenKnown // storage has moved on since, to a sign-out perhaps
+	case snap.vouches() && snap.Readable:
+		return tokenVouched
+	}
+	return tokenUnknown
+}
+
+func (d *dealing) tokenSeen(ev TokenSeen) {
+	call := Call{Token: ev.Token, UUID: ev.UUID}
+	switch ev.meaning(d.account, d.snap) {
+	case tokenKnown:
+		if ev.Login && ev.Token == d.session.token {
+			d.session.was = "" // a person signed in with it, whoever was here before
+		}
+	case tokenVouched:
+		d.takeUp(WhyStart)
+	case tokenLogin:
+		d.ends = ends{}
+		d.report(call, session{token: ev.Token})
+	case tokenUnknown:
+		d.report(call, d.session.unvouched(ev.Token))
+	}
+}
+
+// codeSeen reports a login by its one-time code, once: a second post could only
+// be refused, and the two events of one login carry the same code. What storage
+// holds is the last session's; it is neither used nor wiped.
+func (d *dealing) codeSeen(ev CodeSeen) {
+	if ev.Code.Empty() || ev.Code == d.exchange.code {
+		return
+	}
+	d.exchange.code, d.ends = ev.Code, ends{}
+	call := Call{Code: ev.Code, RedirectURI: ev.RedirectURI}
+	if !ev.Posted {
+		d.report(call, session{token: d.snap.Token})
+		return
+	}
+	d.renounce(session{token: d.snap.Token})
+	d.exchange = d.exchange.plan(Call{Kind: CallToken, Why: WhyStart}, d.now.Add(handOffPatience))
+}
+
+// handedOff takes the answer to a code that the loader has posted.
+func (d *dealing) handedOff(answer Answer) {
+	if d.exchange.code.Empty() || d.session.vouched() || d.session.over {
+		return
+	}
+	d.calls(d.exchange.dropped())
+	d.settled(Call{Kind: CallOpen, Why: WhyStart, Code: d.exchange.code}, answer)
+}
+
+// report tells the server of a token or code that is not ours, so that Capture
+// can say whose it is.
+func (d *dealing) report(call Call, s session) {
+	d.renounce(s)
+	call.Kind, call.Why = CallOpen, WhyStart
+	d.calls(d.exchange.send(call, d.now))
+}
+
+// renounce gives up what was before a login: whatever the user did was done
+// with another token, perhaps as another user.
+func (d *dealing) renounce(s session) {
+	if d.session.who != "" || d.session.token != s.token {
+		d.signal(signal{what: signalAnother, why: WhyNewToken})
+	}
+	if d.snap.Mark.Over() {
+		d.do(SetMark{d.snap.Mark.trouble()}) // that end was before
+	}
+	d.session = s
+	d.expect = d.expect.told(s.token, d.snap, d.now)
+	d.exchange.cookie = cookie{}
+	d.exchange.pace = d.exchange.pace.succeeded()
+}
+
+// meetForeign takes note of a token that others wrote. The tab where it came
+// from reports it first; only if none does it is ours to report.
+func (d *dealing) meetForeign() {
+	d.signal(signal{what: signalAnother, why: WhyNewToken})
+	d.calls(d.exchange.dropped())
+	d.session = d.session.unvouched(d.snap.Token)
+	d.expect = d.expect.found(d.snap, false)
+	pace, wait := d.exchange.pace.spread(foreignGrace)
+	d.exchange.pace, d.exchange.cookie = pace.succeeded(), cookie{}
+	d.exchange = d.exchange.plan(Call{Kind: CallOpen, Why: WhyWake, Token: d.snap.Token}, d.now.Add(wait))
+}
+
+// takeUp goes on with a token that this browser's mark vouches for: another tab
+// renewed or signed in, or this page has just begun.
+func (d *dealing) takeUp(why Why) {
+	if p := d.session.person(); p != "" && p != d.snap.Mark.Who {
+		d.end(NoticeIdentityChanged, WhyOtherUser)
+	}
+	if renewal := d.session.who == d.snap.Mark.Who || d.session.token == d.snap.Token; !renewal {
+		// What waits was done with a token of nobody knows whom.
+		d.signal(signal{what: signalAnother, why: WhyNewToken})
+	}
+	d.calls(d.exchange.superseded())
+	d.session = d.session.takenUp(d.snap, d.now, d.policy)
+	d.expect = d.expect.found(d.snap, true)
+	d.exchange.pace = d.exchange.pace.succeeded().heard(d.snap.Mark, d.now)
+	d.ends = ends{}
+	if d.session.token == d.session.dead || d.session.due.Reached(d.now) {
+		d.ask(why)
+		return
+	}
+	if d.snap.uiBlind(d.now) {
+		d.adopt()
+	}
+	d.signal(signal{what: signalGood})
+}
+
+// restore asks, once a page, whether the server knows this browser. It reports
+// whether it asked.
+func (d *dealing) restore(why Why) bool {
+	if d.exchange.restored {
+		return false
+	}
+	d.exchange.restored = true
+	d.session, d.expect = session{}, d.expect.without()
+	next, effects, made := d.exchange.restore(why, d.now)
+	d.calls(next, effects)
+	if !made {
+		d.putOff()
+	}
+	return true
+}

@@ -1,0 +1,57 @@
+package session
+
+// ends is how the page's last session ended, and who knows of it.
+type ends struct {
+	// by is the event that told of it; empty while none has ended.
+	by NoticeName
+	// told: the page has been told an end, and nobody has signed in since.
+	told bool
+	// serverNotTold: it ended by something that says nothing to the server.
+	serverNotTold bool
+	// signOutLost: a sign-out has not reached the server, and a token turned up
+	// since whose login would have ended that session as well. If there is none,
+	// the server is still to be told.
+	signOutLost bool
+	// dropping: we have ended the UI's session, which has yet to tell of it.
+	dropping bool
+}
+
+// signOutMeaning is what it means that the UI ended its session.
+type signOutMeaning uint8
+
+const (
+	signOutKnown    signOutMeaning = iota // our own doing, or known already
+	signOutLate                           // of a session that has ended here, but not on the server
+	signOutToldOnly                       // the loader has done everything but tell the page
+	signOutReaction                       // the page's own logout on a dead token
+	signOutPerson                         // a person's
+)
+
+// meaning attributes a sign-out by its cause, not by the clock. In doubt it is
+// a person's, and those always win.
+func (e ends) meaning(ev SignedOutSeen, f finding, s session, snap Snapshot) signOutMeaning {
+	switch {
+	case ev.Cause == CauseOwn, e.dropping:
+		return signOutKnown
+	case ev.Told && (!snap.Token.Empty() || e.by != ""):
+		return signOutKnown // somebody has signed in since, or the page knows
+	case ev.Told && s.over:
+		return signOutToldOnly
+	case s.over && e.serverNotTold && ev.Cause == CausePerson:
+		// We may have seen this very sign-out in storage before the UI told of it.
+		return signOutLate
+	case s.over:
+		return signOutKnown // most likely a handler's second one
+	case ev.Cause == CauseReaction && !ev.Told && f != overElsewhere && f != otherUser:
+		return signOutReaction
+	}
+	return signOutPerson
+}
+
+func (e ends) ended(by NoticeName) ends {
+	e.by, e.told, e.serverNotTold = by, true, true
+	return e
+}
+
+// begun: there is a session, or a person has just signed in.
+func (e ends) begun() ends { return ends{} }

@@ -1,0 +1,378 @@
+package session
+
+import "time"
+
+const (
+	// openPatience is how long a login waits for the sign-out before it.
+	openPatience = time.Second
+	// endPatience is how long a sign-out waits for the login before it, whose
+	// cookie it must end as well.
+	endPatience = 5 * time.Second
+	// turnPatience is how long a call waits for another tab when nobody waits
+	// for it, and urgentTurnPatience when somebody does.
+	turnPatience       = 5 * time.Second
+	urgentTurnPatience = time.Second
+	// handOffPatience is how long the answer to a code that the loader has
+	// posted is waited for.
+	handOffPatience = 5 * time.Second
+	// freshCookie is how soon after a login a missing cookie was never kept.
+	freshCookie = time.Minute
+)
+
+// exchange is what this tab says to the server: the call under way, the one
+// that waits for it, and the next attempt. Of a browser's calls one is under
+// way at a time, because each may change the cookie.
+type exchange struct {
+	call   Call    // under way
+	since  Instant // when it was made
+	turn   turn
+	next   Call // to be made when the one under way is over
+	nextAt Instant
+	retry  Call // to be made at retryAt
+	// retryAt is also, with a code that the loader has posted, how long its
+	// answer is waited for.
+	retryAt Instant
+	seq     uint64
+	pace    pace
+	cookie  cookie
+	// code is the one-time code that was posted last.
+	code Token
+	// restored: the one question of a page without a token has been asked.
+	restored bool
+}
+
+// turn is where a call under way stands among the tabs.
+type turn uint8
+
+const (
+	waitsForTurn turn = iota
+	overtakes         // it has waited long enough
+	hasTurn
+)
+
+// cookie is what is known of the session's cookie, which no script can read.
+type cookie struct {
+	// openings counts the logins since a call last came back with the cookie,
+	// the last of them at openedAt.
+	openings int
+	openedAt Instant
+	// lost: the browser does not keep it.
+	lost bool
+}
+
+// wanted is the call whose answer the page waits for.
+func (x exchange) wanted() Call {
+	if x.next.Kind != NoCall {
+		return x.next
+	}
+	return x.call
+}
+
+// idle reports whether nothing is under way or planned.
+func (x exchange) idle() bool { return x.wanted().Kind == NoCall && x.retry.Kind == NoCall }
+
+// willReport reports whether a token is about to be reported, which needs none
+// any more when another tab has done it.
+func (x exchange) willReport() bool {
+	waits := x.wanted().Kind == CallOpen && x.wanted().Code.Empty() && (x.next.Kind != NoCall || x.turn != hasTurn)
+	return waits || x.retry.Kind == CallOpen
+}
+
+// restores reports whether the server is being asked, or will be, whether it
+// knows this browser.
+func (x exchange) restores() bool {
+	asks := func(c Call) bool { return c.Kind == CallToken && c.Token.Empty() }
+	return asks(x.wanted()) || asks(x.retry)
+}
+
+// signsOut reports whether the server has yet to hear of a sign-out.
+func (x exchange) signsOut() bool { return x.wanted().Kind == CallEnd || x.retry.Kind == CallEnd }
+
+// reports reports whether a login is being reported, or will be.
+func (x exchange) reports() bool { return x.wanted().Kind == CallOpen || x.retry.Kind == CallOpen }
+
+// send makes a call: at once, or, if one is under way that changes the cookie,
+// after that.
+func (x exchange) send(call Call, now Instant) (exchange, []Effect) {
+	x.retry, x.retryAt = Call{}, Instant{}
+	if x.call.Kind.changesCookie() {
+		x.next, x.nextAt = call, now
+		return x, nil
+	}
+	x, effects := x.cancelled()
+	x, asked := x.begin(call, now)
+	return x, append(effects, asked...)
+}
+
+func (x exchange) begin(call Call, now Instant) (exchange, []Effect) {
+	x.next, x.nextAt = Call{}, Instant{}
+	if call.Kind == NoCall {
+		return x, nil
+	}
+	x.seq++
+	call.Seq = x.seq
+	x.call, x.since, x.turn = call, now, waitsForTurn
+	if call.Kind == CallToken {
+		x.pace.last = now
+	}
+	return x, []Effect{Ask{Call: call}}
+}
+
+// cancelled stops the call under way.
+func (x exchange) cancelled() (exchange, []Effect) {
+	if x.call.Kind == NoCall {
+		return x, nil
+	}
+	seq := x.call.Seq
+	x.call = Call{}
+	return x, []Effect{Cancel{Seq: seq}}
+}
+
+// dropped gives up what is under way and planned, other than telling the server
+// of a sign-out: the page's session is not the one it was for.
+func (x exchange) dropped() (exchange, []Effect) {
+	x.retry, x.retryAt = Call{}, Instant{}
+	if x.signsOut() {
+		return x, nil
+	}
+	x.next, x.nextAt = Call{}, Instant{}
+	return x.cancelled()
+}
+
+// superseded gives up everything: there is a next session, and its login has
+// ended the one before on the server.
+func (x exchange) superseded() (exchange, []Effect) {
+	x.retry, x.retryAt, x.next, x.nextAt = Call{}, Instant{}, Call{}, Instant{}
+	return x.cancelled()
+}
+
+// signOut tells the server of a sign-out: after a login under way, whose
+// cookie it would miss otherwise.
+func (x exchange) signOut(why Why, now Instant) (exchange, []Effect) {
+	if x.call.Kind == CallEnd {
+		x.next, x.nextAt = Call{}, Instant{}
+		return x, nil
+	}
+	return x.send(Call{Kind: CallEnd, Why: why}, now)
+}
+
+// answered takes the answer to the call seq. It reports whether the page still
+// waits for it.
+func (x exchange) answered(seq uint64, now Instant) (next exchange, effects []Effect, wanted bool) {
+	if x.call.Kind == NoCall || x.call.Seq != seq {
+		return x, nil, false
+	}
+	x.call = Call{}
+	if x.next.Kind == NoCall {
+		return x, nil, true
+	}
+	x, effects = x.begin(x.next, now)
+	return x, effects, false
+}
+
+// ask makes a call for a token as soon as the pace allows. It reports whether
+// it was made.
+func (x exchange) ask(call Call, urgent bool, now Instant) (next exchange, effects []Effect, made bool) {
+	if at := x.pace.soonest(urgent, now); at.After(now) {
+		x.retry, x.retryAt = call, at
+		return x, nil, false
+	}
+	x, effects = x.send(call, now)
+	return x, effects, true
+}
+
+// restore asks whether the server knows this browser, which no floor puts off:
+// only what other tabs have heard of the server.
+func (x exchange) restore(why Why, now Instant) (next exchange, effects []Effect, made bool) {
+	call := Call{Kind: CallToken, Why: why}
+	if x.pace.failures > 0 {
+		return x.ask(call, true, now)
+	}
+	if at := x.pace.asked(now, now); at.After(now) {
+		return x.plan(call, at), nil, false
+	}
+	x, effects = x.send(call, now)
+	return x, effects, true
+}
+
+// plan makes a call later.
+func (x exchange) plan(call Call, at Instant) exchange {
+	x.retry, x.retryAt = call, at
+	return x
+}
+
+// hurried brings a planned call forward, no nearer than the pace allows.
+func (x exchange) hurried(urgent bool, now Instant) exchange {
+	if x.retry.Kind == NoCall {
+		return x
+	}
+	soonest := x.pace.soonest(urgent, now)
+	if x.fresh() {
+		soonest = x.pace.asked(now, now)
+	}
+	if soonest.Before(x.retryAt) {
+		x.retryAt = soonest
+	}
+	return x
+}
+
+// fresh reports whether the planned call is a report that has not been made
+// yet.
+func (x exchange) fresh() bool {
+	return x.retry.Kind == CallOpen && x.retry.Seq == 0 && x.pace.failures == 0
+}
+
+// due makes the planned call if it is time, with the session's token of now.
+// The pace may have changed since it was planned: other tabs have failed.
+func (x exchange) due(s session, urgent bool, now Instant) (next exchange, effects []Effect, made bool) {
+	if x.retry.Kind == NoCall || !x.retryAt.Reached(now) {
+		return x, nil, false
+	}
+	call := x.retry
+	if call.Kind == CallToken {
+		call = s.tokenCall(call.Why)
+	}
+	if x.fresh() || call.Kind == CallEnd {
+		x, effects = x.send(call, now)
+		return x, effects, true
+	}
+	return x.ask(call, urgent, now)
+}
+
+// heard takes what other tabs say of the server, and puts the planned attempt
+// off when they have just failed with theirs.
+func (x exchange) heard(m Mark, now Instant) exchange {
+	before := x.pace.failedAt
+	x.pace = x.pace.heard(m, now)
+	if x.pace.failedAt == before || x.retry.Kind == NoCall || x.pace.failures == 0 {
+		return x
+	}
+	p, wait := x.pace.spread(backoffAfter(x.pace.failures))
+	if at := x.pace.failedAt.Add(wait); at.After(x.retryAt) {
+		x.pace, x.retryAt = p, at
+	}
+	return x
+}
+
+// turnCame looks whether the call seq, whose turn it is, is still to be made.
+// A call for a token is not when a tab before it has failed, or heard that the
+// server wants to be left alone.
+func (x exchange) turnCame(seq uint64, urgent bool, now Instant) exchange {
+	if x.call.Kind == NoCall || x.call.Seq != seq {
+		return x
+	}
+	x.turn = hasTurn
+	if x.call.Kind != CallToken {
+		return x
+	}
+	at := x.pace.asked(now, now)
+	if failed := x.pace.failedAt; !failed.IsZero() && !failed.Before(x.since) {
+		at = x.pace.soonest(urgent, now)
+	}
+	if at.After(now) {
+		call := x.call
+		x.call = Call{}
+		return x.plan(call, at)
+	}
+	return x
+}
+
+// bounded does what a wait for its turn, or for the call before, that has been
+// long enough asks for.
+func (x exchange) bounded(urgent bool, now Instant) (exchange, []Effect) {
+	if x.next.Kind != NoCall && now.Since(x.nextAt) >= x.next.patience() {
+		return x.goAhead(now)
+	}
+	if x.call.Kind != NoCall && x.turn == waitsForTurn && now.Since(x.since) >= x.turnPatience(urgent) {
+		x.turn = overtakes
+		return x, []Effect{Overtake{Seq: x.call.Seq}}
+	}
+	return x, nil
+}
+
+// goAhead makes the call that waits for another, now.
+func (x exchange) goAhead(now Instant) (exchange, []Effect) {
+	call := x.next
+	x, effects := x.cancelled()
+	x, asked := x.begin(call, now)
+	return x, append(effects, asked...)
+}
+
+// left makes sure of what the server must hear before the page is gone.
+func (x exchange) left(now Instant) (exchange, []Effect) {
+	var effects []Effect
+	if x.next.Kind != NoCall {
+		x, effects = x.goAhead(now)
+	}
+	if x.call.Kind.changesCookie() && x.turn == waitsForTurn {
+		x.turn = overtakes
+		effects = append(effects, Overtake{Seq: x.call.Seq})
+	}
+	return x, effects
+}
+
+func (c Call) patience() time.Duration {
+	if c.Kind == CallEnd {
+		return endPatience
+	}
+	return openPatience
+}
+
+func (x exchange) turnPatience(urgent bool) time.Duration {
+	if urgent || x.call.Kind.changesCookie() {
+		return urgentTurnPatience
+	}
+	return turnPatience
+}
+
+// times lists when the exchange has something to do.
+func (x exchange) times(urgent bool) []Instant {
+	var times []Instant
+	if x.retry.Kind != NoCall && x.wanted().Kind == NoCall {
+		times = append(times, x.retryAt)
+	}
+	if x.next.Kind != NoCall {
+		times = append(times, x.nextAt.Add(x.next.patience()))
+	}
+	if x.call.Kind != NoCall && x.turn == waitsForTurn {
+		times = append(times, x.since.Add(x.turnPatience(urgent)))
+	}
+	return times
+}
+
+// after is what a call that was answered with a yes says of the cookie: a login
+// set it, and a question came back with it.
+func (c cookie) after(call Call, now Instant) cookie {
+	if call.Kind == CallToken {
+		return cookie{}
+	}
+	c.openings++
+	c.openedAt = now
+	return c
+}
+
+// neverKept reports whether a missing cookie has a cause that asking again does
+// not mend: it was set, and did not come back.
+func (c cookie) neverKept(now Instant) bool {
+	return c.openings > 1 || c.openings == 1 && now.Since(c.openedAt) < freshCookie
+}
+
+// phase is where a page stands with its session.
+func phase(s session, x exchange) Phase {
+	call := x.wanted()
+	switch {
+	case s.over:
+		return Ended
+	case call.Kind == CallOpen:
+		return Opening
+	case call.Kind == CallToken && call.Token.Empty():
+		return Restoring
+	case call.Kind == CallToken:
+		return Renewing
+	case x.retry.Kind == CallToken || x.retry.Kind == CallOpen:
+		return Waiting
+	case s.vouched():
+		return Active
+	}
+	return SignedOut
+}

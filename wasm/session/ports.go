@@ -1,0 +1,48 @@
+package session
+
+// Server is the way to the keepalive server.
+type Server interface {
+	// Do makes a call. It always returns: with a no of its own when the server
+	// cannot be reached or something else answers, and soon after stop is
+	// closed. A stopped call must not change the cookie any more.
+	// (Not a context: the module would pay 10 KB for it.)
+	Do(stop <-chan struct{}, call Call) Answer
+	// Activity reports that the user is there. A failure has no consequence:
+	// the server is asked again at the limit.
+	Activity(stop <-chan struct{})
+}
+
+// Turns keeps the calls of a browser's tabs in order: one at a time, because
+// each may change the cookie, and because one renewal serves them all.
+type Turns interface {
+	// Take waits for this tab's turn, and returns when it has come or soon
+	// after overtake is closed, whichever is first: then the turn is taken from
+	// the tab that has it. What other tabs wrote in their turns can be read
+	// afterwards. lost is called, at most once and from anywhere, when another
+	// tab takes the turn away.
+	Take(overtake <-chan struct{}, lost func()) (release func())
+}
+
+// Page is everything else outside: storage, the Registration UI, the page's
+// own code. Its methods are called from one goroutine and must not block.
+// Nothing is returned: what the session must know comes back as an event.
+type Page interface {
+	// Storage and the Registration UI.
+	Snapshot() Snapshot
+	SetMark(Mark)
+	Adopt(Token)
+	Drop()
+	Withdraw()
+	ShowScreen(screen string)
+
+	// The user's forms, by the id of Submitted.
+	Repeat(id uint64, token Token)
+	HandBack(id uint64)
+	Forget(id uint64)
+
+	// The page's own code.
+	Release(id uint64, deliver bool)
+	Notify(Notice)
+	Settle(Settle)
+	Publish(HostState)
+}

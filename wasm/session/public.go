@@ -1,0 +1,46 @@
+package session
+
+// publicFace is what the loader has been told, for ready, user(), subscribe()
+// and the event signedin.
+type publicFace struct {
+	told HostState
+	// began: the loader has been told anything at all.
+	began bool
+	// last is the last definite answer to "is somebody signed in", and lastWho
+	// who it was.
+	last    Tristate
+	lastWho string
+}
+
+// announce tells what has changed. A session that begins where the page knew of
+// none, or of another person's, is an event.
+func (f publicFace) announce(a account) (publicFace, []Effect) {
+	s, at := a.session, phase(a.session, a.exchange)
+	state := HostState{Phase: at, SignedIn: s.signedIn(at), ClockSkew: a.skew}
+	if state.SignedIn == Yes {
+		state.UUID = s.uuid
+	}
+	var effects []Effect
+	if state.SignedIn == Yes && f.last != Unknown && (f.last == No || f.lastWho != s.who) {
+		effects = append(effects, Notify{Notice{Name: NoticeSignedIn, Why: WhySignedIn}})
+	}
+	if state.SignedIn != Unknown {
+		f.last, f.lastWho = state.SignedIn, s.who
+	}
+	if !f.began || state != f.told {
+		effects = append(effects, Publish{state})
+	}
+	f.told, f.began = state, true
+	return f, effects
+}
+
+// signedIn answers what user() asks.
+func (s session) signedIn(at Phase) Tristate {
+	switch {
+	case s.vouched():
+		return Yes
+	case at == SignedOut || at == Ended:
+		return No
+	}
+	return Unknown
+}

@@ -1,0 +1,393 @@
+package session
+
+// How a session goes on: when the server is asked, and what its answer means.
+
+// ask asks for a token as soon as the pace allows.
+func (d *dealing) ask(why Why) {
+	if d.exchange.cookie.lost {
+		d.withoutCookie()
+		return
+	}
+	next, effects, made := d.exchange.ask(d.session.tokenCall(why), d.urgent, d.now)
+	d.calls(next, effects)
+	if !made {
+		d.putOff()
+	}
+}
+
+// withoutCookie goes on where the server cannot be asked: as long as the token
+// lives.
+func (d *dealing) withoutCookie() {
+	if d.session.alive(d.now) {
+		d.signal(signal{what: signalPutOff, at: d.session.expires})
+		return
+	}
+	d.expire(WhyCookieRefused)
+}
+
+// putOff answers who waits, when the next call is planned for later.
+func (d *dealing) putOff() {
+	if d.exchange.retry.Kind != NoCall {
+		d.signal(signal{what: signalPutOff, at: d.exchange.retryAt})
+	}
+}
+
+// held gets a token for a form that waits for one.
+func (d *dealing) held() {
+	switch {
+	case d.session.alive(d.now):
+		d.signal(signal{what: signalGood})
+	case d.session.over && d.ends.by != NoticeExpired:
+		d.signal(signal{what: signalAnother, why: WhySignedOut})
+	case !d.session.vouched() && d.exchange.idle() || d.session.over:
+		d.signal(signal{what: signalOver, why: WhySessionEnded})
+	default:
+		d.hurry(WhyDue)
+	}
+}
+
+// woke hears that the page is looked at again.
+func (d *dealing) woke() {
+	d.bring()
+	d.exchange = d.exchange.hurried(d.urgent, d.now)
+}
+
+// hurry asks on behalf of somebody who waits: by the call under way, by the
+// planned one, or by one of their own.
+func (d *dealing) hurry(why Why) {
+	switch {
+	case d.exchange.wanted().Kind != NoCall:
+	case d.exchange.retry.Kind != NoCall:
+		d.exchange = d.exchange.hurried(d.urgent, d.now)
+		if !d.repeat() {
+			d.putOff()
+		}
+	default:
+		d.ask(why)
+	}
+}
+
+// repeat makes the planned call if it is time.
+func (d *dealing) repeat() bool {
+	next, effects, made := d.exchange.due(d.session, d.urgent, d.now)
+	d.calls(next, effects)
+	return made
+}
+
+// learnDead notes that a token is dead before it looks at storage: it may be
+// another tab's, that this one is about to take up.
+func (d *dealing) learnDead(token Token, why Why, what failure) {
+	if what != failureLate && d.snap.Mark.Of(token) && token == d.snap.Token {
+		d.session = d.session.refused(token, why)
+	}
+	d.observeFailure()
+}
+
+// met hears that something of the user met a dead token.
+func (d *dealing) met(token Token, screen string, why Why, what failure) {
+	d.keeping = d.keeping.need(screen, true)
+	if what == failureLate && d.session.alive(d.now) {
+		d.signal(signal{what: signalGood}) // that was about the token before
+		return
+	}
+	d.dead(token, why)
+}
+
+// denied hears that the UI refused a screen.
+func (d *dealing) denied(screen string, unseen bool) {
+	d.keeping = d.keeping.need(screen, false)
+	if unseen && d.session.alive(d.now) && latest(d.session, d.snap) {
+		d.adopt() // the token was not refused: the UI did not see it
+		d.signal(signal{what: signalGood})
+		return
+	}
+	d.dead(d.session.token, WhyDenied)
+}
+
+// dead acts on a token that was met as dead.
+func (d *dealing) dead(token Token, why Why) {
+	s := d.session
+	switch {
+	case s.over:
+		d.signal(signal{what: signalOver, why: WhySessionEnded})
+	case !s.vouched() && d.exchange.idle():
+		// A token that nobody vouches for may be another user's than the cookie:
+		// nothing is restored over it.
+		if !s.token.Empty() || !d.restore(why) {
+			d.signal(signal{what: signalOver, why: WhySessionEnded})
+		}
+	case !s.vouched():
+		if token == s.token {
+			d.session = s.refused(token, why)
+		}
+		d.hurry(why) // the answer restores, or says that there is nothing
+	case token != s.token && s.alive(d.now) && !d.missing():
+		// It failed with a token that has been replaced since.
+		if d.snap.Readable && d.snap.Token != s.token {
+			d.adopt() // the UI has not written ours
+		}
+		d.signal(signal{what: signalGood})
+	default:
+		if token == s.token || d.exchange.idle() {
+			d.session = s.refused(s.token, why)
+		}
+		d.hurry(why) // the answer under way will show whether the server knew
+	}
+}
+
+// missing reports whether the UI's token is gone, by the UI's own doing or by a
+// sign-out of which it has yet to tell: then only the server's answer, some time
+// later, brings one back.
+func (d *dealing) missing() bool {
+	return d.snap.Readable && d.snap.Token.Empty() && d.keeping.inStorage()
+}
+
+// tick does what has come due.
+func (d *dealing) tick(why Why) {
+	d.calls(d.exchange.bounded(d.urgent, d.now))
+	switch {
+	case d.expect.unsure() || d.exchange.wanted().Kind != NoCall:
+	case d.exchange.retry.Kind != NoCall:
+		if !d.repeat() && d.session.vouched() {
+			d.limit(d.session.limits.warn(d.policy.IdleWarning, d.now)) // the server cannot say now
+		}
+	case !d.session.vouched():
+	case d.session.due.Reached(d.now):
+		d.ask(why)
+	case d.session.limits.due(d.policy.IdleWarning, d.now):
+		d.ask(WhyWake) // another tab may have moved the limit: the server knows
+	}
+}
+
+// wanted gets a token for the page's own code.
+func (d *dealing) wanted() {
+	s := d.session
+	switch {
+	case s.over, !s.vouched() && d.exchange.idle() && (!s.token.Empty() || !d.restore(WhyRequest)):
+		d.signal(signal{what: signalRejected, reject: RejectSignedOut})
+	default:
+		d.hurry(WhyRequest)
+	}
+}
+
+// active hears that the user is there.
+func (d *dealing) active() {
+	if !d.session.vouched() {
+		return
+	}
+	d.limit(d.session.limits.active(d.now))
+	if d.session.limits.passed(d.now) && d.exchange.idle() {
+		d.ask(WhyWake) // only the server moves a limit that has passed
+	}
+}
+
+// stay hears that the user chose to stay.
+func (d *dealing) stay() {
+	if !d.session.vouched() {
+		return
+	}
+	limits, effects, ask := d.session.limits.stay(d.now)
+	d.limit(limits, effects)
+	if ask {
+		d.hurry(WhyRequest)
+	}
+}
+
+// turnCame looks once more, now that it is this tab's turn.
+func (d *dealing) turnCame(seq uint64) {
+	d.observe()
+	d.exchange = d.exchange.turnCame(seq, d.urgent, d.now)
+	d.putOff()
+}
+
+// noTokenSeen hears that the UI found no token when it started.
+func (d *dealing) noTokenSeen() {
+	s := d.session
+	switch f := d.find(); {
+	case s.over || d.snap.Readable && !d.snap.Token.Empty():
+		// The person signed out, or a token has come since.
+	case f == overElsewhere || f == otherUser:
+		d.observe()
+	case s.alive(d.now) && d.exchange.idle() && latest(s, d.snap):
+		d.adopt() // the UI went by its own idea of the token's end
+	case d.exchange.wanted().Kind != NoCall || d.exchange.reports():
+		d.expect = d.expect.without()
+	case s.vouched():
+		d.expect = d.expect.without()
+		d.ask(WhyStart)
+	default:
+		d.restore(WhyStart)
+	}
+}
+
+// answered takes the server's answer, if it is still for this session.
+func (d *dealing) answered(ev Answered) {
+	next, effects, wanted := d.exchange.answered(ev.Call.Seq, d.now)
+	d.calls(next, effects)
+	switch {
+	case !wanted:
+	case ev.Call.Kind == CallEnd:
+		d.endAnswered(ev)
+	case !ev.Answer.OK || d.snap.Token != ev.Answer.Grant.Token:
+		before := d.session.token
+		d.observe()
+		switch {
+		case d.session.over || d.session.token != before || d.exchange.wanted().Kind != NoCall:
+			// Storage has moved on: this answer is for another time.
+		case d.expect.unsure() && ev.Answer.OK && ev.Call.Code.Empty():
+			// It may be for a person who has left.
+			d.exchange = d.exchange.plan(ev.Call, d.now.Add(floor))
+			d.putOff()
+		default:
+			d.settled(ev.Call, ev.Answer)
+		}
+	default:
+		d.settled(ev.Call, ev.Answer)
+	}
+}
+
+// settled acts on an answer.
+func (d *dealing) settled(call Call, answer Answer) {
+	if answer.OK {
+		d.granted(call, answer.Grant)
+	} else {
+		d.refused(call, answer)
+	}
+}
+
+func (d *dealing) granted(call Call, g Grant) {
+	if p := d.session.person(); p != "" && p != g.who() {
+		d.end(NoticeIdentityChanged, WhyOtherUser)
+		return
+	}
+	d.exchange.cookie = d.exchange.cookie.after(call, d.now)
+	d.skew = g.skew(d.skew, d.now)
+	if g.Token == d.session.dead {
+		d.grantedDead(call, g)
+		return
+	}
+	held := d.session.token
+	if d.snap.Readable && d.keeping.inStorage() {
+		held = d.snap.Token
+	}
+	fresh := g.Token != held
+	d.session = d.session.granted(g, fresh, d.now, d.policy)
+	d.exchange.pace, d.ends = d.exchange.pace.succeeded(), ends{}
+	// The mark goes first: a tab that sees the token must find it vouched for.
+	d.vouch()
+	if fresh || d.snap.Readable && (d.snap.Expires.IsZero() || d.snap.Expires.Reached(d.now)) {
+		d.adopt()
+	}
+	if fresh {
+		d.tell(Notice{Name: NoticeRenewed, Why: call.Why, ExpiresIn: g.ExpiresIn})
+	}
+	d.limit(d.session.limits.stayed(d.now))
+	d.limit(d.session.limits.warn(d.policy.IdleWarning, d.now))
+	d.signal(signal{what: signalGood})
+}
+
+// grantedDead is given a token that the UI has met as dead. If the server was
+// told so, it does not know better now. Else it is known at least whose it is
+// and that a session stands behind it; the next page needs to know that, should
+// this one be left.
+func (d *dealing) grantedDead(call Call, g Grant) {
+	if call.Why.Refusal() && call.Token == g.Token {
+		d.refused(call, Answer{Why: WhyServer})
+		return
+	}
+	dead, why := d.session.dead, d.session.deadWhy
+	d.session = d.session.granted(g, false, d.now, d.policy).refused(dead, why)
+	d.vouch()
+	d.ask(why)
+}
+
+func (d *dealing) refused(call Call, answer Answer) {
+	switch d.judge(call, answer) {
+	case verdictWait:
+		d.failed(call, answer)
+	case verdictCodeSpent:
+		d.tell(Notice{Name: NoticeRenewError, Why: answer.Why})
+		d.exchange.restored = false
+		d.restore(WhyStart)
+	case verdictNobody:
+		d.nobody(answer)
+	case verdictReopen:
+		d.calls(d.exchange.send(Call{Kind: CallOpen, Why: call.Why, Token: d.session.token}, d.now))
+	case verdictNoCookie:
+		d.exchange.cookie.lost = true
+		d.session.due = d.session.expires
+		d.tell(Notice{Name: NoticeRenewError, Why: WhyCookieRefused})
+		d.withoutCookie()
+	case verdictOver:
+		d.expire(d.session.limits.endReason(answer.Why, d.now))
+	}
+}
+
+// failed plans another attempt, and tells the other tabs and the page.
+func (d *dealing) failed(call Call, answer Answer) {
+	var dies, at Instant
+	if d.session.alive(d.now) {
+		dies = d.session.expires
+	}
+	d.exchange.pace, at = d.exchange.pace.failed(answer, dies, d.now)
+	d.exchange = d.exchange.plan(call, at)
+	if d.snap.Readable {
+		d.do(SetMark{d.exchange.pace.mark(d.snap.Mark)})
+	}
+	if call.Kind != CallEnd {
+		d.tell(Notice{Name: NoticeRenewError, Why: answer.Why, RetryIn: at.Sub(d.now)})
+		d.putOff()
+	}
+}
+
+// nobody is what the server says of an anonymous visitor, or of one whose
+// session has ended meanwhile.
+func (d *dealing) nobody(answer Answer) {
+	reject := RejectUnavailable
+	if answer.Final {
+		reject = RejectSignedOut
+		if d.expect.hadSession {
+			d.expect.hadSession = false
+			d.do(SetMark{})
+		}
+	}
+	d.session = session{}
+	if answer.Why == WhyGrantRefused || answer.Why == WhyMismatch {
+		d.tell(Notice{Name: NoticeRenewError, Why: answer.Why})
+	}
+	d.signal(signal{what: signalOver, why: answer.Why, reject: reject})
+}
+
+// verdict is what a no of the server means.
+type verdict uint8
+
+const (
+	verdictWait      verdict = iota // nothing is decided: try again
+	verdictCodeSpent                // a session may have come of the code all the same
+	verdictNobody                   // no session stands behind what we asked for
+	verdictReopen                   // the cookie is gone, the person is not
+	verdictNoCookie                 // the browser does not keep the cookie
+	verdictOver                     // the session, or the token, is no use any more
+)
+
+func (d *dealing) judge(call Call, answer Answer) verdict {
+	s := d.session
+	atHand := s.alive(d.now) && (!d.snap.Readable || d.snap.Token == s.token)
+	switch {
+	case !call.Code.Empty() && (!answer.Final || answer.Why == WhyCodeUsed):
+		return verdictCodeSpent // it cannot be posted again
+	case !call.Code.Empty():
+		return verdictNobody
+	case !answer.Final && call.Kind == CallToken && call.Token.Empty() && !d.expect.hadSession:
+		return verdictNobody // most likely anonymous: not worth a second question
+	case !answer.Final:
+		return verdictWait
+	case call.Kind == CallToken && !s.vouched():
+		return verdictNobody
+	case call.Kind == CallToken && answer.Missing && d.exchange.cookie.neverKept(d.now) && s.alive(d.now):
+		return verdictNoCookie
+	case call.Kind == CallToken && answer.Missing && atHand:
+		return verdictReopen
+	}
+	return verdictOver
+}

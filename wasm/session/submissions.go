@@ -1,0 +1,465 @@
+package session
+
+import (
+	"slices"
+	"time"
+)
+
+// The times of a submission.
+const (
+	// sentLife is how long a failure that names the screen may be about it.
+	sentLife = time.Minute
+	// namelessLife is the same for a failure that names none: it must be the
+	// only submission there is.
+	namelessLife = 10 * time.Second
+	// failedLife is how long after its failure a form may be sent again.
+	failedLife = time.Minute
+	// holdBound is how long a form is held while there is a network, and
+	// offlineBound while there is none.
+	holdBound    = 10 * time.Second
+	offlineBound = 5 * time.Minute
+	// repeatBound is how long the browser may take to send it again.
+	repeatBound = 10 * time.Second
+	// lateEvent is how soon after a repetition another kind of event still
+	// tells of the first failure.
+	lateEvent = time.Second
+)
+
+// submissionState is where a submission stands. One that has its outcome is
+// not kept.
+type submissionState uint8
+
+const (
+	sent     submissionState = iota // the UI has it; what came of it is not known
+	held                            // stopped before the UI heard of it
+	failed                          // it met a dead token
+	resuming                        // the browser is sending it again
+)
+
+// submission is a form that the user sent.
+//
+//	        ┌─ answered, or long ago ─────────────────► finished
+//	sent ───┤
+//	        └─ a dead token ──► failed ──┐
+//	                                     ├─ a good token of the same
+//	held ────────────────────────────────┘  person ──► resuming ──► sent
+//
+//	edited, left, too long, another person … ─► unfinished, or handed back
+type submission struct {
+	// id is the browser's; 0 stands for an action of the user that was no form
+	// we could see, which can only be told of.
+	id           uint64
+	screen, form string
+	// whose is the person by the server's word; empty while unknown.
+	whose string
+	token Token // in force when it was sent
+	at    Instant
+	state submissionState
+	// since is when the state began.
+	since Instant
+	// again: it has been sent a second time.
+	again bool
+	// handlers are the page's own that were kept back for its failure.
+	handlers uint64
+	// failures counts the events that may tell of its failure, by kind.
+	failures failureCount
+}
+
+// failureCount counts ExpiredToken, InvalidToken and SaveFailed.
+type failureCount [3]uint8
+
+func failureKind(why Why) int {
+	switch why {
+	case WhyExpired:
+		return 0
+	case WhyInvalid:
+		return 1
+	}
+	return 2
+}
+
+// submissions are the forms whose outcome is open, oldest first.
+type submissions struct{ list []submission }
+
+// failure says what a dead token means for the submissions.
+type failure uint8
+
+const (
+	failureUnknown failure = iota // of none that we know
+	failureNew                    // of one: it may be sent again
+	failureKnown                  // of one that was known to have failed
+	failureUnclear                // of one of several
+	failureAgain                  // of one that has been sent again
+	failureLate                   // of one that is being sent again since
+)
+
+// submitted takes a form that the user sent. One that is held twice is held as
+// it was sent last.
+func (l submissions) submitted(ev Submitted, whose string, now Instant) (submissions, []Effect) {
+	s := submission{
+		id: ev.ID, screen: ev.Screen, form: ev.Form, whose: whose, token: ev.Token, at: ev.At, since: now,
+	}
+	if ev.Held {
+		s.state = held
+	}
+	if s.at.IsZero() {
+		s.at = now
+	}
+	var effects []Effect
+	earlier := func(o submission) bool { return o.screen == s.screen && o.form == s.form }
+	twice := ev.Held && slices.ContainsFunc(l.list, func(o submission) bool {
+		return earlier(o) && o.state == held
+	})
+	l, effects = l.close(earlier, nothing, Finished)
+	l.list = append(l.list, s)
+	if ev.Held && !twice {
+		effects = append(effects, tellScreen(NoticeHolding, WhyExpired, s.screen))
+	}
+	return l, effects
+}
+
+// failed finds the submission that a dead token is about.
+func (l submissions) failed(ev DeadToken, now Instant) (submissions, failure, Token) {
+	candidates := l.candidates(ev.Screen, now)
+	kind := failureKind(ev.Why)
+	l.list = slices.Clone(l.list)
+	switch {
+	case len(candidates) == 0:
+		for i, s := range l.list {
+			if (s.state == failed || s.state == resuming) && (ev.Screen == "" || s.screen == ev.Screen) {
+				l.list[i].failures[kind]++
+				if s.handlers == 0 {
+					l.list[i].handlers = ev.Handlers
+				}
+				if s.state == resuming {
+					return l, failureLate, Token{}
+				}
+				return l, failureKnown, s.token
+			}
+		}
+		return l, failureUnknown, Token{}
+	case len(candidates) > 1 && ev.Screen == "":
+		return l, failureUnclear, Token{}
+	}
+	first := l.list[candidates[0]]
+	if len(candidates) == 1 && first.again && first.failures[kind] == 0 && now.Since(first.since) < lateEvent {
+		l.list[candidates[0]].failures[kind]++
+		return l, failureLate, Token{}
+	}
+	all := true
+	for _, i := range candidates {
+		l.list[i].failures[kind]++
+		all = all && int(l.list[i].failures[kind]) >= len(candidates)
+	}
+	if !all {
+		return l, failureUnclear, Token{}
+	}
+	result := failureNew
+	for _, i := range candidates {
+		s := &l.list[i]
+		if s.again {
+			result = failureAgain
+		}
+		s.state, s.since, s.handlers = failed, now, ev.Handlers
+	}
+	return l, result, first.token
+}
+
+// candidates are the submissions that a failure on a screen may be about.
+func (l submissions) candidates(screen string, now Instant) []int {
+	life := sentLife
+	if screen == "" {
+		life = namelessLife
+	}
+	var found []int
+	for i, s := range l.list {
+		if s.state == sent && (screen == "" || s.screen == screen) && now.Since(s.since) < life {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// note adds an action that failed and was no form that we could see.
+func (l submissions) note(ev DeadToken, screen, whose string, now Instant) submissions {
+	l.list = append(slices.Clip(l.list), submission{
+		screen: screen, whose: whose, at: now, since: now, state: failed, handlers: ev.Handlers,
+	})
+	return l
+}
+
+// resume sends again what may be: for the person who sent it, in a session
+// proven to be theirs, with the page's consent.
+func (l submissions) resume(s session, consent bool, now Instant) (submissions, []Effect) {
+	var effects []Effect
+	var kept []submission
+	for _, sub := range l.list {
+		if sub.state != failed && sub.state != held {
+			kept = append(kept, sub)
+			continue
+		}
+		why := Why("")
+		switch {
+		case sub.id == 0:
+			why = WhyNoForm
+		case sub.whose == "":
+			why = WhyUnproven
+		case sub.whose != s.who:
+			why = WhyOtherUser
+		case sub.again:
+			why = WhyRefusedAgain
+		case !consent:
+			why = WhyResubmitOff
+		}
+		if why != "" {
+			effects = append(effects, sub.unfinished(why)...)
+			continue
+		}
+		if sub.state == held {
+			effects = append(effects, tellScreen(NoticeReleased, WhyRenewed, sub.screen))
+		}
+		effects = append(effects, Repeat{ID: sub.id, Token: s.token})
+		sub.again = sub.state == failed // what was held has not been sent yet
+		sub.state, sub.since, sub.token = resuming, now, s.token
+		kept = append(kept, sub)
+	}
+	l.list = kept
+	return l, effects
+}
+
+// repeated takes the browser's report.
+func (l submissions) repeated(ev Repeated, now Instant) (submissions, []Effect) {
+	i := slices.IndexFunc(l.list, func(s submission) bool { return s.id == ev.ID && s.state == resuming })
+	if i < 0 {
+		return l, nil
+	}
+	if why := ev.Result.why(); why != "" {
+		return l.unfinishedIf(func(s submission) bool { return s.id == ev.ID }, why)
+	}
+	l.list = slices.Clone(l.list)
+	l.list[i].state, l.list[i].since = sent, now
+	return l, nil
+}
+
+func (r RepeatResult) why() Why {
+	switch r {
+	case RepeatSent:
+		return ""
+	case RepeatEdited:
+		return WhyEdited
+	case RepeatChanged:
+		return WhyChanged
+	case RepeatMoved:
+		return WhyNewToken
+	case RepeatInvalid:
+		return WhyInvalidForm
+	case RepeatFile:
+		return WhyFile
+	case RepeatGone:
+		return WhyGone
+	}
+	return WhyNoSubmit
+}
+
+// answered closes what the UI has an answer to; screen "" is any.
+func (l submissions) answered(screen string) (submissions, []Effect) {
+	there := func(s submission) bool { return screen == "" || s.screen == screen }
+	open := func(s submission) bool { return there(s) && s.state == sent }
+	closes := open
+	if !slices.ContainsFunc(l.list, open) {
+		closes = func(s submission) bool { return there(s) && s.state != held }
+	}
+	// Where one of several has failed and one was answered, which is unclear.
+	l, unclear := l.unfinishedIf(func(s submission) bool { return closes(s) && s.unclear() }, WhyUnclear)
+	l, finished := l.close(closes, nothing, Finished)
+	return l, append(unclear, finished...)
+}
+
+// edited cancels what waits, when the user changes the form.
+func (l submissions) edited(screen, form string) (submissions, []Effect) {
+	return l.unfinishedIf(func(s submission) bool {
+		return s.waits() && s.screen == screen && (form == "" || s.form == "" || s.form == form)
+	}, WhyEdited)
+}
+
+// left cancels what waits on another screen than the one that is shown now,
+// and forgets what was sent there.
+func (l submissions) left(shown string) (submissions, []Effect) {
+	elsewhere := func(s submission) bool { return s.screen != shown && s.screen != "" }
+	l, cancelled := l.unfinishedIf(func(s submission) bool {
+		return elsewhere(s) && s.state != sent
+	}, WhyLeft)
+	l, finished := l.close(elsewhere, nothing, Finished)
+	return l, append(cancelled, finished...)
+}
+
+// refusedAgain gives up what met a dead token a second time.
+func (l submissions) refusedAgain() (submissions, []Effect) {
+	return l.unfinishedIf(func(s submission) bool { return s.state == failed && s.again }, WhyRefusedAgain)
+}
+
+// proven learns whose the session's token is, by the server's word.
+func (l submissions) proven(s session) submissions {
+	unknown := func(o submission) bool { return o.whose == "" && !o.token.Empty() && o.token == s.token }
+	if !s.vouched() || !slices.ContainsFunc(l.list, unknown) {
+		return l
+	}
+	l.list = slices.Clone(l.list)
+	for i := range l.list {
+		if unknown(l.list[i]) {
+			l.list[i].whose = s.who
+		}
+	}
+	return l
+}
+
+// giveUp forgets everything: the person or the token is another, or the
+// session is over.
+func (l submissions) giveUp(why Why) (submissions, []Effect) {
+	l, unfinished := l.unfinishedIf(func(s submission) bool { return s.state != sent }, why)
+	l, finished := l.close(func(submission) bool { return true }, nothing, Finished)
+	return l, append(unfinished, finished...)
+}
+
+// handBack forgets everything, too, but what the UI has not heard of yet goes
+// to it as the user sent it: the session has ended, and UI and page say so.
+func (l submissions) handBack(why Why) (submissions, []Effect) {
+	l, back := l.handBackIf(func(s submission) bool {
+		return s.state == held || s.state == failed && s.handlers != 0
+	}, why)
+	l, rest := l.giveUp(why)
+	return l, append(back, rest...)
+}
+
+// delivered closes what failed when its handlers are told.
+func (l submissions) delivered(handlers uint64) (submissions, []Effect) {
+	return l.handBackIf(func(s submission) bool {
+		return handlers != 0 && s.handlers == handlers && s.state == failed
+	}, "")
+}
+
+func (l submissions) handBackIf(match func(submission) bool, why Why) (submissions, []Effect) {
+	return l.close(match, func(s submission) []Effect {
+		if s.state != held {
+			return nil
+		}
+		return []Effect{tellScreen(NoticeReleased, why, s.screen), HandBack{ID: s.id}}
+	}, HandedBack)
+}
+
+// anew gives forms that were held without a network the whole time to be
+// finished with one.
+func (l submissions) anew(now Instant) submissions {
+	list := slices.Clone(l.list)
+	for i := range list {
+		if list[i].state == held {
+			list[i].since = now
+		}
+	}
+	l.list = list
+	return l
+}
+
+// overdue gives every submission its outcome within its bound.
+func (l submissions) overdue(offline bool, now Instant) (submissions, []Effect) {
+	late := func(state submissionState) func(submission) bool {
+		return func(s submission) bool { return s.state == state && s.bound(offline).Reached(now) }
+	}
+	l, effects := l.unfinishedIf(func(s submission) bool { return late(sent)(s) && s.unclear() }, WhyUnclear)
+	add := func(next submissions, more []Effect) { l, effects = next, append(effects, more...) }
+	add(l.close(late(sent), nothing, Finished))
+	add(l.unfinishedIf(late(failed), WhyHeldTooLong))
+	add(l.unfinishedIf(late(resuming), WhyGone))
+	if offline {
+		add(l.unfinishedIf(late(held), WhyOffline))
+	} else {
+		add(l.handBackIf(late(held), WhyHeldTooLong))
+	}
+	return l, effects
+}
+
+// bound is when a submission must have its outcome, or the next state.
+func (s submission) bound(offline bool) Instant {
+	switch s.state {
+	case failed:
+		return s.since.Add(failedLife)
+	case resuming:
+		return s.since.Add(repeatBound)
+	case held:
+		if offline {
+			return s.since.Add(offlineBound)
+		}
+		return s.since.Add(holdBound)
+	}
+	return s.since.Add(sentLife)
+}
+
+// unclear reports whether a failure may have been about this one or another.
+func (s submission) unclear() bool {
+	return s.state == sent && !s.again && s.failures != failureCount{}
+}
+
+func (s submission) waits() bool { return s.state == held || s.state == failed }
+
+// waiting reports whether a form waits for a good token.
+func (l submissions) waiting() bool { return slices.ContainsFunc(l.list, submission.waits) }
+
+// times lists the bounds.
+func (l submissions) times(offline bool) []Instant {
+	var times []Instant
+	for _, s := range l.list {
+		times = append(times, s.bound(offline))
+	}
+	return times
+}
+
+// unfinishedIf gives up what matches, and tells the page.
+func (l submissions) unfinishedIf(match func(submission) bool, why Why) (submissions, []Effect) {
+	var kept []submission
+	var effects []Effect
+	for _, s := range l.list {
+		if match(s) {
+			effects = append(effects, s.unfinished(why)...)
+		} else {
+			kept = append(kept, s)
+		}
+	}
+	l.list = kept
+	return l, effects
+}
+
+// close gives what matches its outcome, after what each needs before.
+func (l submissions) close(match func(submission) bool, before func(submission) []Effect, outcome Outcome) (submissions, []Effect) {
+	var kept []submission
+	var effects []Effect
+	for _, s := range l.list {
+		if !match(s) {
+			kept = append(kept, s)
+			continue
+		}
+		effects = append(effects, before(s)...)
+		if s.id != 0 {
+			effects = append(effects, Forget{ID: s.id, Outcome: outcome})
+		}
+	}
+	l.list = kept
+	return l, effects
+}
+
+func nothing(submission) []Effect { return nil }
+
+func (s submission) unfinished(why Why) []Effect {
+	var effects []Effect
+	if s.state == held {
+		effects = append(effects, tellScreen(NoticeReleased, why, s.screen))
+	}
+	effects = append(effects, tellScreen(NoticeUnfinished, why, s.screen))
+	if s.id != 0 {
+		effects = append(effects, Forget{ID: s.id, Outcome: Unfinished})
+	}
+	return effects
+}
+
+func tellScreen(name NoticeName, why Why, screen string) Effect {
+	return Notify{Notice{Name: name, Why: why, Screen: screen}}
+}
