@@ -75,7 +75,8 @@ func (s *Service) endExcess(ctx context.Context, uuid string, latest store.ID) {
 	}
 	if err != nil {
 		s.config.Log.WarnContext(ctx,
-			"A user may have more sessions than KEEPALIVE_MAX_SESSIONS_PER_USER. The next login ends the oldest.",
+			"A user may have more sessions than KEEPALIVE_MAX_SESSIONS_PER_USER. "+
+				"The next login ends the oldest.",
 			"user", UserTag(uuid), "cause", err)
 	}
 }
@@ -98,7 +99,9 @@ func (s *Service) endByVerdict(
 		if _, err := s.endAll(ctx, record.UUID, WhyAccountGone); err != nil {
 			return err
 		}
-		return &Error{Code: api.SessionEnded, Detail: "the account is gone; sign in again", Cause: cause}
+		return &Error{
+			Code: api.SessionEnded, Detail: "the account is gone; sign in again", Cause: cause,
+		}
 	}
 	ended, err := s.store.Delete(ctx, id)
 	if err != nil {
@@ -119,8 +122,8 @@ func (s *Service) doubtVerdict(
 		"and the clients with the application's; " +
 		"if the users are gone indeed, end their sessions with the revoke command."
 	if record.Application != s.config.Application {
-		message = "Capture does not know a user or grant of a session that was opened under other settings. " +
-			"The session is kept. Compare KEEPALIVE_CAPTURE_URL, KEEPALIVE_TYPE_NAME " +
+		message = "Capture does not know a user or grant of a session " +
+			"that was opened under other settings. The session is kept. Compare KEEPALIVE_CAPTURE_URL, KEEPALIVE_TYPE_NAME " +
 			"and the clients with those from before."
 	}
 	s.config.Log.ErrorContext(ctx, message, "event", "verdict_doubted",

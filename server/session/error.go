@@ -115,7 +115,8 @@ func operatorFault(retryAfter time.Duration, cause error) *Error {
 
 func grantRefused(cause error) *Error {
 	return &Error{
-		Code: api.GrantRefused, Detail: "Capture does not vouch for this login; sign in again", Cause: cause,
+		Code:   api.GrantRefused,
+		Detail: "Capture does not vouch for this login; sign in again", Cause: cause,
 	}
 }
 

@@ -274,7 +274,8 @@ func (s *Service) markUsed(ctx context.Context, code secret.String) error {
 	switch {
 	case errors.Is(err, store.ErrExists):
 		return &Error{
-			Code: api.CodeUsed, Detail: "this authorizationCode was posted before; sign in again", Cause: err,
+			Code:   api.CodeUsed,
+			Detail: "this authorizationCode was posted before; sign in again", Cause: err,
 		}
 	case err != nil:
 		return storeFailed(err)
@@ -287,7 +288,8 @@ func (s *Service) markUsed(ctx context.Context, code secret.String) error {
 func (s *Service) exchangeFailed(ctx context.Context, cause error) *Error {
 	failure := s.loginFailed(ctx, cause)
 	if failure.Code == api.UpstreamUnavailable {
-		s.config.Log.WarnContext(ctx, "A code could not be exchanged. Its user has to sign in again.", "cause", cause)
+		s.config.Log.WarnContext(ctx,
+			"A code could not be exchanged. Its user has to sign in again.", "cause", cause)
 		return codeLost(cause)
 	}
 	return failure
@@ -363,7 +365,8 @@ func (s *Service) create(
 func (s *Service) drop(ctx context.Context, id store.ID) {
 	s.background(ctx, func(ctx context.Context) {
 		if _, err := s.store.Delete(ctx, id); err != nil {
-			s.config.Log.WarnContext(ctx, "A session that no page was given stays until its idle limit.",
+			s.config.Log.WarnContext(ctx,
+				"A session that no page was given stays until its idle limit.",
 				"session", Tag(id), "cause", err)
 		}
 	})

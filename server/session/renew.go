@@ -237,7 +237,8 @@ func (s *Service) spend(
 		began := s.now()
 		tokens, err := s.config.Capture.Refresh(ctx, record.RefreshToken)
 		got = pair{
-			access: tokens.Access, refresh: tokens.Refresh, issued: began, expires: began.Add(tokens.Life),
+			access: tokens.Access, refresh: tokens.Refresh,
+			issued: began, expires: began.Add(tokens.Life),
 		}
 		return err
 	}

@@ -285,8 +285,8 @@ func (s *Service) read(ctx context.Context, id store.ID) (store.Record, error) {
 	record, err := s.store.Get(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrTampered):
-		s.config.Log.WarnContext(ctx, "A stored session does not authenticate. Its user has to sign in again. "+
-			"Was a key removed from KEEPALIVE_KEYS too early?", "session", Tag(id))
+		s.config.Log.WarnContext(ctx, "A stored session does not authenticate. "+
+			"Its user has to sign in again. Was a key removed from KEEPALIVE_KEYS too early?", "session", Tag(id))
 		return store.Record{}, storeFailed(err)
 	case errors.Is(err, store.ErrExpired):
 		s.logExpired(ctx, err)
@@ -294,7 +294,9 @@ func (s *Service) read(ctx context.Context, id store.ID) (store.Record, error) {
 	case err != nil:
 		return store.Record{}, storeFailed(err)
 	case tombstone(record):
-		return store.Record{}, &Error{Code: api.SessionEnded, Detail: "the grant is gone; sign in again"}
+		return store.Record{}, &Error{
+			Code: api.SessionEnded, Detail: "the grant is gone; sign in again",
+		}
 	}
 	return record, nil
 }

@@ -91,8 +91,10 @@ var (
 func newBreaker(name string, log *slog.Logger) *breaker {
 	return gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
 		Name: name, MaxRequests: 1, Timeout: breakFor,
-		ReadyToTrip: func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= breakAfter },
-		IsExcluded:  func(err error) bool { return errors.Is(err, errNoVerdict) },
+		ReadyToTrip: func(counts gobreaker.Counts) bool {
+			return counts.ConsecutiveFailures >= breakAfter
+		},
+		IsExcluded: func(err error) bool { return errors.Is(err, errNoVerdict) },
 		OnStateChange: func(name string, _, to gobreaker.State) {
 			switch to {
 			case gobreaker.StateOpen:
@@ -125,7 +127,8 @@ func (c *class) admit(ctx context.Context) (finish func(error), err error) {
 	}
 	if wait, ok := c.take(); !ok {
 		report(errNoVerdict)
-		return nil, putOff(wait, "the server makes as many calls to Capture as it may; wait, then ask again")
+		return nil, putOff(wait,
+			"the server makes as many calls to Capture as it may; wait, then ask again")
 	}
 	if err := c.enter(ctx); err != nil {
 		report(errNoVerdict)
