@@ -14,12 +14,13 @@ type account struct {
 }
 
 // moment is what an account is told at once: the time, storage, what the page
-// wants, and whether somebody waits for a token.
+// wants, and whether the user or the page waits for a token.
 type moment struct {
 	now    Instant
 	snap   Snapshot
 	policy Policy
-	urgent bool
+	// waits: the user or the page waits for a token.
+	waits bool
 }
 
 // signal is what the account has decided about the work that waits for it.
@@ -50,6 +51,10 @@ type dealing struct {
 	effects []Effect
 	signals []signal
 }
+
+// urgent reports whether the user or the page waits and the token is dead: then
+// the server is asked at once.
+func (d *dealing) urgent() bool { return d.waits && !d.session.alive(d.now) }
 
 func (d *dealing) do(effects ...Effect)         { d.effects = append(d.effects, effects...) }
 func (d *dealing) tell(n Notice)                { d.do(Notify{Notice: n}) }
@@ -86,7 +91,8 @@ func (d *dealing) observe() {
 // have removed itself.
 func (d *dealing) observeFailure() {
 	f := d.find()
-	if d.snap.Readable && d.snap.Token.Empty() && f != overElsewhere && f != otherUser && f != newSession {
+	said := f == overElsewhere || f == otherUser || f == newSession
+	if d.snap.Readable && d.snap.Token.Empty() && !said {
 		d.expect = d.expect.without()
 		return
 	}

@@ -60,7 +60,7 @@ func (d *dealing) tokenSeen(ev TokenSeen) {
 	switch ev.meaning(d.account, d.snap) {
 	case tokenKnown:
 		if ev.Login && ev.Token == d.session.token {
-			d.session.was = "" // a person signed in with it, whoever was here before
+			d.session.was = "" // a person signed in with it: earlier users do not matter
 		}
 	case tokenVouched:
 		d.takeUp(WhyStart)
@@ -130,7 +130,8 @@ func (d *dealing) meetForeign() {
 	d.expect = d.expect.found(d.snap, false)
 	pace, wait := d.exchange.pace.spread(foreignGrace)
 	d.exchange.pace, d.exchange.cookie = pace.succeeded(), cookie{}
-	d.exchange = d.exchange.plan(Call{Kind: CallOpen, Why: WhyWake, Token: d.snap.Token}, d.now.Add(wait))
+	call := Call{Kind: CallOpen, Why: WhyWake, Token: d.snap.Token}
+	d.exchange = d.exchange.plan(call, d.now.Add(wait))
 }
 
 // takeUp goes on with a token that this browser's mark vouches for: another tab
@@ -140,7 +141,7 @@ func (d *dealing) takeUp(why Why) {
 		d.end(NoticeIdentityChanged, WhyOtherUser)
 	}
 	if renewal := d.session.who == d.snap.Mark.Who || d.session.token == d.snap.Token; !renewal {
-		// What waits was done with a token of nobody knows whom.
+		// What waits was done with a token whose user is not known.
 		d.signal(signal{what: signalAnother, why: WhyNewToken})
 	}
 	d.calls(d.exchange.superseded())

@@ -127,7 +127,7 @@ func (e Publish) run(l *Loop)        { l.Page.Publish(e.HostState) }
 type NoticeName string
 
 // The public events. Of expired, signedout and identitychanged a page is told
-// one, once, until somebody signs in.
+// one, once, until a user signs in.
 const (
 	NoticeRenewed         NoticeName = "renewed"
 	NoticeRenewError      NoticeName = "renewerror"

@@ -18,7 +18,7 @@ func (d *dealing) end(by NoticeName, why Why) {
 		d.tellServer(WhySignedOut)
 	}
 	// Only an expiry is what the page's handlers of dead tokens are for: after a
-	// sign-out they would act on somebody's next session.
+	// sign-out they would act on the next session.
 	d.signal(signal{what: signalAnother, why: why})
 	d.signal(signal{what: signalRejected, reject: RejectSignedOut})
 }

@@ -4,7 +4,7 @@ package session
 type ends struct {
 	// by is the event that told of it; empty while none has ended.
 	by NoticeName
-	// told: the page has been told an end, and nobody has signed in since.
+	// told: the page has been told an end, and no user has signed in since.
 	told bool
 	// serverNotTold: it ended by something that says nothing to the server.
 	serverNotTold bool
@@ -34,7 +34,7 @@ func (e ends) meaning(ev SignedOutSeen, f finding, s session, snap Snapshot) sig
 	case ev.Cause == CauseOwn, e.dropping:
 		return signOutKnown
 	case ev.Told && (!snap.Token.Empty() || e.by != ""):
-		return signOutKnown // somebody has signed in since, or the page knows
+		return signOutKnown // a user has signed in since, or the page knows
 	case ev.Told && s.over:
 		return signOutToldOnly
 	case s.over && e.serverNotTold && ev.Cause == CausePerson:

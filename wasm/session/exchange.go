@@ -8,8 +8,8 @@ const (
 	// endPatience is how long a sign-out waits for the login before it, whose
 	// cookie it must end as well.
 	endPatience = 5 * time.Second
-	// turnPatience is how long a call waits for another tab when nobody waits
-	// for it, and urgentTurnPatience when somebody does.
+	// turnPatience is how long a call waits for another tab when no
+	// user waits for it, and urgentTurnPatience when one does.
 	turnPatience       = 5 * time.Second
 	urgentTurnPatience = time.Second
 	// handOffPatience is how long the answer to a code that the loader has
@@ -74,8 +74,9 @@ func (x exchange) idle() bool { return x.wanted().Kind == NoCall && x.retry.Kind
 // willReport reports whether a token is about to be reported, which needs none
 // any more when another tab has done it.
 func (x exchange) willReport() bool {
-	waits := x.wanted().Kind == CallOpen && x.wanted().Code.Empty() && (x.next.Kind != NoCall || x.turn != hasTurn)
-	return waits || x.retry.Kind == CallOpen
+	call := x.wanted()
+	unsent := x.next.Kind != NoCall || x.turn != hasTurn
+	return call.Kind == CallOpen && call.Code.Empty() && unsent || x.retry.Kind == CallOpen
 }
 
 // restores reports whether the server is being asked, or will be, whether it
@@ -172,7 +173,7 @@ func (x exchange) answered(seq uint64, now Instant) (next exchange, effects []Ef
 
 // ask makes a call for a token as soon as the pace allows. It reports whether
 // it was made.
-func (x exchange) ask(call Call, urgent bool, now Instant) (next exchange, effects []Effect, made bool) {
+func (x exchange) ask(call Call, urgent bool, now Instant) (_ exchange, effects []Effect, made bool) {
 	if at := x.pace.soonest(urgent, now); at.After(now) {
 		x.retry, x.retryAt = call, at
 		return x, nil, false
@@ -223,8 +224,7 @@ func (x exchange) fresh() bool {
 }
 
 // due makes the planned call if it is time, with the session's token of now.
-// The pace may have changed since it was planned: other tabs have failed.
-func (x exchange) due(s session, urgent bool, now Instant) (next exchange, effects []Effect, made bool) {
+func (x exchange) due(s session, now Instant) (next exchange, effects []Effect, made bool) {
 	if x.retry.Kind == NoCall || !x.retryAt.Reached(now) {
 		return x, nil, false
 	}
@@ -232,11 +232,12 @@ func (x exchange) due(s session, urgent bool, now Instant) (next exchange, effec
 	if call.Kind == CallToken {
 		call = s.tokenCall(call.Why)
 	}
-	if x.fresh() || call.Kind == CallEnd {
-		x, effects = x.send(call, now)
-		return x, effects, true
+	if call.Kind != CallEnd && x.pace.patient(now) {
+		x.retryAt = x.pace.notBefore // as another tab has heard since it was planned
+		return x, nil, false
 	}
-	return x.ask(call, urgent, now)
+	x, effects = x.send(call, now)
+	return x, effects, true
 }
 
 // heard takes what other tabs say of the server, and puts the planned attempt
@@ -283,7 +284,8 @@ func (x exchange) bounded(urgent bool, now Instant) (exchange, []Effect) {
 	if x.next.Kind != NoCall && now.Since(x.nextAt) >= x.next.patience() {
 		return x.goAhead(now)
 	}
-	if x.call.Kind != NoCall && x.turn == waitsForTurn && now.Since(x.since) >= x.turnPatience(urgent) {
+	waits := x.call.Kind != NoCall && x.turn == waitsForTurn
+	if waits && now.Since(x.since) >= x.turnPatience(urgent) {
 		x.turn = overtakes
 		return x, []Effect{Overtake{Seq: x.call.Seq}}
 	}

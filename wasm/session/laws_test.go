@@ -22,7 +22,8 @@ const (
 // handlers and promises are below 64 in tests.
 type record struct {
 	seq uint64
-	// quick: whether Next is a function is looked at elsewhere.
+	// quick: whether Next is a function, and changes nothing, is looked at
+	// elsewhere.
 	quick bool
 	// over: the page has ended and no user has signed in since. told: it has
 	// said so.
@@ -41,9 +42,12 @@ type record struct {
 // step runs Next under all laws that hold for every step whatever happens.
 func (r *record) step(s session.State, ev session.Event, snap session.Snapshot, now session.Instant, p session.Policy) (session.State, []session.Effect, error) {
 	p.ServerMargin = serverMargin
-	input := session.Spare(s)
+	input := s
+	if !r.quick {
+		input = session.Spare(s)
+	}
 	after, effects := session.Next(input, ev, snap, now, p)
-	if !session.Untouched(s, input) {
+	if !r.quick && !session.Untouched(s, input) {
 		return after, effects, errors.New("Next changes nothing it is given: a slice of the old state was written to")
 	}
 	if !r.quick {
@@ -223,7 +227,7 @@ func (r *record) checkPace(call session.Call, ev session.Event, before, after se
 		switch {
 		case r.failures > 0 || before.View().Failures+after.View().Failures > 0:
 			least = firstRetry
-		case !before.Alive(now) || call.Why.Refusal():
+		case !before.Alive(now) || !after.Alive(now) || call.Why.Refusal():
 			least = urgentFloor
 		}
 		if !r.lastCall.IsZero() && !call.Token.Empty() && ago < least {

@@ -25,14 +25,19 @@ type Loop struct {
 	stop  chan struct{}
 	calls sync.WaitGroup
 
-	mu     sync.Mutex
+	mu    sync.Mutex
+	inbox inbox
+	state State
+	log   []Entry
+	// flights are the calls under way, by number.
+	flights map[uint64]*flight
+}
+
+// inbox is what Run has yet to handle.
+type inbox struct {
 	queue  []posted
 	over   bool // Run has returned, or is about to
 	signal chan struct{}
-	state  State
-	log    []Entry
-	// flights are the calls under way, by number.
-	flights map[uint64]*flight
 }
 
 // posted is an event in the queue; handled, if set, is closed when it has been
@@ -44,13 +49,16 @@ type posted struct {
 
 // flight is a call under way and how it is hurried and stopped.
 type flight struct {
+	over             chan struct{} // closed when it is
 	call             Call
 	stopped, hurry   chan struct{}
 	cancel, overtake func()
 }
 
 func newFlight(call Call) *flight {
-	f := &flight{call: call, stopped: make(chan struct{}), hurry: make(chan struct{})}
+	f := &flight{
+		call: call, over: make(chan struct{}), stopped: make(chan struct{}), hurry: make(chan struct{}),
+	}
 	f.overtake = sync.OnceFunc(func() { close(f.hurry) })
 	stop := sync.OnceFunc(func() { close(f.stopped) })
 	f.cancel = func() { stop(); f.overtake() }
@@ -79,11 +87,11 @@ func (l *Loop) postAndWait(ev Event) {
 
 func (l *Loop) post(p posted) {
 	l.mu.Lock()
-	if l.over && p.handled != nil {
+	if l.inbox.over && p.handled != nil {
 		close(p.handled)
 		p.handled = nil
 	}
-	l.queue = append(l.queue, p)
+	l.inbox.queue = append(l.inbox.queue, p)
 	signal := l.signalLocked()
 	l.mu.Unlock()
 	select {
@@ -93,10 +101,10 @@ func (l *Loop) post(p posted) {
 }
 
 func (l *Loop) signalLocked() chan struct{} {
-	if l.signal == nil {
-		l.signal = make(chan struct{}, 1)
+	if l.inbox.signal == nil {
+		l.inbox.signal = make(chan struct{}, 1)
 	}
-	return l.signal
+	return l.inbox.signal
 }
 
 // Run works until Stopped has been handled, and returns when no call is under
@@ -106,7 +114,7 @@ func (l *Loop) Run() {
 	defer l.calls.Wait()
 	defer l.end()
 	l.mu.Lock()
-	l.over = false
+	l.inbox.over = false
 	l.flights = map[uint64]*flight{}
 	signal := l.signalLocked()
 	l.mu.Unlock()
@@ -138,7 +146,7 @@ func (l *Loop) end() {
 	close(l.stop)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.over = true
+	l.inbox.over = true
 	for _, f := range l.flights {
 		if f.call.Kind == CallEnd {
 			f.overtake()
@@ -146,10 +154,10 @@ func (l *Loop) end() {
 			f.cancel()
 		}
 	}
-	for i, p := range l.queue {
+	for i, p := range l.inbox.queue {
 		if p.handled != nil {
 			close(p.handled)
-			l.queue[i].handled = nil
+			l.inbox.queue[i].handled = nil
 		}
 	}
 }
@@ -157,11 +165,11 @@ func (l *Loop) end() {
 func (l *Loop) take() (posted, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.queue) == 0 {
+	if len(l.inbox.queue) == 0 {
 		return posted{}, false
 	}
-	p := l.queue[0]
-	l.queue = l.queue[1:]
+	p := l.inbox.queue[0]
+	l.inbox.queue = l.inbox.queue[1:]
 	return p, true
 }
 
@@ -209,9 +217,16 @@ func (l *Loop) next(ev Event, snap Snapshot, now Instant) ([]Effect, Entry, bool
 func (l *Loop) ask(call Call) {
 	f := newFlight(call)
 	l.mu.Lock()
+	var before []*flight // cancelled, and over soon
+	for _, other := range l.flights {
+		before = append(before, other)
+	}
 	l.flights[call.Seq] = f
 	l.mu.Unlock()
 	l.calls.Go(func() {
+		for _, other := range before {
+			<-other.over
+		}
 		defer l.landed(call.Seq)
 		if l.Turns != nil {
 			defer l.Turns.Take(f.hurry, func() {
@@ -230,6 +245,7 @@ func (l *Loop) ask(call Call) {
 func (l *Loop) landed(seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	close(l.flights[seq].over)
 	delete(l.flights, seq)
 }
 

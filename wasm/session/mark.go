@@ -40,8 +40,8 @@ func (m Mark) Over() bool { return m.Fingerprint == "" && !m.Written.IsZero() }
 // SignedOut reports whether it was a person's doing.
 func (m Mark) SignedOut() bool { return m.Over() && m.Why == "" }
 
-// trouble is what of a mark is true whoever is signed in: that the server could
-// not answer, and wants to be left alone.
+// trouble is what of a mark is true for every user: that the server could not
+// answer, and wants to be left alone.
 func (m Mark) trouble() Mark {
 	return Mark{NotBefore: m.NotBefore, Failures: m.Failures, FailedAt: m.FailedAt}
 }

@@ -30,7 +30,7 @@ func (x *step) announces(f publicFace, e []Effect) { x.face = f; x.do(e...) }
 // means for it.
 func (x *step) deal(deals ...func(*dealing)) {
 	for _, deal := range deals {
-		d := &dealing{account: x.account, moment: moment{x.now, x.snap, x.policy, x.urgent(x.now)}}
+		d := &dealing{account: x.account, moment: moment{x.now, x.snap, x.policy, x.work.waits()}}
 		deal(d)
 		x.account = d.account
 		x.do(d.effects...)
@@ -102,7 +102,9 @@ func (ev DeadToken) happen(x *step) {
 		x.works(x.work.refusedAgain())
 		return
 	}
-	x.deal(func(d *dealing) { d.met(first(token, x.snap.Token, d.session.token), ev.Screen, ev.Why, what) })
+	x.deal(func(d *dealing) {
+		d.met(first(token, x.snap.Token, d.session.token), ev.Screen, ev.Why, what)
+	})
 }
 
 func (ev ScreenDenied) happen(x *step) {

@@ -49,7 +49,7 @@ const (
 	same                           // as expected
 	notWritten                     // the UI has not written what it was given
 	newerOfOurs                    // another tab renewed or signed in, and vouches for it
-	foreign                        // a token that nobody vouches for
+	foreign                        // a token that no mark vouches for
 	goneAsExpected                 // no token, and there is a reason
 	goneForNow                     // no token and no reason yet
 	goneUnexplained                // no token, and no reason came in time: a sign-out
@@ -60,25 +60,31 @@ const (
 
 // classify compares storage with what is expected of it. It decides nothing.
 func classify(e expectation, s session, x exchange, snap Snapshot, now Instant) finding {
+	vouched, person := snap.vouches(), s.person()
 	switch {
 	case !snap.Readable:
 		return unreadable
 	case snap.Token.Empty():
 		return classifyEmpty(e, s, x, snap, now)
-	}
-	vouched, person := snap.vouches(), s.person()
-	switch {
 	case vouched && person != "" && snap.Mark.Who != person:
 		return otherUser
 	case snap.Token == s.token && !(vouched && !s.vouched() && x.willReport()):
 		return same
 	case snap.Token == e.replacedToken && !s.over:
 		return notWritten
-	case snap.Token == e.endedToken && !snap.Mark.Written.After(e.lastMarkAt):
+	}
+	return e.classifyToken(s, vouched, snap)
+}
+
+// classifyToken says what a token is that is not the expected one.
+func (e expectation) classifyToken(s session, vouched bool, snap Snapshot) finding {
+	ended := snap.Token == e.endedToken
+	switch {
+	case ended && !snap.Mark.Written.After(e.lastMarkAt):
 		return same // what is left of the session that ended
 	case vouched:
 		return newerOfOurs
-	case snap.Token == s.dead || snap.Token == e.endedToken:
+	case ended || snap.Token == s.dead:
 		return same
 	}
 	return foreign
@@ -86,22 +92,26 @@ func classify(e expectation, s session, x exchange, snap Snapshot, now Instant) 
 
 // classifyEmpty explains why there is no token.
 func classifyEmpty(e expectation, s session, x exchange, snap Snapshot, now Instant) finding {
-	mark := snap.Mark
-	person := s.person()
+	mark, person := snap.Mark, s.person()
 	switch {
-	case s.over:
-		// A mark that was written after the end is of somebody's next session.
-		if mark.Fingerprint != "" && mark.Written.After(e.lastMarkAt) {
-			return newSession
-		}
-		return same
-	case s.token.Empty() && !x.restores():
+	case s.over && mark.Fingerprint != "" && mark.Written.After(e.lastMarkAt):
+		return newSession // it was written after the end
+	case s.over || s.token.Empty() && !x.restores():
 		return same
 	case mark.Over() && mark.Written != e.earlierEnd:
 		return overElsewhere
 	case person != "" && mark.Who != "" && mark.Who != person:
 		return otherUser
-	case s.token.Empty() || e.noToken || e.onDemand || reached(e.uiExpires, now):
+	case s.token.Empty():
+		return goneAsExpected
+	}
+	return e.classifyGone(mark, now)
+}
+
+// classifyGone looks for a reason why the token is gone.
+func (e expectation) classifyGone(mark Mark, now Instant) finding {
+	switch {
+	case e.noToken || e.onDemand || reached(e.uiExpires, now):
 		return goneAsExpected // the UI clears a token that it believes has expired
 	case e.writing(now):
 		return notWritten

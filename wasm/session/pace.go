@@ -11,7 +11,8 @@ const (
 	// maxRetryAfter caps what a server may ask us to wait: a maintenance page
 	// that says an hour is often gone in a minute.
 	maxRetryAfter = time.Minute
-	// lastChance is how long before the token's end one more attempt is made.
+	// lastChance is how long before the token's end another attempt is made,
+	// whatever the table says.
 	lastChance = 5 * time.Second
 )
 
@@ -81,7 +82,9 @@ func (p pace) asked(at, now Instant) Instant {
 }
 
 // patient reports whether the server wants to be left alone.
-func (p pace) patient(now Instant) bool { return !p.notBefore.IsZero() && !p.notBefore.Reached(now) }
+func (p pace) patient(now Instant) bool {
+	return !p.notBefore.IsZero() && !p.notBefore.Reached(now)
+}
 
 // failed notes a call that failed for now, and says when to try again: by the
 // table, but once before the token dies at dies, and as late as the server asks.
@@ -93,8 +96,8 @@ func (p pace) failed(answer Answer, dies, now Instant) (next pace, retryAt Insta
 	}
 	p, wait := p.spread(backoffAfter(p.failures))
 	at := now.Add(wait)
-	if chance := dies.Add(-lastChance); !dies.IsZero() && chance.Before(at) &&
-		chance.Sub(now) >= urgentFloor {
+	chance := later(dies.Add(-lastChance), now.Add(urgentFloor))
+	if chance.Before(dies) && chance.Before(at) {
 		at = chance
 	}
 	return p, p.asked(at, now)

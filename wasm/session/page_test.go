@@ -27,6 +27,8 @@ type page struct {
 	life, idle, absolute time.Duration
 	// blocked: the UI does not write the tokens it is given.
 	blocked bool
+	// full: the mark cannot be written.
+	full bool
 	// queued: calls do not get their turn by themselves. silent: the browser
 	// does not say what came of a repetition.
 	queued, silent bool
@@ -76,7 +78,9 @@ func (p *page) step(ev session.Event) []session.Effect {
 	for _, effect := range effects {
 		switch e := effect.(type) {
 		case session.SetMark:
-			p.store.Mark = e.Mark
+			if !p.full {
+				p.store.Mark = e.Mark
+			}
 		case session.Adopt:
 			if !p.blocked {
 				p.store.Token, p.store.Expires = e.Token, p.now.Wall().Add(life)

@@ -6,7 +6,7 @@ type publicFace struct {
 	told HostState
 	// began: the loader has been told anything at all.
 	began bool
-	// last is the last definite answer to "is somebody signed in", and lastWho
+	// last is the last definite answer to "is a user signed in", and lastWho
 	// who it was.
 	last    Tristate
 	lastWho string

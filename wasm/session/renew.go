@@ -8,7 +8,7 @@ func (d *dealing) ask(why Why) {
 		d.withoutCookie()
 		return
 	}
-	next, effects, made := d.exchange.ask(d.session.tokenCall(why), d.urgent, d.now)
+	next, effects, made := d.exchange.ask(d.session.tokenCall(why), d.urgent(), d.now)
 	d.calls(next, effects)
 	if !made {
 		d.putOff()
@@ -49,16 +49,16 @@ func (d *dealing) held() {
 // woke hears that the page is looked at again.
 func (d *dealing) woke() {
 	d.bring()
-	d.exchange = d.exchange.hurried(d.urgent, d.now)
+	d.exchange = d.exchange.hurried(d.urgent(), d.now)
 }
 
-// hurry asks on behalf of somebody who waits: by the call under way, by the
+// hurry asks for a user or a page that waits: by the call under way, by the
 // planned one, or by one of their own.
 func (d *dealing) hurry(why Why) {
 	switch {
 	case d.exchange.wanted().Kind != NoCall:
 	case d.exchange.retry.Kind != NoCall:
-		d.exchange = d.exchange.hurried(d.urgent, d.now)
+		d.exchange = d.exchange.hurried(d.urgent(), d.now)
 		if !d.repeat() {
 			d.putOff()
 		}
@@ -69,7 +69,7 @@ func (d *dealing) hurry(why Why) {
 
 // repeat makes the planned call if it is time.
 func (d *dealing) repeat() bool {
-	next, effects, made := d.exchange.due(d.session, d.urgent, d.now)
+	next, effects, made := d.exchange.due(d.session, d.now)
 	d.calls(next, effects)
 	return made
 }
@@ -111,7 +111,7 @@ func (d *dealing) dead(token Token, why Why) {
 	case s.over:
 		d.signal(signal{what: signalOver, why: WhySessionEnded})
 	case !s.vouched() && d.exchange.idle():
-		// A token that nobody vouches for may be another user's than the cookie:
+		// A token that is not vouched for may be another user's than the cookie:
 		// nothing is restored over it.
 		if !s.token.Empty() || !d.restore(why) {
 			d.signal(signal{what: signalOver, why: WhySessionEnded})
@@ -144,7 +144,7 @@ func (d *dealing) missing() bool {
 
 // tick does what has come due.
 func (d *dealing) tick(why Why) {
-	d.calls(d.exchange.bounded(d.urgent, d.now))
+	d.calls(d.exchange.bounded(d.urgent(), d.now))
 	switch {
 	case d.expect.unsure() || d.exchange.wanted().Kind != NoCall:
 	case d.exchange.retry.Kind != NoCall:
@@ -196,7 +196,7 @@ func (d *dealing) stay() {
 // turnCame looks once more, now that it is this tab's turn.
 func (d *dealing) turnCame(seq uint64) {
 	d.observe()
-	d.exchange = d.exchange.turnCame(seq, d.urgent, d.now)
+	d.exchange = d.exchange.turnCame(seq, d.urgent(), d.now)
 	d.putOff()
 }
 
@@ -309,8 +309,8 @@ func (d *dealing) refused(call Call, answer Answer) {
 		d.tell(Notice{Name: NoticeRenewError, Why: answer.Why})
 		d.exchange.restored = false
 		d.restore(WhyStart)
-	case verdictNobody:
-		d.nobody(answer)
+	case verdictNoSession:
+		d.noSession(answer)
 	case verdictReopen:
 		d.calls(d.exchange.send(Call{Kind: CallOpen, Why: call.Why, Token: d.session.token}, d.now))
 	case verdictNoCookie:
@@ -340,9 +340,9 @@ func (d *dealing) failed(call Call, answer Answer) {
 	}
 }
 
-// nobody is what the server says of an anonymous visitor, or of one whose
+// noSession is what the server says of an anonymous visitor, or of one whose
 // session has ended meanwhile.
-func (d *dealing) nobody(answer Answer) {
+func (d *dealing) noSession(answer Answer) {
 	reject := RejectUnavailable
 	if answer.Final {
 		reject = RejectSignedOut
@@ -364,29 +364,38 @@ type verdict uint8
 const (
 	verdictWait      verdict = iota // nothing is decided: try again
 	verdictCodeSpent                // a session may have come of the code all the same
-	verdictNobody                   // no session stands behind what we asked for
+	verdictNoSession                // no session stands behind what we asked for
 	verdictReopen                   // the cookie is gone, the person is not
 	verdictNoCookie                 // the browser does not keep the cookie
 	verdictOver                     // the session, or the token, is no use any more
 )
 
 func (d *dealing) judge(call Call, answer Answer) verdict {
-	s := d.session
-	atHand := s.alive(d.now) && (!d.snap.Readable || d.snap.Token == s.token)
 	switch {
-	case !call.Code.Empty() && (!answer.Final || answer.Why == WhyCodeUsed):
-		return verdictCodeSpent // it cannot be posted again
 	case !call.Code.Empty():
-		return verdictNobody
-	case !answer.Final && call.Kind == CallToken && call.Token.Empty() && !d.expect.hadSession:
-		return verdictNobody // most likely anonymous: not worth a second question
+		if answer.Final && answer.Why != WhyCodeUsed {
+			return verdictNoSession
+		}
+		return verdictCodeSpent // it cannot be posted again
 	case !answer.Final:
+		if call.Kind == CallToken && call.Token.Empty() && !d.expect.hadSession {
+			return verdictNoSession // most likely anonymous: not worth a second question
+		}
 		return verdictWait
-	case call.Kind == CallToken && !s.vouched():
-		return verdictNobody
-	case call.Kind == CallToken && answer.Missing && d.exchange.cookie.neverKept(d.now) && s.alive(d.now):
+	case call.Kind == CallToken && !d.session.vouched():
+		return verdictNoSession
+	case call.Kind == CallToken && answer.Missing && d.session.alive(d.now):
+		return d.judgeCookie()
+	}
+	return verdictOver
+}
+
+// judgeCookie is for a good token whose cookie is missing.
+func (d *dealing) judgeCookie() verdict {
+	switch {
+	case d.exchange.cookie.neverKept(d.now):
 		return verdictNoCookie
-	case call.Kind == CallToken && answer.Missing && atHand:
+	case !d.snap.Readable || d.snap.Token == d.session.token:
 		return verdictReopen
 	}
 	return verdictOver

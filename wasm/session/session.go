@@ -65,8 +65,8 @@ func (p Policy) askSlack(life time.Duration) time.Duration {
 }
 
 // session is who is signed in and what the server gave for it. It is replaced
-// as a whole: what a session knows dies with it. The zero value is nobody; one
-// without who has a token that nobody vouches for yet.
+// as a whole: what a session knows dies with it. The zero value is no session; one
+// without who has a token that is not vouched for yet.
 type session struct {
 	// who is the fingerprint of the uuid by the server's word, and uuid the
 	// uuid itself where this page has heard it.
@@ -105,7 +105,7 @@ func (s session) alive(now Instant) bool {
 	return s.vouched() && s.token != s.dead && !s.expires.IsZero() && !s.expires.Reached(now)
 }
 
-// willDo reports whether the token at hand does for token(): nobody waits for a
+// willDo reports whether the token at hand does for token(): no page waits for a
 // renewal while it is good for as long as one may take.
 func (s session) willDo(now Instant, p Policy) bool {
 	return s.alive(now) && (!s.due.Reached(now) || s.expires.Sub(now) >= p.ServerMargin(s.life))

@@ -1,82 +1,6 @@
 package session
 
-import (
-	"slices"
-	"time"
-)
-
-// The times of a submission.
-const (
-	// sentLife is how long a failure that names the screen may be about it.
-	sentLife = time.Minute
-	// namelessLife is the same for a failure that names none: it must be the
-	// only submission there is.
-	namelessLife = 10 * time.Second
-	// failedLife is how long after its failure a form may be sent again.
-	failedLife = time.Minute
-	// holdBound is how long a form is held while there is a network, and
-	// offlineBound while there is none.
-	holdBound    = 10 * time.Second
-	offlineBound = 5 * time.Minute
-	// repeatBound is how long the browser may take to send it again.
-	repeatBound = 10 * time.Second
-	// lateEvent is how soon after a repetition another kind of event still
-	// tells of the first failure.
-	lateEvent = time.Second
-)
-
-// submissionState is where a submission stands. One that has its outcome is
-// not kept.
-type submissionState uint8
-
-const (
-	sent     submissionState = iota // the UI has it; what came of it is not known
-	held                            // stopped before the UI heard of it
-	failed                          // it met a dead token
-	resuming                        // the browser is sending it again
-)
-
-// submission is a form that the user sent.
-//
-//	        ┌─ answered, or long ago ─────────────────► finished
-//	sent ───┤
-//	        └─ a dead token ──► failed ──┐
-//	                                     ├─ a good token of the same
-//	held ────────────────────────────────┘  person ──► resuming ──► sent
-//
-//	edited, left, too long, another person … ─► unfinished, or handed back
-type submission struct {
-	// id is the browser's; 0 stands for an action of the user that was no form
-	// we could see, which can only be told of.
-	id           uint64
-	screen, form string
-	// whose is the person by the server's word; empty while unknown.
-	whose string
-	token Token // in force when it was sent
-	at    Instant
-	state submissionState
-	// since is when the state began.
-	since Instant
-	// again: it has been sent a second time.
-	again bool
-	// handlers are the page's own that were kept back for its failure.
-	handlers uint64
-	// failures counts the events that may tell of its failure, by kind.
-	failures failureCount
-}
-
-// failureCount counts ExpiredToken, InvalidToken and SaveFailed.
-type failureCount [3]uint8
-
-func failureKind(why Why) int {
-	switch why {
-	case WhyExpired:
-		return 0
-	case WhyInvalid:
-		return 1
-	}
-	return 2
-}
+import "slices"
 
 // submissions are the forms whose outcome is open, oldest first.
 type submissions struct{ list []submission }
@@ -97,13 +21,13 @@ const (
 // it was sent last.
 func (l submissions) submitted(ev Submitted, whose string, now Instant) (submissions, []Effect) {
 	s := submission{
-		id: ev.ID, screen: ev.Screen, form: ev.Form, whose: whose, token: ev.Token, at: ev.At, since: now,
+		id: ev.ID, screen: ev.Screen, form: ev.Form, whose: whose, token: ev.Token, since: now,
+	}
+	if !ev.At.IsZero() && ev.At.Before(now) {
+		s.since = ev.At // the loader may have kept it for a while
 	}
 	if ev.Held {
 		s.state = held
-	}
-	if s.at.IsZero() {
-		s.at = now
 	}
 	var effects []Effect
 	earlier := func(o submission) bool { return o.screen == s.screen && o.form == s.form }
@@ -118,31 +42,21 @@ func (l submissions) submitted(ev Submitted, whose string, now Instant) (submiss
 	return l, effects
 }
 
-// failed finds the submission that a dead token is about.
+// failed finds the submission that a dead token is about, and tells the token
+// that was in force when it was sent.
 func (l submissions) failed(ev DeadToken, now Instant) (submissions, failure, Token) {
 	candidates := l.candidates(ev.Screen, now)
-	kind := failureKind(ev.Why)
 	l.list = slices.Clone(l.list)
 	switch {
 	case len(candidates) == 0:
-		for i, s := range l.list {
-			if (s.state == failed || s.state == resuming) && (ev.Screen == "" || s.screen == ev.Screen) {
-				l.list[i].failures[kind]++
-				if s.handlers == 0 {
-					l.list[i].handlers = ev.Handlers
-				}
-				if s.state == resuming {
-					return l, failureLate, Token{}
-				}
-				return l, failureKnown, s.token
-			}
-		}
-		return l, failureUnknown, Token{}
+		return l.failedBefore(ev)
 	case len(candidates) > 1 && ev.Screen == "":
 		return l, failureUnclear, Token{}
 	}
+	kind := failureKind(ev.Why)
 	first := l.list[candidates[0]]
-	if len(candidates) == 1 && first.again && first.failures[kind] == 0 && now.Since(first.since) < lateEvent {
+	late := first.again && first.failures[kind] == 0 && now.Since(first.since) < lateEvent
+	if len(candidates) == 1 && late {
 		l.list[candidates[0]].failures[kind]++
 		return l, failureLate, Token{}
 	}
@@ -152,7 +66,7 @@ func (l submissions) failed(ev DeadToken, now Instant) (submissions, failure, To
 		all = all && int(l.list[i].failures[kind]) >= len(candidates)
 	}
 	if !all {
-		return l, failureUnclear, Token{}
+		return l, failureUnclear, Token{} // of which of them, the next event may tell
 	}
 	result := failureNew
 	for _, i := range candidates {
@@ -163,6 +77,27 @@ func (l submissions) failed(ev DeadToken, now Instant) (submissions, failure, To
 		s.state, s.since, s.handlers = failed, now, ev.Handlers
 	}
 	return l, result, first.token
+}
+
+// failedBefore finds the submission whose failure is known already. It changes
+// the list.
+func (l submissions) failedBefore(ev DeadToken) (submissions, failure, Token) {
+	i := slices.IndexFunc(l.list, func(s submission) bool {
+		return (s.waits() || s.state == resuming) && s.state != held &&
+			(ev.Screen == "" || s.screen == ev.Screen)
+	})
+	if i < 0 {
+		return l, failureUnknown, Token{}
+	}
+	s := &l.list[i]
+	s.failures[failureKind(ev.Why)]++
+	if s.handlers == 0 {
+		s.handlers = ev.Handlers
+	}
+	if s.state == resuming {
+		return l, failureLate, Token{}
+	}
+	return l, failureKnown, s.token
 }
 
 // candidates are the submissions that a failure on a screen may be about.
@@ -183,7 +118,7 @@ func (l submissions) candidates(screen string, now Instant) []int {
 // note adds an action that failed and was no form that we could see.
 func (l submissions) note(ev DeadToken, screen, whose string, now Instant) submissions {
 	l.list = append(slices.Clip(l.list), submission{
-		screen: screen, whose: whose, at: now, since: now, state: failed, handlers: ev.Handlers,
+		screen: screen, whose: whose, since: now, state: failed, handlers: ev.Handlers,
 	})
 	return l
 }
@@ -229,7 +164,9 @@ func (l submissions) resume(s session, consent bool, now Instant) (submissions, 
 
 // repeated takes the browser's report.
 func (l submissions) repeated(ev Repeated, now Instant) (submissions, []Effect) {
-	i := slices.IndexFunc(l.list, func(s submission) bool { return s.id == ev.ID && s.state == resuming })
+	i := slices.IndexFunc(l.list, func(s submission) bool {
+		return s.id == ev.ID && s.state == resuming
+	})
 	if i < 0 {
 		return l, nil
 	}
@@ -241,26 +178,6 @@ func (l submissions) repeated(ev Repeated, now Instant) (submissions, []Effect) 
 	return l, nil
 }
 
-func (r RepeatResult) why() Why {
-	switch r {
-	case RepeatSent:
-		return ""
-	case RepeatEdited:
-		return WhyEdited
-	case RepeatChanged:
-		return WhyChanged
-	case RepeatMoved:
-		return WhyNewToken
-	case RepeatInvalid:
-		return WhyInvalidForm
-	case RepeatFile:
-		return WhyFile
-	case RepeatGone:
-		return WhyGone
-	}
-	return WhyNoSubmit
-}
-
 // answered closes what the UI has an answer to; screen "" is any.
 func (l submissions) answered(screen string) (submissions, []Effect) {
 	there := func(s submission) bool { return screen == "" || s.screen == screen }
@@ -270,7 +187,9 @@ func (l submissions) answered(screen string) (submissions, []Effect) {
 		closes = func(s submission) bool { return there(s) && s.state != held }
 	}
 	// Where one of several has failed and one was answered, which is unclear.
-	l, unclear := l.unfinishedIf(func(s submission) bool { return closes(s) && s.unclear() }, WhyUnclear)
+	l, unclear := l.unfinishedIf(func(s submission) bool {
+		return closes(s) && s.unclear()
+	}, WhyUnclear)
 	l, finished := l.close(closes, nothing, Finished)
 	return l, append(unclear, finished...)
 }
@@ -295,12 +214,16 @@ func (l submissions) left(shown string) (submissions, []Effect) {
 
 // refusedAgain gives up what met a dead token a second time.
 func (l submissions) refusedAgain() (submissions, []Effect) {
-	return l.unfinishedIf(func(s submission) bool { return s.state == failed && s.again }, WhyRefusedAgain)
+	return l.unfinishedIf(func(s submission) bool {
+		return s.state == failed && s.again
+	}, WhyRefusedAgain)
 }
 
 // proven learns whose the session's token is, by the server's word.
 func (l submissions) proven(s session) submissions {
-	unknown := func(o submission) bool { return o.whose == "" && !o.token.Empty() && o.token == s.token }
+	unknown := func(o submission) bool {
+		return o.whose == "" && !o.token.Empty() && o.token == s.token
+	}
 	if !s.vouched() || !slices.ContainsFunc(l.list, unknown) {
 		return l
 	}
@@ -365,7 +288,9 @@ func (l submissions) overdue(offline bool, now Instant) (submissions, []Effect) 
 	late := func(state submissionState) func(submission) bool {
 		return func(s submission) bool { return s.state == state && s.bound(offline).Reached(now) }
 	}
-	l, effects := l.unfinishedIf(func(s submission) bool { return late(sent)(s) && s.unclear() }, WhyUnclear)
+	l, effects := l.unfinishedIf(func(s submission) bool {
+		return late(sent)(s) && s.unclear()
+	}, WhyUnclear)
 	add := func(next submissions, more []Effect) { l, effects = next, append(effects, more...) }
 	add(l.close(late(sent), nothing, Finished))
 	add(l.unfinishedIf(late(failed), WhyHeldTooLong))
@@ -377,29 +302,6 @@ func (l submissions) overdue(offline bool, now Instant) (submissions, []Effect) 
 	}
 	return l, effects
 }
-
-// bound is when a submission must have its outcome, or the next state.
-func (s submission) bound(offline bool) Instant {
-	switch s.state {
-	case failed:
-		return s.since.Add(failedLife)
-	case resuming:
-		return s.since.Add(repeatBound)
-	case held:
-		if offline {
-			return s.since.Add(offlineBound)
-		}
-		return s.since.Add(holdBound)
-	}
-	return s.since.Add(sentLife)
-}
-
-// unclear reports whether a failure may have been about this one or another.
-func (s submission) unclear() bool {
-	return s.state == sent && !s.again && s.failures != failureCount{}
-}
-
-func (s submission) waits() bool { return s.state == held || s.state == failed }
 
 // waiting reports whether a form waits for a good token.
 func (l submissions) waiting() bool { return slices.ContainsFunc(l.list, submission.waits) }
@@ -429,7 +331,9 @@ func (l submissions) unfinishedIf(match func(submission) bool, why Why) (submiss
 }
 
 // close gives what matches its outcome, after what each needs before.
-func (l submissions) close(match func(submission) bool, before func(submission) []Effect, outcome Outcome) (submissions, []Effect) {
+func (l submissions) close(
+	match func(submission) bool, before func(submission) []Effect, outcome Outcome,
+) (submissions, []Effect) {
 	var kept []submission
 	var effects []Effect
 	for _, s := range l.list {
@@ -444,22 +348,4 @@ func (l submissions) close(match func(submission) bool, before func(submission) 
 	}
 	l.list = kept
 	return l, effects
-}
-
-func nothing(submission) []Effect { return nil }
-
-func (s submission) unfinished(why Why) []Effect {
-	var effects []Effect
-	if s.state == held {
-		effects = append(effects, tellScreen(NoticeReleased, why, s.screen))
-	}
-	effects = append(effects, tellScreen(NoticeUnfinished, why, s.screen))
-	if s.id != 0 {
-		effects = append(effects, Forget{ID: s.id, Outcome: Unfinished})
-	}
-	return effects
-}
-
-func tellScreen(name NoticeName, why Why, screen string) Effect {
-	return Notify{Notice{Name: name, Why: why, Screen: screen}}
 }

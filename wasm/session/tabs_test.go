@@ -1038,7 +1038,7 @@ var stories = []struct {
 	{"a page is loaded again", both, budget{tick: 2, fail: 1, reload: 1, signOut: 1, refuse: 1}, 7},
 	{"a form is sent, and another user signs in before it fails", both, budget{tick: 1, submit: 1, meets: 2, bob: 1, fail: 1}, 9},
 	{"a form is sent, and its user signs out and in again", both, budget{tick: 1, submit: 1, meets: 1, signOut: 1, alice: 1}, 9},
-	{"forms are held, and users change", both, budget{tick: 3, refuse: 2, bob: 1, fail: 2}, 8},
+	{"forms are held, and users change", both, budget{tick: 3, refuse: 2, bob: 1, fail: 2}, 7},
 	{"the operator ends the session", both, budget{tick: 2, fail: 1, refuse: 1, revoke: 1}, 10},
 	{"a first login", func(w *world) error {
 		for i := range w.tabs {

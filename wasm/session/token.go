@@ -28,7 +28,7 @@ func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // Fingerprint names a token without telling it (FNV-1a, 64 bit, in hex). It
 // keeps apart tokens that stand in the same storage; it hides nothing from
-// whoever can read that storage, and need not.
+// scripts that can read that storage, and need not.
 func (t Token) Fingerprint() string {
 	if t.Empty() {
 		return ""

@@ -118,8 +118,8 @@ func split(waiters []waiter, bound time.Duration, now Instant) (late, kept []wai
 	return late, kept
 }
 
-// anybody reports whether somebody waits for a token.
-func (w waiting) anybody() bool { return len(w.handlers)+len(w.tokens) > 0 }
+// any reports whether the page's code waits for a token.
+func (w waiting) any() bool { return len(w.handlers)+len(w.tokens) > 0 }
 
 // times lists the bounds.
 func (w waiting) times() []Instant {

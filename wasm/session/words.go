@@ -25,7 +25,9 @@ const (
 	Ended
 )
 
-var phaseNames = [...]string{"signedout", "restoring", "opening", "active", "renewing", "waiting", "ended"}
+var phaseNames = [...]string{
+	"signedout", "restoring", "opening", "active", "renewing", "waiting", "ended",
+}
 
 // String is the public name of the phase, as status() tells it.
 func (p Phase) String() string { return phaseNames[p] }
@@ -67,7 +69,7 @@ const (
 	WhyNoForm      Why = "no_form"      // the action was no form that could be seen
 	WhyUnclear     Why = "unclear"      // it is not clear which form failed
 	WhyUnproven    Why = "unproven"     // it is not proven whose form it was
-	WhyNewToken    Why = "new_token"    // a token turned up that nobody vouches for
+	WhyNewToken    Why = "new_token"    // a token turned up whose user is not known
 	WhyResubmitOff Why = "resubmit_off" // the page does not want forms sent again
 
 	WhyIdleLimit     Why = "idle_limit"        // no input for too long
@@ -94,92 +96,61 @@ func (w Why) Refusal() bool {
 	return false
 }
 
-// Sentence says the reason to a person; empty for no reason. (Not a map: the
-// module would build it at every start.)
+// sentences says each reason to a person. (An array, and searched: the module
+// would build a map at every start.)
+var sentences = [...]struct {
+	why      Why
+	sentence string
+}{
+	{WhyStart, "the page was loaded"},
+	{WhyDue, "the token was near its end"},
+	{WhyExpired, "the Registration UI met an expired token"},
+	{WhyInvalid, "the Registration UI met an invalid token"},
+	{WhyDenied, "a screen needed a session"},
+	{WhySaveFailed, "a save failed for a dead token"},
+	{WhyWake, "the page came back"},
+	{WhyRequest, "the page asked"},
+	{WhyOffline, "the keepalive server could not be reached"},
+	{WhyUnintelligible, "something other than the keepalive server answered"},
+	{WhyServer, "the service cannot answer now"},
+	{WhyRateLimited, "there were too many requests"},
+	{WhyRefused, "the keepalive server refuses this page; check its settings"},
+	{WhyRefusedAgain, "a token just renewed was refused as well"},
+	{WhyHeldTooLong, "an action could not wait for the renewal any longer"},
+	{WhyCookieRefused, "the browser does not keep the session's cookie; check its name, path and SameSite"},
+	{WhyRenewed, "the session is good again"},
+	{WhyEdited, "the form was changed since it was sent"},
+	{WhyChanged, "the form would have sent other values than the user did"},
+	{WhyLeft, "another screen is shown"},
+	{WhyGone, "the form did not come back"},
+	{WhyInvalidForm, "the form's own validation refuses it"},
+	{WhyFile, "a file must be chosen again"},
+	{WhyNoSubmit, "there is no way to send the form again"},
+	{WhyNoForm, "an action failed that was no form that could be seen"},
+	{WhyUnclear, "it is not clear which form failed"},
+	{WhyUnproven, "it is not proven whose form it was"},
+	{WhyNewToken, "a new token turned up, and it is not known whose it is"},
+	{WhyResubmitOff, "the page does not want forms sent again"},
+	{WhyIdleLimit, "there was no input for too long"},
+	{WhyAbsoluteLimit, "the session reached its longest time"},
+	{WhySessionEnded, "the server has ended the session"},
+	{WhyGrantRefused, "the identity service does not vouch for this token"},
+	{WhyCodeUsed, "the login was reported before"},
+	{WhyMismatch, "the token belongs to someone else"},
+	{WhySignedOut, "the person signed out"},
+	{WhyElsewhere, "the session was ended in another tab or by other code"},
+	{WhyEnd, "the page ended the session"},
+	{WhyOtherUser, "another user is signed in now"},
+	{WhySignedIn, "a user signed in"},
+	{WhyStopped, "the page stopped the helper"},
+}
+
+// Sentence says the reason to a person; empty for no reason.
 func (w Why) Sentence() string {
-	switch w {
-	case WhyStart:
-		return "the page was loaded"
-	case WhyDue:
-		return "the token was near its end"
-	case WhyExpired:
-		return "the Registration UI met an expired token"
-	case WhyInvalid:
-		return "the Registration UI met an invalid token"
-	case WhyDenied:
-		return "a screen needed a session"
-	case WhySaveFailed:
-		return "a save failed for a dead token"
-	case WhyWake:
-		return "the page came back"
-	case WhyRequest:
-		return "the page asked"
-	case WhyOffline:
-		return "the keepalive server could not be reached"
-	case WhyUnintelligible:
-		return "something other than the keepalive server answered"
-	case WhyServer:
-		return "the service cannot answer now"
-	case WhyRateLimited:
-		return "there were too many requests"
-	case WhyRefused:
-		return "the keepalive server refuses this page; check its settings"
-	case WhyRefusedAgain:
-		return "a token just renewed was refused as well"
-	case WhyHeldTooLong:
-		return "an action could not wait for the renewal any longer"
-	case WhyCookieRefused:
-		return "the browser does not keep the session's cookie; check its name, path and SameSite"
-	case WhyRenewed:
-		return "the session is good again"
-	case WhyEdited:
-		return "the form was changed since it was sent"
-	case WhyChanged:
-		return "the form would have sent other values than the user did"
-	case WhyLeft:
-		return "another screen is shown"
-	case WhyGone:
-		return "the form did not come back"
-	case WhyInvalidForm:
-		return "the form's own validation refuses it"
-	case WhyFile:
-		return "a file must be chosen again"
-	case WhyNoSubmit:
-		return "there is no way to send the form again"
-	case WhyNoForm:
-		return "an action failed that was no form that could be seen"
-	case WhyUnclear:
-		return "it is not clear which form failed"
-	case WhyUnproven:
-		return "it is not proven whose form it was"
-	case WhyNewToken:
-		return "a new token turned up, and it is not known whose it is"
-	case WhyResubmitOff:
-		return "the page does not want forms sent again"
-	case WhyIdleLimit:
-		return "there was no input for too long"
-	case WhyAbsoluteLimit:
-		return "the session reached its longest time"
-	case WhySessionEnded:
-		return "the server has ended the session"
-	case WhyGrantRefused:
-		return "the identity service does not vouch for this token"
-	case WhyCodeUsed:
-		return "the login was reported before"
-	case WhyMismatch:
-		return "the token belongs to someone else"
-	case WhySignedOut:
-		return "the person signed out"
-	case WhyElsewhere:
-		return "the session was ended in another tab or by other code"
-	case WhyEnd:
-		return "the page ended the session"
-	case WhyOtherUser:
-		return "another user is signed in now"
-	case WhySignedIn:
-		return "a user signed in"
-	case WhyStopped:
-		return "the page stopped the helper"
+	for _, s := range sentences {
+		if s.why == w {
+			return s.sentence
+		}
 	}
 	return ""
 }

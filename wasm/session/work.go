@@ -47,7 +47,7 @@ func (w work) succeed(s session, consent bool, now Instant) (work, []Effect) {
 }
 
 // giveUp forgets everything: the person or the token is another. The page's
-// handlers of a dead token are not told, for they would act on somebody's next
+// handlers of a dead token are not told, for they would act on the next
 // session.
 func (w work) giveUp(why Why) (work, []Effect) {
 	var released, given []Effect
@@ -73,7 +73,8 @@ func (w work) failed(ev DeadToken, s session, now Instant) (work, failure, Token
 	var what failure
 	var token Token
 	w.forms, what, token = w.forms.failed(ev, now)
-	if unseen := what == failureUnknown || what == failureUnclear && ev.Screen == ""; unseen && !s.over {
+	unseen := what == failureUnknown || what == failureUnclear && ev.Screen == ""
+	if unseen && !s.over {
 		if screen, users := w.screens.forUser(ev, now); users {
 			w.forms = w.forms.note(ev, screen, s.who, now)
 		}
@@ -87,7 +88,8 @@ func (w work) refusedAgain() (work, []Effect) {
 	var given, released []Effect
 	w.forms, given = w.forms.refusedAgain()
 	w.waiting, released = w.waiting.release(true)
-	return w, join(given, []Effect{Notify{Notice{Name: NoticeRenewError, Why: WhyRefusedAgain}}}, released)
+	told := Notify{Notice{Name: NoticeRenewError, Why: WhyRefusedAgain}}
+	return w, join(given, []Effect{told}, released)
 }
 
 // deny hears that the UI refused a screen. again: it refused the one that we
@@ -178,9 +180,9 @@ func (w work) network(offline bool, now Instant) work {
 	return w
 }
 
-// anybody reports whether the user or the page's code waits for a token.
-func (w work) anybody() bool {
-	return w.waiting.anybody() || w.forms.waiting() || w.screens.denied != ""
+// waits reports whether the user or the page's code waits for a token.
+func (w work) waits() bool {
+	return w.waiting.any() || w.forms.waiting() || w.screens.denied != ""
 }
 
 func (w work) times() []Instant { return append(w.waiting.times(), w.forms.times(w.offline)...) }

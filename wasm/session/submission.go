@@ -1,0 +1,136 @@
+package session
+
+import "time"
+
+// The times of a submission.
+const (
+	// sentLife is how long a failure that names the screen may be about it.
+	sentLife = time.Minute
+	// namelessLife is the same for a failure that names none: it must be the
+	// only submission there is.
+	namelessLife = 10 * time.Second
+	// failedLife is how long after its failure a form may be sent again.
+	failedLife = time.Minute
+	// holdBound is how long a form is held while there is a network, and
+	// offlineBound while there is none.
+	holdBound    = 10 * time.Second
+	offlineBound = 5 * time.Minute
+	// repeatBound is how long the browser may take to send it again.
+	repeatBound = 10 * time.Second
+	// lateEvent is how soon after a repetition another kind of event still
+	// tells of the first failure.
+	lateEvent = time.Second
+)
+
+// submissionState is where a submission stands. One that has its outcome is
+// not kept.
+type submissionState uint8
+
+const (
+	sent     submissionState = iota // the UI has it; what came of it is not known
+	held                            // stopped before the UI heard of it
+	failed                          // it met a dead token
+	resuming                        // the browser is sending it again
+)
+
+// submission is a form that the user sent.
+//
+//	        ┌─ answered, or long ago ─────────────────► finished
+//	sent ───┤
+//	        └─ a dead token ──► failed ──┐
+//	                                     ├─ a good token of the same
+//	held ────────────────────────────────┘  person ──► resuming ──► sent
+//
+//	edited, left, too long, another person … ─► unfinished, or handed back
+type submission struct {
+	// id is the browser's; 0 stands for an action of the user that was no form
+	// we could see, which can only be told of.
+	id           uint64
+	screen, form string
+	// whose is the person by the server's word; empty while unknown.
+	whose string
+	token Token // in force when it was sent
+	state submissionState
+	// since is when the state began: the press of the button, at first.
+	since Instant
+	// again: it has been sent a second time.
+	again bool
+	// handlers are the page's own that were kept back for its failure.
+	handlers uint64
+	// failures counts the events that may tell of its failure, by kind.
+	failures failureCount
+}
+
+// failureCount counts ExpiredToken, InvalidToken and SaveFailed.
+type failureCount [3]uint8
+
+func failureKind(why Why) int {
+	switch why {
+	case WhyExpired:
+		return 0
+	case WhyInvalid:
+		return 1
+	}
+	return 2
+}
+
+// bound is when a submission must have its outcome, or the next state.
+func (s submission) bound(offline bool) Instant {
+	switch s.state {
+	case failed:
+		return s.since.Add(failedLife)
+	case resuming:
+		return s.since.Add(repeatBound)
+	case held:
+		if offline {
+			return s.since.Add(offlineBound)
+		}
+		return s.since.Add(holdBound)
+	}
+	return s.since.Add(sentLife)
+}
+
+// unclear reports whether a failure may have been about this one or another.
+func (s submission) unclear() bool {
+	return s.state == sent && !s.again && s.failures != failureCount{}
+}
+
+func (s submission) waits() bool { return s.state == held || s.state == failed }
+
+func nothing(submission) []Effect { return nil }
+
+func (s submission) unfinished(why Why) []Effect {
+	var effects []Effect
+	if s.state == held {
+		effects = append(effects, tellScreen(NoticeReleased, why, s.screen))
+	}
+	effects = append(effects, tellScreen(NoticeUnfinished, why, s.screen))
+	if s.id != 0 {
+		effects = append(effects, Forget{ID: s.id, Outcome: Unfinished})
+	}
+	return effects
+}
+
+func tellScreen(name NoticeName, why Why, screen string) Effect {
+	return Notify{Notice{Name: name, Why: why, Screen: screen}}
+}
+
+func (r RepeatResult) why() Why {
+	switch r {
+	case RepeatSent:
+		return ""
+	case RepeatEdited:
+		return WhyEdited
+	case RepeatChanged:
+		return WhyChanged
+	case RepeatMoved:
+		return WhyNewToken
+	case RepeatInvalid:
+		return WhyInvalidForm
+	case RepeatFile:
+		return WhyFile
+	case RepeatGone:
+		return WhyGone
+	}
+	return WhyNoSubmit
+}

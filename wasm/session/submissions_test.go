@@ -1,0 +1,46 @@
+package session
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// A form is sent again for the person who sent it, once, with consent. The
+// session forgets forms when the person changes; this holds all the same.
+func TestResume(t *testing.T) {
+	now := At(1_800_000_000_000, time.Hour)
+	alices := session{who: "alice", token: NewToken("a2"), expires: now.Add(time.Hour)}
+	form := submission{id: 1, screen: "editProfile", whose: "alice", token: NewToken("a1"), state: failed}
+	with := func(change func(*submission)) submission {
+		s := form
+		change(&s)
+		return s
+	}
+	for _, tc := range []struct {
+		name    string
+		form    submission
+		consent bool
+		want    []string
+	}{
+		{"theirs", form, true, []string{"repeat"}},
+		{"another person's", with(func(s *submission) { s.whose = "bob" }), true, []string{"unfinished:other_user", "forget:unfinished"}},
+		{"of a person not known", with(func(s *submission) { s.whose = "" }), true, []string{"unfinished:unproven", "forget:unfinished"}},
+		{"sent again already", with(func(s *submission) { s.again = true }), true, []string{"unfinished:refused_again", "forget:unfinished"}},
+		{"the page does not want it", form, false, []string{"unfinished:resubmit_off", "forget:unfinished"}},
+		{"no form that could be seen", with(func(s *submission) { s.id = 0 }), true, []string{"unfinished:no_form"}},
+		{"held, and theirs", with(func(s *submission) { s.state = held }), true, []string{"released:renewed", "repeat"}},
+		{"held, and another person's", with(func(s *submission) { s.state, s.whose = held, "bob" }), true,
+			[]string{"released:other_user", "unfinished:other_user", "forget:unfinished"}},
+		{"sent, and nothing heard", with(func(s *submission) { s.state = sent }), true, nil},
+	} {
+		_, effects := submissions{list: []submission{tc.form}}.resume(alices, tc.consent, now)
+		var got []string
+		for _, effect := range effects {
+			got = append(got, effect.name())
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %q; want %q", tc.name, got, tc.want)
+		}
+	}
+}
