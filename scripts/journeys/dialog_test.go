@@ -159,7 +159,11 @@ func dialogPage(t *testing.T) string {
 				skew[0] += monotonic * 1000, skew[1] += wall * 1000;
 				document.dispatchEvent(new Event("visibilitychange"));
 			};
-			document.addEventListener("keydown", e => keys.push(e.key), true);`,
+			document.addEventListener("keydown", e => keys.push(e.key), true);
+			window.others = [];
+			for (const type of ["keyup", "keypress", "pointerdown", "pointerup", "mousedown", "mouseup", "click"]) {
+				document.addEventListener(type, e => others.push(type + " " + (e.key ?? "")), true);
+			}`,
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, there := files[r.URL.Path]
@@ -399,7 +403,15 @@ func TestDialogByKeyboard(t *testing.T) {
 	if eval(`!!ui("dialog")`, &open); open || focus() != "field" {
 		t.Errorf("after Close: open %t, focus on %q, want field", open, focus())
 	}
+	// Nor the rest of what closed it: the end of Escape and of Enter, the click.
+	var others []string
+	if eval(`others`, &others); len(others) > 0 {
+		t.Errorf("the page also heard %q", others)
+	}
 	press("a")
+	if eval(`others`, &others); !slices.Contains(others, "keyup a") {
+		t.Errorf("of a key of its own the page heard %q", others)
+	}
 	if eval(`keys`, &keys); !slices.Equal(keys, []string{"a"}) {
 		t.Errorf("the page heard %q, want its own key only", keys)
 	}

@@ -14,7 +14,8 @@ import (
 // weather is what is between a page and its server: a proxy in front of a
 // demo, which the page takes for the site.
 type weather struct {
-	URL string
+	URL     string
+	handler http.Handler
 
 	mu     sync.Mutex
 	tokens []time.Time // when the server was asked for a token
@@ -46,7 +47,7 @@ func outside(t *testing.T, d *demo) *weather {
 			return nil
 		},
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	w.handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if spoil := w.now(r.URL.Path); spoil != nil {
 			answered := &answered{ResponseWriter: rw}
 			if spoil(answered, r); answered.is {
@@ -54,7 +55,8 @@ func outside(t *testing.T, d *demo) *weather {
 			}
 		}
 		proxy.ServeHTTP(rw, r)
-	}))
+	})
+	server := httptest.NewServer(w.handler)
 	t.Cleanup(server.Close)
 	w.URL = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 	return w

@@ -33,17 +33,10 @@ function status() {
 
 const diagnostics = () => notes.concat(call("diagnostics") || []);
 
-/** One block of text for a ticket: no secret, and nobody's uuid. */
+/** One block of text for a ticket: no secret, and no uuid. */
 function report() {
-  const { warnings: found, ...rest } = status();
-  const lines = [`capture-keepalive ${version}`, location.origin + location.pathname, page.navigator.userAgent];
-  for (const name in rest) lines.push(`${name}: ${rest[name]}`);
-  if (options) lines.push("options: " + Object.keys(options).filter((name) => name !== "nonce").map((name) => `${name}=${options[name]}`).join(" "));
-  for (const { id, message } of found) lines.push(`warning ${id}: ${message}`);
-  for (const { at, event, from, to, reason, message } of diagnostics().slice(-30)) {
-    lines.push([new Date(at).toISOString(), event, from && to && `${from}>${to}`, reason, message].filter(Boolean).join(" "));
-  }
-  return lines.join("\n");
+  const lines = [status(), ...diagnostics().slice(-30)].map((each) => JSON.stringify(each));
+  return [`capture-keepalive ${version}`, location.origin + location.pathname, page.navigator.userAgent, ...lines].join("\n");
 }
 
 /** fetch(), with the token for the origins that may have it. */

@@ -1,7 +1,8 @@
 // Looks for what is wrong between the page and the server, when something
 // seems to be, and tells the developer. A browser tells a page's code nothing
 // but that a call failed.
-import { ask, cookies, isObject, location, nothing, page, setTimer } from "./native.js";
+import { hasCookie, storedToken } from "./mark.js";
+import { ask, isObject, location, nothing, page, setTimer } from "./native.js";
 
 const hostOf = (address) => /^https?:\/\/([^/:]+)/.exec(address)[1];
 const siteOf = (host) => host.split(".").slice(-2).join(".");
@@ -9,7 +10,10 @@ const siteOf = (host) => host.split(".").slice(-2).join(".");
 /** @typedef {(id: import("../keepalive").WarningId, message: string) => void} Warn */
 
 /** What can be seen without a call. @param {Warn} warn */
-export function checkPlace(warn, endpoint) {
+export function checkPlace(warn, endpoint, version) {
+  if (version !== VERSION) {
+    warn("version-mismatch", `This page has version ${version} of keepalive.js or its package, the server ${VERSION}. Use the server's.`);
+  }
   if (page.isSecureContext === false) {
     warn("insecure-page", "This page came over plain http. Browsers keep the session's cookie for https and for localhost only.");
   }
@@ -23,7 +27,8 @@ export function checkPlace(warn, endpoint) {
 export function checkCookie(warn, endpoint) {
   if (!endpoint.startsWith(location.origin + "/")) return;
   setTimer(() => {
-    if (!/(^|; )keepalive-here=/.test(cookies())) {
+    // Without the token it may be over already.
+    if (storedToken() && !hasCookie()) {
       warn("cookie-not-kept", "The server has opened a session, and the browser did not keep its cookie: cookies are blocked, or a proxy drops Set-Cookie.");
     }
   }, 1000);

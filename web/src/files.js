@@ -55,7 +55,7 @@ const readManifest = (from) =>
     } catch (error) {
       if (!error.missing && !(error instanceof SyntaxError)) throw error;
     }
-    const error = new Error(`the files of capture-keepalive are not in ${from}. Set endpoint to where its server is.`);
+    const error = new Error(`its files are not in ${from}. Set endpoint to where the server is.`);
     error.warning = "files-not-found";
     throw error;
   });

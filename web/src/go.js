@@ -77,6 +77,16 @@ export function createProgram(ended) {
   };
 }
 
+class WithAllSettled extends natives.Promise {
+  /** @param {any} list of one promise @returns {any} */
+  static allSettled(list) {
+    return natives.Promise.resolve(list[0]).then(
+      (value) => [{ status: "fulfilled", value }],
+      (reason) => [{ status: "rejected", reason }],
+    );
+  }
+}
+
 /** Runs wasm_exec.js, and returns the globals that it left, Go among them. */
 function makeGlobals(host, unlessGone) {
   const { crypto, performance } = natives;
@@ -84,6 +94,8 @@ function makeGlobals(host, unlessGone) {
   const own = { __proto__: null, crypto, performance, TextEncoder, TextDecoder };
   const given = { __proto__: null, [HOST]: host };
   for (const name in natives) given[name] = natives[name];
+  // The module waits with allSettled, which some pages have removed.
+  if (!natives.Promise.allSettled) given.Promise = WithAllSettled;
   const reflect = { __proto__: null };
   for (const name of ownKeys(natives.Reflect)) reflect[name] = natives.Reflect[name];
   reflect.get = (object, name) =>

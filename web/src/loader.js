@@ -3,6 +3,7 @@
 import {
   FormData, Promise, attempt, document, failure, find, location, nothing, now, page, readyState, rethrow, targetOf, whenIdle,
 } from "./native.js";
+import { causeOfEnd } from "./cause.js";
 import { kindOf, needsModule, needsSession } from "./events.js";
 import { place, setPlace } from "./files.js";
 import { groupOf, holdCall, release, releaseAll } from "./guard.js";
@@ -13,14 +14,13 @@ import { checkOptions } from "./options.js";
 import { askAgain, openPromise, rejectAll, settle } from "./promises.js";
 import { drain, enqueue } from "./queue.js";
 import { closeScope, later, listen, openScope } from "./scope.js";
-import { ENDS, emit, readyAnyway, setUser, user } from "./session.js";
-import { causeOfEnd, unwatchUI, watchUI } from "./ui.js";
+import { ENDS, emit, forgetEnd, readyAnyway, setUser, user } from "./session.js";
+import { unwatchUI, watchUI } from "./ui.js";
 import { warn } from "./warnings.js";
 
 const HOLD_LIMIT = 5000; // ms that the UI's start() waits for a token
 const ANSWER_LIMIT = 1000; // ms in which the server must have said something
 const READY_LIMIT = 15000; // ms until ready settles with what is known
-const DIALOG_WAIT = 5000; // ms until a dialog that did not come is asked for again
 
 /** @type {any} the checked options, while started */
 export let options;
@@ -69,6 +69,7 @@ function hear(name, payload) {
   if (needsSession(name) && isIdle()) return;
   const info = { __proto__: null };
   if (kindOf(name) === "deadToken" && options.guard && !module.isOff) info.held = groupOf(name).id;
+  if (name === "onCaptureLoginSuccess") forgetEnd();
   if (kindOf(name) === "login") postOnce(payload, info);
   if (kindOf(name) === "ended") {
     info.cause = causeOfEnd();
@@ -93,8 +94,7 @@ function feed(name, payload, info = { __proto__: null }) {
 }
 
 function hold(name, handler) {
-  if (!options.guard || module.isOff || isIdle()) handler();
-  else holdCall(name, handler);
+  return !options.guard || module.isOff || isIdle() ? handler() : void holdCall(name, handler);
 }
 
 /** Lets the UI start, once there is a token if that helps. */
@@ -146,11 +146,11 @@ function host(signal) {
 }
 
 /** Looks for wrong use, where there is what looks for it. */
-const check = (name) => module.runtime && module.runtime[name](warn, options.endpoint);
+const check = (name) => module.runtime && module.runtime[name](warn, options.endpoint, VERSION);
 
 function sawViolation({ disposition, blockedURI, effectiveDirective }) {
   if (disposition === "enforce" && (`${blockedURI}`.startsWith(place()) || `${blockedURI}`.startsWith(options.endpoint))) {
-    warn("blocked-by-policy", `The page's Content-Security-Policy (${effectiveDirective}) blocks ${blockedURI}. Allow it there.`);
+    warn("blocked-by-policy", `The page's ${effectiveDirective} blocks ${blockedURI}. Allow it.`);
   }
 }
 
@@ -168,30 +168,7 @@ function moduleChanged(failed) {
   }
   answers.splice(0).forEach((answer) => call("answered", answer));
   askAgain();
-  if (options.dialog) showDialog(options);
-}
-
-/** @type {{start: (api: object) => void, stop: () => void} | undefined} */
-let dialog;
-let bringing = false;
-function showDialog(mine) {
-  if (mine !== options) return;
-  if (dialog) dialog.start(page.captureKeepalive);
-  else if (!bringing) {
-    bringing = true;
-    bringDialog().then(
-      (found) => {
-        bringing = false;
-        dialog = found;
-        showDialog(options && options.dialog ? options : undefined);
-      },
-      (error) => {
-        bringing = false;
-        note(error.message);
-        if (mine === options) later(() => showDialog(mine), DIALOG_WAIT);
-      },
-    );
-  }
+  if (options.dialog) module.runtime.showDialog(bringDialog, page.captureKeepalive);
 }
 
 // --- For the page ---------------------------------------------------------
@@ -226,7 +203,7 @@ export function start(given = {}) {
 export function stop() {
   if (!options) return;
   closeModule();
-  if (dialog) dialog.stop();
+  if (module.runtime) module.runtime.hideDialog();
   releaseAll();
   rejectAll("stopped");
   unwatchUI();

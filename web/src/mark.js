@@ -10,6 +10,8 @@ const FIELDS = 13;
 const NONE = "-";
 
 export const storedToken = () => readItem(TOKEN);
+/** The cookie beside the session's, which says no more than that there is one. */
+export const hasCookie = () => /(^|; )keepalive-here=/.test(cookies());
 
 /** What the mark says, or undefined. Times are unix ms, NaN if unknown. */
 function readMark() {
@@ -25,7 +27,7 @@ function readMark() {
  */
 export function isAnonymous() {
   const mark = readMark();
-  return !storedToken() && !(mark && (mark.hasToken || mark.ending)) && !/(^|; )keepalive-here=/.test(cookies());
+  return !storedToken() && !(mark && (mark.hasToken || mark.ending)) && !hasCookie();
 }
 
 /**

@@ -2,11 +2,11 @@
 // again, more and more seldom, and at once when the network is back, the page
 // is looked at, or something needs the module.
 import { attempt, document, isHidden, now, page, random } from "./native.js";
-import { fetchManifest, fetchModule, include, ownScript } from "./files.js";
+import { fetchManifest, fetchModule, include } from "./files.js";
 import { cancel, later, listen } from "./scope.js";
 import { warn } from "./warnings.js";
 
-const WAITS = [1, 2, 4, 8, 15, 30, 60, 120, 300]; // seconds between attempts
+const LONGEST = 300; // seconds between attempts, which double from one
 const LEAST = 500; // ms between attempts, whoever asks
 const MOST_CRASHES = 1;
 
@@ -95,10 +95,6 @@ async function bring(endpoint) {
   if (files) return;
   const manifest = await fetchManifest(endpoint);
   answered = true;
-  // A package of another version than the server's: see web/npm.
-  if (!ownScript && manifest.version !== VERSION) {
-    warn("version-mismatch", `This page has version ${VERSION} of the package, its server ${manifest.version}. Install the server's.`);
-  }
   const coming = include(manifest, "runtime.js");
   const compiled = await fetchModule(manifest, coming);
   files = { manifest, runtime: await coming, compiled };
@@ -133,8 +129,7 @@ function fail(error) {
   if (error && error.warning) warn(error.warning, message);
   if (error && error.final) off = true;
   else {
-    const wait = WAITS[Math.min(failures, WAITS.length - 1)] * 1000 * (0.8 + 0.4 * random());
-    failures++;
+    const wait = Math.min(LONGEST, 2 ** failures++) * 1000 * (0.8 + 0.4 * random());
     failedAt = now();
     retryAt = failedAt + wait;
     retry = later(load, wait);

@@ -44,7 +44,7 @@ export const hasOwn = method(natives.Object, "hasOwnProperty");
 export const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
 
 /** attempt runs what may throw; the page's code stops nothing of ours. */
-export const attempt = (fn, failed = (error) => apply(console.error, console, [error])) => {
+export const attempt = (fn, failed = (error) => say("error", error)) => {
   try {
     return fn();
   } catch (error) {
@@ -95,7 +95,8 @@ export const removeItem = (key) => stored("removeItem", key);
 /** ask is fetch(), with what a page adds to Object.prototype left out. */
 export const ask = (address, init) => apply(fetch, page, [address, { __proto__: null, ...init }]);
 export const send = (input, init) => apply(fetch, page, [input, init]);
-export const say = (level, text) => apply(console[level], console, ["captureKeepalive: " + text]);
+/** A library's console may throw. */
+export const say = (level, text) => attempt(() => apply(console[level], console, ["captureKeepalive: " + text]), nothing);
 /** rethrow lets the page's own error reporting hear of what its code threw. */
 export const rethrow = (error) =>
   setTimer(() => {

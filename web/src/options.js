@@ -45,11 +45,8 @@ const OPTIONS = {
 export function resolve(endpoint) {
   if (typeof endpoint !== "string" || !/^[^\s?#\\]+$/.test(endpoint)) return "";
   const { origin, protocol, pathname } = location;
-  const absolute = /^[a-z][a-z\d+.-]*:/i.test(endpoint)
-    ? endpoint
-    : endpoint.startsWith("//")
-      ? protocol + endpoint
-      : origin + (endpoint[0] === "/" ? "" : pathname.replace(/[^/]*$/, "")) + endpoint;
+  const folder = endpoint[0] === "/" ? "" : pathname.replace(/[^/]*$/, "");
+  const absolute = /^\w+:/.test(endpoint) ? endpoint : endpoint.startsWith("//") ? protocol + endpoint : origin + folder + endpoint;
   const [, host, path] = /^(https?:\/\/[^/]+)(.*)$/i.exec(absolute) || [];
   return host && ORIGIN.test(host.toLowerCase()) ? host.toLowerCase() + path.replace(/\/+$/, "") : "";
 }

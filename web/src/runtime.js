@@ -3,8 +3,9 @@
 // "window" in here, and takes what we offer.
 import { fetchWithToken } from "./api-fetch.js";
 import { checkCookie, checkPlace, checkRefusal } from "./diagnose.js";
+import { hideDialog, showDialog } from "./dialog.js";
 import { compile, createProgram } from "./go.js";
 
 /** @type {any} */
 const given = window;
-given.receive({ checkCookie, checkPlace, checkRefusal, compile, createProgram, fetchWithToken });
+given.receive({ checkCookie, checkPlace, checkRefusal, compile, createProgram, fetchWithToken, hideDialog, showDialog });

@@ -46,7 +46,7 @@ export function subscribe(fn) {
 
 /** Tells the page of an event; of an end, by its own name and as "ended". */
 export function emit(name, detail) {
-  if (name === "signedin" || name === "renewed") end = undefined;
+  if (name === "signedin" || name === "renewed") forgetEnd();
   if (ENDS.includes(name)) {
     if (end && end.name === name) return; // told already
     end = { name, detail };
@@ -55,6 +55,9 @@ export function emit(name, detail) {
   if (listeners[name]) tell(name);
   if (ENDS.includes(name)) tell("ended");
 }
+
+/** A user signs in: what was told of an end is of the past. */
+export const forgetEnd = () => void (end = undefined);
 
 export function on(name, fn) {
   const set = listeners[name];

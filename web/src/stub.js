@@ -20,7 +20,7 @@ if (!(w.captureKeepalive || 0).on) {
     held,
     hooked,
     event: (...event) => calls.push(event),
-    hold: (...call) => held.push(call),
+    hold: (name, call) => (/Save/.test(name) ? call() : held.push([name, call])),
     status: () => user,
     user: () => user,
     ready: new Promise((resolve) => calls.push(["ready", 0, 0, resolve])),
@@ -47,7 +47,7 @@ if (!(w.captureKeepalive || 0).on) {
         hooked.push(event);
         try {
           event.addHandler((payload) => stub.event(name, payload));
-          if (/Expired|Invalid|Denied/.test(name)) wrapEvent(event, (call) => stub.hold(name, call));
+          if (/Expired|Invalid|Denied|SaveFailed/.test(name)) wrapEvent(event, (call) => stub.hold(name, call));
         } catch {}
       }
       return events;

@@ -2,15 +2,13 @@
 // start() wait where that helps, and tells why a session was ended. Nothing
 // that goes wrong here reaches the UI: each step is an attempt of its own.
 import {
-  apply, attempt, closest, defineProperty, descriptor, document, isArray, isObject, keys, nothing, now, page, targetOf,
+  apply, attempt, defineProperty, descriptor, document, isArray, isObject, keys, nothing, page,
 } from "./native.js";
-import { KNOWN, isDeadToken, kindOf } from "./events.js";
+import { askEnd, inHandler, sawInput } from "./cause.js";
+import { KNOWN, kindOf } from "./events.js";
 import { listen } from "./scope.js";
 import { warn } from "./warnings.js";
 import { wrapEvent } from "./wrap.js";
-
-// How long after a dead token the page may end the session because of it.
-const REACTION = 10000; // ms
 
 /**
  * @typedef {object} Handlers
@@ -30,54 +28,24 @@ let hooked = new WeakSet();
 
 const silent = (fn) => attempt(fn, nothing);
 
-// --- Why a session was ended ----------------------------------------------
-
-let deadTokenAt = -Infinity; // when the UI last met a dead token
-let personAt = -Infinity; // when a person last did something that can sign out
-/** @type {{cause: string, at: number} | undefined} an end that was asked for */
-let asked;
-
-const cause = () => (deadTokenAt > personAt && now() - deadTokenAt < REACTION ? "reaction" : "person");
-
-/**
- * Why onCaptureSessionEnded came: "reaction" if the page ended the session
- * because the UI met a dead token and no person has asked for it since.
- */
-export function causeOfEnd() {
-  const found = asked && now() - asked.at < REACTION ? asked.cause : cause();
-  asked = undefined;
-  return found;
-}
-
-// Who types in a field does not sign out by it.
-const isTyping = (event) =>
-  event.type === "keydown" && !event.ctrlKey && !event.altKey && !event.metaKey && event.key !== "Enter" &&
-  !!silent(() => closest(targetOf(event), 'textarea,select,[contenteditable],input:not([type="button"],[type="submit"],[type="image"],[type="reset"])'));
-
-function sawPerson(event) {
-  if (!event.isTrusted || event.repeat || isTyping(event)) return;
-  personAt = now();
-  if (silent(() => closest(targetOf(event), ".capture_end_session"))) asked = { cause: "person", at: personAt };
-}
-
 // --- Hooks ----------------------------------------------------------------
 
 function hookEvent(event, name) {
   if (!isObject(event) || typeof event.addHandler !== "function" || hooked.has(event) || stubbed.includes(event)) return;
   hooked.add(event);
   const add = wrapped.get(event) || event.addHandler;
-  const handler = (payload) => silent(() => handlers && hear(name, payload));
+  const handler = (payload) => silent(() => handlers && handlers.event(name, payload));
   apply(add, event, [handler]);
   undos.push(() => apply(event.removeHandler, event, [handler]));
-  if (kindOf(name) === "deadToken" && !wrapped.has(event)) {
-    const hold = (call) => (handlers ? handlers.hold(name, call) : call());
-    wrapped.set(event, wrapEvent(event, hold));
+  if (["deadToken", "failure"].includes(kindOf(name)) && !wrapped.has(event)) {
+    wrapped.set(event, wrapEvent(event, (call) => callHandler(name, call)));
   }
 }
 
-function hear(name, payload) {
-  if (isDeadToken(name, payload)) deadTokenAt = now();
-  handlers.event(name, payload);
+/** Calls a handler of the page, now or when it is known that it must be. */
+function callHandler(name, call) {
+  const counted = () => inHandler(call);
+  return handlers && kindOf(name) === "deadToken" ? handlers.hold(name, counted) : counted();
 }
 
 /** Replaces a function of the UI by one that may do something before it. */
@@ -103,7 +71,7 @@ function hookUI(ui) {
   );
   silent(() =>
     hookFunction(ui, "endCaptureSession", (endSession) => {
-      asked = { cause: cause(), at: now() };
+      askEnd();
       return endSession();
     }),
   );
@@ -194,15 +162,14 @@ export function watchUI(given) {
   listen(document, "DOMContentLoaded", attach);
   for (const type of ["pointerdown", "click", "keydown"]) {
     listen(page, type, (event) => {
-      sawPerson(event);
+      silent(() => sawInput(event));
       hook();
     });
   }
   if (late) {
     warn(
       "script-too-late",
-      "keepalive.js ran after the Registration UI. Handlers that the page has added before cannot be held back: " +
-        "include keepalive.js, or its stub, before the Registration UI and before the page's own scripts.",
+      "keepalive.js ran after the Registration UI: the page's earlier handlers cannot be held back. Include it, or its stub, first.",
     );
   }
 }
@@ -221,6 +188,6 @@ let stubbed = [];
 /** Takes over from the stub: what it has hooked tells us from now on. */
 export function takeOver(stub) {
   stubbed = stub.hooked;
-  stub.event = (name, payload) => silent(() => handlers && hear(name, payload));
-  stub.hold = (name, call) => (handlers ? handlers.hold(name, call) : call());
+  stub.event = (name, payload) => silent(() => handlers && handlers.event(name, payload));
+  stub.hold = callHandler;
 }

@@ -1,0 +1,254 @@
+package journeys
+
+import (
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+)
+
+// hostility is something that pages do to the scripts on them. Each of its
+// fields is a place where it does it.
+type hostility struct {
+	name   string
+	head   string // HTML, before keepalive.js
+	before string // script, before keepalive.js
+	after  string // script, after keepalive.js and before start()
+	page   string // script, after start() and before the Registration UI
+	ui     string // script, after the Registration UI
+	policy string // Content-Security-Policy; the page's scripts have the nonce "n"
+	tag    string // in the place of keepalive.js's tag
+}
+
+const (
+	oneTag    = `<script async nonce="n" src="/keepalive/keepalive.js" data-start data-dialog data-hold="true"></script>`
+	noNonce   = `<script src="/keepalive/keepalive.js"></script>`
+	withStub  = `<script nonce="n" src="/keepalive/stub.js"></script>` + oneTag
+	trustType = "; require-trusted-types-for 'script'; trusted-types capture-keepalive"
+)
+
+// hostilities are the table: one line each.
+var hostilities = []hostility{
+	{name: "nothing at all"},
+	// Names that hide what the document and the window have.
+	{name: "an image called currentScript", head: `<img name="currentScript" src="/elsewhere/keepalive.js">`},
+	{name: "a form called head", head: `<form name="head"></form>`},
+	{name: "an image called readyState", head: `<img name="readyState">`},
+	{name: "an image called cookie", head: `<img name="cookie">`},
+	{name: "an image called documentElement", head: `<img name="documentElement">`},
+	{name: "an image called hidden", head: `<img name="hidden">`},
+	{name: "an image called visibilityState", head: `<img name="visibilityState">`},
+	{name: "an element called captureKeepalive", head: `<p id="captureKeepalive">`},
+	{name: "an element called janrain", head: `<p id="janrain">`},
+	{name: "an element called Go", head: `<p id="Go">`},
+	{name: "elements called fs, process and path", head: `<p id="fs"><p id="process"><p id="path">`},
+	{name: "an image that never comes", head: `<img src="/never">`},
+	{name: "a base that is elsewhere", head: `<base href="/elsewhere/deep/">`},
+	// Globals.
+	{name: "a Go of the page's own", before: `window.Go = class { run() { throw new Error("not this one") } }`},
+	{name: "a Go that cannot be replaced", before: `Object.defineProperty(window, "Go", {value: 1})`},
+	{name: "fs, process and path of the page's own", before: `window.fs = 1, window.process = {env: {}}, window.path = "/"`},
+	{name: "a path that cannot be replaced", before: `Object.defineProperty(window, "path", {value: "/"})`},
+	{name: "the toolchain's own wasm_exec.js", head: `<script nonce="n" src="/keepalive/wasm_exec.js"></script>`},
+	{name: "a variable called URL, before", before: `window.URL = "/shop/"`},
+	{name: "a variable called URL", after: `window.URL = "/shop/"`},
+	{name: "a variable called Promise", after: `window.NativePromise = Promise, window.Promise = function (fn) { return new NativePromise(fn) }, Promise.all = NativePromise.all.bind(NativePromise), Promise.resolve = NativePromise.resolve.bind(NativePromise)`},
+	{name: "a variable called AbortController", after: `window.AbortController = undefined`},
+	{name: "a variable called Reflect", after: `window.Reflect = undefined`},
+	{name: "a Date of a library", after: `Date.parse = (text) => new Date(text), Date.now = () => 0`},
+	{name: "a fetch that rejects", after: `window.realFetch = fetch, window.fetch = (to, init) => String(to).includes("/keepalive/") ? Promise.reject(new Error("no")) : realFetch(to, init)`},
+	{name: "a console that throws", after: `console.warn = console.debug = () => { throw new Error("no console") }`},
+	// Prototypes.
+	{name: "no Object.hasOwn", before: `delete Object.hasOwn`},
+	{name: "no Promise.allSettled", before: `delete Promise.allSettled`},
+	{name: "no Array.prototype.at, flat and flatMap", before: `for (const name of ["at", "flat", "flatMap"]) delete Array.prototype[name]`},
+	{name: "something on Object.prototype", before: `Object.prototype.extend = function () {}`},
+	{name: "options on Object.prototype", before: `Object.prototype.debug = "yes", Object.prototype.margin = -1`},
+	{name: "a held group on Object.prototype", before: `Object.prototype.held = 7, Object.prototype.told = true`},
+	{name: "something on Array.prototype", before: `Array.prototype.remove = function () {}`},
+	{name: "something on Function.prototype", before: `Function.prototype.held = 1`},
+	{name: "a bind of a library's", before: `Function.prototype.bind = function (to, ...first) { const fn = this; return function (...rest) { return fn.apply(to, first.concat(rest)) } }`},
+	// The Registration UI.
+	{name: "an event that is frozen", page: `janrainPrepare.push(() => Object.freeze(janrain.events.onCaptureExpiredToken))`},
+	{name: "all events frozen", page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(Object.freeze))`},
+	{name: "a read-only UI", page: `janrainPrepare.push(() => Object.freeze(janrain.capture.ui))`},
+	{name: "a read-only capture", page: `janrainPrepare.push(() => Object.freeze(janrain.capture))`},
+	{name: "an addHandler that throws", page: `janrainPrepare.push(() => { janrain.events.onCaptureError.addHandler = () => { throw new Error("no") } })`},
+	{name: "events with a getter that throws", page: `janrainPrepare.push(() => Object.defineProperty(janrain.events, "onCaptureOdd", {enumerable: true, get() { throw new Error("odd") }}))`},
+	{name: "settings replaced, as the vendor's sample does", page: `{ const { capture } = janrain.settings; janrain.settings = {}, janrain.settings.capture = {...capture}; delete janrain.settings.capture.beforeJanrainCaptureWidgetOnLoad }`},
+	{name: "settings that are frozen", page: `Object.freeze(janrain.settings.capture)`},
+	{name: "janrain made anew", page: `window.janrain = {settings: janrain.settings}`},
+	{name: "events made anew", ui: `janrain.events = {...janrain.events}`},
+	{name: "handlers that throw", page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(event => event.addHandler(() => { throw new Error("faulty") })))`},
+	// Policies.
+	{name: "the policy without nonces for us", policy: "default-src 'self'; script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:", tag: noNonce},
+	{name: "a policy of nonces", policy: "default-src 'self'; script-src 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:"},
+	{name: "a strict-dynamic policy", policy: "script-src 'nonce-n' 'strict-dynamic' 'wasm-unsafe-eval'; object-src 'none'; base-uri 'none'"},
+	{name: "Trusted Types", policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'" + trustType, tag: noNonce},
+	{name: "Trusted Types and nonces", policy: "script-src 'nonce-n' 'wasm-unsafe-eval'" + trustType, tag: oneTag},
+	// Orders of scripts.
+	{name: "one tag", tag: oneTag},
+	{name: "the stub, and one tag", tag: withStub},
+	{name: "included twice", tag: strings.Repeat(`<script nonce="n" src="/keepalive/keepalive.js"></script>`, 2)},
+	{name: "deferred, behind the stub", tag: `<script nonce="n" src="/keepalive/stub.js"></script><script defer nonce="n" src="/keepalive/keepalive.js"></script>`},
+	{name: "the stub twice", tag: `<script nonce="n" src="/keepalive/stub.js"></script><script nonce="n" src="/keepalive/stub.js"></script><script nonce="n" src="/keepalive/keepalive.js"></script>`},
+	{name: "with a query", tag: `<script nonce="n" src="/keepalive/keepalive.js?v=3#x"></script>`},
+}
+
+// hostilePage is a small site of its own.
+var hostilePage = template.Must(template.New("").Parse(`<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title>
+<link rel="icon" href="data:,"><script nonce="n">window.row = {{.Row}}; window.thrown = []; addEventListener("error", e => e.message && !/odd|faulty/.test(e.message) && thrown.push(e.message));
+addEventListener("unhandledrejection", e => thrown.push(String(e.reason)))</script>
+{{.Head}}<script nonce="n">{{.Before}}</script>{{.Tag}}<script nonce="n">{{.After}}</script>
+<script nonce="n">window.janrain = window.janrain || {}; janrain.settings = janrain.settings || {};
+janrain.settings.capture = Object.assign(janrain.settings.capture || {}, {captureServer: "/capture", clientId: "demo-page", redirectUri: location.origin + "/"});
+window.heard = []; window.janrainPrepare = []; window.guarded = 0;
+window.janrainCaptureWidgetOnLoad = () => {
+  janrainPrepare.forEach(fn => fn());
+  const { events, capture: { ui } } = janrain;
+  let shown;
+  const show = (screen) => shown === screen || ui.renderScreen(screen);
+  events.onCaptureScreenShow.addHandler(e => { shown = e.screen });
+  for (const name of ["SessionFound", "SessionCreated", "LoginSuccess"]) events["onCapture" + name].addHandler(() => show("editProfile"));
+  for (const name of ["SessionNotFound", "SessionEnded"]) events["onCapture" + name].addHandler(() => show("signIn"));
+  events.onCaptureExpiredToken.addHandler(() => { guarded++ });
+  ui.start();
+};
+if (window.captureKeepalive && captureKeepalive.start) {
+  captureKeepalive.on("ended", () => heard.push("ended"));
+  captureKeepalive.start({dialog: true});
+}
+{{.Page}}</script></head>
+<body><div id="signIn" hidden></div><div id="editProfile" hidden></div><a id="out" class="capture_end_session" href="#">Sign out</a>
+<script nonce="n" src="/registration-ui.js"></script><script nonce="n">{{.UI}}</script></body></html>`))
+
+// hostileSite serves the page of one row at a time, before a demo.
+type hostileSite struct {
+	URL string
+
+	mu  sync.Mutex
+	row hostility
+}
+
+func (s *hostileSite) set(row hostility) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.row = row
+}
+
+func (s *hostileSite) page(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	row := s.row
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Cache-Control", "no-store")
+	if row.policy != "" {
+		w.Header().Set("Content-Security-Policy", row.policy+"; style-src 'self'")
+	}
+	tag := row.tag
+	if tag == "" {
+		tag = `<script nonce="n" src="/keepalive/keepalive.js"></script>`
+	}
+	_ = hostilePage.Execute(w, map[string]any{
+		"Row": row.name, "Head": template.HTML(row.head), "Tag": template.HTML(tag), "Before": template.JS(row.before),
+		"After": template.JS(row.after), "Page": template.JS(row.page), "UI": template.JS(row.ui),
+	})
+}
+
+// hostileTo starts the site before a demo.
+func hostileTo(t *testing.T, d *demo) *hostileSite {
+	t.Helper()
+	to, err := url.Parse(d.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &hostileSite{}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		if r.Out.Header.Get("Origin") != "" {
+			r.Out.Header.Set("Origin", d.URL)
+		}
+	}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hostile", s.page)
+	mux.HandleFunc("/never", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("/elsewhere/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		_, _ = w.Write([]byte(`thrown.push("a script from elsewhere was run")`))
+	})
+	mux.Handle("/", proxy)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.CloseClientConnections)
+	t.Cleanup(server.Close)
+	s.URL = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	return s
+}
+
+// liveThrough loads a page, signs in, renews and saves with a dead token, and
+// signs out.
+func liveThrough(t *testing.T, d *demo, s *hostileSite, p *browsertest.Page, name string) {
+	t.Helper()
+	defer func() {
+		if t.Failed() {
+			var report string
+			p.Eval(t, `JSON.stringify(window.captureKeepalive?.status?.()) + JSON.stringify(captureKeepalive?.diagnostics?.().slice(-8)) + JSON.stringify(thrown) + document.body.innerText`, &report)
+			t.Logf("the page says: %s", report)
+		}
+	}()
+	// Where the row before has failed, its session may be left.
+	p.Navigate(t, s.URL+"/favicon.svg")
+	p.Eval(t, `localStorage.clear(), fetch("/keepalive/session", {method: "DELETE", headers: {"X-Keepalive": "1"}}).then(r => r.status)`, nil)
+	p.Eval(t, fmt.Sprintf(`location.assign(%q), 1`, s.URL+"/hostile"), nil)
+	const bound = 20 * time.Second
+	p.WaitFor(t, fmt.Sprintf(`window.row === %q && !!document.getElementById("capture_signIn_email")`, name), bound)
+	p.Eval(t, `document.getElementById("capture_signIn_email").value = "ada@example.com", document.getElementById("capture_signIn_displayName").value = "Ada", document.getElementById("capture_signIn_password").value = "x", 1`, nil)
+	p.Click(t, "#capture_signIn_submit")
+	p.WaitFor(t, `!!document.getElementById("capture_editProfile_aboutMe") && captureKeepalive.status().phase === "active"`, bound)
+	p.Eval(t, `captureKeepalive.on("ended", () => heard.push("ended")), 1`, nil) // one tag: the page could not
+	first := token(t, p)
+	saved := d.saved(t)
+	expire(t, p)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `document.getElementsByClassName("capture_message")[0]?.textContent === "Saved."`, bound)
+	if got := d.saved(t) - saved; got != 1 || token(t, p) == first {
+		t.Errorf("saved %d times; the token was renewed: %t", got, token(t, p) != first)
+	}
+	p.Click(t, "#out")
+	p.WaitFor(t, `heard.includes("ended") && !localStorage.janrainCaptureToken`, bound)
+	p.WaitFor(t, `(window.realFetch || fetch)("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, bound)
+	var thrown []string
+	if p.Eval(t, `thrown`, &thrown); len(thrown) > 0 {
+		t.Errorf("thrown: %q", thrown)
+	}
+	var left []string
+	p.Eval(t, `Object.getOwnPropertyNames(window).filter(n => /keepalive/i.test(n))`, &left)
+	if len(left) != 1 || left[0] != "captureKeepalive" {
+		t.Errorf("left in the page's globals: %q", left)
+	}
+}
+
+// The whole table, in every kind of browser.
+func TestHostilePages(t *testing.T) {
+	if len(hostilities) < 40 {
+		t.Errorf("%d rows, want at least 40", len(hostilities))
+	}
+	browsertest.Each(t, func(t *testing.T, b *browsertest.Browser) {
+		d := startDemo(t, "--life", "10m")
+		s := hostileTo(t, d)
+		p := b.Open(t, s.URL+"/favicon.svg")
+		for _, row := range hostilities {
+			t.Run(row.name, func(t *testing.T) {
+				s.set(row)
+				liveThrough(t, d, s, p, row.name)
+			})
+		}
+	})
+}

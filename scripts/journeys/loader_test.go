@@ -1,0 +1,200 @@
+package journeys
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+)
+
+// stubCode is the stub, as a page puts it inline.
+func stubCode(t *testing.T) string {
+	t.Helper()
+	code, err := os.ReadFile(filepath.Join("..", "..", "web", "dist", "stub.js"))
+	if err != nil {
+		t.Fatalf("%v: run `make build` first", err)
+	}
+	return string(code)
+}
+
+// smallUI is a Registration UI of nothing but events, and fire().
+const smallUI = `window.janrain = window.janrain || {}; janrain.events = {};
+for (const name of ["onCaptureExpiredToken", "onCaptureSessionFound", "onCaptureSaveFailed"]) {
+  const list = [];
+  janrain.events[name] = {list, addHandler(fn) { list.push(fn) }, removeHandler(fn) { list.splice(list.indexOf(fn) >>> 0, 1) }};
+}
+window.fire = (name) => janrain.events[name].list.slice().forEach(fn => fn({}));`
+
+// A keepalive server that accepts and never answers delays no script of the
+// page. What the stub holds is let go, and what was asked of it is refused.
+func TestServerThatHangs(t *testing.T) {
+	t.Parallel()
+	page := `<!doctype html><html lang="en"><title>A page</title><link rel="icon" href="data:,">%s
+<script async src="/keepalive/keepalive.js" data-start></script>
+<script>window.ran = performance.now();` + smallUI + `</script><h1>A heading</h1>
+<script>window.done = performance.now();
+if (window.captureKeepalive) {
+  captureKeepalive.on("ended", () => {})();
+  captureKeepalive.token().catch(e => window.refused = e.code);
+  window.twice = 0; window.removed = 0;
+  const counted = () => { twice++; window.handled = performance.now() }, gone = () => removed++;
+  const { onCaptureExpiredToken: event } = janrain.events;
+  event.addHandler(counted); event.addHandler(gone);
+  fire("onCaptureExpiredToken");
+  event.removeHandler(gone);
+  window.early = twice;
+}</script>`
+	mux := http.NewServeMux()
+	mux.HandleFunc("/keepalive/", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("/blank", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<title>Blank</title>") })
+	mux.HandleFunc("/tag", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, page, "") })
+	stub := stubCode(t)
+	mux.HandleFunc("/stub", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, page, "<script>"+stub+"</script>") })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	browsertest.Each(t, func(t *testing.T, b *browsertest.Browser) {
+		p := b.Open(t, server.URL+"/blank")
+		for _, path := range []string{"/tag", "/stub"} {
+			p.Eval(t, fmt.Sprintf(`setTimeout(() => location.assign(%q)), 1`, path), nil)
+			p.WaitFor(t, fmt.Sprintf(`location.pathname === %q && window.done > 0`, path), soon)
+			var at []float64
+			if p.Eval(t, `[ran, done]`, &at); at[0] > 1000 || at[1] > 1000 {
+				t.Errorf("%s: the page's scripts ran after %v ms", path, at)
+			}
+		}
+		p.WaitFor(t, `refused === "unavailable" && twice === 1`, soon)
+		var got []float64
+		if p.Eval(t, `[early, twice, removed, handled]`, &got); got[0] != 0 || got[1] != 1 || got[2] != 0 || got[3] < 3000 {
+			t.Errorf("held, called, removed and when: %v", got)
+		}
+	})
+}
+
+// A file that fails is asked for again: one answer that is no use, and the
+// module that a manifest of another server names, cost nothing but time.
+func TestFilesComeLater(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]string{
+		"the manifest": "/manifest.json", "the runtime": "/runtime.js", "the module": ".wasm",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := startDemo(t, "--life", "10m")
+			failed := make(chan struct{}, 1)
+			s := filesOf(t, d, func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, fails) {
+					return false
+				}
+				select {
+				case failed <- struct{}{}:
+					http.Error(w, "not now", http.StatusNotFound)
+					return true
+				default:
+					return false
+				}
+			})
+			p := visit(t, browsertest.Chromium(t), s)
+			signIn(t, p)
+			if len(failed) == 0 {
+				t.Error("nothing failed: the test tests nothing")
+			}
+		})
+	}
+}
+
+// filesOf puts something before a demo that may answer for it.
+func filesOf(t *testing.T, d *demo, answers func(http.ResponseWriter, *http.Request) bool) string {
+	t.Helper()
+	w := outside(t, d)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if !answers(rw, r) {
+			w.handler.ServeHTTP(rw, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+}
+
+// A one-time code leaves at once, although the module never comes and the page
+// is left in the same breath.
+func TestCodeOfAPageThatIsLeft(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	p := visit(t, browsertest.Chromium(t), d.URL+"/?mode=code")
+	p.Block(t, "*://*:*/keepalive/*.wasm")
+	p.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== ""`, soon)
+	p.Eval(t, `janrain.events.onCaptureLoginSuccess.addHandler(() => location.assign("/favicon.svg")), 1`, nil)
+	p.Click(t, "#capture_signIn_submit")
+	p.WaitFor(t, `location.pathname === "/favicon.svg"`, soon)
+	p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 200)`, soon)
+	if got := d.calls(t, "oauth/token", ""); got != 1 {
+		t.Errorf("the code was exchanged %d times", got)
+	}
+}
+
+// fetch() gives the token to the origins that may have it, and to no other.
+func TestFetch(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	d := startDemo(t, "--life", "10m")
+	site := filesOf(t, d, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/api/x" {
+			return false
+		}
+		asked = append(asked, r.Header.Get("Authorization"))
+		if len(asked) == 1 {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		return true
+	})
+	p := visit(t, browsertest.Chromium(t), site+`/?options={"apiOrigins":["`+site+`"]}`)
+	signIn(t, p)
+	var statuses []int
+	p.Eval(t, `(async () => {
+		const statuses = [
+			(await captureKeepalive.fetch("/api/x", {method: "POST", body: "once"})).status,
+			(await captureKeepalive.fetch("/api/x", {headers: {Authorization: "own"}})).status,
+		];
+		captureKeepalive.stop();
+		captureKeepalive.start({load: "now", apiOrigins: ["https://api.example.com"]});
+		await captureKeepalive.token();
+		return [...statuses, (await captureKeepalive.fetch("/api/x")).status];
+	})()`, &statuses)
+	bearer := "Bearer " + token(t, p)
+	want := []string{bearer, bearer, "own", ""}
+	if fmt.Sprint(statuses) != "[200 200 200]" || fmt.Sprint(asked) != fmt.Sprint(want) {
+		t.Errorf("answered %v, the API saw %d calls: %v", statuses, len(asked), len(asked) == len(want))
+	}
+}
+
+// A late listener is told of an end that holds; data attributes that are wrong
+// are told by name.
+func TestToldLate(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	signIn(t, p)
+	p.Click(t, "#btn-signout")
+	p.WaitFor(t, `heard.includes("signedout:signed_out")`, soon)
+	var got []string
+	p.Eval(t, `new Promise(done => {
+		const told = [];
+		for (const name of ["ended", "signedout", "expired"]) captureKeepalive.on(name, e => told.push(name + ":" + e.reason));
+		captureKeepalive.on("ended", () => told.push("gone"))();
+		setTimeout(() => done(told), 200);
+	})`, &got)
+	if fmt.Sprint(got) != "[ended:signed_out signedout:signed_out]" {
+		t.Errorf("a late listener is told %v", got)
+	}
+	signIn(t, p)
+	p.Eval(t, `new Promise(done => { const told = []; captureKeepalive.on("ended", e => told.push(e.reason)); setTimeout(() => done(told), 200) })`, &got)
+	if len(got) > 0 {
+		t.Errorf("after the next login a listener is told %v", got)
+	}
+}
