@@ -50,7 +50,7 @@ var hostilities = []hostility{
 	{name: "an element called janrain", head: `<p id="janrain">`},
 	{name: "an element called Go", head: `<p id="Go">`},
 	{name: "elements called fs, process and path", head: `<p id="fs"><p id="process"><p id="path">`},
-	{name: "an image that never comes", head: `<img src="/never">`},
+	{name: "an image that comes late", head: `<img src="/late">`},
 	{name: "a base that is elsewhere", head: `<base href="/elsewhere/deep/">`},
 	// Globals.
 	{name: "a Go of the page's own", before: `window.Go = class { run() { throw new Error("not this one") } }`},
@@ -179,7 +179,8 @@ func hostileTo(t *testing.T, d *demo) *hostileSite {
 	}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/hostile", s.page)
-	mux.HandleFunc("/never", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	// Not never: the driver of WebKit runs nothing before a page has loaded.
+	mux.HandleFunc("/late", func(_ http.ResponseWriter, r *http.Request) { slow(5*time.Second)(nil, r) })
 	mux.HandleFunc("/elsewhere/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = w.Write([]byte(`thrown.push("a script from elsewhere was run")`))
