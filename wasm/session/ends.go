@@ -52,6 +52,3 @@ func (e ends) ended(by NoticeName) ends {
 	e.by, e.told, e.serverNotTold = by, true, true
 	return e
 }
-
-// begun: there is a session, or a person has just signed in.
-func (e ends) begun() ends { return ends{} }
