@@ -28,9 +28,8 @@ type firewall struct {
 type flow struct {
 	near, far net.Conn
 
-	mu     sync.Mutex
-	fate   fate // guarded by mu
-	passed int  // guarded by mu; requests let through
+	mu   sync.Mutex
+	fate fate // guarded by mu
 }
 
 // fate is what becomes of the next bytes of a connection.
