@@ -14,7 +14,7 @@ const (
 	maxLoader = 8400       // keepalive.js, brotli
 	maxStub   = 700        // stub.js, brotli
 	maxDialog = 3200       // dialog.js, brotli
-	maxModule = 700 * 1000 // the module, brotli: the session knows persons now
+	maxModule = 725 * 1000 // the module, brotli
 	maxServer = 17 * 1000 * 1000
 )
 

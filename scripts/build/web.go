@@ -52,7 +52,7 @@ func buildWeb(ctx context.Context, root, version string, brotli *cache) (manifes
 	if err != nil {
 		return manifest{}, err
 	}
-	wasm, err := compile(ctx, root, goVersion)
+	wasm, err := compile(ctx, root)
 	if err != nil {
 		return manifest{}, err
 	}
@@ -93,7 +93,7 @@ func buildWeb(ctx context.Context, root, version string, brotli *cache) (manifes
 }
 
 // compile builds the module and returns its bytes.
-func compile(ctx context.Context, root, goVersion string) ([]byte, error) {
+func compile(ctx context.Context, root string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "keepalive-build-")
 	if err != nil {
 		return nil, err
@@ -104,11 +104,7 @@ func compile(ctx context.Context, root, goVersion string) ([]byte, error) {
 	if _, err := gotool.Output(ctx, root, gotool.WasmEnv(), "go", args...); err != nil {
 		return nil, err
 	}
-	wasm, err := os.ReadFile(out)
-	if err != nil || !knowsLines(goVersion) {
-		return wasm, err
-	}
-	return dropLines(wasm)
+	return os.ReadFile(out)
 }
 
 // output is a directory being filled.
