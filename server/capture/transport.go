@@ -51,6 +51,11 @@ func newConnections(transport http.RoundTripper) *connections {
 	}
 	alone := newTransport()
 	alone.DisableKeepAlives = true
+	// With HTTP/2 calls would meet on one connection, and each would close it
+	// under the others.
+	alone.ForceAttemptHTTP2 = false
+	alone.Protocols = new(http.Protocols)
+	alone.Protocols.SetHTTP1(true)
 	c.fresh = newHTTPClient(alone)
 	c.replacement = func() *http.Client { return newHTTPClient(newTransport()) }
 	c.kept.Store(c.replacement())
