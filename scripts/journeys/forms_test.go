@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
 )
@@ -336,6 +337,7 @@ func TestHeldSave(t *testing.T) {
 		w.turns(gateway)
 		saved := d.saved(t)
 		p.WaitFor(t, `captureKeepalive.status().phase === "waiting" && captureKeepalive.status().expiresIn === 0`, 2*life)
+		wait(time.Second) // expiresIn is rounded down
 		p.Click(t, "#capture_editProfile_submit")
 		p.WaitFor(t, `heard.some((e) => e.startsWith("holding:"))`, soon)
 		if edit {

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
 )
@@ -50,7 +52,10 @@ if (window.captureKeepalive) {
   window.early = twice;
 }</script>`
 	mux := http.NewServeMux()
-	mux.HandleFunc("/keepalive/", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	var hang atomic.Int64
+	mux.HandleFunc("/keepalive/", func(_ http.ResponseWriter, r *http.Request) {
+		slow(time.Duration(hang.Load()))(nil, r)
+	})
 	mux.HandleFunc("/blank", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<title>Blank</title>") })
 	mux.HandleFunc("/tag", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, page, "") })
 	stub := stubCode(t)
@@ -59,6 +64,10 @@ if (window.captureKeepalive) {
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
 	browsertest.Each(t, func(t *testing.T, b *browsertest.Browser) {
+		hang.Store(int64(time.Hour))
+		if b.Name == "webkit" { // its driver runs nothing before a page has loaded
+			hang.Store(int64(6 * time.Second))
+		}
 		p := b.Open(t, server.URL+"/blank")
 		for _, path := range []string{"/tag", "/stub"} {
 			p.Eval(t, fmt.Sprintf(`setTimeout(() => location.assign(%q)), 1`, path), nil)

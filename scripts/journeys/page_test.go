@@ -79,7 +79,7 @@ func TestStartAndStop(t *testing.T) {
 		codes.push(captureKeepalive.status().phase);
 		return codes;
 	})()`, &codes)
-	want := "string string stopped off loading string active"
+	want := "string stopped stopped off loading string active"
 	if got := strings.Join(codes, " "); got != want {
 		t.Errorf("settled as %q, want %q", got, want)
 	}

@@ -13,7 +13,13 @@ import { KEEPALIVE_EVENTS, UI_EVENTS, hint, statusWords, step } from "./words.js
 
 const $ = (id) => document.getElementById(id);
 const mode = readMode();
-const keepalive = window.captureKeepalive;
+// Where keepalive.js is blocked the site works as it does without.
+const keepalive = window.captureKeepalive ?? {
+  start() {},
+  on() {},
+  status: () => ({ phase: "off" }),
+  report: () => "keepalive.js did not load.",
+};
 
 // --- The site, with capture-keepalive ---------------------------------------
 
