@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # The steps of `make test` go one after the other, also under make -j.
 .NOTPARALLEL:
-.PHONY: help run build quick test setup lint unit wasm journeys fuzz release bench
+.PHONY: help run build quick test setup vet lint unit wasm journeys fuzz release bench
 
 FUZZTIME := 60s
 # What has a go.mod of its own, so that the server's stays small.
@@ -20,19 +20,27 @@ quick: ## run what needs no browser and no server: under 30 s
 	go vet ./...
 	go test -short ./...
 
-test: setup build lint unit wasm journeys ## everything, in this order; installs what is missing
+test: setup build vet unit wasm journeys ## every test, in this order; installs what is missing
 
 setup: ## install the programs that the tests need, on Debian
 	scripts/setup.sh
 
-lint: ## gofmt and golangci-lint, for the server and for the browser
+vet: ## gofmt and go vet, for the server and for the browser
 	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "Not formatted. Run: gofmt -w" $$unformatted; exit 1; }
+	go vet ./...
+	GOOS=js GOARCH=wasm go vet ./wasm/...
+
+# Its first run compiles the linter, which takes minutes: not a part of test.
+lint: vet ## golangci-lint, for the server and for the browser
 	golangci=$$(go tool -modfile=scripts/tools/go.mod -n golangci-lint) && $$golangci run ./... && \
 		GOOS=js GOARCH=wasm $$golangci run ./wasm/... && \
 		for module in $(MODULES); do (cd $$module && $$golangci run ./...) || exit 1; done
 
+# The tests of the program itself run other processes: the race detector would
+# only make them slow.
 unit: ## all Go tests without a browser, under the race detector
-	go test -race $$(go list ./... | grep -v /scripts/journeys)
+	go test -race $$(go list ./server/... ./wasm/... | grep -v /server$$)
+	go test ./server $$(go list ./scripts/... ./web/... | grep -v /scripts/journeys)
 	for module in $(MODULES); do (cd $$module && go test ./...) || exit 1; done
 
 wasm: ## the module's tests in Chromium, Firefox and WebKit
@@ -41,7 +49,7 @@ wasm: ## the module's tests in Chromium, Firefox and WebKit
 # The test cache does not know the built program: -count=1. The journeys mostly
 # wait, so several run at once.
 journeys: ## drive the built program in real browsers
-	go test -count=1 -parallel=3 -timeout=15m ./scripts/journeys
+	go test -count=1 -parallel=3 -timeout=20m ./scripts/journeys
 
 fuzz: ## run every fuzz target for FUZZTIME (60s)
 	@set -e; for file in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
