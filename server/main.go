@@ -11,9 +11,9 @@ import (
 	"log"
 	"os"
 	"runtime"
-	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/capture-keepalive/capture-keepalive/server/app"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
@@ -106,7 +106,8 @@ func (p *program) root() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		if strings.Contains(err.Error(), "shorthand") {
+		unknown, ok := errors.AsType[*pflag.NotExistError](err)
+		if ok && unknown.GetSpecifiedShortnames() != "" {
 			return usageError(err.Error() + ". Flags begin with two dashes, such as --help")
 		}
 		return usageError(err.Error())
