@@ -50,13 +50,6 @@ var schemes = map[string]target{
 	"rediss-sentinel": {kind: sentinel, tls: true},
 }
 
-// Handles reports whether a URL is meant for this package, by its scheme.
-func Handles(text secret.String) bool {
-	scheme, _, _ := strings.Cut(text.Reveal(), ":")
-	_, ours := schemes[scheme]
-	return ours
-}
-
 // Validate checks the form of a URL, and contacts nothing. Its errors name
 // the part and the remedy, and hold nothing of the URL. The forms:
 //
