@@ -9,6 +9,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/clock"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -77,7 +78,7 @@ func (s *Service) lock(
 		}
 		unlock()
 		if err == nil {
-			err = sleep(ctx, pollInterval)
+			err = clock.Sleep(ctx, pollInterval)
 		}
 		if err == nil && s.work.closing() || err != nil && codeOf(err) == "" {
 			err = putOff(retryTemporary, "another server renews this session; ask again soon")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/clock"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -260,7 +261,7 @@ func (s *Service) openExchanged(
 		if err == nil {
 			opened, err = s.create(ctx, login.Previous, begun, record)
 		}
-		if codeOf(err) != api.StoreUnavailable || sleep(patience, pollInterval) != nil {
+		if codeOf(err) != api.StoreUnavailable || clock.Sleep(patience, pollInterval) != nil {
 			return opened, err
 		}
 	}
@@ -315,7 +316,7 @@ func (s *Service) identifyExchanged(
 		if failure.Code != api.UpstreamUnavailable {
 			return "", failure
 		}
-		if sleep(ctx, wait) != nil {
+		if clock.Sleep(ctx, wait) != nil {
 			s.config.Log.WarnContext(ctx, "Capture did not name the user of exchanged tokens. "+
 				"The tokens were dropped, and the user has to sign in again.",
 				"cause", err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/clock"
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -290,7 +291,7 @@ func (s *Service) keepPair(
 			return grant, err
 		}
 		s.notifyEarly(r, err)
-		if sleep(ctx, pollInterval) != nil {
+		if clock.Sleep(ctx, pollInterval) != nil {
 			s.config.Log.ErrorContext(ctx, "A refreshed pair could not be stored. "+
 				"The session ends with its present token. Check the store.",
 				"session", Tag(r.id), "user", UserTag(record.UUID), "cause", err)

@@ -324,15 +324,3 @@ func earlier(a, b time.Time) time.Time {
 	}
 	return a
 }
-
-// sleep returns early, with the error of ctx, when that is done.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

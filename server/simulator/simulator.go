@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/capture-keepalive/capture-keepalive/server/clock"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 )
 
@@ -95,7 +96,7 @@ func New(options Options) *Service {
 		s.now = time.Now
 	}
 	if s.wait == nil {
-		s.wait = wait
+		s.wait = clock.Sleep
 	}
 	s.accounts.init()
 
@@ -124,15 +125,4 @@ func (s *Service) SetOutage(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.outage = on
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
