@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -78,6 +79,9 @@ func (p *program) userCommand(
 	command.Flags().StringVar(&uuid, "uuid", "", "the user, as Capture names them")
 	return command
 }
+
+// errNoSession fails revoke as well: nothing has ended.
+var errNoSession = errors.New("this user has no session here; check the uuid")
 
 // uuidForm is how Capture writes uuids (RFC 9562 section 4).
 var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)

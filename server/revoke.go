@@ -12,7 +12,7 @@ import (
 func (p *program) revokeCommand() *cobra.Command {
 	return p.userCommand("revoke", "End all sessions of a user, at the server that runs here",
 		func(ctx context.Context, address, uuid string) error {
-			ended := api.RevokeAnswer{Ended: -1} // what is no answer of a server leaves it so
+			ended := api.RevokeAnswer{Ended: -1} // another program's answer does not set it
 			if err := askAbout(ctx, address, api.PathRevoke, uuid, &ended); err != nil {
 				return fmt.Errorf("%w; nothing is known to have ended", err)
 			}
@@ -20,8 +20,7 @@ func (p *program) revokeCommand() *cobra.Command {
 			case ended.Ended < 0:
 				return fmt.Errorf("%s answers, and does not say how many sessions have ended", address)
 			case ended.Ended == 0:
-				return fmt.Errorf("this user has no session here, so none has ended. " +
-					"Check the uuid: it is written as Capture writes it, mostly in lower case")
+				return errNoSession
 			}
 			_, err := fmt.Fprintf(p.stdout, "Ended %s of the user.\n", counted(ended.Ended, "session"))
 			return err

@@ -18,8 +18,7 @@ func (p *program) sessionsCommand() *cobra.Command {
 				return err
 			}
 			if len(answer.Sessions) == 0 {
-				return fmt.Errorf("this user has no session here. " +
-					"Check the uuid: it is written as Capture writes it, mostly in lower case")
+				return errNoSession
 			}
 			table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(table, "SESSION\tMODE\tOPENED\tLAST ACTIVITY\tRENEWED\tENDS WHEN IDLE\tENDS\tKEY")
