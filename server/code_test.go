@@ -3,7 +3,6 @@ package server
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
@@ -221,43 +220,25 @@ func TestAdminAddress(t *testing.T) {
 // The demo does both: the page chooses, and its own address is the redirectUri.
 func TestDemoWithACode(t *testing.T) {
 	base := demonstrate(t, "--life", "1h")
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{Timeout: patience, Transport: new(http.Transport), Jar: jar}
-	defer client.CloseIdleConnections()
-	call := func(path, body string, answer any) int {
-		r, err := http.NewRequest(http.MethodPost, base+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Origin", base)
-		r.Header.Set("X-Keepalive", "1")
-		r.Header.Set("Content-Type", "application/json")
-		response, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
-			t.Fatal(err)
-		}
-		return response.StatusCode
-	}
-	var signedIn struct{ AccessToken, AuthorizationCode string }
-	call("/capture/ui/signin", `{"email":"ada@example.com","responseType":"code","redirectUri":"`+base+`/"}`, &signedIn)
-	if signedIn.AuthorizationCode == "" || signedIn.AccessToken != "" {
-		t.Fatalf("the sign-in gave a code: %v, a token: %v", signedIn.AuthorizationCode != "", signedIn.AccessToken != "")
+	page := newPageOf(t, base, base)
+	signed := page.signIn(t, map[string]string{"responseType": "code", "redirectUri": base + "/"})
+	if signed.AuthorizationCode == "" || signed.AccessToken != "" {
+		t.Fatalf("the sign-in gave a code: %v, a token: %v",
+			signed.AuthorizationCode != "", signed.AccessToken != "")
 	}
 	var opened, renewed api.TokenAnswer
-	if status := call("/keepalive/session", `{"authorizationCode":"`+signedIn.AuthorizationCode+`","redirectUri":"`+base+`/"}`, &opened); status != http.StatusCreated {
-		t.Fatalf("login: %d", status)
+	status, err := page.post(t.Context(), api.PathSession, api.OpenRequest{
+		AuthorizationCode: signed.AuthorizationCode, RedirectURI: base + "/",
+	}, &opened)
+	if err != nil || status != http.StatusCreated {
+		t.Fatalf("login: %d %v", status, err)
 	}
-	if status := call("/keepalive/session/token", `{"reason":"invalid","have":"`+opened.AccessToken+`"}`, &renewed); status != http.StatusOK || renewed.AccessToken == opened.AccessToken {
-		t.Errorf("refresh: %d", status)
+	status, err = page.post(t.Context(), api.PathToken,
+		api.TokenRequest{Reason: api.ReasonInvalid, Have: opened.AccessToken}, &renewed)
+	if err != nil || status != http.StatusOK || renewed.AccessToken == opened.AccessToken {
+		t.Errorf("refresh: %d %v", status, err)
 	}
-	response, err := client.Get(base + "/capture/control/calls")
+	response, err := page.client.Get(base + "/capture/control/calls")
 	if err != nil {
 		t.Fatal(err)
 	}

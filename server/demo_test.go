@@ -2,12 +2,9 @@ package server
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,36 +16,18 @@ import (
 // demonstrate runs the demo until the test ends and returns its address.
 func demonstrate(t *testing.T, args ...string) (base string) {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	stdout, stderr := &output{lines: make(chan string, 1)}, new(output)
-	done := make(chan int, 1)
-	go func() {
-		done <- run(ctx, append([]string{"demo", "--listen", "localhost:0"}, args...), nil, stdout, stderr)
-	}()
-	t.Cleanup(func() {
-		stop()
-		if code := <-done; code != exitOK {
-			t.Errorf("the demo's exit: %d\n%s", code, stderr)
-		}
-	})
-	select {
-	case line := <-stdout.lines:
-		if _, err := fmt.Sscanf(line, "The demo is at %s Stop", &base); err != nil {
-			t.Fatalf("%q names no address", line)
-		}
-	case code := <-done:
-		done <- code
-		t.Fatalf("exit %d: %s", code, stderr)
+	line := launch(t, append([]string{"demo", "--listen", "localhost:0"}, args...)...)
+	if _, err := fmt.Sscanf(line, "The demo is at %s Stop", &base); err != nil {
+		t.Fatalf("%q names no address", line)
 	}
 	return strings.TrimSuffix(base, ".")
 }
 
 func TestDemo(t *testing.T) {
 	base := demonstrate(t, "--life", "1h")
-	client := &http.Client{Timeout: patience, Transport: new(http.Transport)}
-	defer client.CloseIdleConnections()
+	page := newPageOf(t, base, base)
 
-	response, err := client.Get(base + "/")
+	response, err := page.client.Get(base + "/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,45 +46,13 @@ func TestDemo(t *testing.T) {
 	}
 
 	// Sign in at the stand-in service, report it, have it renewed.
-	response, err = client.Post(base+"/capture/ui/signin", "application/json", strings.NewReader(`{"email":"ada@example.com","displayName":"Ada"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var signedIn struct{ AccessToken string }
-	err = json.NewDecoder(response.Body).Decode(&signedIn)
-	response.Body.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client.Jar = jar
-	call := func(path, body string, answer any) int {
-		r, err := http.NewRequest(http.MethodPost, base+"/keepalive"+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Origin", base)
-		r.Header.Set("X-Keepalive", "1")
-		r.Header.Set("Content-Type", "application/json")
-		response, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
-			t.Fatal(err)
-		}
-		return response.StatusCode
-	}
-	var opened, renewed api.TokenAnswer
-	if status := call("/session", `{"accessToken":"`+signedIn.AccessToken+`"}`, &opened); status != http.StatusCreated {
-		t.Fatalf("login: %d", status)
-	}
-	if status := call("/session/token", `{"reason":"invalid","have":"`+signedIn.AccessToken+`"}`, &renewed); status != http.StatusOK || renewed.AccessToken == signedIn.AccessToken {
-		t.Errorf("renewal: %d", status)
+	token := page.signIn(t, map[string]string{"displayName": "Ada"}).AccessToken
+	page.login(t, token)
+	var renewed api.TokenAnswer
+	status, err := page.post(t.Context(), api.PathToken,
+		api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &renewed)
+	if err != nil || status != http.StatusOK || renewed.AccessToken == token {
+		t.Errorf("renewal: %d %v", status, err)
 	}
 
 	r, err := http.NewRequest(http.MethodGet, base+"/", nil)
@@ -113,7 +60,7 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Host = "rebound.example"
-	response, err = client.Do(r)
+	response, err = page.client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

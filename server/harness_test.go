@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -107,13 +108,43 @@ func start(t *testing.T, environment []string) *process {
 	return p
 }
 
-// page is a browser's page at the test environment's origin.
+// launch runs a command until the test ends, and returns the first line that it
+// prints.
+func launch(t *testing.T, args ...string) (line string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	stdout, stderr := &output{lines: make(chan string, 1)}, new(output)
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, args, nil, stdout, stderr) }()
+	t.Cleanup(func() {
+		stop()
+		if code := <-done; code != exitOK {
+			t.Errorf("exit %d\n%s", code, stderr)
+		}
+	})
+	select {
+	case line = <-stdout.lines:
+	case code := <-done:
+		done <- code
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	return line
+}
+
+// page is a page in a browser of its own.
 type page struct {
-	base   string
+	base   string // the server's URL
+	origin string
 	client *http.Client
 }
 
+// newPage returns a page of the test environment's origin.
 func newPage(t *testing.T, base string) *page {
+	t.Helper()
+	return newPageOf(t, testOrigin, base)
+}
+
+func newPageOf(t *testing.T, origin, base string) *page {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -121,31 +152,72 @@ func newPage(t *testing.T, base string) *page {
 	}
 	client := &http.Client{Jar: jar, Timeout: patience, Transport: new(http.Transport)}
 	t.Cleanup(client.CloseIdleConnections)
-	return &page{base: base, client: client}
+	return &page{base: base, origin: origin, client: client}
 }
 
-// at is the same browser, the server having moved.
-func (p *page) at(base string) *page { return &page{base: base, client: p.client} }
+// at is the same browser, after the server has moved.
+func (p *page) at(base string) *page {
+	return &page{base: base, origin: p.origin, client: p.client}
+}
 
+// post makes a call of keepalive.js.
 func (p *page) post(ctx context.Context, path string, body, answer any) (status int, err error) {
-	raw, err := json.Marshal(body)
+	response, err := p.send(ctx, http.MethodPost, "/keepalive"+path, body, answer)
 	if err != nil {
 		return 0, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.base+"/keepalive"+path, bytes.NewReader(raw))
-	if err != nil {
-		return 0, err
+	return response.StatusCode, nil
+}
+
+// send makes any call of a page. It sends no body for a nil one, and does not
+// decode the answer into a nil one.
+func (p *page) send(
+	ctx context.Context, method, path string, body, answer any,
+) (*http.Response, error) {
+	var sent io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		sent = bytes.NewReader(raw)
 	}
-	r.Header.Set("Origin", testOrigin)
+	r, err := http.NewRequestWithContext(ctx, method, p.base+path, sent)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Origin", p.origin)
 	r.Header.Set("X-Keepalive", "1")
 	r.Header.Set("Content-Type", "application/json")
 	response, err := p.client.Do(r)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer response.Body.Close()
-	return response.StatusCode, json.NewDecoder(response.Body).Decode(answer)
+	if answer == nil {
+		_, err = io.Copy(io.Discard, response.Body)
+	} else {
+		err = json.NewDecoder(response.Body).Decode(answer)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return response, nil
 }
+
+// signIn signs ada in at the simulator that demo and dev run.
+func (p *page) signIn(t *testing.T, body map[string]string) (tokens signedIn) {
+	t.Helper()
+	body["email"] = "ada@example.com"
+	_, err := p.send(t.Context(), http.MethodPost, "/capture/ui/signin", body, &tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokens
+}
+
+// signedIn is the simulator's answer to a sign-in.
+type signedIn struct{ AccessToken, AuthorizationCode string }
 
 func (p *page) login(t *testing.T, token string) api.TokenAnswer {
 	t.Helper()
