@@ -53,7 +53,8 @@ func TestActivityIsSpaced(t *testing.T) {
 // A script is no person, whatever it dispatches.
 func TestActivityOfAScript(t *testing.T) {
 	u := newUser(t)
-	for _, name := range []string{"pointerdown", "pointermove", "wheel", "touchstart", "touchmove", "keydown", "input"} {
+	for _, name := range []string{"pointerdown", "pointermove", "wheel", "touchstart", "touchmove",
+		"keydown", "input"} {
 		for x := range 3 {
 			init := map[string]any{"bubbles": true, "screenX": x}
 			fire(t, get(document(), "body"), "MouseEvent", name, init)
@@ -84,7 +85,8 @@ func TestPointerThatStandsStill(t *testing.T) {
 // Frames that cannot be looked into, and those that are gone, stop nothing.
 func TestActivityOfOddFrames(t *testing.T) {
 	u := newUser(t)
-	for _, window := range []safejs.Value{safejs.Undefined(), parse(t, `{}`), trap(t, "document"), parse(t, `{"document":{}}`)} {
+	for _, window := range []safejs.Value{safejs.Undefined(), parse(t, `{}`), trap(t, "document"),
+		parse(t, `{"document":{}}`)} {
 		u.activity.watchFrame(window)
 		u.activity.frameLoaded(made(t, map[string]any{"target": map[string]any{"contentWindow": window}}))
 	}

@@ -59,7 +59,8 @@ func TestConversions(t *testing.T) {
 		{name: "null", value: safejs.Null()},
 		{name: "undefined", value: safejs.Undefined()},
 		{name: "an array", value: parse(t, `["5"]`)},
-		{name: "an object that cannot be converted", value: made(t, map[string]any{"toString": thrower(t), "valueOf": thrower(t)})},
+		{name: "an object that cannot be converted",
+			value: made(t, map[string]any{"toString": thrower(t), "valueOf": thrower(t)})},
 		{name: "a function", value: thrower(t)},
 	}
 	for _, v := range values {
@@ -147,7 +148,8 @@ func TestAwaitReleases(t *testing.T) {
 				})})
 			})})
 			value, err := await(safejs.Undefined())
-			if status == "fulfilled" && (err != nil || text(value) != "first") || status == "rejected" && !errors.Is(err, errRejected) {
+			if status == "fulfilled" && (err != nil || text(value) != "first") ||
+				status == "rejected" && !errors.Is(err, errRejected) {
 				t.Errorf("%s, %v", spell(value), err)
 			}
 			errs := hear(t, "error")

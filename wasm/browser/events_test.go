@@ -15,7 +15,8 @@ import (
 var eventNames = []string{
 	"onCaptureExpiredToken", "onCaptureInvalidToken", "onCaptureAccessDenied",
 	"onCaptureSessionEnded", "onCaptureSessionNotFound",
-	"onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess", "onCaptureSessionCreated",
+	"onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess",
+	"onCaptureSessionCreated",
 	"onCaptureFederateRefreshedToken",
 	"onCaptureSessionFound", "onCaptureRenderComplete",
 	"onCaptureScreenShow", "onCaptureTransactionTimeout", "onCaptureError", "submit", "hooked", "render",
@@ -48,12 +49,14 @@ func TestEvents(t *testing.T) {
 		{"onCaptureLoginSuccess", recorded, "", login},
 		{"onCaptureRegistrationSuccess", recorded, "", login},
 		{"onCaptureEmailVerificationSuccess", recorded, "", login},
-		{"onCaptureFederateRefreshedToken", `{"accessToken":"token-1"}`, "", session.TokenSeen{Token: token, Login: true}},
+		{"onCaptureFederateRefreshedToken", `{"accessToken":"token-1"}`, "",
+			session.TokenSeen{Token: token, Login: true}},
 		{"onCaptureSessionCreated", recorded, "", session.TokenSeen{Token: token, UUID: "uuid-1"}},
 		{"onCaptureSessionFound", `{"accessToken":"token-1"}`, "", session.TokenSeen{Token: token}},
 
 		// A code is not a token, and neither event has to sign anyone in.
-		{"onCaptureRegistrationSuccess", `{"statusMessage":"verificationSent","screen":"signUp"}`, "", session.SaveAnswered{Screen: "signUp"}},
+		{"onCaptureRegistrationSuccess", `{"statusMessage":"verificationSent","screen":"signUp"}`,
+			"", session.SaveAnswered{Screen: "signUp"}},
 		{"onCaptureEmailVerificationSuccess", `{}`, "", session.SaveAnswered{}},
 
 		// One-time tokens are no session.
@@ -67,32 +70,44 @@ func TestEvents(t *testing.T) {
 		{"onCaptureSessionNotFound", "", "", session.NoTokenSeen{}},
 
 		{"onCaptureExpiredToken", "", "", session.DeadToken{Why: session.WhyExpired}},
-		{"onCaptureExpiredToken", `{"screen":"editProfile"}`, `{"held":7}`, session.DeadToken{Why: session.WhyExpired, Screen: "editProfile", Handlers: 7}},
+		{"onCaptureExpiredToken", `{"screen":"editProfile"}`, `{"held":7}`,
+			session.DeadToken{Why: session.WhyExpired, Screen: "editProfile", Handlers: 7}},
 		{"onCaptureInvalidToken", `{}`, `{"held":8}`, session.DeadToken{Why: session.WhyInvalid, Handlers: 8}},
 		{"onCaptureSaveFailed", dead, "", session.DeadToken{Why: session.WhySaveFailed, Screen: "editProfile"}},
-		{"onCaptureProfileSaveFailed", dead, `{"held":9}`, session.DeadToken{Why: session.WhySaveFailed, Screen: "editProfile", Handlers: 9}},
+		{"onCaptureProfileSaveFailed", dead, `{"held":9}`,
+			session.DeadToken{Why: session.WhySaveFailed, Screen: "editProfile", Handlers: 9}},
 
-		{"onCaptureDeactivateAccountFailed", dead, "", session.DeadToken{Why: session.WhySaveFailed, Screen: "editProfile"}}, // not in the contract
+		{"onCaptureDeactivateAccountFailed", dead, "",
+			session.DeadToken{Why: session.WhySaveFailed, Screen: "editProfile"}}, // not in the contract
 
 		// The token was good: something else was wrong.
 		{"onCaptureSaveFailed", `{"status":"error","statusMessage":"rateLimitExceeded"}`, "", session.SaveAnswered{}},
 		{"onCaptureSaveFailed", `{"status":"error","statusMessage":"INVALIDACCESSTOKEN"}`, "", session.SaveAnswered{}},
 		{"onCaptureSaveFailed", `{"status":"error"}`, "", session.SaveAnswered{}},
 		{"onCaptureSaveFailed", "", "", session.SaveAnswered{}},
-		{"onCaptureProfileSaveFailed", `{"status":"error","statusMessage":"invalidCredentials","screen":"a"}`, "", session.SaveAnswered{Screen: "a"}},
-		{"onCaptureProfileSaveFailed", `{"status":"error","statusMessage":"invalidAccessToken "}`, "", session.SaveAnswered{}},
+		{"onCaptureProfileSaveFailed",
+			`{"status":"error","statusMessage":"invalidCredentials","screen":"a"}`, "",
+			session.SaveAnswered{Screen: "a"}},
+		{"onCaptureProfileSaveFailed", `{"status":"error","statusMessage":"invalidAccessToken "}`,
+			"", session.SaveAnswered{}},
 
 		{"onCaptureAccessDenied", "", "", session.ScreenDenied{}},
-		{"onCaptureAccessDenied", `{"screen":"editProfile"}`, `{"held":7}`, session.ScreenDenied{Screen: "editProfile", Handlers: 7}},
+		{"onCaptureAccessDenied", `{"screen":"editProfile"}`, `{"held":7}`,
+			session.ScreenDenied{Screen: "editProfile", Handlers: 7}},
 
-		{"onCaptureScreenShow", `{"screen":"editProfile","flow":"standard"}`, "", session.ScreenShown{Screen: "editProfile"}},
+		{"onCaptureScreenShow", `{"screen":"editProfile","flow":"standard"}`, "",
+			session.ScreenShown{Screen: "editProfile"}},
 		{"render", `{"screen":"editProfile"}`, "", session.ScreenWanted{Screen: "editProfile"}},
 
-		{"onCaptureLoginSuccess", `{"authorizationCode":"code-1","userData":{"uuid":"uuid-1"}}`, "", session.CodeSeen{Code: session.NewToken("code-1")}},
-		{"onCaptureRegistrationSuccess", `{"authorizationCode":"code-1"}`, "", session.CodeSeen{Code: session.NewToken("code-1")}},
-		{"onCaptureSessionCreated", `{"authorizationCode":"code-1","accessToken":null}`, "", session.CodeSeen{Code: session.NewToken("code-1")}},
+		{"onCaptureLoginSuccess", `{"authorizationCode":"code-1","userData":{"uuid":"uuid-1"}}`, "",
+			session.CodeSeen{Code: session.NewToken("code-1")}},
+		{"onCaptureRegistrationSuccess", `{"authorizationCode":"code-1"}`, "",
+			session.CodeSeen{Code: session.NewToken("code-1")}},
+		{"onCaptureSessionCreated", `{"authorizationCode":"code-1","accessToken":null}`, "",
+			session.CodeSeen{Code: session.NewToken("code-1")}},
 
-		{"onCaptureLoginSuccess", `{"authorizationCode":"code-1"}`, `{"posted":true}`, session.CodeSeen{Code: session.NewToken("code-1"), Posted: true}},
+		{"onCaptureLoginSuccess", `{"authorizationCode":"code-1"}`, `{"posted":true}`,
+			session.CodeSeen{Code: session.NewToken("code-1"), Posted: true}},
 
 		{"onCaptureSessionEnded", "", `{"cause":"person"}`, session.SignedOutSeen{}},
 		{"onCaptureSessionEnded", "", `{"cause":"reaction"}`, session.SignedOutSeen{Cause: session.CauseReaction}},
@@ -115,7 +130,9 @@ func TestEvents(t *testing.T) {
 		// Not token problems, but an answer.
 		{"onCaptureTransactionTimeout", `{"screen":"a"}`, "", session.SaveAnswered{Screen: "a"}},
 		{"onCaptureError", `{"screen":"a"}`, "", session.SaveAnswered{Screen: "a"}},
-		{"onCaptureLoginFailed", `{"screen":"signIn","status":"error","statusMessage":"invalidCredentials"}`, "", session.SaveAnswered{Screen: "signIn"}},
+		{"onCaptureLoginFailed",
+			`{"screen":"signIn","status":"error","statusMessage":"invalidCredentials"}`, "",
+			session.SaveAnswered{Screen: "signIn"}},
 		{"", recorded, "", nil},
 		{"theirs", recorded, "", nil},
 	}
@@ -156,9 +173,12 @@ func TestEventsOfOddPayloads(t *testing.T) {
 		"a string":  parse(t, `"invalidAccessToken"`),
 		"a number":  parse(t, `7`),
 		"an array":  parse(t, `[{"accessToken":"token-1"}]`),
-		"wrong types": parse(t, `{"accessToken":{"toString":1},"authorizationCode":["code-1"],"oneTime":"no","userData":"uuid-1","screen":7,"statusMessage":["invalidAccessToken"],
+		"wrong types": parse(t,
+			`{"accessToken":{"toString":1},"authorizationCode":["code-1"],"oneTime":"no",`+
+				`"userData":"uuid-1","screen":7,"statusMessage":["invalidAccessToken"],
 			"held":"7","cause":1,"event":{"target":{},"submitter":7},"data":"text","token":7}`),
-		"getters that throw": trap(t, "accessToken", "authorizationCode", "oneTime", "userData", "screen", "statusMessage", "held", "cause", "event", "data", "token"),
+		"getters that throw": trap(t, "accessToken", "authorizationCode", "oneTime", "userData",
+			"screen", "statusMessage", "held", "cause", "event", "data", "token"),
 		"a revoked proxy":    get(proxy, "proxy"),
 		"a symbol":           call(t, path("Symbol"), "for", "accessToken"),
 		"absurd numbers":     parse(t, `{"held":-1,"screen":1e308}`),

@@ -69,7 +69,8 @@ func (s *screens) hearSubmits() {
 	t := s.t
 	// As the loader does, before anybody else hears of it.
 	submit := function(t, func(args []safejs.Value) any {
-		payload := map[string]any{"event": args[0], "data": construct(t, "FormData", get(args[0], "target")), "token": stored(t, keyToken)}
+		payload := map[string]any{"event": args[0],
+			"data": construct(t, "FormData", get(args[0], "target")), "token": stored(t, keyToken)}
 		if ev, ok := s.event("submit", made(t, payload), safejs.Undefined()).(session.Submitted); ok {
 			s.sent = append(s.sent, ev)
 		}
@@ -82,7 +83,8 @@ func (s *screens) hearSubmits() {
 		}
 		call(t, args[0], "preventDefault")
 		data := construct(t, "FormData", get(args[0], "target"))
-		s.submits = append(s.submits, spell(call(t, path("Array"), "from", data))+text(get(get(args[0], "submitter"), "name")))
+		s.submits = append(s.submits,
+			spell(call(t, path("Array"), "from", data))+text(get(get(args[0], "submitter"), "name")))
 		return nil
 	})
 	for listener, capture := range map[*safejs.Value]bool{&submit: true, &sent: false} {
@@ -193,7 +195,8 @@ func TestRepeatInPlace(t *testing.T) {
 	call(t, s.find("[name=city]"), "focus")
 	id := s.save("[name=save]")
 	want := session.Submitted{
-		ID: 1, Screen: "editProfile", Form: "|displayName,city,save,other|0", Token: session.NewToken(oldToken), At: s.clock.now(),
+		ID: 1, Screen: "editProfile", Form: "|displayName,city,save,other|0",
+		Token: session.NewToken(oldToken), At: s.clock.now(),
 	}
 	if s.sent[0] != want {
 		t.Fatalf("reported %+v, want %+v", s.sent[0], want)
@@ -252,7 +255,8 @@ func TestRepeatEdited(t *testing.T) {
 // A password that is half typed is the user's edit, as everything else is, and
 // also while the form is being filled again.
 func TestRepeatEditedWhileRepeating(t *testing.T) {
-	const html = `<section id="editProfile"><form><input type="password" id="capture_editProfile_password" name="password">
+	const html = `<section id="editProfile"><form>` +
+		`<input type="password" id="capture_editProfile_password" name="password">
 		<select name="canton"></select><button>Save</button></form></section>`
 	s := newScreens(t)
 	s.draw(html)
@@ -333,8 +337,10 @@ func (s *screens) choose(selector, name string) {
 }
 
 // filled is what they sent.
-const filled = `[["displayName","Bea"],["line","first"],["line","second"],["transaction","first"],["about","two\nlines"],` +
-	`["password","p4ss"],["age","42"],["born","2000-02-29"],["news","weekly"],["terms","on"],["pay","cash"],["country","fr"],` +
+const filled = `[["displayName","Bea"],["line","first"],["line","second"],` +
+	`["transaction","first"],["about","two\nlines"],` +
+	`["password","p4ss"],["age","42"],["born","2000-02-29"],["news","weekly"],["terms","on"],` +
+	`["pay","cash"],["country","fr"],` +
 	`["tongues","de"],["tongues","es"],["picture",{}],["inner","deep"]]save`
 
 // The screen is drawn anew: it gets back everything, and is sent once.
@@ -381,7 +387,8 @@ func TestRepeatRedrawn(t *testing.T) {
 				t.Errorf("the editor says %q", got)
 			}
 			// The page's own scripts hear of it as if a person had typed.
-			for _, field := range []string{"displayName", "line", "about", "password", "age", "born", "news", "terms", "pay", "country", "tongues", "picture", "inner"} {
+			for _, field := range []string{"displayName", "line", "about", "password", "age",
+				"born", "news", "terms", "pay", "country", "tongues", "picture", "inner"} {
 				for _, event := range []string{"input ", "change "} {
 					if !heard[event+field] {
 						t.Errorf("no %sof %s", event, field)
@@ -439,10 +446,13 @@ func TestForgetWhileRepeating(t *testing.T) {
 // screen.
 func TestRepeatRedrawnOtherwise(t *testing.T) {
 	for name, html := range map[string]string{
-		"a field is gone": `<form id="editProfile"><input id="capture_editProfile_displayName" name="displayName"><button name="save" value="1">Save</button></form>`,
-		"a field more":    strings.Replace(profile, "<button", `<input name="since" value="kept"><button`, 1),
+		"a field is gone": `<form id="editProfile">` +
+			`<input id="capture_editProfile_displayName" name="displayName">` +
+			`<button name="save" value="1">Save</button></form>`,
+		"a field more": strings.Replace(profile, "<button", `<input name="since" value="kept"><button`, 1),
 		"another order": `<section id="editProfile"><form><input id="capture_editProfile_city" name="city">
-			<input id="capture_editProfile_displayName" name="displayName"><button name="save" value="1">Save</button></form></section>`,
+			<input id="capture_editProfile_displayName" name="displayName">` +
+			`<button name="save" value="1">Save</button></form></section>`,
 		"another button":        strings.Replace(profile, `name="save" value="1"`, `name="save" value="2"`, 1),
 		"no button":             strings.Replace(profile, `<button name="save" value="1">Save</button>`, "", 1),
 		"the field is disabled": strings.Replace(profile, `name="city"`, `name="city" disabled`, 1),
@@ -468,7 +478,8 @@ func TestRepeatWithoutWhatAScriptAdds(t *testing.T) {
 	s.impatient()
 	s.draw(profile)
 	stars := "4"
-	add := function(t, func(args []safejs.Value) any { call(t, get(args[0], "formData"), "append", "stars", stars); return nil })
+	add := function(t,
+		func(args []safejs.Value) any { call(t, get(args[0], "formData"), "append", "stars", stars); return nil })
 	call(t, s.area, "addEventListener", "formdata", add)
 	id := s.save("[name=save]")
 	s.again(id, session.RepeatSent)
@@ -497,10 +508,12 @@ func TestRepeatFile(t *testing.T) {
 // A list that a script fills a moment after another field has changed is
 // waited for, and then the next list.
 func TestRepeatLateLists(t *testing.T) {
-	const html = `<section id="editProfile"><form><select id="capture_editProfile_country" name="country"><option>at<option>ch</select>
+	const html = `<section id="editProfile"><form>` +
+		`<select id="capture_editProfile_country" name="country"><option>at<option>ch</select>
 		<select name="canton"></select><select name="town"></select><button>Save</button></form></section>`
 	s := newScreens(t)
-	lists := map[string][2]string{"country": {"canton", "<option>Bern<option>Uri"}, "canton": {"town", "<option>Erstfeld<option>Altdorf"}}
+	lists := map[string][2]string{"country": {"canton", "<option>Bern<option>Uri"},
+		"canton": {"town", "<option>Erstfeld<option>Altdorf"}}
 	late := function(t, func(args []safejs.Value) any {
 		if list, ok := lists[text(get(get(args[0], "target"), "name"))]; ok {
 			time.AfterFunc(120*time.Millisecond, func() { assign(s.find("[name="+list[0]+"]"), "innerHTML", list[1]) })
@@ -548,7 +561,8 @@ func TestRepeatTrackedValues(t *testing.T) {
 	s.draw(profile)
 	city, tracked := s.find("[name=city]"), ""
 	own := function(t, func(args []safejs.Value) any { tracked = text(args[0]); return nil })
-	define(t, city, "value", map[string]any{"set": own, "get": function(t, func([]safejs.Value) any { return tracked })})
+	define(t, city, "value",
+		map[string]any{"set": own, "get": function(t, func([]safejs.Value) any { return tracked })})
 	s.again(id, session.RepeatSent)
 	s.submitted(2)
 	if tracked != "" {
@@ -558,14 +572,16 @@ func TestRepeatTrackedValues(t *testing.T) {
 
 // React hears of a checkbox by its click.
 func TestRepeatClicksBoxes(t *testing.T) {
-	const html = `<section id="editProfile"><form><input type="checkbox" id="capture_editProfile_terms" name="terms"><button>Save</button></form></section>`
+	const html = `<section id="editProfile"><form>` +
+		`<input type="checkbox" id="capture_editProfile_terms" name="terms"><button>Save</button></form></section>`
 	s := newScreens(t)
 	s.draw(html)
 	s.click("[name=terms]")
 	id := s.save("button")
 	s.draw(html)
 	clicks := 0
-	call(t, s.find("[name=terms]"), "addEventListener", "click", function(t, func([]safejs.Value) any { clicks++; return nil }))
+	call(t, s.find("[name=terms]"), "addEventListener", "click",
+		function(t, func([]safejs.Value) any { clicks++; return nil }))
 	s.again(id, session.RepeatSent)
 	s.submitted(2)
 	if clicks != 1 {
@@ -579,7 +595,8 @@ func TestRepeatClicksBoxes(t *testing.T) {
 // A form that was drawn a moment ago may have nobody who listens to it yet: the
 // browser must not send it by itself, which would leave the page.
 func TestRepeatBeforeTheUIListens(t *testing.T) {
-	const html = `<section id="editProfile"><form action="/elsewhere"><input id="capture_editProfile_city" name="city"><button>Save</button></form></section>`
+	const html = `<section id="editProfile"><form action="/elsewhere">` +
+		`<input id="capture_editProfile_city" name="city"><button>Save</button></form></section>`
 	s := newScreens(t)
 	s.impatient()
 	s.draw(html)
@@ -604,7 +621,8 @@ func TestRepeatWithAnOldLibrary(t *testing.T) {
 	s.draw(profile)
 	id := s.save("[name=save]")
 	s.draw(strings.Replace(profile, "<button", `<input name="since" value="new"><button`, 1))
-	define(t, path("Array"), "from", map[string]any{"value": function(t, func([]safejs.Value) any { return construct(t, "Array") })})
+	define(t, path("Array"), "from",
+		map[string]any{"value": function(t, func([]safejs.Value) any { return construct(t, "Array") })})
 	s.again(id, session.RepeatChanged)
 }
 
@@ -612,8 +630,12 @@ func TestRepeatWithAnOldLibrary(t *testing.T) {
 func TestFormsOfOthers(t *testing.T) {
 	tests := []struct{ name, html string }{
 		{"a search", `<section id="editProfile"><form><input name="q"><button>Go</button></form></section>`},
-		{"a field outside its screen", `<section id="elsewhere"><form><input id="capture_editProfile_city" name="city"><button>Go</button></form></section>`},
-		{"a screen whose name begins alike", `<section id="edit"><form><input id="capture_editProfile_city" name="city"><button>Go</button></form></section>`},
+		{"a field outside its screen",
+			`<section id="elsewhere"><form><input id="capture_editProfile_city" name="city">` +
+				`<button>Go</button></form></section>`},
+		{"a screen whose name begins alike",
+			`<section id="edit"><form><input id="capture_editProfile_city" name="city">` +
+				`<button>Go</button></form></section>`},
 		{"no name", `<section id=""><form><input id="capture__city" name="city"><button>Go</button></form></section>`},
 	}
 	for _, test := range tests {
@@ -635,9 +657,12 @@ func TestFormsOfOthers(t *testing.T) {
 // hiders are names of fields that hide what a form, a document or an event has
 // of its own: properties and methods that this package reads and calls.
 var hiders = []string{
-	"parentElement", "querySelector", "querySelectorAll", "elements", "id", "submit", "requestSubmit", "action", "method", "isConnected", "name", "length",
-	"ownerDocument", "addEventListener", "dispatchEvent", "checkValidity", "noValidate", "closest", "matches", "localName", "tagName", "target", "contains",
-	"getAttribute", "form", "value", "type", "checked", "constructor", "toString", "valueOf", "then", "hasOwnProperty", "__proto__", "childNodes", "innerHTML",
+	"parentElement", "querySelector", "querySelectorAll", "elements", "id", "submit",
+	"requestSubmit", "action", "method", "isConnected", "name", "length",
+	"ownerDocument", "addEventListener", "dispatchEvent", "checkValidity", "noValidate", "closest",
+	"matches", "localName", "tagName", "target", "contains",
+	"getAttribute", "form", "value", "type", "checked", "constructor", "toString", "valueOf",
+	"then", "hasOwnProperty", "__proto__", "childNodes", "innerHTML",
 }
 
 // A field may have any name: nothing hangs, throws or is lost, whether the form
@@ -645,7 +670,8 @@ var hiders = []string{
 func TestFieldsWithAnyName(t *testing.T) {
 	for _, name := range hiders {
 		html := fmt.Sprintf(`<section id="editProfile"><form><input id="capture_editProfile_city" name="city">
-			<input id="capture_editProfile_x" name="%s"><img name="%[1]s"><button>Go</button></form><form name="%[1]s"></form></section>`, name)
+			<input id="capture_editProfile_x" name="%s"><img name="%[1]s"><button>Go</button>`+
+			`</form><form name="%[1]s"></form></section>`, name)
 		for _, redrawn := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, redrawn %t", name, redrawn), func(t *testing.T) {
 				s := newScreens(t)
@@ -678,12 +704,24 @@ func TestFieldsWithAnyName(t *testing.T) {
 // Where a form stands and what its fields are called may differ.
 func TestFormsFound(t *testing.T) {
 	tests := []struct{ name, html string }{
-		{"deep inside", `<section id="editProfile"><div><div id="inner"><form><input id="capture_editProfile_city" name="city"><button>Go</button></form></div></div></section>`},
-		{"the form is the screen", `<form id="editProfile"><input id="capture_editProfile_city" name="city"><button>Go</button></form>`},
-		{"not the first form", `<section id="editProfile"><form><input name="q"></form><form><input id="capture_editProfile_city" name="city"><button>Go</button></form></section>`},
-		{"a screen inside a screen", `<section id="edit"><section id="editProfile"><form><input id="capture_editProfile_city" name="city"><button>Go</button></form></section></section>`},
-		{"fields tied to the form from elsewhere", `<form id="tied"></form><section id="editProfile"><input id="capture_editProfile_city" name="city" form="tied"><button form="tied">Go</button></section>`},
-		{"something else has the id", `<section id="editProfile"><form><div id="capture_editProfile_box"><input name="city"></div><button>Go</button></form></section>`},
+		{"deep inside",
+			`<section id="editProfile"><div><div id="inner"><form>` +
+				`<input id="capture_editProfile_city" name="city"><button>Go</button></form></div></div></section>`},
+		{"the form is the screen",
+			`<form id="editProfile"><input id="capture_editProfile_city" name="city"><button>Go</button></form>`},
+		{"not the first form",
+			`<section id="editProfile"><form><input name="q"></form><form>` +
+				`<input id="capture_editProfile_city" name="city"><button>Go</button></form></section>`},
+		{"a screen inside a screen",
+			`<section id="edit"><section id="editProfile"><form>` +
+				`<input id="capture_editProfile_city" name="city"><button>Go</button></form></section></section>`},
+		{"fields tied to the form from elsewhere",
+			`<form id="tied"></form><section id="editProfile">` +
+				`<input id="capture_editProfile_city" name="city" form="tied">` +
+				`<button form="tied">Go</button></section>`},
+		{"something else has the id",
+			`<section id="editProfile"><form><div id="capture_editProfile_box">` +
+				`<input name="city"></div><button>Go</button></form></section>`},
 	}
 	for _, test := range tests {
 		for _, redrawn := range []bool{false, true} {
@@ -710,7 +748,8 @@ func TestFormsFound(t *testing.T) {
 // was sent with one is never sent with the other.
 func TestTwoFormsOfOneScreen(t *testing.T) {
 	form := func(attributes, field, class string) string {
-		return `<form` + attributes + `><input id="capture_editProfile_` + field + `" name="` + field + `"><input type="checkbox" name="news">
+		return `<form` + attributes + `>` +
+			`<input id="capture_editProfile_` + field + `" name="` + field + `"><input type="checkbox" name="news">
 			<button class="` + class + `">Save</button></form>`
 	}
 	for name, html := range map[string]string{
@@ -766,7 +805,8 @@ func TestSubmitterGone(t *testing.T) {
 	s.again(id, session.RepeatChanged)
 	s.submitted(1)
 	// A button without a name adds nothing.
-	const plain = `<section id="editProfile"><form><input id="capture_editProfile_city" name="city"><button>Save</button></form></section>`
+	const plain = `<section id="editProfile"><form>` +
+		`<input id="capture_editProfile_city" name="city"><button>Save</button></form></section>`
 	s.draw(plain)
 	id = s.save("button")
 	call(t, s.find("button"), "remove")
@@ -979,7 +1019,8 @@ func TestHold(t *testing.T) {
 
 // Drawing a screen must not wipe what the user types in another.
 func TestNoScreenOverTypedText(t *testing.T) {
-	const twoScreens = profile + `<section id="orders"><form><input id="capture_orders_note" name="note"><button>Go</button></form></section>`
+	const twoScreens = profile + `<section id="orders"><form>` +
+		`<input id="capture_orders_note" name="note"><button>Go</button></form></section>`
 	s := newScreens(t)
 	s.draw(twoScreens)
 	id := s.save("#editProfile [name=save]")
@@ -999,7 +1040,8 @@ func TestNoScreenOverTypedText(t *testing.T) {
 
 // Two forms that the UI has to draw anew are both finished.
 func TestRepeatTwoRedrawn(t *testing.T) {
-	const address = `<section id="address"><form><input id="capture_address_street" name="street"><button>Save</button></form></section>`
+	const address = `<section id="address"><form>` +
+		`<input id="capture_address_street" name="street"><button>Save</button></form></section>`
 	s := newScreens(t)
 	s.draw(profile)
 	one := s.save("[name=save]")
@@ -1028,7 +1070,8 @@ func TestSubmittedBeforeTheModule(t *testing.T) {
 	form := s.find("form")
 	payload := map[string]any{
 		"event": map[string]any{"target": form, "submitter": s.find("[name=save]")},
-		"data":  construct(t, "FormData", form), "token": oldToken, "at": float64(s.clock.now().Add(-time.Minute).UnixMilli()),
+		"data":  construct(t, "FormData", form), "token": oldToken,
+		"at": float64(s.clock.now().Add(-time.Minute).UnixMilli()),
 	}
 	s.draw(fmt.Sprintf(everything, "second"))
 	call(t, form, "reset")

@@ -126,18 +126,19 @@ func (l *lines) String() string { return strings.Join(l.text, "\n") }
 func hear(t *testing.T, method string) *lines {
 	t.Helper()
 	heard := &lines{}
-	define(t, path("console"), method, map[string]any{"writable": true, "value": function(t, func(args []safejs.Value) any {
-		var words []string
-		for _, arg := range args {
-			if arg.Type() == safejs.TypeString {
-				words = append(words, text(arg))
-			} else {
-				words = append(words, spell(arg))
+	define(t, path("console"), method,
+		map[string]any{"writable": true, "value": function(t, func(args []safejs.Value) any {
+			var words []string
+			for _, arg := range args {
+				if arg.Type() == safejs.TypeString {
+					words = append(words, text(arg))
+				} else {
+					words = append(words, spell(arg))
+				}
 			}
-		}
-		heard.text = append(heard.text, strings.Join(words, " "))
-		return nil
-	})})
+			heard.text = append(heard.text, strings.Join(words, " "))
+			return nil
+		})})
 	return heard
 }
 

@@ -204,7 +204,8 @@ func TestLease(t *testing.T) {
 func TestLeaseOfNobody(t *testing.T) {
 	define(t, path("navigator"), "locks", map[string]any{"value": safejs.Undefined()})
 	now := time.Now().UnixMilli()
-	for _, line := range []string{"", "garbage", "a b", "a 1", "a -1", "a 1e99", fmt.Sprint("a ", now-1), fmt.Sprint("a ", now+time.Hour.Milliseconds())} {
+	for _, line := range []string{"", "garbage", "a b", "a 1", "a -1", "a 1e99",
+		fmt.Sprint("a ", now-1), fmt.Sprint("a ", now+time.Hour.Milliseconds())} {
 		cleanStorage(t)
 		store(t, keyLease, line)
 		begun := time.Now()
@@ -214,7 +215,8 @@ func TestLeaseOfNobody(t *testing.T) {
 		}
 	}
 	// Denied, or full.
-	set(t, "localStorage", made(t, map[string]any{"getItem": thrower(t), "setItem": thrower(t), "removeItem": thrower(t)}))
+	set(t, "localStorage",
+		made(t, map[string]any{"getItem": thrower(t), "setItem": thrower(t), "removeItem": thrower(t)}))
 	tab(t).Take(never(t), kept(t))()
 	define(t, safejs.Global(), "localStorage", map[string]any{"get": thrower(t)})
 	tab(t).Take(never(t), kept(t))()

@@ -19,7 +19,8 @@ func fullMark() session.Mark {
 		Fingerprint: session.NewToken("token-1").Fingerprint(), Who: session.NewToken("uuid-1").Fingerprint(),
 		Written: session.AtWall(1_700_000_000_000), Expires: session.AtWall(1_700_003_600_000),
 		Idle: session.AtWall(1_700_001_800_000), Absolute: session.AtWall(1_700_043_200_000),
-		Life: time.Hour, NotBefore: session.AtWall(1_700_000_009_000), Failures: 3, FailedAt: session.AtWall(1_700_000_001_000),
+		Life: time.Hour, NotBefore: session.AtWall(1_700_000_009_000), Failures: 3,
+		FailedAt: session.AtWall(1_700_000_001_000),
 	}
 }
 

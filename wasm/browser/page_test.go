@@ -104,8 +104,11 @@ func markOf(token string) session.Mark {
 // A UI that comes late is not given what others have overtaken since.
 func TestAdoptOvertaken(t *testing.T) {
 	for name, since := range map[string]func(){
-		"another tab has renewed":      func() { new(storage).setMark(markOf("token-2")) },
-		"a person has signed out":      func() { new(storage).setMark(session.Mark{Ending: true, Written: session.AtWall(1)}) },
+		"another tab has renewed": func() { new(storage).setMark(markOf("token-2")) },
+		"a person has signed out": func() {
+			new(storage).setMark(session.Mark{Ending: true,
+				Written: session.AtWall(1)})
+		},
 		"somebody has written another": func() { store(t, keyToken, "foreign-1") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,8 +188,11 @@ func TestShowScreen(t *testing.T) {
 		part    string
 	}{
 		{"no UI", safejs.Undefined(), "cannot show editProfile"},
-		{"another version of it", map[string]any{"capture": map[string]any{"ui": map[string]any{}}}, "cannot show editProfile"},
-		{"it throws", map[string]any{"capture": map[string]any{"ui": map[string]any{"renderScreen": thrower(t)}}}, "show editProfile"},
+		{"another version of it", map[string]any{"capture": map[string]any{"ui": map[string]any{}}},
+			"cannot show editProfile"},
+		{"it throws",
+			map[string]any{"capture": map[string]any{"ui": map[string]any{"renderScreen": thrower(t)}}},
+			"show editProfile"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -225,11 +231,12 @@ func TestUIThrows(t *testing.T) {
 // Half a UI, or one whose parts cannot be read, is as good as none.
 func TestUIOdd(t *testing.T) {
 	for name, janrain := range map[string]any{
-		"null":        nil,
-		"a string":    "janrain",
-		"a getter":    trap(t, "capture"),
-		"no method":   map[string]any{"capture": map[string]any{"ui": map[string]any{"createCaptureSession": 1}}},
-		"a trap":      map[string]any{"capture": map[string]any{"ui": trap(t, "createCaptureSession", "endCaptureSession")}},
+		"null":      nil,
+		"a string":  "janrain",
+		"a getter":  trap(t, "capture"),
+		"no method": map[string]any{"capture": map[string]any{"ui": map[string]any{"createCaptureSession": 1}}},
+		"a trap": map[string]any{"capture": map[string]any{"ui": trap(t,
+			"createCaptureSession", "endCaptureSession")}},
 		"nothing yet": map[string]any{"settings": map[string]any{"capture": map[string]any{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -271,20 +278,27 @@ func TestNotifyTheLoader(t *testing.T) {
 		want []string
 	}{
 		{"renewed", func(p *page) {
-			p.Notify(session.Notice{Name: session.NoticeRenewed, Why: session.WhyDue, ExpiresIn: 90*time.Second + time.Millisecond})
-		}, []string{`["emit","renewed",{"at":1700000000000,"expiresIn":90,"message":"the token was near its end","reason":"due"}]`}},
+			p.Notify(session.Notice{Name: session.NoticeRenewed, Why: session.WhyDue,
+				ExpiresIn: 90*time.Second + time.Millisecond})
+		}, []string{`["emit","renewed",{"at":1700000000000,"expiresIn":90,` +
+			`"message":"the token was near its end","reason":"due"}]`}},
 		{"an error with another try", func(p *page) {
 			p.Notify(session.Notice{Name: session.NoticeRenewError, Why: session.WhyOffline, RetryIn: 8 * time.Second})
-		}, []string{`["emit","renewerror",{"at":1700000000000,"message":"the keepalive server could not be reached","reason":"offline","retryIn":8}]`}},
+		}, []string{`["emit","renewerror",{"at":1700000000000,` +
+			`"message":"the keepalive server could not be reached","reason":"offline","retryIn":8}]`}},
 		{"an error without", func(p *page) {
 			p.Notify(session.Notice{Name: session.NoticeRenewError, Why: session.WhyRefusedAgain})
-		}, []string{`["emit","renewerror",{"at":1700000000000,"message":"a token just renewed was refused as well","reason":"refused_again"}]`}},
+		}, []string{`["emit","renewerror",{"at":1700000000000,` +
+			`"message":"a token just renewed was refused as well","reason":"refused_again"}]`}},
 		{"a warning", func(p *page) {
-			p.Notify(session.Notice{Name: session.NoticeWarning, Why: session.WhyIdleLimit, Limit: "idle", ExpiresIn: time.Minute})
-		}, []string{`["emit","warning",{"at":1700000000000,"expiresIn":60,"kind":"idle","message":"there was no input for too long","reason":"idle_limit"}]`}},
+			p.Notify(session.Notice{Name: session.NoticeWarning, Why: session.WhyIdleLimit,
+				Limit: "idle", ExpiresIn: time.Minute})
+		}, []string{`["emit","warning",{"at":1700000000000,"expiresIn":60,"kind":"idle",` +
+			`"message":"there was no input for too long","reason":"idle_limit"}]`}},
 		{"a sign-out", func(p *page) {
 			p.Notify(session.Notice{Name: session.NoticeSignedOut, Why: session.WhySignedOut})
-		}, []string{`["emit","signedout",{"at":1700000000000,"message":"the person signed out","reason":"signed_out"}]`}},
+		}, []string{`["emit","signedout",{"at":1700000000000,"message":"the person signed out",` +
+			`"reason":"signed_out"}]`}},
 		{"delivered", func(p *page) { p.Release(7, true) }, []string{`["release",7,true]`}},
 		{"swallowed", func(p *page) { p.Release(8, false) }, []string{`["release",8,false]`}},
 		{"resolved", func(p *page) { p.Settle(session.Settle{IDs: []uint64{1, 2}, Token: token}) },
@@ -294,9 +308,11 @@ func TestNotifyTheLoader(t *testing.T) {
 		{"done", func(p *page) { p.Settle(session.Settle{IDs: []uint64{4}}) }, []string{`["settle",4,null,""]`}},
 		{"holding", func(p *page) {
 			p.Notify(session.Notice{Name: session.NoticeHolding, Why: session.WhyExpired, Screen: "editProfile"})
-		}, []string{`["emit","holding",{"at":1700000000000,"message":"the Registration UI met an expired token","reason":"expired","screen":"editProfile"}]`}},
+		}, []string{`["emit","holding",{"at":1700000000000,` +
+			`"message":"the Registration UI met an expired token","reason":"expired","screen":"editProfile"}]`}},
 		{"where it stands", func(p *page) {
-			p.Publish(session.HostState{Phase: session.Active, SignedIn: session.Yes, UUID: "uuid-1", ClockSkew: -90 * time.Second})
+			p.Publish(session.HostState{Phase: session.Active, SignedIn: session.Yes,
+				UUID: "uuid-1", ClockSkew: -90 * time.Second})
 		}, []string{`["state",{"clockSkew":-90,"phase":"active","signedIn":true,"uuid":"uuid-1"}]`}},
 		{"not known yet", func(p *page) { p.Publish(session.HostState{Phase: session.Restoring}) },
 			[]string{`["state",{"clockSkew":0,"phase":"restoring","signedIn":null}]`}},

@@ -55,7 +55,8 @@ func start(t *testing.T, options string, early ...string) *loader {
 	}
 	set(t, hostName, map[string]any{
 		"options": parse(t, options),
-		"emit":    record(l.emitted), "settle": record(l.settled), "release": record(l.released), "state": record(l.states),
+		"emit":    record(l.emitted), "settle": record(l.settled), "release": record(l.released),
+		"state": record(l.states),
 		"attach": function(t, func(args []safejs.Value) any {
 			l.module = argument(args, 0)
 			for _, event := range early {
@@ -89,7 +90,8 @@ func (l *loader) stop() {
 	}
 }
 
-const defaults = `{"endpoint":"/keepalive","margin":0,"load":"idle","hold":false,"guard":true,"resubmit":true,"idleWarning":0,"debug":false}`
+const defaults = `{"endpoint":"/keepalive","margin":0,"load":"idle","hold":false,"guard":true,` +
+	`"resubmit":true,"idleWarning":0,"debug":false}`
 
 // The whole module, from a login to the sign-out, through what the loader
 // calls and is called with.
@@ -98,8 +100,10 @@ func TestRun(t *testing.T) {
 	u := fakeUI(t)
 	asked := make(chan string, 8)
 	alive := map[string]any{
-		api.PathSession: api.TokenAnswer{AccessToken: "token-1", UUID: "uuid-1", ExpiresIn: 3600, IdleExpiresIn: 1800, AbsoluteExpiresIn: 43200},
-		api.PathToken:   api.TokenAnswer{AccessToken: "token-2", UUID: "uuid-1", ExpiresIn: 3600, IdleExpiresIn: 1800, AbsoluteExpiresIn: 43200},
+		api.PathSession: api.TokenAnswer{AccessToken: "token-1", UUID: "uuid-1", ExpiresIn: 3600,
+			IdleExpiresIn: 1800, AbsoluteExpiresIn: 43200},
+		api.PathToken: api.TokenAnswer{AccessToken: "token-2", UUID: "uuid-1", ExpiresIn: 3600,
+			IdleExpiresIn: 1800, AbsoluteExpiresIn: 43200},
 	}
 	signedIn := false
 	fakeFetch(t, func(r request) any {
@@ -139,7 +143,8 @@ func TestRun(t *testing.T) {
 		methods = append(methods, text(name))
 	}
 	slices.Sort(methods)
-	if want := []string{"answered", "diagnostics", "end", "event", "status", "stay", "stop", "want"}; !slices.Equal(methods, want) {
+	if want := []string{"answered", "diagnostics", "end", "event", "status", "stay", "stop",
+		"want"}; !slices.Equal(methods, want) {
 		t.Errorf("the loader got %q, want %q", methods, want)
 	}
 
@@ -272,7 +277,8 @@ func TestRunOddCalls(t *testing.T) {
 
 // Options that the loader would not pass on are survived.
 func TestRunOddOptions(t *testing.T) {
-	for _, options := range []string{"", `null`, `{}`, `{"endpoint":7,"margin":"1","idleWarning":-1,"resubmit":"yes","debug":1}`} {
+	for _, options := range []string{"", `null`, `{}`,
+		`{"endpoint":7,"margin":"1","idleWarning":-1,"resubmit":"yes","debug":1}`} {
 		cleanStorage(t)
 		hanging(t, false)
 		start(t, options).stop()
@@ -315,7 +321,8 @@ func TestRunDebug(t *testing.T) {
 }
 
 func TestRunWithoutLoader(t *testing.T) {
-	for _, host := range []any{safejs.Undefined(), nil, map[string]any{}, map[string]any{"attach": 1}, trap(t, "attach")} {
+	for _, host := range []any{safejs.Undefined(), nil, map[string]any{},
+		map[string]any{"attach": 1}, trap(t, "attach")} {
 		set(t, hostName, host)
 		if err := Run(); !errors.Is(err, errNoHost) {
 			t.Errorf("%v, want %v", err, errNoHost)

@@ -110,7 +110,8 @@ func TestRequests(t *testing.T) {
 		{
 			name:   "open without a uuid",
 			do:     func() { do(session.Call{Kind: session.CallOpen, Token: token}) },
-			method: http.MethodPost, path: api.PathSession, body: `{"accessToken":"token-1"}`, decoded: &api.OpenRequest{},
+			method: http.MethodPost, path: api.PathSession, body: `{"accessToken":"token-1"}`,
+			decoded:    &api.OpenRequest{},
 			wantedBody: &api.OpenRequest{AccessToken: "token-1"}, keepalive: true,
 		},
 		{
@@ -135,7 +136,8 @@ func TestRequests(t *testing.T) {
 		{
 			name:   "activity",
 			do:     reportActivity,
-			method: http.MethodPost, path: api.PathActivity, body: `{}`, decoded: &struct{}{}, wantedBody: &struct{}{}, keepalive: true,
+			method: http.MethodPost, path: api.PathActivity, body: `{}`, decoded: &struct{}{},
+			wantedBody: &struct{}{}, keepalive: true,
 		},
 	}
 	for _, test := range tests {
@@ -171,7 +173,8 @@ func TestRequests(t *testing.T) {
 				contentType = ""
 			}
 			for name, want := range map[string]string{
-				api.HeaderKeepalive: api.HeaderKeepaliveValue, "Content-Type": contentType, "Accept": "application/json",
+				api.HeaderKeepalive: api.HeaderKeepaliveValue, "Content-Type": contentType,
+				"Accept": "application/json",
 			} {
 				if got := r.header(name); got != want {
 					t.Errorf("%s: %q, want %q", name, got, want)
@@ -222,7 +225,8 @@ func TestReasons(t *testing.T) {
 // The server's answer, written by its own type, arrives.
 func TestGrant(t *testing.T) {
 	body := encode(t, api.TokenAnswer{
-		AccessToken: "token-2", ExpiresAt: 1_700_003_600, ExpiresIn: 3600, ServerTime: 1_700_000_000_000, UUID: "uuid-1",
+		AccessToken: "token-2", ExpiresAt: 1_700_003_600, ExpiresIn: 3600,
+		ServerTime: 1_700_000_000_000, UUID: "uuid-1",
 		IdleExpiresIn: 1800, AbsoluteExpiresIn: 43200,
 	})
 	want := session.Answer{OK: true, Grant: session.Grant{
@@ -269,7 +273,8 @@ func TestGrantNumbers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.spelling, func(t *testing.T) {
-			body := strings.ReplaceAll(`{"accessToken":"token-2","uuid":"uuid-1","expiresIn":N,"idleExpiresIn":N,"absoluteExpiresIn":N}`, "N", test.spelling)
+			body := strings.ReplaceAll(`{"accessToken":"token-2","uuid":"uuid-1",`+
+				`"expiresIn":N,"idleExpiresIn":N,"absoluteExpiresIn":N}`, "N", test.spelling)
 			fakeFetch(t, func(request) any { return response(t, 200, body) })
 			want := session.Answer{OK: true, Grant: session.Grant{
 				Token: session.NewToken("token-2"), UUID: "uuid-1",
@@ -362,12 +367,14 @@ func TestProblems(t *testing.T) {
 				t.Fatal("this code has no row")
 			}
 			problem := api.Problem{
-				Type: "about:blank", Title: code.Title(), Status: code.Status(), Detail: "why", Code: code, RequestID: "r1",
+				Type: "about:blank", Title: code.Title(), Status: code.Status(), Detail: "why",
+				Code: code, RequestID: "r1",
 			}
 			want.RetryAfter = 7 * time.Second
 			status := 0
 			fakeFetch(t, func(request) any {
-				return response(t, status, encode(t, problem), "Content-Type", api.ContentTypeProblem, "Retry-After", "7")
+				return response(t, status, encode(t, problem), "Content-Type",
+					api.ContentTypeProblem, "Retry-After", "7")
 			})
 			for _, status = range []int{code.Status(), 400, 401, 403, 404, 429, 500, 502, 503} {
 				for _, kind := range kinds {
@@ -478,12 +485,14 @@ func TestOffline(t *testing.T) {
 // A page may have wrapped fetch, and give something that is no Response.
 func TestOddResponses(t *testing.T) {
 	for name, made := range map[string]safejs.Value{
-		"null":       safejs.Null(),
-		"a string":   parse(t, `"ok"`),
-		"an object":  parse(t, `{"status":200}`),
-		"a trap":     trap(t, "status", "json", "headers"),
-		"it throws":  made(t, map[string]any{"status": 200, "json": thrower(t)}),
-		"no headers": made(t, map[string]any{"status": 401, "json": function(t, func([]safejs.Value) any { return response(t, 200, "") })}),
+		"null":      safejs.Null(),
+		"a string":  parse(t, `"ok"`),
+		"an object": parse(t, `{"status":200}`),
+		"a trap":    trap(t, "status", "json", "headers"),
+		"it throws": made(t, map[string]any{"status": 200, "json": thrower(t)}),
+		"no headers": made(t,
+			map[string]any{"status": 401,
+				"json": function(t, func([]safejs.Value) any { return response(t, 200, "") })}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			fakeFetch(t, func(request) any { return call(t, path("Promise"), "resolve", made) })

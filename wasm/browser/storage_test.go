@@ -35,7 +35,8 @@ func TestSnapshotExpires(t *testing.T) {
 			if test.spelling != "" {
 				store(t, keyExpires, test.spelling)
 			}
-			want := session.Snapshot{Readable: true, Token: session.NewToken("token-1"), Expires: session.AtWall(test.want)}
+			want := session.Snapshot{Readable: true, Token: session.NewToken("token-1"),
+				Expires: session.AtWall(test.want)}
 			if got := new(storage).snapshot(); got != want {
 				t.Errorf("%+v, want %+v", got, want)
 			}
@@ -156,7 +157,8 @@ func TestSetMark(t *testing.T) {
 // The profile names a user, as far as it can be read: a claim.
 func TestSnapshotProfile(t *testing.T) {
 	for profile, want := range map[string]string{
-		`{"uuid":"uuid-1","displayName":"Ann"}`: "uuid-1", `{"uuid":7}`: "", `{}`: "", `null`: "", `"uuid"`: "", `{`: "", "": "",
+		`{"uuid":"uuid-1","displayName":"Ann"}`: "uuid-1", `{"uuid":7}`: "", `{}`: "", `null`: "",
+		`"uuid"`: "", `{`: "", "": "",
 	} {
 		cleanStorage(t)
 		store(t, keyProfile, profile)

@@ -226,7 +226,8 @@ func TestCookieChangingCallsAreInOrder(t *testing.T) {
 				synctest.Wait()
 				loop.Post(session.Stopped{})
 				wait()
-				if want := []string{"end begins", "end is over", "open begins", "open is over"}; !slices.Equal(server.log, want) {
+				if want := []string{"end begins", "end is over", "open begins",
+					"open is over"}; !slices.Equal(server.log, want) {
 					t.Errorf("the calls went %q; want %q", server.log, want)
 				}
 				if waited := server.opened.Sub(begun); waited > time.Second {

@@ -74,7 +74,8 @@ func ExampleSubmitted() {
 	old, fresh := session.NewToken("old"), session.NewToken("fresh")
 	alice := session.NewToken("uuid-of-alice").Fingerprint()
 	storage := session.Snapshot{Readable: true, Token: old, Expires: now.Add(time.Hour).Wall(), Mark: session.Mark{
-		Fingerprint: old.Fingerprint(), Who: alice, Written: now.Wall(), Expires: now.Add(time.Hour).Wall(), Life: time.Hour,
+		Fingerprint: old.Fingerprint(), Who: alice, Written: now.Wall(),
+		Expires: now.Add(time.Hour).Wall(), Life: time.Hour,
 	}}
 	var page session.State
 	happens := func(ev session.Event) (call session.Call) {

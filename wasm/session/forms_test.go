@@ -25,7 +25,8 @@ func TestForms(t *testing.T) {
 		{"another user signs in before the refusal: not sent as them", func(p *page) {
 			p.submits(1, "alice-1")
 			p.otherTab("bob-1", life)
-			p.on(dead(screen(1)), "identitychanged:other_user", "unfinished:other_user", "forget(1)", "signedin:signed_in")
+			p.on(dead(screen(1)), "identitychanged:other_user", "unfinished:other_user",
+				"forget(1)", "signedin:signed_in")
 		}},
 		{"an unknown token turns up before the refusal: not sent with it, whosever it is", func(p *page) {
 			p.submits(1, "alice-1")
@@ -79,7 +80,8 @@ func TestForms(t *testing.T) {
 			p.on(on(1, "two", "first", p))
 			p.on(on(2, "two", "second", p))
 			p.on(dead("two"), "ask:savefailed(alice-1)")
-			p.on(session.SaveAnswered{Screen: "two"}, "unfinished:unclear", "forget(1)", "unfinished:unclear", "forget(2)")
+			p.on(session.SaveAnswered{Screen: "two"}, "unfinished:unclear", "forget(1)",
+				"unfinished:unclear", "forget(2)")
 			p.yes("alice-2", renewed...)
 		}},
 		{"sent again and refused again: told once", func(p *page) {

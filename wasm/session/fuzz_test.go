@@ -113,13 +113,15 @@ func (w *wild) passTime(wakeAt session.Instant) {
 	switch w.below(4) {
 	case 0:
 	case 1:
-		w.now = w.now.Add(w.pick(time.Millisecond, time.Second, 3*time.Second, floor, 11*time.Second, time.Minute, time.Hour, 31*24*time.Hour))
+		w.now = w.now.Add(w.pick(time.Millisecond, time.Second, 3*time.Second, floor,
+			11*time.Second, time.Minute, time.Hour, 31*24*time.Hour))
 	case 2:
 		if !wakeAt.IsZero() {
 			w.now = w.now.Add(max(0, wakeAt.Sub(w.now)))
 		}
 	case 3:
-		step := w.pick(time.Second, time.Minute, time.Hour, -time.Second, -time.Minute, -time.Hour, 24*time.Hour, -24*time.Hour)
+		step := w.pick(time.Second, time.Minute, time.Hour, -time.Second, -time.Minute, -time.Hour,
+			24*time.Hour, -24*time.Hour)
 		mono := w.now.Sub(session.At(0, 1)) + 1
 		w.now = session.At(w.now.UnixMilli()+step.Milliseconds(), mono)
 	}
@@ -178,7 +180,8 @@ func (w *wild) answer() session.Answer {
 	case 0:
 		return session.Answer{Why: session.WhyOffline}
 	case 1:
-		return session.Answer{Why: session.WhyRateLimited, RetryAfter: w.pick(time.Second, time.Minute, 400*24*time.Hour)}
+		return session.Answer{Why: session.WhyRateLimited,
+			RetryAfter: w.pick(time.Second, time.Minute, 400*24*time.Hour)}
 	case 2:
 		return noSession
 	case 3:
@@ -191,7 +194,8 @@ func (w *wild) answer() session.Answer {
 		return session.Answer{OK: true, Grant: session.Grant{Token: tok("alice-3"), UUID: uuidOf("alice")}}
 	}
 	return session.Answer{OK: true, Grant: session.Grant{
-		Token: token, UUID: uuidOf(token.Reveal()), ExpiresIn: w.pick(0, 5*time.Second, 20*time.Second, time.Hour, 30*24*time.Hour),
+		Token: token, UUID: uuidOf(token.Reveal()),
+		ExpiresIn:     w.pick(0, 5*time.Second, 20*time.Second, time.Hour, 30*24*time.Hour),
 		IdleExpiresIn: w.pick(0, time.Second, 30*time.Minute), AbsoluteExpiresIn: w.pick(0, time.Second, 12*time.Hour),
 	}}
 }

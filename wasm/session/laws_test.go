@@ -40,7 +40,8 @@ type record struct {
 }
 
 // step runs Next under all laws that hold for every step whatever happens.
-func (r *record) step(s session.State, ev session.Event, snap session.Snapshot, now session.Instant, p session.Policy) (session.State, []session.Effect, error) {
+func (r *record) step(s session.State, ev session.Event, snap session.Snapshot, now session.Instant,
+	p session.Policy) (session.State, []session.Effect, error) {
 	p.ServerMargin = serverMargin
 	input := s
 	if !r.quick {
@@ -89,7 +90,8 @@ func nextSession(ev session.Event, snap session.Snapshot) bool {
 	return !snap.Token.Empty() || snap.Mark.Fingerprint != ""
 }
 
-func (r *record) checkEffects(before session.State, ev session.Event, snap session.Snapshot, now session.Instant, p session.Policy, after session.State, effects []session.Effect) error {
+func (r *record) checkEffects(before session.State, ev session.Event, snap session.Snapshot,
+	now session.Instant, p session.Policy, after session.State, effects []session.Effect) error {
 	_, answer := ev.(session.Answered)
 	var marked, adopted, asked bool
 	told := ""
@@ -114,7 +116,8 @@ func (r *record) checkEffects(before session.State, ev session.Event, snap sessi
 			}
 		case session.SetMark:
 			if news := e.Mark; news != snap.Mark {
-				news.Written, news.NotBefore, news.Failures, news.FailedAt = snap.Mark.Written, snap.Mark.NotBefore, snap.Mark.Failures, snap.Mark.FailedAt
+				news.Written, news.NotBefore, news.Failures, news.FailedAt = snap.Mark.Written,
+					snap.Mark.NotBefore, snap.Mark.Failures, snap.Mark.FailedAt
 				if news == snap.Mark {
 					break // the same one, with news for the other tabs
 				}
@@ -193,7 +196,8 @@ func (r *record) checkEffects(before session.State, ev session.Event, snap sessi
 }
 
 // checkSignOut holds the law that a person's sign-out always wins.
-func checkSignOut(before session.State, ev session.Event, snap session.Snapshot, after session.State, asked bool) error {
+func checkSignOut(before session.State, ev session.Event, snap session.Snapshot,
+	after session.State, asked bool) error {
 	was, is := before.View(), after.View()
 	signOut := false
 	switch ev := ev.(type) {
@@ -219,7 +223,8 @@ func signedIn(s session.State) bool {
 
 // checkPace bounds calls for a token: 8 s apart where the token is good, 2 s
 // where a user waits with a dead one, and by the table after failures.
-func (r *record) checkPace(call session.Call, ev session.Event, before, after session.State, now session.Instant) error {
+func (r *record) checkPace(call session.Call, ev session.Event, before, after session.State,
+	now session.Instant) error {
 	switch call.Kind {
 	case session.CallToken:
 		ago := now.Since(r.lastCall)
@@ -250,7 +255,8 @@ func (r *record) checkPace(call session.Call, ev session.Event, before, after se
 
 // checkForms follows what the user sent: each form has exactly one outcome, is
 // sent again at most once, and only in a session proven to be that person's.
-func (r *record) checkForms(before session.State, ev session.Event, after session.State, effects []session.Effect, p session.Policy) error {
+func (r *record) checkForms(before session.State, ev session.Event, after session.State,
+	effects []session.Effect, p session.Policy) error {
 	if sent, ok := ev.(session.Submitted); ok {
 		r.submitted |= 1 << sent.ID
 	}
@@ -390,7 +396,8 @@ func checkShape(ev session.Event, now session.Instant, s session.State) error {
 		return errors.New("a planned call has its time")
 	case phase == session.Ended && v.Retry.Kind != session.NoCall && v.Retry.Kind != session.CallEnd:
 		return errors.New("after the end only a sign-out is planned")
-	case (phase == session.Active || v.Retry.Kind != session.NoCall && v.Call.Kind == session.NoCall || v.Next.Kind != session.NoCall) && s.WakeAt.IsZero():
+	case (phase == session.Active || v.Retry.Kind != session.NoCall &&
+		v.Call.Kind == session.NoCall || v.Next.Kind != session.NoCall) && s.WakeAt.IsZero():
 		return fmt.Errorf("%v sleeps for ever", phase)
 	case phase == session.Active && (v.Token.Empty() || v.Who == ""):
 		return errors.New("active without a token that is vouched for")
@@ -420,7 +427,8 @@ func checkShape(ev session.Event, now session.Instant, s session.State) error {
 	switch ev.(type) {
 	case session.Ticked, session.Woke:
 		if !s.WakeAt.IsZero() && !s.WakeAt.After(now) && s.WakeAt.Reached(now) {
-			return fmt.Errorf("%v wants to wake at a moment that has passed, %v ago: it would spin", phase, now.Sub(s.WakeAt))
+			return fmt.Errorf("%v wants to wake at a moment that has passed, %v ago: it would spin",
+				phase, now.Sub(s.WakeAt))
 		}
 	}
 	return nil

@@ -156,7 +156,8 @@ func run(t *testing.T, token string, s *service) (*session.Loop, *browser, func(
 	}
 	b := &browser{now: now, store: session.Snapshot{Readable: true}}
 	b.write(tok(token))
-	loop := &session.Loop{Server: s, Page: b, Now: now, Policy: session.Policy{Resubmit: true, ServerMargin: serverMargin}}
+	loop := &session.Loop{Server: s, Page: b, Now: now,
+		Policy: session.Policy{Resubmit: true, ServerMargin: serverMargin}}
 	b.post = loop.Post
 	loop.Post(session.Started{Seed: 1})
 	ended := make(chan struct{})
@@ -367,7 +368,8 @@ func TestDiaryIsBounded(t *testing.T) {
 		if len(diary) != 100 {
 			t.Errorf("the diary has %d lines; want the last 100", len(diary))
 		}
-		if last := diary[len(diary)-1]; last.Event != "wanted" || last.Why != session.WhyRequest || !slices.Equal(last.Effects, []string{"settle"}) {
+		if last := diary[len(diary)-1]; last.Event != "wanted" || last.Why != session.WhyRequest ||
+			!slices.Equal(last.Effects, []string{"settle"}) {
 			t.Errorf("the last line is %+v", last)
 		}
 		if traced != 301 {
@@ -392,7 +394,8 @@ func TestLoopInParallel(t *testing.T) {
 			})
 		}
 		others.Wait()
-		if phase := loop.Status().Phase; phase != session.Active && phase != session.Renewing && phase != session.Waiting {
+		if phase := loop.Status().Phase; phase != session.Active && phase != session.Renewing &&
+			phase != session.Waiting {
 			t.Errorf("phase is %v", phase)
 		}
 		loop.Post(session.Stopped{})
@@ -408,7 +411,8 @@ func TestNothingTellsSecrets(t *testing.T) {
 	)
 	verbs := []string{"%v", "%+v", "%#v", "%s", "%q", "%x"}
 	secret := func(text string) bool {
-		return strings.Contains(text, token) || strings.Contains(text, uuid) || strings.Contains(text, fmt.Sprintf("%x", token))
+		return strings.Contains(text, token) || strings.Contains(text, uuid) ||
+			strings.Contains(text, fmt.Sprintf("%x", token))
 	}
 	check := func(t *testing.T, what string, values ...any) {
 		t.Helper()
@@ -467,7 +471,8 @@ func TestNothingTellsSecrets(t *testing.T) {
 	// Of the rest only the token is kept from printing: a state, an event or an
 	// effect goes nowhere, but a slip must not be a leak.
 	held := session.Snapshot{Token: tok(token)}
-	begun, _ := session.Next(session.State{}, session.Started{Seed: 1}, held, session.At(1, 1), session.Policy{ServerMargin: serverMargin})
+	begun, _ := session.Next(session.State{}, session.Started{Seed: 1}, held, session.At(1, 1),
+		session.Policy{ServerMargin: serverMargin})
 	for _, value := range []any{
 		tok(token), &held, held,
 		begun, &begun,
@@ -475,7 +480,8 @@ func TestNothingTellsSecrets(t *testing.T) {
 		session.CodeSeen{Code: tok(token)},
 		session.Submitted{Token: tok(token)},
 		session.Repeat{Token: tok(token)},
-		session.Answered{Call: session.Call{Token: tok(token)}, Answer: session.Answer{Grant: session.Grant{Token: tok(token)}}},
+		session.Answered{Call: session.Call{Token: tok(token)},
+			Answer: session.Answer{Grant: session.Grant{Token: tok(token)}}},
 		session.Ask{Call: session.Call{Token: tok(token), Code: tok(token)}},
 		session.Adopt{Token: tok(token)},
 		session.Settle{IDs: []uint64{1}, Token: tok(token)},
@@ -513,7 +519,8 @@ func openTabs(n int, s *service, turns session.Turns) ([]*session.Loop, func()) 
 	tabs := make([]*session.Loop, n)
 	var running sync.WaitGroup
 	for i := range tabs {
-		tabs[i] = &session.Loop{Server: s, Page: page, Now: now, Turns: turns, Policy: session.Policy{ServerMargin: serverMargin}}
+		tabs[i] = &session.Loop{Server: s, Page: page, Now: now, Turns: turns,
+			Policy: session.Policy{ServerMargin: serverMargin}}
 		tabs[i].Post(session.Started{Seed: 1})
 		running.Go(tabs[i].Run)
 	}

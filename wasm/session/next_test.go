@@ -86,7 +86,8 @@ func TestNext(t *testing.T) {
 			p.writes("stray-1")
 			p.start("open(stray-1,)")
 			p.fails(1, "stray-1")
-			p.no(notVouched, "expired:grant_refused", "mark:grant_refused", "drop", "unfinished:grant_refused", "forget(1)")
+			p.no(notVouched, "expired:grant_refused", "mark:grant_refused", "drop",
+				"unfinished:grant_refused", "forget(1)")
 			p.phase(session.Ended)
 			p.on(session.TokenSeen{Token: tok("stray-1")}) // told late
 			p.writes("stray-1")
@@ -470,7 +471,7 @@ func TestNext(t *testing.T) {
 				p.t.Error("still means to end it")
 			}
 		}},
-		{"a second sign-out in a page that has ended reaches the server when somebody had signed in elsewhere", func(p *page) {
+		{"a second sign-out in an ended page reaches the server after a login in another tab", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
 			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
@@ -525,7 +526,8 @@ func TestNext(t *testing.T) {
 			p.pass(time.Second)
 			p.writes("")
 			p.store.Mark = session.Mark{Written: p.now.Wall()}
-			p.on(session.SignedOutSeen{Cause: session.CauseReaction}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.SignedOutSeen{Cause: session.CauseReaction}, "signedout:signed_out",
+				"mark:ending", "end:signed_out")
 		}},
 		{"the cause of a logout counts, and not the clock: a slow handler's is no sign-out", func(p *page) {
 			p.active("alice-1")
@@ -559,7 +561,8 @@ func TestNext(t *testing.T) {
 			p.pass(p.state.WakeAt.Sub(p.now))
 			p.on(session.Ticked{}, "ask:due(alice-1)")
 			p.sleep(time.Hour)
-			for _, wait := range []time.Duration{500, 1000, 2000, 4000, 8000, 15_000, 30_000, 60_000, 120_000, 300_000, 300_000} {
+			for _, wait := range []time.Duration{500, 1000, 2000, 4000, 8000, 15_000, 30_000,
+				60_000, 120_000, 300_000, 300_000} {
 				p.no(unreachable, "mark:failed", "renewerror:offline")
 				p.phase(session.Waiting)
 				failed := p.now
@@ -735,9 +738,11 @@ func TestNext(t *testing.T) {
 		{"a final no ends the session once, and the handlers hear of it", func(p *page) {
 			p.active("alice-1")
 			p.submits(1, "alice-1")
-			p.on(session.DeadToken{Why: session.WhySaveFailed, Screen: screen(1), Handlers: 7}, "ask:savefailed(alice-1)")
+			p.on(session.DeadToken{Why: session.WhySaveFailed, Screen: screen(1), Handlers: 7},
+				"ask:savefailed(alice-1)")
 			p.on(session.Wanted{ID: 1})
-			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop", "deliver(7)", "back(1)", "reject[1]:signed_out")
+			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop", "deliver(7)",
+				"back(1)", "reject[1]:signed_out")
 			p.phase(session.Ended)
 			p.on(session.SignedOutSeen{Cause: session.CauseReaction}) // our own endCaptureSession
 			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 8}, "deliver(8)")
@@ -748,7 +753,8 @@ func TestNext(t *testing.T) {
 		{"a final no in another tab ends this page for the same reason, once", func(p *page) {
 			p.active("alice-1")
 			p.submits(1, "alice-1")
-			p.on(session.DeadToken{Why: session.WhySaveFailed, Screen: screen(1), Handlers: 7}, "ask:savefailed(alice-1)")
+			p.on(session.DeadToken{Why: session.WhySaveFailed, Screen: screen(1), Handlers: 7},
+				"ask:savefailed(alice-1)")
 			p.writes("")
 			p.store.Mark = session.Mark{Written: p.now.Wall(), Why: session.WhyIdleLimit}
 			p.on(session.StorageChanged{}, "cancel", "expired:idle_limit", "deliver(7)", "back(1)")
@@ -762,7 +768,8 @@ func TestNext(t *testing.T) {
 			p.sleep(life)
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
 			p.holds(2, "holding:expired")
-			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "released:renewed", "repeat(1)", "released:renewed", "repeat(2)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "released:renewed",
+				"repeat(1)", "released:renewed", "repeat(2)")
 		}},
 		{"what was held while another tab renewed is sent at once", func(p *page) {
 			p.active("alice-1")
@@ -813,19 +820,23 @@ func TestNext(t *testing.T) {
 			p.active("alice-1")
 			p.sleep(life)
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
-			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop", "released:session_ended", "handback(1)", "back(1)")
-			p.holds(2, "holding:expired", "released:session_ended", "handback(2)", "back(2)") // nobody is here to hold it for
+			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop",
+				"released:session_ended", "handback(1)", "back(1)")
+			p.holds(2, "holding:expired", "released:session_ended", "handback(2)",
+				"back(2)") // nobody is here to hold it for
 		}},
 		{"what is held is never sent as another user, nor after a sign-out", func(p *page) {
 			p.active("alice-1")
 			p.sleep(life)
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
-			p.login("bob-1", "cancel", "open(bob-1,uuid-bob)", "released:new_token", "unfinished:new_token", "forget(1)")
+			p.login("bob-1", "cancel", "open(bob-1,uuid-bob)", "released:new_token",
+				"unfinished:new_token", "forget(1)")
 			p.yes("bob-1", "mark", "signedin:signed_in")
 			p.pass(life)
 			p.holds(2, "holding:expired", "ask:due(bob-1)")
 			p.writes("")
-			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "cancel", "end:signed_out", "released:signed_out", "unfinished:signed_out", "forget(2)")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "cancel",
+				"end:signed_out", "released:signed_out", "unfinished:signed_out", "forget(2)")
 			p.holds(3, "holding:expired", "released:signed_out", "unfinished:signed_out", "forget(3)")
 		}},
 
@@ -1088,7 +1099,8 @@ func TestNext(t *testing.T) {
 			p.writes("")
 			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 			p.yes("", "mark:ended")
-			p.on(session.TokenSeen{Token: tok("alice-2"), UUID: uuidOf("alice"), Login: true}, "unmark", "open(alice-2,uuid-alice)")
+			p.on(session.TokenSeen{Token: tok("alice-2"), UUID: uuidOf("alice"), Login: true},
+				"unmark", "open(alice-2,uuid-alice)")
 			p.on(session.StorageChanged{})
 			p.writes("alice-2")
 			p.yes("alice-2", "mark", "signedin:signed_in")
@@ -1198,7 +1210,8 @@ func TestNext(t *testing.T) {
 			p.active("alice-1")
 			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
 			p.otherTab("bob-1", life)
-			p.on(session.StorageChanged{}, "cancel", "identitychanged:other_user", "unfinished:other_user", "forget(1)", "signedin:signed_in")
+			p.on(session.StorageChanged{}, "cancel", "identitychanged:other_user",
+				"unfinished:other_user", "forget(1)", "signedin:signed_in")
 			p.phase(session.Active)
 			p.on(session.StorageChanged{})
 		}},

@@ -240,7 +240,8 @@ func (w *world) handle(i int8, ev session.Event) error {
 	from := t.state.Phase()
 	after, effects, err := t.record.step(t.state, ev, w.store, w.now, policy)
 	if w.story != nil {
-		*w.story = append(*w.story, fmt.Sprintf("%v tab %d, %s", w.now.Sub(newWorld().now), i, tell(from, ev, effects, after.Phase())))
+		*w.story = append(*w.story,
+			fmt.Sprintf("%v tab %d, %s", w.now.Sub(newWorld().now), i, tell(from, ev, effects, after.Phase())))
 	}
 	t.state = after
 	if err != nil {
@@ -355,7 +356,8 @@ func (w *world) turn(k int8) error {
 	case w.index(f.tab, f.load, f.call.Seq) < 0:
 	case w.tabs[f.tab].state.View().Call != f.call:
 		w.drop(f.tab, f.call.Seq) // it is not wanted any more
-	case f.call.Kind == session.CallToken && mark.Failures > 0 && w.now.Since(mark.FailedAt) < firstRetry-time.Millisecond:
+	case f.call.Kind == session.CallToken && mark.Failures > 0 &&
+		w.now.Since(mark.FailedAt) < firstRetry-time.Millisecond:
 		return errors.New("a failure counts for all tabs: one asks just after another has failed")
 	}
 	return nil
@@ -970,7 +972,8 @@ func retell(w world, path []move) string {
 	w.story = &story
 	for _, m := range path {
 		story = append(story, fmt.Sprintf("%s %d", [...]string{
-			"storage event", "UI event", "serve", "answer", "tick", "fail", "alice signs in", "bob signs in", "sign-out",
+			"storage event", "UI event", "serve", "answer", "tick", "fail", "alice signs in",
+			"bob signs in", "sign-out",
 			"refuse", "submit", "meets a dead token", "handlers log out", "UI clears", "reload", "revoke",
 		}[m.what], m.which))
 		if err := w.do(m); err != nil {
@@ -1036,8 +1039,10 @@ var stories = []struct {
 	{"a page's handlers log out on a dead token", both, budget{tick: 2, fail: 1, refuse: 2, logout: 1, signOut: 1}, 8},
 	{"the UI clears what it thinks expired", both, budget{tick: 3, clear: 1, signOut: 1, refuse: 1}, 9},
 	{"a page is loaded again", both, budget{tick: 2, fail: 1, reload: 1, signOut: 1, refuse: 1}, 7},
-	{"a form is sent, and another user signs in before it fails", both, budget{tick: 1, submit: 1, meets: 2, bob: 1, fail: 1}, 9},
-	{"a form is sent, and its user signs out and in again", both, budget{tick: 1, submit: 1, meets: 1, signOut: 1, alice: 1}, 9},
+	{"a form is sent, and another user signs in before it fails", both,
+		budget{tick: 1, submit: 1, meets: 2, bob: 1, fail: 1}, 9},
+	{"a form is sent, and its user signs out and in again", both,
+		budget{tick: 1, submit: 1, meets: 1, signOut: 1, alice: 1}, 9},
 	{"forms are held, and users change", both, budget{tick: 3, refuse: 2, bob: 1, fail: 2}, 7},
 	{"the operator ends the session", both, budget{tick: 2, fail: 1, refuse: 1, revoke: 1}, 10},
 	{"a first login", func(w *world) error {
@@ -1099,7 +1104,8 @@ func TestTwoTabsAtLength(t *testing.T) {
 				t.Parallel()
 				rapid.Check(t, func(t *rapid.T) {
 					w := begin(t, kills, s.prepare, budget{
-						tick: 60, fail: 10, alice: 2, bob: 2, signOut: 2, refuse: 6, submit: 4, meets: 4, logout: 2, clear: 2, reload: 2, revoke: 1,
+						tick: 60, fail: 10, alice: 2, bob: 2, signOut: 2, refuse: 6, submit: 4,
+						meets: 4, logout: 2, clear: 2, reload: 2, revoke: 1,
 					})
 					begun := w
 					var path []move
@@ -1136,7 +1142,8 @@ func detail(ev session.Event) string {
 	case session.TokenSeen:
 		return fmt.Sprintf(" %s login=%v", ev.Token.Reveal(), ev.Login)
 	case session.Answered:
-		return fmt.Sprintf(" %d ok=%v %s final=%v", ev.Call.Seq, ev.Answer.OK, ev.Answer.Grant.Token.Reveal(), ev.Answer.Final)
+		return fmt.Sprintf(" %d ok=%v %s final=%v", ev.Call.Seq, ev.Answer.OK,
+			ev.Answer.Grant.Token.Reveal(), ev.Answer.Final)
 	case session.DeadToken:
 		return fmt.Sprintf(" %s on %q handlers=%d", ev.Why, ev.Screen, ev.Handlers)
 	case session.Submitted:

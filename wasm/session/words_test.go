@@ -86,7 +86,8 @@ func TestInstant(t *testing.T) {
 		}
 	}
 	later := at.Add(90 * time.Second)
-	if later.UnixMilli() != wall+90_000 || later.Sub(at) != 90*time.Second || later.Wall() != session.AtWall(wall+90_000) {
+	if later.UnixMilli() != wall+90_000 || later.Sub(at) != 90*time.Second ||
+		later.Wall() != session.AtWall(wall+90_000) {
 		t.Errorf("Add moves to %+v", later)
 	}
 	if later := at.Wall().Add(time.Second); later != session.AtWall(wall+1000) {
