@@ -25,7 +25,7 @@ func (d *dealing) withoutCookie() {
 	d.expire(WhyCookieRefused)
 }
 
-// putOff answers who waits, when the next call is planned for later.
+// putOff tells those who wait that the next call is planned for later.
 func (d *dealing) putOff() {
 	if d.exchange.retry.Kind != NoCall {
 		d.signal(signal{what: signalPutOff, at: d.exchange.retryAt})
@@ -111,8 +111,8 @@ func (d *dealing) dead(token Token, why Why) {
 	case s.over:
 		d.signal(signal{what: signalOver, why: WhySessionEnded})
 	case !s.vouched() && d.exchange.idle():
-		// A token that is not vouched for may be another user's than the cookie:
-		// nothing is restored over it.
+		// The token is not vouched for. It may belong to another user than the
+		// cookie: nothing is restored over it.
 		if !s.token.Empty() || !d.restore(why) {
 			d.signal(signal{what: signalOver, why: WhySessionEnded})
 		}
@@ -135,9 +135,9 @@ func (d *dealing) dead(token Token, why Why) {
 	}
 }
 
-// missing reports whether the UI's token is gone, by the UI's own doing or by a
-// sign-out of which it has yet to tell: then only the server's answer, some time
-// later, brings one back.
+// missing reports whether the UI's token is gone, because of the UI itself or
+// of a sign-out that it has yet to report. Only the server's answer brings one
+// back.
 func (d *dealing) missing() bool {
 	return d.snap.Readable && d.snap.Token.Empty() && d.keeping.inStorage()
 }
@@ -286,10 +286,9 @@ func (d *dealing) granted(call Call, g Grant) {
 	d.signal(signal{what: signalGood})
 }
 
-// grantedDead is given a token that the UI has met as dead. If the server was
-// told so, it does not know better now. Else it is known at least whose it is
-// and that a session stands behind it; the next page needs to know that, should
-// this one be left.
+// grantedDead handles a grant of a token that the UI has met as dead. If the
+// server was told so, its answer is a fault. Else the answer confirms the user
+// and the session; the mark keeps that for the next page.
 func (d *dealing) grantedDead(call Call, g Grant) {
 	if call.Why.Refusal() && call.Token == g.Token {
 		d.refused(call, Answer{Why: WhyServer})
@@ -340,8 +339,8 @@ func (d *dealing) failed(call Call, answer Answer) {
 	}
 }
 
-// noSession is what the server says of an anonymous visitor, or of one whose
-// session has ended meanwhile.
+// noSession acts on the answer for an anonymous visitor, or for one with a
+// session that has ended meanwhile.
 func (d *dealing) noSession(answer Answer) {
 	reject := RejectUnavailable
 	if answer.Final {
@@ -356,47 +355,4 @@ func (d *dealing) noSession(answer Answer) {
 		d.tell(Notice{Name: NoticeRenewError, Why: answer.Why})
 	}
 	d.signal(signal{what: signalOver, why: answer.Why, reject: reject})
-}
-
-// verdict is what a no of the server means.
-type verdict uint8
-
-const (
-	verdictWait      verdict = iota // nothing is decided: try again
-	verdictCodeSpent                // a session may have come of the code all the same
-	verdictNoSession                // no session stands behind what we asked for
-	verdictReopen                   // the cookie is gone, the person is not
-	verdictNoCookie                 // the browser does not keep the cookie
-	verdictOver                     // the session, or the token, is no use any more
-)
-
-func (d *dealing) judge(call Call, answer Answer) verdict {
-	switch {
-	case !call.Code.Empty():
-		if answer.Final && answer.Why != WhyCodeUsed {
-			return verdictNoSession
-		}
-		return verdictCodeSpent // it cannot be posted again
-	case !answer.Final:
-		if call.Kind == CallToken && call.Token.Empty() && !d.expect.hadSession {
-			return verdictNoSession // most likely anonymous: not worth a second question
-		}
-		return verdictWait
-	case call.Kind == CallToken && !d.session.vouched():
-		return verdictNoSession
-	case call.Kind == CallToken && answer.Missing && d.session.alive(d.now):
-		return d.judgeCookie()
-	}
-	return verdictOver
-}
-
-// judgeCookie is for a good token whose cookie is missing.
-func (d *dealing) judgeCookie() verdict {
-	switch {
-	case d.exchange.cookie.neverKept(d.now):
-		return verdictNoCookie
-	case !d.snap.Readable || d.snap.Token == d.session.token:
-		return verdictReopen
-	}
-	return verdictOver
 }
