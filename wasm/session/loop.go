@@ -29,8 +29,8 @@ type Loop struct {
 	inbox inbox
 	state State
 	log   []Entry
-	// flights are the calls under way, by number.
-	flights map[uint64]*flight
+	// pending are the calls under way, by number.
+	pending map[uint64]*pendingCall
 }
 
 // inbox is what Run has yet to handle.
@@ -47,17 +47,18 @@ type posted struct {
 	handled chan struct{}
 }
 
-// flight is a call under way and how it is hurried and stopped.
-type flight struct {
+// pendingCall is a call under way and how it is hurried and stopped.
+type pendingCall struct {
 	over             chan struct{} // closed when it is
 	call             Call
 	stopped, hurry   chan struct{}
 	cancel, overtake func()
 }
 
-func newFlight(call Call) *flight {
-	f := &flight{
-		call: call, over: make(chan struct{}), stopped: make(chan struct{}), hurry: make(chan struct{}),
+func newPendingCall(call Call) *pendingCall {
+	f := &pendingCall{
+		call: call,
+		over: make(chan struct{}), stopped: make(chan struct{}), hurry: make(chan struct{}),
 	}
 	f.overtake = sync.OnceFunc(func() { close(f.hurry) })
 	stop := sync.OnceFunc(func() { close(f.stopped) })
@@ -65,7 +66,7 @@ func newFlight(call Call) *flight {
 	return f
 }
 
-func (f *flight) cancelled() bool {
+func (f *pendingCall) cancelled() bool {
 	select {
 	case <-f.stopped:
 		return true
@@ -115,7 +116,7 @@ func (l *Loop) Run() {
 	defer l.end()
 	l.mu.Lock()
 	l.inbox.over = false
-	l.flights = map[uint64]*flight{}
+	l.pending = map[uint64]*pendingCall{}
 	signal := l.signalLocked()
 	l.mu.Unlock()
 	// AfterFunc, because a timer's channel would bring the formatting of
@@ -147,7 +148,7 @@ func (l *Loop) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inbox.over = true
-	for _, f := range l.flights {
+	for _, f := range l.pending {
 		if f.call.Kind == CallEnd {
 			f.overtake()
 		} else {
@@ -215,19 +216,19 @@ func (l *Loop) next(ev Event, snap Snapshot, now Instant) ([]Effect, Entry, bool
 // renewed, and it is not wanted any more. The turn lasts until the answer is in
 // storage.
 func (l *Loop) ask(call Call) {
-	f := newFlight(call)
+	f := newPendingCall(call)
 	l.mu.Lock()
-	var before []*flight // cancelled, and over soon
-	for _, other := range l.flights {
+	var before []*pendingCall // cancelled, and over soon
+	for _, other := range l.pending {
 		before = append(before, other)
 	}
-	l.flights[call.Seq] = f
+	l.pending[call.Seq] = f
 	l.mu.Unlock()
 	l.calls.Go(func() {
 		for _, other := range before {
 			<-other.over
 		}
-		defer l.landed(call.Seq)
+		defer l.callDone(call.Seq)
 		if l.Turns != nil {
 			defer l.Turns.Take(f.hurry, func() {
 				if call.Kind.changesCookie() {
@@ -242,32 +243,32 @@ func (l *Loop) ask(call Call) {
 	})
 }
 
-func (l *Loop) landed(seq uint64) {
+func (l *Loop) callDone(seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	close(l.flights[seq].over)
-	delete(l.flights, seq)
+	close(l.pending[seq].over)
+	delete(l.pending, seq)
 }
 
 // wants reports whether a call is still to be made. A sign-out is, also when
 // the page has stopped us.
-func (l *Loop) wants(f *flight) bool {
+func (l *Loop) wants(f *pendingCall) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !f.cancelled() && (f.call.Kind == CallEnd || l.state.account.exchange.call == f.call)
 }
 
-func (l *Loop) flight(seq uint64) *flight {
+func (l *Loop) pendingCall(seq uint64) *pendingCall {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f := l.flights[seq]; f != nil {
+	if f := l.pending[seq]; f != nil {
 		return f
 	}
-	return newFlight(Call{}) // it has landed
+	return newPendingCall(Call{}) // it is over
 }
 
-func (l *Loop) cancel(seq uint64)   { l.flight(seq).cancel() }
-func (l *Loop) overtake(seq uint64) { l.flight(seq).overtake() }
+func (l *Loop) cancel(seq uint64)   { l.pendingCall(seq).cancel() }
+func (l *Loop) overtake(seq uint64) { l.pendingCall(seq).overtake() }
 
 func (l *Loop) reportActivity() { l.calls.Go(func() { l.Server.Activity(l.stop) }) }
 

@@ -25,15 +25,15 @@ import (
 //   - Nothing is written after a sign-out, until a user signs in.
 //   - One user's token is never written into another's session.
 //   - A sign-out is told only when a person signed out.
-//   - Whose: a form is sent again only with a token of the user who sent it, who
+//   - Owner: a form is sent again only with a token of the user who sent it, who
 //     has not signed out since.
 //   - Why: it is sent again at most once, in one tab.
 //   - In order: no sign-out takes the cookie of the login that follows it.
 //   - A failure counts for all tabs: none asks just after another has failed.
 //   - Attempts are bounded.
 //   - If from here on the server answers yes and time passes, every tab comes to
-//     rest: with the good token if a user is signed in, whoever that is and
-//     whatever the tab told before; without any if not; and no form, handler or
+//     rest: with the good token if a user is signed in, also another one than
+//     the tab told of before; without any if not; and no form, handler or
 //     promise is left without an outcome.
 //
 // Explored are 7 to 10 moves from each beginning, about a million states in
@@ -49,12 +49,12 @@ const (
 	tabLife     = time.Minute      // of a token, as the server believes
 	uiLife      = 30 * time.Second // of a token, as the UI believes
 	captureLife = 10 * time.Minute // of a token that is not ended before
-	tabFlight   = 8                // calls under way that the model can hold
+	maxPending  = 8                // calls under way that the model can hold
 	tabQueue    = 4
 )
 
-// minted names a token: whose it is, and the how many-th of theirs. The zero
-// value is no token.
+// minted names a token: its user, and its number among the user's tokens. The
+// zero value is no token.
 type minted struct{ user, gen int8 }
 
 var users = [...]string{1: "alice", 2: "bob"}
@@ -107,8 +107,8 @@ type tab struct {
 	refusedAt session.Instant
 }
 
-// flight is a call under way.
-type flight struct {
+// pendingCall is a call under way.
+type pendingCall struct {
 	tab, load int8
 	call      session.Call
 	// turned: it has its turn. overtakes: it waits for no other.
@@ -116,7 +116,7 @@ type flight struct {
 	cookie            int8 // that went with it
 	served            bool
 	answer            session.Answer
-	from              int8 // the session whose token is the answer
+	from              int8 // the session of the token in the answer
 	sets              int8 // the cookie of the answer: a session, clears, or 0 for none
 }
 
@@ -135,15 +135,15 @@ type stay struct {
 type budget [moveKinds]int8
 
 type world struct {
-	now     session.Instant
-	tabs    [2]tab
-	store   session.Snapshot
-	jar     int8 // the session that the cookie stands for; 0 is none
-	stays   [24]stay
-	born    int8
-	gens    [len(users)]int8
-	flights [tabFlight]flight
-	flying  int8
+	now          session.Instant
+	tabs         [2]tab
+	store        session.Snapshot
+	jar          int8 // the session that the cookie stands for; 0 is none
+	stays        [24]stay
+	born         int8
+	gens         [len(users)]int8
+	pending      [maxPending]pendingCall
+	pendingCount int8
 	// dead says which tokens Capture does not know any more; kills, that
 	// minting a token ends the one before (contract, section 5: unknown).
 	dead  [len(users)]uint32
@@ -151,7 +151,7 @@ type world struct {
 	kills bool
 	// gave says which sessions gave a token. A browser can come to have two of
 	// one login, each with tokens of its own, and the server's word decides
-	// between them; from is the one whose answer is being handled.
+	// between them; from is the session of the answer being handled.
 	gave [len(users)][32]uint32
 	from int8
 	left budget
@@ -190,7 +190,7 @@ func (w *world) grants(s stay) session.Answer {
 }
 
 // serve handles a call as the server does.
-func (w *world) serve(f *flight) {
+func (w *world) serve(f *pendingCall) {
 	f.served = true
 	switch f.call.Kind {
 	case session.CallOpen:
@@ -199,7 +199,7 @@ func (w *world) serve(f *flight) {
 			f.answer = notVouched
 			return
 		}
-		for _, other := range w.flights[:w.flying] {
+		for _, other := range w.pending[:w.pendingCount] {
 			if other.call.Kind == session.CallToken && other.cookie != 0 && other.cookie == f.cookie && !other.served {
 				w.gone = true // it will be told, truly, that its session has ended
 			}
@@ -252,14 +252,14 @@ func (w *world) handle(i int8, ev session.Event) error {
 		case session.Cancel:
 			w.drop(i, e.Seq)
 		case session.Overtake:
-			for k := range w.flights[:w.flying] {
-				if f := &w.flights[k]; f.tab == i && f.load == t.load && f.call.Seq == e.Seq {
+			for k := range w.pending[:w.pendingCount] {
+				if f := &w.pending[k]; f.tab == i && f.load == t.load && f.call.Seq == e.Seq {
 					f.overtakes = true
 				}
 			}
 		case session.HandBack:
 			if held := mintedBy[w.store.Token]; held.gen != 0 && held.user != t.senders[e.ID] {
-				return errors.New("whose: a form goes to the UI with another user's token")
+				return errors.New("owner: a form goes to the UI with another user's token")
 			}
 		case session.SetMark:
 			if e.Fingerprint != "" && w.user == 0 {
@@ -294,14 +294,14 @@ func (w *world) handle(i int8, ev session.Event) error {
 	for _, effect := range effects {
 		switch e := effect.(type) {
 		case session.Ask:
-			if w.flying == tabFlight {
+			if w.pendingCount == maxPending {
 				return errors.New("attempts are bounded: too many calls under way")
 			}
-			w.flights[w.flying] = flight{tab: i, load: t.load, call: e.Call}
-			w.flying++
+			w.pending[w.pendingCount] = pendingCall{tab: i, load: t.load, call: e.Call}
+			w.pendingCount++
 			w.asked++
 			if w.free() {
-				if err := w.turn(w.flying - 1); err != nil {
+				if err := w.turn(w.pendingCount - 1); err != nil {
 					return err
 				}
 			}
@@ -322,7 +322,7 @@ func (w *world) handle(i int8, ev session.Event) error {
 
 // free reports whether no tab has its turn.
 func (w *world) free() bool {
-	for _, f := range w.flights[:w.flying] {
+	for _, f := range w.pending[:w.pendingCount] {
 		if f.turned && w.tabs[f.tab].load == f.load {
 			return false
 		}
@@ -330,12 +330,12 @@ func (w *world) free() bool {
 	return true
 }
 
-// turn gives a call its turn, as it is free or taken from another tab, whose
-// call is cut short if it changes the cookie.
+// turn gives a call its turn, free or taken from another tab. The call of that
+// tab is cut short if it changes the cookie.
 func (w *world) turn(k int8) error {
-	f := w.flights[k]
-	for j := w.flying - 1; j >= 0; j-- {
-		o := w.flights[j]
+	f := w.pending[k]
+	for j := w.pendingCount - 1; j >= 0; j-- {
+		o := w.pending[j]
 		changes := o.call.Kind == session.CallOpen || o.call.Kind == session.CallEnd
 		if j == k || !o.turned || !changes || w.tabs[o.tab].load != o.load {
 			continue
@@ -348,7 +348,7 @@ func (w *world) turn(k int8) error {
 	if k = w.index(f.tab, f.load, f.call.Seq); k < 0 {
 		return nil
 	}
-	w.flights[k].turned = true
+	w.pending[k].turned = true
 	if err := w.handle(f.tab, session.TurnCame{Seq: f.call.Seq}); err != nil {
 		return err
 	}
@@ -364,7 +364,7 @@ func (w *world) turn(k int8) error {
 }
 
 func (w *world) index(tab, load int8, seq uint64) int8 {
-	for k, f := range w.flights[:w.flying] {
+	for k, f := range w.pending[:w.pendingCount] {
 		if f.tab == tab && f.load == load && f.call.Seq == seq {
 			return int8(k)
 		}
@@ -379,9 +379,9 @@ func (w *world) drop(tab int8, seq uint64) {
 }
 
 func (w *world) remove(k int8) {
-	copy(w.flights[k:], w.flights[k+1:w.flying])
-	w.flying--
-	w.flights[w.flying] = flight{}
+	copy(w.pending[k:], w.pending[k+1:w.pendingCount])
+	w.pendingCount--
+	w.pending[w.pendingCount] = pendingCall{}
 }
 
 // sends is a form of the user's going to the UI, which sends it with the token
@@ -389,15 +389,15 @@ func (w *world) remove(k int8) {
 func (w *world) sends(i int8, e session.Repeat) error {
 	switch sender := w.tabs[i].senders[e.ID]; {
 	case mintedBy[w.store.Token].user != sender:
-		return errors.New("whose: a form is sent with another user's token")
+		return errors.New("owner: a form is sent with another user's token")
 	case w.user != sender:
-		return errors.New("whose: a form is sent after its user has left")
+		return errors.New("owner: a form is sent after its user has left")
 	}
 	return nil
 }
 
-// submits is the user sending a form, whoever they are by storage. It reports
-// whether it was held.
+// submits is the user sending a form, with the token in storage. It reports
+// whether the form was held.
 func (w *world) submits(i int8) (held bool, err error) {
 	t := &w.tabs[i]
 	t.forms++
@@ -470,7 +470,7 @@ var moves = func() (all []move) {
 		n := int8(2)
 		switch what {
 		case serve, answer, fail:
-			n = tabFlight
+			n = maxPending
 		case revoke:
 			n = 1
 		}
@@ -489,18 +489,18 @@ func (w *world) can(m move) bool {
 	signedIn := !w.store.Token.Empty()
 	switch m.what {
 	case serve:
-		if m.which >= w.flying {
+		if m.which >= w.pendingCount {
 			return false
 		}
-		f := w.flights[m.which]
+		f := w.pending[m.which]
 		return !f.served && (f.turned || f.overtakes || w.free())
 	case answer:
-		return m.which < w.flying && w.flights[m.which].served
+		return m.which < w.pendingCount && w.pending[m.which].served
 	case fail:
-		return m.which < w.flying && w.flights[m.which].turned
+		return m.which < w.pendingCount && w.pending[m.which].turned
 	case alice, bob:
-		// Two logins whose reports cross on the wire are beyond us: the cookie is
-		// whose answer comes last.
+		// Two logins with reports that cross on the wire are beyond us: the
+		// last answer sets the cookie.
 		return !w.slow() && !w.reporting()
 	case signOut:
 		return signedIn && !w.slow()
@@ -514,9 +514,9 @@ func (w *world) can(m move) bool {
 	case revoke:
 		return w.jar != 0 && !w.stays[w.jar].dead
 	case reload:
-		// A call that outlives its page can open a session that no page knows of,
-		// after the next page's sign-out, or take the next login's cookie: beyond
-		// us, too.
+		// A call that outlives its page can open a session that no page knows
+		// of, after the next page's sign-out, or take the next login's cookie:
+		// beyond us, too.
 		return !w.busy() && !w.reporting() && !w.ending()
 	}
 	t := &w.tabs[m.which]
@@ -526,11 +526,13 @@ func (w *world) can(m move) bool {
 	case hears:
 		return t.queued != 0
 	case tick:
-		// Time does not pass between what a person does and the UI's events of it.
+		// Time does not pass between what a person does and the UI's events of
+		// it.
 		return !t.state.WakeAt.IsZero() && (!t.state.WakeAt.After(w.now) || !w.busy())
 	case logout:
-		// A page of another user that logs out, or one that does not know yet
-		// whose token it has, takes everybody with it: nothing is left to go by.
+		// A page of another user that logs out, or one that does not know the
+		// user of its token yet, signs every tab out: nothing shows that it
+		// should not.
 		v := t.state.View()
 		theirs := v.Who == tok(uuidOf(users[w.user])).Fingerprint() && !v.Expires.IsZero()
 		return signedIn && theirs && !w.slow() && !t.refusedAt.IsZero() && w.now.Sub(t.refusedAt) < 5*time.Second
@@ -548,7 +550,7 @@ func (w *world) do(m move) error {
 	case serve:
 		return w.reach(i)
 	case answer, fail:
-		return w.land(i, m.what == fail)
+		return w.deliver(i, m.what == fail)
 	case revoke:
 		w.stays[w.jar].dead, w.gone = true, true
 		return nil
@@ -602,8 +604,8 @@ func (w *world) do(m move) error {
 
 func (w *world) load(i int8) error {
 	t := &w.tabs[i]
-	for k := w.flying - 1; k >= 0; k-- {
-		if f := w.flights[k]; f.tab == i && !f.turned {
+	for k := w.pendingCount - 1; k >= 0; k-- {
+		if f := w.pending[k]; f.tab == i && !f.turned {
 			w.remove(k) // it was never sent
 		}
 	}
@@ -632,7 +634,7 @@ func (w *world) slow() bool { return w.busy() || w.tabs[0].stale || w.tabs[1].st
 
 // reporting reports whether a login is under way to the server.
 func (w *world) reporting() bool {
-	for _, f := range w.flights[:w.flying] {
+	for _, f := range w.pending[:w.pendingCount] {
 		if f.call.Kind == session.CallOpen {
 			return true
 		}
@@ -642,7 +644,7 @@ func (w *world) reporting() bool {
 
 // ending reports whether a sign-out is under way to the server.
 func (w *world) ending() bool {
-	for _, f := range w.flights[:w.flying] {
+	for _, f := range w.pending[:w.pendingCount] {
 		if f.call.Kind == session.CallEnd {
 			return true
 		}
@@ -678,7 +680,7 @@ func (w *world) heard(ev told) session.Event {
 
 // reach is a call reaching the server: with its turn, and the cookie of now.
 func (w *world) reach(k int8) error {
-	f := w.flights[k]
+	f := w.pending[k]
 	if !f.turned {
 		if err := w.turn(k); err != nil {
 			return err
@@ -687,15 +689,15 @@ func (w *world) reach(k int8) error {
 			return nil
 		}
 	}
-	w.flights[k].cookie = w.jar
-	w.serve(&w.flights[k])
+	w.pending[k].cookie = w.jar
+	w.serve(&w.pending[k])
 	return nil
 }
 
-// land brings an answer to its page; the browser takes the cookie even when
+// deliver brings an answer to its page; the browser takes the cookie even when
 // the page is no more.
-func (w *world) land(k int8, lost bool) error {
-	f := w.flights[k]
+func (w *world) deliver(k int8, lost bool) error {
+	f := w.pending[k]
 	w.remove(k)
 	switch {
 	case lost:
@@ -739,7 +741,7 @@ func (w world) settle() error {
 
 // next is what happens next when nothing is late and nothing fails.
 func (w *world) next(end session.Instant) (move, bool) {
-	for k := range w.flying {
+	for k := range w.pendingCount {
 		for _, what := range []moveKind{answer, serve} {
 			if m := (move{what, k}); w.can(m) {
 				return m, true
@@ -897,7 +899,7 @@ func (w *world) key(b []byte) []byte {
 			at(end)
 		}
 	}
-	for _, f := range w.flights[:w.flying] {
+	for _, f := range w.pending[:w.pendingCount] {
 		t := &w.tabs[f.tab]
 		v := t.state.View()
 		current := f.load == t.load && v.Call.Seq == f.call.Seq && v.Call.Kind != session.NoCall
@@ -1034,8 +1036,8 @@ var stories = []struct {
 	{"actions fail in both tabs", both, budget{tick: 2, fail: 1, refuse: 3}, 8},
 	{"a person signs out while both renew", both, budget{tick: 3, fail: 1, signOut: 1, refuse: 1}, 9},
 	{"a person signs out and in again", both, budget{tick: 2, fail: 1, signOut: 1, alice: 1}, 9},
-	{"somebody else signs in", both, budget{tick: 2, signOut: 1, bob: 1, refuse: 1}, 9},
-	{"somebody else signs in without a sign-out", both, budget{tick: 2, fail: 1, bob: 1, refuse: 1}, 8},
+	{"another user signs in", both, budget{tick: 2, signOut: 1, bob: 1, refuse: 1}, 9},
+	{"another user signs in without a sign-out", both, budget{tick: 2, fail: 1, bob: 1, refuse: 1}, 8},
 	{"a page's handlers log out on a dead token", both, budget{tick: 2, fail: 1, refuse: 2, logout: 1, signOut: 1}, 8},
 	{"the UI clears what it thinks expired", both, budget{tick: 3, clear: 1, signOut: 1, refuse: 1}, 9},
 	{"a page is loaded again", both, budget{tick: 2, fail: 1, reload: 1, signOut: 1, refuse: 1}, 7},
@@ -1090,8 +1092,8 @@ func TestTwoTabsExhaustively(t *testing.T) {
 }
 
 // Long runs, where the exhaustive ones are wide: the same ones every time,
-// unless -rapid.seed says otherwise, since a test that fails by chance tells
-// nobody what broke.
+// unless -rapid.seed says otherwise, since a test that fails by chance does
+// not show what broke.
 func TestTwoTabsAtLength(t *testing.T) {
 	if seed := flag.Lookup("rapid.seed"); seed.Value.String() == "0" {
 		if err := seed.Value.Set("1"); err != nil {
