@@ -102,7 +102,7 @@ func TestHandleRecovers(t *testing.T) {
 func TestWarnWithoutConsole(t *testing.T) {
 	for _, console := range []any{nil, "text", made(t, map[string]any{}), made(t, map[string]any{"warn": thrower(t)})} {
 		set(t, "console", console)
-		warn("nobody hears this")
+		warn("this is not heard")
 	}
 	alive(t)
 }

@@ -67,8 +67,8 @@ func (p *page) ownEvent(name, screen string, payload safejs.Value) session.Event
 	return nil
 }
 
-// outcome reads an event about an action of the user: a success, or a failure
-// that has a dead token to blame, or another.
+// outcome reads an event about an action of the user: a success, a failure
+// because of a dead token, or another failure.
 func outcome(name, screen string, payload, info safejs.Value) session.Event {
 	status, message := text(get(payload, "status")), text(get(payload, "statusMessage"))
 	success := strings.HasSuffix(name, "Success") || status == "success"

@@ -22,7 +22,7 @@ var eventNames = []string{
 	"onCaptureScreenShow", "onCaptureTransactionTimeout", "onCaptureError", "submit", "hooked", "render",
 }
 
-// newPage makes a page whose loader is host and whose storage is clean.
+// newPage makes a page with host as its loader and clean storage.
 func newPage(t *testing.T, host safejs.Value) (*page, *clock) {
 	t.Helper()
 	cleanStorage(t)

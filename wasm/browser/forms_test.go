@@ -67,7 +67,7 @@ func newScreens(t *testing.T) *screens {
 
 func (s *screens) hearSubmits() {
 	t := s.t
-	// As the loader does, before anybody else hears of it.
+	// As the loader does, before any other listener hears of it.
 	submit := function(t, func(args []safejs.Value) any {
 		payload := map[string]any{"event": args[0],
 			"data": construct(t, "FormData", get(args[0], "target")), "token": stored(t, keyToken)}
@@ -264,7 +264,7 @@ func TestRepeatEditedWhileRepeating(t *testing.T) {
 	s.draw(strings.Replace(html, "<select name=\"canton\">", "<select name=\"canton\"><option>Uri", 1))
 	s.fill("[name=password]", "Correct-Horse-1")
 	id := s.save("button")
-	s.draw(html) // whose list never comes
+	s.draw(html) // its list never comes
 	s.Repeat(id, session.NewToken(oldToken))
 	s.says("[name=password]", "Correct-Horse-1")
 	s.types("[name=password]", "Bat")
@@ -413,7 +413,7 @@ func (s *screens) hearChanges() map[string]bool {
 }
 
 // A screen that never comes back is reported, and one that comes back later is
-// left alone.
+// not touched.
 func TestRepeatNeverRedrawn(t *testing.T) {
 	s := newScreens(t)
 	s.impatient()
@@ -592,8 +592,8 @@ func TestRepeatClicksBoxes(t *testing.T) {
 	}
 }
 
-// A form that was drawn a moment ago may have nobody who listens to it yet: the
-// browser must not send it by itself, which would leave the page.
+// A form that was drawn a moment ago may have no listener yet: the browser must
+// not send it by itself, which would leave the page.
 func TestRepeatBeforeTheUIListens(t *testing.T) {
 	const html = `<section id="editProfile"><form action="/elsewhere">` +
 		`<input id="capture_editProfile_city" name="city"><button>Save</button></form></section>`
@@ -633,7 +633,7 @@ func TestFormsOfOthers(t *testing.T) {
 		{"a field outside its screen",
 			`<section id="elsewhere"><form><input id="capture_editProfile_city" name="city">` +
 				`<button>Go</button></form></section>`},
-		{"a screen whose name begins alike",
+		{"a screen with a name that begins alike",
 			`<section id="edit"><form><input id="capture_editProfile_city" name="city">` +
 				`<button>Go</button></form></section>`},
 		{"no name", `<section id=""><form><input id="capture__city" name="city"><button>Go</button></form></section>`},
@@ -915,7 +915,7 @@ func TestWidgetIsAnEdit(t *testing.T) {
 }
 
 // A form is sent again only while the UI would send it with the token of the
-// person whose session was proven.
+// person with a proven session.
 func TestRepeatWithAnothersToken(t *testing.T) {
 	s := newScreens(t)
 	s.impatient()
@@ -932,7 +932,7 @@ func TestRepeatWithAnothersToken(t *testing.T) {
 	s.submitted(2)
 }
 
-// Somebody else signs in while the screen is being drawn.
+// Another user signs in while the screen is being drawn.
 func TestRepeatWhileAnotherSignsIn(t *testing.T) {
 	s := newScreens(t)
 	s.impatient()

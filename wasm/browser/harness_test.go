@@ -13,9 +13,9 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/wasm/session"
 )
 
-// The tests run in a real page, whose Content-Security-Policy lets no text
-// become code: what stands in for the page's own code is made of Go functions
-// and of the browser's own.
+// The tests run in a real page. Its Content-Security-Policy lets no text become
+// code, so that Go functions and the browser's own stand in for the page's
+// code.
 
 // call calls a method that must not throw.
 func call(t *testing.T, object safejs.Value, method string, args ...any) safejs.Value {
@@ -65,7 +65,7 @@ func made(t *testing.T, properties map[string]any) safejs.Value {
 	return call(t, path("Object"), "assign", properties)
 }
 
-// trap makes an object whose properties of these names throw when read.
+// trap makes an object with properties of these names that throw when read.
 func trap(t *testing.T, names ...string) safejs.Value {
 	t.Helper()
 	made := made(t, map[string]any{})

@@ -65,8 +65,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// readLease says which tab has the lease and whether it is free: never taken, over,
-// or longer than any can be, because a clock was set back.
+// readLease says which tab has the lease and whether it is free: never taken,
+// over, or longer than any can be, because a clock was set back.
 func readLease(area safejs.Value) (id string, free bool) {
 	id, until, _ := strings.Cut(item(area, keyLease), " ")
 	ms, err := strconv.ParseInt(until, 10, 64)

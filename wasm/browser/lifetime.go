@@ -92,8 +92,8 @@ func add(
 	return nil
 }
 
-// aborter is an AbortController whose abort is a function of the browser's
-// own: it works also when the module has crashed.
+// aborter is an AbortController with an abort that is the browser's own
+// function: it works also when the module has crashed.
 type aborter struct{ signal, abort safejs.Value }
 
 // newAbort makes one that is aborted with parent, unless that is undefined.

@@ -48,7 +48,8 @@ func TestListen(t *testing.T) {
 			if heard != 1 {
 				t.Error("heard after the end")
 			}
-			// A listener that was released and not removed would be called in vain.
+			// A listener that was released and not removed would be called in
+			// vain.
 			errs.silent(t)
 		})
 	}

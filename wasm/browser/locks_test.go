@@ -79,8 +79,8 @@ func TestLocks(t *testing.T) {
 	alive(t)
 }
 
-// A tab that may wait no longer steals the lock, at once, from a tab that hangs;
-// and that tab is told.
+// A tab that may wait no longer steals the lock, at once, from a tab that
+// hangs; and that tab is told.
 func TestLocksAreStolen(t *testing.T) {
 	hung, lost := tab(t), make(chan struct{})
 	release := hung.Take(never(t), func() { close(lost) })
@@ -103,7 +103,7 @@ func TestLocksAreStolen(t *testing.T) {
 }
 
 // A page that is put aside or stopped gives back its lock, and withdraws what
-// it waits for; so does one whose module has crashed, by the loader's signal.
+// it waits for. If the module has crashed, the loader's signal does both.
 func TestLocksLeave(t *testing.T) {
 	var loader safejs.Value
 	for name, leave := range map[string]func(*locks){

@@ -106,10 +106,9 @@ func TestAdoptOvertaken(t *testing.T) {
 	for name, since := range map[string]func(){
 		"another tab has renewed": func() { new(storage).setMark(markOf("token-2")) },
 		"a person has signed out": func() {
-			new(storage).setMark(session.Mark{Ending: true,
-				Written: session.AtWall(1)})
+			new(storage).setMark(session.Mark{Ending: true, Written: session.AtWall(1)})
 		},
-		"somebody has written another": func() { store(t, keyToken, "foreign-1") },
+		"another script has written one": func() { store(t, keyToken, "foreign-1") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, _ := newPage(t, safejs.Undefined())
@@ -228,7 +227,7 @@ func TestUIThrows(t *testing.T) {
 	}
 }
 
-// Half a UI, or one whose parts cannot be read, is as good as none.
+// Half a UI, or one with parts that cannot be read, counts as none.
 func TestUIOdd(t *testing.T) {
 	for name, janrain := range map[string]any{
 		"null":      nil,

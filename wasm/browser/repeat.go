@@ -121,9 +121,9 @@ func (r *repetition) focusAgain(form safejs.Value) {
 // sending is a submit of ours that is under way.
 type sending struct {
 	form safejs.Value
-	// must: the UI's script must take care of it. A form that was drawn a moment
-	// ago may have no listener yet: the browser would send it by itself, and
-	// leave the page.
+	// must: the UI's script must handle it. A form that was drawn a moment ago
+	// may have no listener yet: the browser would send it by itself, and leave
+	// the page.
 	must bool
 	// heard: it became a submit event. unhandled: no listener took care of it.
 	heard, unhandled bool

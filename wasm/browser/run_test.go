@@ -148,12 +148,12 @@ func TestRun(t *testing.T) {
 		t.Errorf("the loader got %q, want %q", methods, want)
 	}
 
-	// Nobody is signed in.
+	// No user is signed in.
 	expectAsked(`POST /session/token {"reason":"start"}`)
 	l.do("want", 1, false)
 	expect(l.settled, `[1,null,"signed_out"]`)
 
-	// Somebody signs in.
+	// A user signs in.
 	store(t, keyToken, "token-1")
 	store(t, keyExpires, time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
 	l.do("event", "onCaptureLoginSuccess", parse(t, recorded), safejs.Undefined())
@@ -225,7 +225,7 @@ func TestRunStops(t *testing.T) {
 	asked := hanging(t, false)
 	l := start(t, defaults)
 	<-asked
-	// A storage event that knows whether somebody looks at it.
+	// A storage event that counts how often it is read.
 	looks := 0
 	storage := construct(t, "Event", "storage")
 	call(t, path("Object"), "defineProperty", storage, "key", map[string]any{
@@ -233,7 +233,7 @@ func TestRunStops(t *testing.T) {
 	})
 	call(t, safejs.Global(), "dispatchEvent", storage)
 	if looks == 0 {
-		t.Error("nobody watches the page")
+		t.Error("the page has no storage listener")
 	}
 	l.do("want", 1, false)
 	l.stop()

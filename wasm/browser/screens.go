@@ -30,8 +30,8 @@ func renderScreen(screen string) error {
 }
 
 // screenOf names the screen that a form belongs to: the element around the
-// form, or around one of its fields: its id is part of that field's id. Empty for
-// every form that is not the UI's.
+// form, or around one of its fields, with an id that is part of that field's
+// id. Empty for every form that is not the UI's.
 func screenOf(form safejs.Value) string {
 	for _, field := range append(elementsOf(form), within(form, `[id^="`+fieldPrefix+`"]`)...) {
 		id := elementID(field)
@@ -40,7 +40,8 @@ func screenOf(form safejs.Value) string {
 		}
 		for _, start := range []safejs.Value{form, field} {
 			for element := start; present(element); element = parentOf(element) {
-				if screen := elementID(element); screen != "" && strings.HasPrefix(id, fieldPrefix+screen+"_") {
+				screen := elementID(element)
+				if screen != "" && strings.HasPrefix(id, fieldPrefix+screen+"_") {
 					return screen
 				}
 			}

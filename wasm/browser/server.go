@@ -145,7 +145,7 @@ func decode(response safejs.Value, kind session.CallKind) session.Answer {
 		return answer
 	}
 	if answer.Why == session.WhyUnintelligible {
-		// A proxy that wants to be left alone is believed.
+		// The Retry-After of a proxy counts, too.
 		switch status {
 		case 429:
 			answer.Why = session.WhyRateLimited

@@ -423,8 +423,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// A proxy in front of the server is believed when it wants to be left alone,
-// whatever it says beside that.
+// The Retry-After of a proxy in front of the server counts, whatever its body
+// says.
 func TestRetryAfterOfAProxy(t *testing.T) {
 	for status, why := range map[int]session.Why{429: session.WhyRateLimited, 503: session.WhyServer} {
 		for _, body := range []any{nil, "", "<html>Slow down</html>", `{"error":"slow_down"}`, `[]`, `null`} {
@@ -507,7 +507,7 @@ func TestOddResponses(t *testing.T) {
 }
 
 // hanging is a server that does not answer, or stops in the middle, until the
-// request is aborted; asked hears when somebody waits for it.
+// request is aborted; asked hears when a reader waits for it.
 func hanging(t *testing.T, body bool) (asked chan struct{}) {
 	t.Helper()
 	asked = make(chan struct{}, 2)
@@ -530,7 +530,7 @@ func hanging(t *testing.T, body bool) (asked chan struct{}) {
 				return nil
 			}))
 		}
-		// With nothing read ahead, pull comes when somebody waits for the body.
+		// With nothing read ahead, pull comes when a reader waits for the body.
 		stream := construct(t, "ReadableStream", map[string]any{"pull": function(t, func(args []safejs.Value) any {
 			hang(func(reason safejs.Value) { call(t, args[0], "error", reason) })
 			return nil
@@ -544,8 +544,8 @@ func TestStopAborts(t *testing.T) {
 	for name, body := range map[string]bool{"no answer": false, "half an answer": true} {
 		t.Run(name, func(t *testing.T) {
 			stop, answers, s := make(chan struct{}), make(chan session.Answer, 1), newServer()
-			// A call that is over is let go, and does not keep the next from being
-			// aborted.
+			// A call that is over is let go, and does not keep the next from
+			// being aborted.
 			fakeFetch(t, func(request) any { return response(t, 204, nil) })
 			s.Do(stop, ask(session.CallEnd))
 			asked := hanging(t, body)

@@ -97,8 +97,8 @@ func (s *storage) setMark(mark session.Mark) {
 	}
 }
 
-// latest is the last moment, in unix ms, whose distance from now a Go duration
-// holds: the year 2262.
+// latest is the last moment, in unix ms, that a Go duration can count from
+// 1970: the year 2262.
 const latest = math.MaxInt64 / int64(time.Millisecond)
 
 // parseDate reads a date as the browser does: of the three spellings in use

@@ -72,7 +72,7 @@ func TestBars(t *testing.T) {
 			p.on(session.Wanted{ID: 1}, "reject[1]:unavailable")
 			p.due(50*time.Second, "ask:savefailed(alice-1)")
 		}},
-		{"quota full: the mark is not written and the UI keeps the old token, and nobody asks for it", func(p *page) {
+		{"quota full: the mark is not written and the UI keeps the old token, without a request for it", func(p *page) {
 			p.active("alice-1")
 			p.blocked, p.full = true, true
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
@@ -112,7 +112,7 @@ func TestBars(t *testing.T) {
 			p.on(session.Ticked{}, "ask:due(alice-1)")
 			p.no(noCookie, "renewerror:cookie_refused")
 			p.on(session.Wanted{ID: 1}, "settle[1]=alice-1")
-			p.on(session.Wanted{ID: 2, Fresh: true}, "settle[2]=alice-1") // nobody to ask
+			p.on(session.Wanted{ID: 2, Fresh: true}, "settle[2]=alice-1") // there is no session to ask for
 			p.pass(p.state.WakeAt.Sub(p.now))
 			p.on(session.Ticked{}, "expired:cookie_refused", "mark:cookie_refused", "drop")
 		}},
@@ -131,14 +131,14 @@ func TestBars(t *testing.T) {
 			p.stepClock(-time.Hour)
 			p.on(session.Wanted{ID: 2, Fresh: true}, "ask:request(alice-1)")
 		}},
-		{"somebody waits: another tab's turn is taken after a second", func(p *page) {
+		{"a user waits: another tab's turn is taken after a second", func(p *page) {
 			p.queued = true
 			p.store.Token, p.store.Mark = session.Token{}, session.Mark{}
 			p.on(session.Started{Seed: 1}, "ask:start()")
 			p.on(session.Wanted{ID: 1})
 			p.due(time.Second, "overtake")
 		}},
-		{"nobody waits: another tab's turn is waited for", func(p *page) {
+		{"no user waits: another tab's turn is waited for", func(p *page) {
 			p.active("alice-1")
 			p.queued = true
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
@@ -149,8 +149,8 @@ func TestBars(t *testing.T) {
 	}
 }
 
-// Three tabs share one server that wants to be left alone, or fails, and one
-// that is slow: what one of them hears counts for all.
+// Three tabs share one server. It asks for a wait, fails, or is slow: what one
+// tab hears counts for all.
 func TestTabsShareWhatTheServerSays(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -188,14 +188,14 @@ func TestTabsShareWhatTheServerSays(t *testing.T) {
 	}
 }
 
-// Nobody who waits is held up by a hung tab for more than a second.
-func TestHungTabHoldsNobodyUp(t *testing.T) {
+// A hung tab delays a caller by a second at most.
+func TestHungTabDelaysByASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &service{answer: mints(), takes: 50 * time.Millisecond}
 		turns := make(queue, 1)
 		turns <- struct{}{} // the hung tab's
 		tabs, stop := openTabs(1, server, turns)
-		<-time.After(life) // the token has died meanwhile, and nobody renewed it
+		<-time.After(life) // the token has died meanwhile, without a renewal
 		asked := time.Now()
 		tabs[0].Post(session.Wanted{ID: 1})
 		for len(server.calls) == 0 {

@@ -31,7 +31,7 @@ const (
 	tokenKnown   tokenMeaning = iota // ours, or told before, or too late
 	tokenVouched                     // the mark stands behind it
 	tokenLogin                       // a person has just signed in with it
-	tokenUnknown                     // only Capture knows whose it is
+	tokenUnknown                     // only Capture knows its user
 )
 
 func (ev TokenSeen) meaning(a account, snap Snapshot) tokenMeaning {
@@ -98,8 +98,8 @@ func (d *dealing) handedOff(answer Answer) {
 	d.settled(Call{Kind: CallOpen, Why: WhyStart, Code: d.exchange.code}, answer)
 }
 
-// report tells the server of a token or code that is not ours, so that Capture
-// can say whose it is.
+// report tells the server of a token or code that is not ours: Capture knows
+// its user.
 func (d *dealing) report(call Call, s session) {
 	d.renounce(s)
 	call.Kind, call.Why = CallOpen, WhyStart
@@ -141,7 +141,8 @@ func (d *dealing) takeUp(why Why) {
 		d.end(NoticeIdentityChanged, WhyOtherUser)
 	}
 	if renewal := d.session.who == d.snap.Mark.Who || d.session.token == d.snap.Token; !renewal {
-		// What waits was done with a token whose user is not known.
+		// The user of the token before is not known: what waits may be
+		// another's.
 		d.signal(signal{what: signalAnother, why: WhyNewToken})
 	}
 	d.calls(d.exchange.superseded())

@@ -13,8 +13,8 @@ func (p *page) signsInByCode(code string, want ...string) {
 	p.on(session.CodeSeen{Code: tok(code), RedirectURI: "https://site/"}, want...)
 }
 
-// activeByCode is a page whose person signed in by a code. In storage is what
-// the policy wants there.
+// activeByCode makes a page with a session that began with a code. In storage
+// is what the policy wants there.
 func (p *page) activeByCode(token string) {
 	p.t.Helper()
 	p.start("ask:start()")

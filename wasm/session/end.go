@@ -17,7 +17,7 @@ func (d *dealing) end(by NoticeName, why Why) {
 	if lost {
 		d.tellServer(WhySignedOut)
 	}
-	// Only an expiry is what the page's handlers of dead tokens are for: after a
+	// The page's handlers of dead tokens hear of an expiry only: after a
 	// sign-out they would act on the next session.
 	d.signal(signal{what: signalAnother, why: why})
 	d.signal(signal{what: signalRejected, reject: RejectSignedOut})

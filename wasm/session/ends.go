@@ -8,9 +8,9 @@ type ends struct {
 	told bool
 	// serverNotTold: it ended by something that says nothing to the server.
 	serverNotTold bool
-	// signOutLost: a sign-out has not reached the server, and a token turned up
-	// since whose login would have ended that session as well. If there is none,
-	// the server is still to be told.
+	// signOutLost: a sign-out has not reached the server. A token has appeared
+	// since: its login ends that session as well. If there was no login, the
+	// server is still to be told.
 	signOutLost bool
 	// dropping: we have ended the UI's session, which has yet to tell of it.
 	dropping bool
@@ -38,7 +38,7 @@ func (e ends) meaning(ev SignedOutSeen, f finding, s session, snap Snapshot) sig
 	case ev.Told && s.over:
 		return signOutToldOnly
 	case s.over && e.serverNotTold && ev.Cause == CausePerson:
-		// We may have seen this very sign-out in storage before the UI told of it.
+		// Storage may have shown this sign-out before the UI told of it.
 		return signOutLate
 	case s.over:
 		return signOutKnown // most likely a handler's second one

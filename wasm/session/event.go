@@ -33,8 +33,8 @@ type (
 	CodeSeen struct {
 		Code        Token
 		RedirectURI string
-		// Posted: the loader has posted the code itself. HandedOff follows, when
-		// the loader has the answer.
+		// Posted: the loader has posted the code itself. HandedOff follows with
+		// the answer.
 		Posted bool
 	}
 	// HandedOff is the server's answer to a code that the loader posted.

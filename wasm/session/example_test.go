@@ -9,7 +9,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/wasm/session"
 )
 
-// A page whose user has signed in asks for a new token two minutes before the
+// After a login a page asks for a new token two minutes before the
 // old one ends, writes the mark that vouches for it, and gives it to the UI.
 func ExampleNext() {
 	policy := session.Policy{

@@ -5,8 +5,8 @@ import "time"
 const (
 	// openPatience is how long a login waits for the sign-out before it.
 	openPatience = time.Second
-	// endPatience is how long a sign-out waits for the login before it, whose
-	// cookie it must end as well.
+	// endPatience is how long a sign-out waits for the login before it: it must
+	// end the cookie of that login as well.
 	endPatience = 5 * time.Second
 	// turnPatience is how long a call waits for another tab when no
 	// user waits for it, and urgentTurnPatience when one does.
@@ -60,7 +60,7 @@ type cookie struct {
 	lost bool
 }
 
-// wanted is the call whose answer the page waits for.
+// wanted is the call that the page waits for.
 func (x exchange) wanted() Call {
 	if x.next.Kind != NoCall {
 		return x.next
@@ -147,8 +147,8 @@ func (x exchange) superseded() (exchange, []Effect) {
 	return x.cancelled()
 }
 
-// signOut tells the server of a sign-out: after a login under way, whose
-// cookie it would miss otherwise.
+// signOut tells the server of a sign-out. It waits for a login under way, since
+// it would miss the cookie of that login otherwise.
 func (x exchange) signOut(why Why, now Instant) (exchange, []Effect) {
 	if x.call.Kind == CallEnd {
 		x.next, x.nextAt = Call{}, Instant{}
@@ -255,9 +255,9 @@ func (x exchange) heard(m Mark, now Instant) exchange {
 	return x
 }
 
-// turnCame looks whether the call seq, whose turn it is, is still to be made.
-// A call for a token is not when a tab before it has failed, or heard that the
-// server wants to be left alone.
+// turnCame decides whether the call seq is still to be made, now that it has
+// its turn. A call for a token is not if a tab before it has failed, or the
+// server has asked for a wait (Retry-After).
 func (x exchange) turnCame(seq uint64, urgent bool, now Instant) exchange {
 	if x.call.Kind == NoCall || x.call.Seq != seq {
 		return x

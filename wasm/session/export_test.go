@@ -27,7 +27,7 @@ type View struct {
 // FormView is what tests look at in a submission.
 type FormView struct {
 	ID    uint64
-	Whose string
+	Owner string
 	State string
 	Again bool
 }
@@ -51,7 +51,7 @@ func (s State) View() View {
 	for _, f := range s.work.forms.list {
 		if f.id != 0 {
 			name := [...]string{"sent", "held", "failed", "resuming"}[f.state]
-			v.Forms = append(v.Forms, FormView{f.id, f.whose, name, f.again})
+			v.Forms = append(v.Forms, FormView{f.id, f.owner, name, f.again})
 		}
 	}
 	return v

@@ -21,14 +21,14 @@ func TestForms(t *testing.T) {
 		name string
 		play func(p *page)
 	}{
-		// --- Whose ---------------------------------------------------------------
+		// --- Owner ---------------------------------------------------------------
 		{"another user signs in before the refusal: not sent as them", func(p *page) {
 			p.submits(1, "alice-1")
 			p.otherTab("bob-1", life)
 			p.on(dead(screen(1)), "identitychanged:other_user", "unfinished:other_user",
 				"forget(1)", "signedin:signed_in")
 		}},
-		{"an unknown token turns up before the refusal: not sent with it, whosever it is", func(p *page) {
+		{"an unknown token turns up before the refusal: not sent with it", func(p *page) {
 			p.submits(1, "alice-1")
 			p.writes("x-1")
 			p.on(dead(screen(1)), "unfinished:new_token", "forget(1)", "open(x-1,)")
@@ -131,7 +131,7 @@ func TestForms(t *testing.T) {
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
 			p.on(session.ScreenShown{Screen: "other"}, "released:left", "unfinished:left", "forget(1)")
 		}},
-		{"single sign-on of the same user does not send a held form as somebody, and tells", func(p *page) {
+		{"single sign-on of the same user does not send a held form, and tells", func(p *page) {
 			p.pass(life)
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
 			p.otherTab("alice-2", life) // another tab has renewed

@@ -18,7 +18,7 @@ import (
 //     old state is written to; and it never panics.
 //   - After the end nothing is adopted, marked or asked until there is a next
 //     session.
-//   - No grant whose uuid differs from a known one is adopted.
+//   - A grant is not adopted if its uuid differs from a known one.
 //   - Calls keep the pace.
 //   - A form is sent again at most once, and only in a session proven to be the
 //     person's who sent it.

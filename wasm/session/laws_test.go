@@ -78,7 +78,7 @@ func (r *record) step(s session.State, ev session.Event, snap session.Snapshot, 
 // serverMargin is the margin that both halves share.
 func serverMargin(life time.Duration) time.Duration { return min(2*time.Minute, life/5) }
 
-// nextSession reports whether an event may bring a page back whose session is
+// nextSession reports whether an event may begin a session after one that is
 // over: a person signs in, or storage holds what is not of the old session.
 func nextSession(ev session.Event, snap session.Snapshot) bool {
 	switch ev := ev.(type) {
@@ -273,8 +273,8 @@ func (r *record) checkForms(before session.State, ev session.Event, after sessio
 				return errors.New("why: a form is sent again at most once")
 			case form.State != "resuming":
 				return errors.New("why: only a form that failed or is held is sent")
-			case form.Whose == "" || form.Whose != is.Who:
-				return errors.New("whose: a form is sent again only in a session proven to be that person's")
+			case form.Owner == "" || form.Owner != is.Who:
+				return errors.New("owner: a form is sent again only in a session proven to be its owner's")
 			case is.Token.Empty() || is.Token == is.Dead || !signedIn(after):
 				return errors.New("a form is sent again only with a good token")
 			case form.Again:

@@ -289,7 +289,7 @@ func TestLoopReadsStorageLate(t *testing.T) {
 	})
 }
 
-// slow is a server whose calls end a while after they are stopped.
+// slow is a server; its calls end a while after they are stopped.
 type slow struct {
 	service
 	after   time.Duration
@@ -502,7 +502,7 @@ func (q queue) Take(overtake <-chan struct{}, _ func()) func() {
 	}
 }
 
-// openTabs starts tabs of one browser, whose storage holds a token that they
+// openTabs starts tabs of one browser. Its storage holds a token that they
 // know. What it returns stops them.
 func openTabs(n int, s *service, turns session.Turns) ([]*session.Loop, func()) {
 	begun := time.Now()
@@ -573,8 +573,8 @@ func TestLoopAsksInTurn(t *testing.T) {
 	}
 }
 
-// A tab that hangs in its turn holds nobody up for long, and one that is
-// stopped while it waits asks nobody.
+// A tab that hangs in its turn does not delay the others for long. A tab that
+// is stopped while it waits makes no call.
 func TestLoopBehindOneThatHangs(t *testing.T) {
 	for _, tc := range []struct {
 		stopped time.Duration

@@ -17,7 +17,7 @@ type Mark struct {
 	Absolute Instant
 	// Life is the token's whole life as first told.
 	Life time.Duration
-	// NotBefore is until when the server asked to be left alone.
+	// NotBefore is the end of the wait that the server asked for (Retry-After).
 	NotBefore Instant
 	// Why the session is over; empty when a person signed out.
 	Why Why
@@ -41,7 +41,7 @@ func (m Mark) Over() bool { return m.Fingerprint == "" && !m.Written.IsZero() }
 func (m Mark) SignedOut() bool { return m.Over() && m.Why == "" }
 
 // trouble is what of a mark is true for every user: that the server could not
-// answer, and wants to be left alone.
+// answer, and the wait that it asked for.
 func (m Mark) trouble() Mark {
 	return Mark{NotBefore: m.NotBefore, Failures: m.Failures, FailedAt: m.FailedAt}
 }

@@ -36,7 +36,7 @@ func (x *step) deal(deals ...func(*dealing)) {
 		x.do(d.effects...)
 		x.work.forms = x.work.forms.proven(x.account.session)
 		for _, s := range d.signals {
-			x.works(x.work.heed(s, x.account.session, x.policy.Resubmit, x.now))
+			x.works(x.work.onSignal(s, x.account.session, x.policy.Resubmit, x.now))
 		}
 	}
 }
@@ -85,9 +85,10 @@ func (ev UserActive) happen(x *step) {
 }
 
 func (ev Submitted) happen(x *step) {
-	whose := x.account.session.whose(ev.Token, x.snap)
+	owner := x.account.session.ownerOf(ev.Token, x.snap)
 	x.look()
-	x.works(x.work.submit(ev, first(whose, x.account.session.whose(ev.Token, x.snap)), x.now))
+	owner = first(owner, x.account.session.ownerOf(ev.Token, x.snap))
+	x.works(x.work.submit(ev, owner, x.now))
 	if ev.Held {
 		x.deal((*dealing).held)
 	}

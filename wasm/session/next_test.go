@@ -82,7 +82,7 @@ func TestNext(t *testing.T) {
 			p.writes("")
 			p.on(session.StorageChanged{}, "signedout:elsewhere")
 		}},
-		{"a dead token that nobody vouches for ends like every other, and the user can sign in", func(p *page) {
+		{"a dead token without a session ends like every other, and the user can sign in", func(p *page) {
 			p.writes("stray-1")
 			p.start("open(stray-1,)")
 			p.fails(1, "stray-1")
@@ -225,7 +225,7 @@ func TestNext(t *testing.T) {
 			p.fails(3, "alice-1")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "repeat(1)", "repeat(2)", "repeat(3)")
 		}},
-		{"without resubmission the values are left alone", func(p *page) {
+		{"without resubmission the values stay", func(p *page) {
 			p.policy.Resubmit = false
 			p.active("alice-1")
 			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
@@ -291,7 +291,7 @@ func TestNext(t *testing.T) {
 			p.on(session.ScreenDenied{Screen: "editProfile", Handlers: 7})
 			p.yes("alice-1", "mark", "adopt(alice-1)", "renewed:start", "swallow(7)", "show(editProfile)")
 		}},
-		{"access denied though the token is good: the UI is told of it, nobody is asked", func(p *page) {
+		{"access denied though the token is good: the UI is told of it, the server is not asked", func(p *page) {
 			p.active("alice-1")
 			p.store.Expires = p.now.Wall().Add(-time.Second)
 			p.on(session.ScreenDenied{Handlers: 7}, "adopt(alice-1)", "swallow(7)")
@@ -323,7 +323,7 @@ func TestNext(t *testing.T) {
 			p.on(session.Wanted{ID: 2, Fresh: true}, "reject[2]:signed_out")
 			p.phase(session.SignedOut)
 			if !p.state.WakeAt.IsZero() {
-				p.t.Error("wakes for nobody")
+				p.t.Error("wakes without a session")
 			}
 		}},
 		{"an anonymous visitor and no server: not asked again", func(p *page) {
@@ -353,7 +353,7 @@ func TestNext(t *testing.T) {
 			p.retry(400*time.Millisecond, 600*time.Millisecond, "ask:start()")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:start")
 		}},
-		{"a browser whose session has ended meanwhile is an anonymous visitor's", func(p *page) {
+		{"a browser with a session that has ended meanwhile is an anonymous visitor's", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
 			p.start("ask:start()")
@@ -401,7 +401,7 @@ func TestNext(t *testing.T) {
 			p.phase(session.Ended)
 			p.yes("", "mark:ended")
 		}},
-		{"a sign-out whose DELETE fails is repeated, and survives a reload", func(p *page) {
+		{"a sign-out with a failed DELETE is repeated, and survives a reload", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
 			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
@@ -434,7 +434,7 @@ func TestNext(t *testing.T) {
 			p.yes("", "mark:ended")
 			p.on(session.EndAsked{})
 		}},
-		{"end() with nobody signed in ends what a cookie may stand for, silently", func(p *page) {
+		{"end() without a user signed in ends what a cookie may stand for, silently", func(p *page) {
 			p.start("ask:start()")
 			p.no(noCookie)
 			p.on(session.EndAsked{}, "mark:ending", "end:end")
@@ -635,7 +635,7 @@ func TestNext(t *testing.T) {
 			p.phase(session.Waiting)
 			p.due(time.Minute, "ask:start()")
 		}},
-		{"a Retry-After that no server can have asked for is not heeded: the clock was moved", func(p *page) {
+		{"a Retry-After that no server can have asked for is ignored: the clock was moved", func(p *page) {
 			p.active("alice-1")
 			p.store.Mark.NotBefore = p.now.Add(time.Hour).Wall()
 			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
@@ -823,7 +823,7 @@ func TestNext(t *testing.T) {
 			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop",
 				"released:session_ended", "handback(1)", "back(1)")
 			p.holds(2, "holding:expired", "released:session_ended", "handback(2)",
-				"back(2)") // nobody is here to hold it for
+				"back(2)") // no session to hold it for
 		}},
 		{"what is held is never sent as another user, nor after a sign-out", func(p *page) {
 			p.active("alice-1")
@@ -878,7 +878,7 @@ func TestNext(t *testing.T) {
 			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
 			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop", "reject[1]:signed_out")
 		}},
-		{"somebody was there in another tab: the limit has moved", func(p *page) {
+		{"a user was active in another tab: the limit has moved", func(p *page) {
 			p.idle = 30 * time.Minute
 			p.active("alice-1")
 			p.due(29*time.Minute+time.Second, "ask:wake(alice-1)")
@@ -954,7 +954,7 @@ func TestNext(t *testing.T) {
 			p.pass(10 * time.Second)
 			p.on(session.UserActive{}, "activity")
 		}},
-		{"nobody's activity is nobody's", func(p *page) {
+		{"activity without a session is not reported", func(p *page) {
 			p.start("ask:start()")
 			p.on(session.UserActive{})
 			p.no(noCookie)
@@ -1009,7 +1009,7 @@ func TestNext(t *testing.T) {
 			p.on(session.StorageChanged{})
 			p.phase(session.Active)
 		}},
-		{"an unknown token in storage that nobody reports", func(p *page) {
+		{"an unknown token in storage, without an event of the UI", func(p *page) {
 			p.active("alice-1")
 			p.writes("alice-5")
 			p.on(session.StorageChanged{})
@@ -1042,7 +1042,7 @@ func TestNext(t *testing.T) {
 			p.on(session.Woke{})
 			p.on(session.Ticked{})
 		}},
-		{"another tab's own logout on a dead token is nobody's sign-out: its mark says that it goes on", func(p *page) {
+		{"another tab's own logout on a dead token is no sign-out: its mark says that it goes on", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
 			p.on(session.StorageChanged{})
@@ -1065,13 +1065,13 @@ func TestNext(t *testing.T) {
 			p.yes("", "mark:ended")
 			p.on(session.EndAsked{})
 		}},
-		{"end() does not end the session of somebody who has signed in since", func(p *page) {
+		{"end() does not end the session of another user who has signed in since", func(p *page) {
 			p.active("alice-1")
 			p.otherTab("bob-1", life)
 			p.on(session.EndAsked{}, "identitychanged:other_user", "signedin:signed_in")
 			p.phase(session.Active)
 		}},
-		{"our own endCaptureSession is nobody's sign-out, also right after a click", func(p *page) {
+		{"our own endCaptureSession is no sign-out, also right after a click", func(p *page) {
 			p.active("alice-1")
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
 			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop")
@@ -1086,7 +1086,7 @@ func TestNext(t *testing.T) {
 			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending")
 			p.yes("alice-2", "end:signed_out")
 		}},
-		{"what waits for a token of nobody knows whom is not done as another user", func(p *page) {
+		{"what waits for a token of an unknown user is not done as another user", func(p *page) {
 			p.writes("alice-1")
 			p.start("open(alice-1,)")
 			p.fails(1, "alice-1")
@@ -1215,7 +1215,7 @@ func TestNext(t *testing.T) {
 			p.phase(session.Active)
 			p.on(session.StorageChanged{})
 		}},
-		{"another tab has found out that the token in storage is somebody else's", func(p *page) {
+		{"another tab has found out that the token in storage is another user's", func(p *page) {
 			p.active("alice-1")
 			p.writes("bob-1")
 			p.on(session.StorageChanged{})
@@ -1223,9 +1223,9 @@ func TestNext(t *testing.T) {
 			open := p.call()
 			p.otherTab("bob-1", life)
 			p.on(session.StorageChanged{}, "cancel", "identitychanged:other_user", "signedin:signed_in")
-			p.answer(open, p.grant("bob-1")) // their session is left alone
+			p.answer(open, p.grant("bob-1")) // their session goes on
 		}},
-		{"the server answers for somebody else: nothing is adopted", func(p *page) {
+		{"the server answers for another user: nothing is adopted", func(p *page) {
 			p.active("alice-1")
 			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 7}, "ask:expired(alice-1)")
 			p.yes("bob-1", "identitychanged:other_user", "swallow(7)")
@@ -1233,14 +1233,14 @@ func TestNext(t *testing.T) {
 			p.on(session.StorageChanged{}) // what is left of the old session is not a new one
 			p.phase(session.Ended)
 		}},
-		{"a sign-out in a page whose session was somebody else's reaches the server", func(p *page) {
+		{"a sign-out after a session that was another user's reaches the server", func(p *page) {
 			p.active("alice-1")
 			p.otherTab("bob-1", life)
 			p.on(session.StorageChanged{}, "identitychanged:other_user", "signedin:signed_in")
 			p.writes("")
 			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 		}},
-		{"somebody else signs in on this very page: told in either order it is a login", func(p *page) {
+		{"another user signs in on this very page: told in either order it is a login", func(p *page) {
 			p.active("alice-1")
 			p.writes("bob-1")
 			p.on(session.TokenSeen{Token: tok("bob-1")}, "open(bob-1,)")
@@ -1248,7 +1248,7 @@ func TestNext(t *testing.T) {
 			p.yes("bob-1", "mark", "signedin:signed_in")
 			p.phase(session.Active)
 		}},
-		{"somebody else signs in on this very page, seen in storage first", func(p *page) {
+		{"another user signs in on this very page, seen in storage first", func(p *page) {
 			p.active("alice-1")
 			p.writes("bob-1")
 			p.on(session.Ticked{})
@@ -1277,7 +1277,7 @@ func TestNext(t *testing.T) {
 			p.start("ask:start(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:start")
 		}},
-		{"a page that starts in another user's browser session knows nobody yet", func(p *page) {
+		{"a page that starts in another user's browser session knows no user yet", func(p *page) {
 			p.active("alice-1")
 			p.otherTab("bob-1", life)
 			p.start()

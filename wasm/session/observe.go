@@ -7,9 +7,9 @@ const (
 	foreignGrace = 3 * time.Second
 	// writeGrace is how long the UI may take to write a token it was given.
 	writeGrace = 5 * time.Second
-	// missingGrace is how long a token may be gone, with a mark that still
-	// vouches for it, before that is a sign-out: a page whose own code logs out
-	// on a dead token says in that time that it goes on.
+	// missingGrace is how long a token may be gone, with its mark still there,
+	// before that is a sign-out. A page's own code may log out on a dead token:
+	// in that time its mark says that the session goes on.
 	missingGrace = 800 * time.Millisecond
 )
 
@@ -19,7 +19,7 @@ type expectation struct {
 	// noToken: the UI's storage holds none, so that its absence is not a
 	// sign-out.
 	noToken bool
-	// replacedToken is what storage held when the UI was given ours, at givenAt.
+	// replacedToken is what storage held when the UI got ours, at givenAt.
 	// Until the UI has written, and where it cannot, that token is still there.
 	replacedToken Token
 	givenAt       Instant
@@ -30,11 +30,11 @@ type expectation struct {
 	earlierEnd Instant
 	// uiExpires is the UI's own idea of the token's end.
 	uiExpires Instant
-	// endedToken is of the session that ended here, or was refused: what is left
-	// of it in storage is not a new one.
+	// endedToken is of the session that ended here, or was refused: while it is
+	// in storage, it is not a new one.
 	endedToken Token
-	// hadSession: this browser has had a session of ours, so that a page without
-	// a token is probably not an anonymous visitor's.
+	// hadSession: this browser has had a session of ours. A page without a
+	// token is then probably not an anonymous visitor's.
 	hadSession bool
 	// onDemand: tokens come and go; only the mark tells of a sign-out.
 	onDemand bool
@@ -215,8 +215,8 @@ func (e expectation) ended(token Token, snap Snapshot) expectation {
 	}
 }
 
-// mine reports whether storage holds nothing that is another person's than the
-// one whose session this page has.
+// mine reports whether nothing in storage belongs to another person than the
+// user of this page's session.
 func mine(s session, snap Snapshot) bool {
 	return snap.Token.Empty() || snap.Token == s.token ||
 		snap.Mark.Of(snap.Token) && (s.person() == "" || snap.Mark.Who == s.person())

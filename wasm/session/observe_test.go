@@ -29,7 +29,7 @@ func TestClassify(t *testing.T) {
 	}{
 		{"storage is denied", expects, alices, exchange{}, Snapshot{}, unreadable},
 		{"the token is there", expects, alices, exchange{}, holds("a1", mark("a1", "alice")), same},
-		{"nobody, and no token", expectation{}, session{}, exchange{}, holds("", Mark{}), same},
+		{"no user, and no token", expectation{}, session{}, exchange{}, holds("", Mark{}), same},
 		{"another tab has renewed", expects, alices, exchange{}, holds("a2", mark("a2", "alice")), newerOfOurs},
 		{"another tab has signed in", expectation{}, session{}, exchange{},
 			holds("a1", mark("a1", "alice")), newerOfOurs},
@@ -74,7 +74,7 @@ func TestClassify(t *testing.T) {
 		{"over before this page began", expectation{earlierEnd: now.Wall()}, session{},
 			exchange{call: Call{Kind: CallToken}},
 			holds("", Mark{Written: now.Wall()}), goneAsExpected},
-		{"a next session whose token is not in storage", expectation{}, session{over: true},
+		{"a next session with its token not in storage", expectation{}, session{over: true},
 			exchange{}, holds("", mark("b1", "bob")), newSession},
 		{"after the end, nothing new", expects, session{over: true}, exchange{}, holds("", mark("a1", "alice")), same},
 	} {

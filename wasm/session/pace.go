@@ -81,13 +81,14 @@ func (p pace) asked(at, now Instant) Instant {
 	return at
 }
 
-// patient reports whether the server wants to be left alone.
+// patient reports whether a wait that the server asked for is still running.
 func (p pace) patient(now Instant) bool {
 	return !p.notBefore.IsZero() && !p.notBefore.Reached(now)
 }
 
 // failed notes a call that failed for now, and says when to try again: by the
-// table, but once before the token dies at dies, and as late as the server asks.
+// table, but once before the token's end at dies, and as late as the server
+// asks.
 func (p pace) failed(answer Answer, dies, now Instant) (next pace, retryAt Instant) {
 	p.failures++
 	p.failedAt = now
@@ -110,8 +111,8 @@ func (p pace) mark(m Mark) Mark {
 }
 
 // heard takes from the mark what other tabs have found out: failures newer
-// than ours, the end of the trouble, and for how long the server wants to be
-// left alone. What lies in the future was written by another clock.
+// than ours, the end of the trouble, and the wait that the server asked for.
+// What lies in the future was written by another clock.
 func (p pace) heard(m Mark, now Instant) pace {
 	at := now.onBothClocks(m.NotBefore)
 	if !at.IsZero() && !at.Reached(now) && at.Sub(now) <= maxRetryAfter && at.After(p.notBefore) {

@@ -193,7 +193,7 @@ func (p *page) answer(call session.Call, answer session.Answer, want ...string) 
 	p.on(session.Answered{Call: call, Answer: answer}, want...)
 }
 
-// pass lets time pass with nobody looking; sleep does on a laptop that sleeps.
+// pass lets time pass without an event; sleep is the same on a sleeping laptop.
 func (p *page) pass(d time.Duration) { p.now = p.now.Add(d) }
 
 func (p *page) sleep(d time.Duration) {
@@ -226,7 +226,7 @@ func (p *page) retry(least, most time.Duration, want ...string) {
 	p.on(session.Ticked{}, want...)
 }
 
-// active is a page whose person signed in as a token's user.
+// active makes a page where a token's user is signed in.
 func (p *page) active(token string) {
 	p.t.Helper()
 	p.start("ask:start()")

@@ -9,8 +9,8 @@ const (
 	// wantedLife is how long a screen that was asked for, and is not there, is
 	// the one that a refusal is about.
 	wantedLife = 10 * time.Second
-	// shownAgain is how soon a refusal of a screen that we asked for is a second
-	// one.
+	// shownAgain is how soon after we asked for a screen its refusal counts as
+	// a second one.
 	shownAgain = 10 * time.Second
 	// recentInput is how soon after input a dead token is met for the user.
 	recentInput = 10 * time.Second

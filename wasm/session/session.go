@@ -27,7 +27,7 @@
 //
 // Two rules carry the design. A token that we put into storage (its
 // fingerprint is in our [Mark]) is renewed; any other token that turns up is
-// reported, because only Capture knows whose it is. And the server's word on a
+// reported, because only Capture knows its user. And the server's word on a
 // token's life wins over the storage's (contract, section 1).
 package session
 
@@ -65,13 +65,13 @@ func (p Policy) askSlack(life time.Duration) time.Duration {
 }
 
 // session is who is signed in and what the server gave for it. It is replaced
-// as a whole: what a session knows dies with it. The zero value is no session; one
-// without who has a token that is not vouched for yet.
+// as a whole, so that nothing of an old session stays behind. The zero value is
+// no session; one without who has a token that is not vouched for yet.
 type session struct {
 	// who is the fingerprint of the uuid by the server's word, and uuid the
 	// uuid itself where this page has heard it.
 	who, uuid string
-	// was is whose session the page had when an unknown token turned up.
+	// was is the user of the session before an unknown token appeared.
 	was          string
 	token        Token
 	life         time.Duration
@@ -84,12 +84,12 @@ type session struct {
 	over bool
 }
 
-// unvouched is a session whose token the server must still be asked about.
+// unvouched is a session with a token that the server has not confirmed yet.
 func (s session) unvouched(token Token) session {
 	return session{token: token, was: s.person()}
 }
 
-// person is whose session the page has or had last; empty when unknown.
+// person is the user of the present or the last session; empty when unknown.
 func (s session) person() string {
 	if s.who != "" {
 		return s.who
@@ -105,15 +105,15 @@ func (s session) alive(now Instant) bool {
 	return s.vouched() && s.token != s.dead && !s.expires.IsZero() && !s.expires.Reached(now)
 }
 
-// willDo reports whether the token at hand does for token(): no page waits for a
-// renewal while it is good for as long as one may take.
+// willDo reports whether token() may return the token at hand: it is good for
+// at least as long as a renewal may take.
 func (s session) willDo(now Instant, p Policy) bool {
 	return s.alive(now) && (!s.due.Reached(now) || s.expires.Sub(now) >= p.ServerMargin(s.life))
 }
 
-// whose is the person that a token is of, by the server's word; empty when
+// ownerOf is the user that a token belongs to, by the server's word; empty when
 // unknown. Where storage is denied only the session's own token can be meant.
-func (s session) whose(token Token, snap Snapshot) string {
+func (s session) ownerOf(token Token, snap Snapshot) string {
 	switch {
 	case token.Empty():
 		if snap.Readable {

@@ -31,8 +31,8 @@ func (s State) holds(screen string, now Instant, p Policy) bool {
 		!a.exchange.cookie.lost && !a.exchange.pace.notBefore.After(now.Add(holdBound))
 }
 
-// urgent reports whether the user or the page waits and the token is dead: then the server
-// is asked at once.
+// urgent reports whether the user or the page waits and the token is dead: then
+// the server is asked at once.
 func (s State) urgent(now Instant) bool { return !s.account.session.alive(now) && s.work.waits() }
 
 // schedule is when there is something to do.

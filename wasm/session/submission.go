@@ -47,8 +47,9 @@ type submission struct {
 	// we could see, which can only be told of.
 	id           uint64
 	screen, form string
-	// whose is the person by the server's word; empty while unknown.
-	whose string
+	// owner is who sent it, as the fingerprint that the server confirmed; empty
+	// while unknown.
+	owner string
 	token Token // in force when it was sent
 	state submissionState
 	// since is when the state began: the press of the button, at first.

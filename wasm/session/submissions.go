@@ -2,7 +2,7 @@ package session
 
 import "slices"
 
-// submissions are the forms whose outcome is open, oldest first.
+// submissions are the forms that wait for their outcome, oldest first.
 type submissions struct{ list []submission }
 
 // failure says what a dead token means for the submissions.
@@ -19,9 +19,9 @@ const (
 
 // submitted takes a form that the user sent. One that is held twice is held as
 // it was sent last.
-func (l submissions) submitted(ev Submitted, whose string, now Instant) (submissions, []Effect) {
+func (l submissions) submitted(ev Submitted, owner string, now Instant) (submissions, []Effect) {
 	s := submission{
-		id: ev.ID, screen: ev.Screen, form: ev.Form, whose: whose, token: ev.Token, since: now,
+		id: ev.ID, screen: ev.Screen, form: ev.Form, owner: owner, token: ev.Token, since: now,
 	}
 	if !ev.At.IsZero() && ev.At.Before(now) {
 		s.since = ev.At // the loader may have kept it for a while
@@ -79,8 +79,8 @@ func (l submissions) failed(ev DeadToken, now Instant) (submissions, failure, To
 	return l, result, first.token
 }
 
-// failedBefore finds the submission whose failure is known already. It changes
-// the list.
+// failedBefore finds a submission that is known to have failed. It changes the
+// list.
 func (l submissions) failedBefore(ev DeadToken) (submissions, failure, Token) {
 	i := slices.IndexFunc(l.list, func(s submission) bool {
 		return (s.waits() || s.state == resuming) && s.state != held &&
@@ -115,10 +115,10 @@ func (l submissions) candidates(screen string, now Instant) []int {
 	return found
 }
 
-// note adds an action that failed and was no form that we could see.
-func (l submissions) note(ev DeadToken, screen, whose string, now Instant) submissions {
+// note adds an action that failed without a form that we could see.
+func (l submissions) note(ev DeadToken, screen, owner string, now Instant) submissions {
 	l.list = append(slices.Clip(l.list), submission{
-		screen: screen, whose: whose, since: now, state: failed, handlers: ev.Handlers,
+		screen: screen, owner: owner, since: now, state: failed, handlers: ev.Handlers,
 	})
 	return l
 }
@@ -137,9 +137,9 @@ func (l submissions) resume(s session, consent bool, now Instant) (submissions, 
 		switch {
 		case sub.id == 0:
 			why = WhyNoForm
-		case sub.whose == "":
+		case sub.owner == "":
 			why = WhyUnproven
-		case sub.whose != s.who:
+		case sub.owner != s.who:
 			why = WhyOtherUser
 		case sub.again:
 			why = WhyRefusedAgain
@@ -186,7 +186,7 @@ func (l submissions) answered(screen string) (submissions, []Effect) {
 	if !slices.ContainsFunc(l.list, open) {
 		closes = func(s submission) bool { return there(s) && s.state != held }
 	}
-	// Where one of several has failed and one was answered, which is unclear.
+	// One of several has failed and one was answered: which, is not known.
 	l, unclear := l.unfinishedIf(func(s submission) bool {
 		return closes(s) && s.unclear()
 	}, WhyUnclear)
@@ -219,10 +219,11 @@ func (l submissions) refusedAgain() (submissions, []Effect) {
 	}, WhyRefusedAgain)
 }
 
-// proven learns whose the session's token is, by the server's word.
+// proven sets the owner of what was sent with the session's token, now that the
+// server has confirmed its user.
 func (l submissions) proven(s session) submissions {
 	unknown := func(o submission) bool {
-		return o.whose == "" && !o.token.Empty() && o.token == s.token
+		return o.owner == "" && !o.token.Empty() && o.token == s.token
 	}
 	if !s.vouched() || !slices.ContainsFunc(l.list, unknown) {
 		return l
@@ -230,7 +231,7 @@ func (l submissions) proven(s session) submissions {
 	l.list = slices.Clone(l.list)
 	for i := range l.list {
 		if unknown(l.list[i]) {
-			l.list[i].whose = s.who
+			l.list[i].owner = s.who
 		}
 	}
 	return l

@@ -11,7 +11,7 @@ import (
 func TestResume(t *testing.T) {
 	now := At(1_800_000_000_000, time.Hour)
 	alices := session{who: "alice", token: NewToken("a2"), expires: now.Add(time.Hour)}
-	form := submission{id: 1, screen: "editProfile", whose: "alice", token: NewToken("a1"), state: failed}
+	form := submission{id: 1, screen: "editProfile", owner: "alice", token: NewToken("a1"), state: failed}
 	with := func(change func(*submission)) submission {
 		s := form
 		change(&s)
@@ -24,9 +24,9 @@ func TestResume(t *testing.T) {
 		want    []string
 	}{
 		{"theirs", form, true, []string{"repeat"}},
-		{"another person's", with(func(s *submission) { s.whose = "bob" }), true,
+		{"another person's", with(func(s *submission) { s.owner = "bob" }), true,
 			[]string{"unfinished:other_user", "forget:unfinished"}},
-		{"of a person not known", with(func(s *submission) { s.whose = "" }), true,
+		{"of a person not known", with(func(s *submission) { s.owner = "" }), true,
 			[]string{"unfinished:unproven", "forget:unfinished"}},
 		{"sent again already", with(func(s *submission) { s.again = true }), true,
 			[]string{"unfinished:refused_again", "forget:unfinished"}},
@@ -34,7 +34,7 @@ func TestResume(t *testing.T) {
 		{"no form that could be seen", with(func(s *submission) { s.id = 0 }), true, []string{"unfinished:no_form"}},
 		{"held, and theirs", with(func(s *submission) { s.state = held }), true,
 			[]string{"released:renewed", "repeat"}},
-		{"held, and another person's", with(func(s *submission) { s.state, s.whose = held, "bob" }), true,
+		{"held, and another person's", with(func(s *submission) { s.state, s.owner = held, "bob" }), true,
 			[]string{"released:other_user", "unfinished:other_user", "forget:unfinished"}},
 		{"sent, and nothing heard", with(func(s *submission) { s.state = sent }), true, nil},
 	} {

@@ -68,8 +68,8 @@ const (
 	WhyNoSubmit    Why = "no_submit"    // there is no way to send it
 	WhyNoForm      Why = "no_form"      // the action was no form that could be seen
 	WhyUnclear     Why = "unclear"      // it is not clear which form failed
-	WhyUnproven    Why = "unproven"     // it is not proven whose form it was
-	WhyNewToken    Why = "new_token"    // a token turned up whose user is not known
+	WhyUnproven    Why = "unproven"     // it is not proven who sent the form
+	WhyNewToken    Why = "new_token"    // a token appeared, and its user is not known
 	WhyResubmitOff Why = "resubmit_off" // the page does not want forms sent again
 
 	WhyIdleLimit     Why = "idle_limit"        // no input for too long
@@ -128,8 +128,8 @@ var sentences = [...]struct {
 	{WhyNoSubmit, "there is no way to send the form again"},
 	{WhyNoForm, "an action failed that was no form that could be seen"},
 	{WhyUnclear, "it is not clear which form failed"},
-	{WhyUnproven, "it is not proven whose form it was"},
-	{WhyNewToken, "a new token turned up, and it is not known whose it is"},
+	{WhyUnproven, "it is not proven who sent the form"},
+	{WhyNewToken, "a new token appeared, and its user is not known"},
 	{WhyResubmitOff, "the page does not want forms sent again"},
 	{WhyIdleLimit, "there was no input for too long"},
 	{WhyAbsoluteLimit, "the session reached its longest time"},

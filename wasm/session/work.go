@@ -10,8 +10,8 @@ type work struct {
 	offline bool
 }
 
-// heed acts on what the account has decided.
-func (w work) heed(sig signal, s session, consent bool, now Instant) (work, []Effect) {
+// onSignal acts on what the account has decided.
+func (w work) onSignal(sig signal, s session, consent bool, now Instant) (work, []Effect) {
 	var effects, settled []Effect
 	switch sig.what {
 	case signalGood:
@@ -67,8 +67,8 @@ func (w work) handBack(why Why) (work, []Effect) {
 	return w, join(released, given)
 }
 
-// failed takes a failure for a dead token: whose fault it is, and which token
-// was refused, if that is known.
+// failed finds the submission that met a dead token, and the token that was
+// refused, if that is known.
 func (w work) failed(ev DeadToken, s session, now Instant) (work, failure, Token) {
 	var what failure
 	var token Token
@@ -100,9 +100,9 @@ func (w work) deny(ev ScreenDenied, now Instant) (next work, effects []Effect, a
 }
 
 // submit takes a form that the user sent.
-func (w work) submit(ev Submitted, whose string, now Instant) (work, []Effect) {
+func (w work) submit(ev Submitted, owner string, now Instant) (work, []Effect) {
 	var effects []Effect
-	w.forms, effects = w.forms.submitted(ev, whose, now)
+	w.forms, effects = w.forms.submitted(ev, owner, now)
 	return w, effects
 }
 
@@ -145,8 +145,9 @@ func (w work) show(screen string, token bool) (work, []Effect) {
 	return w, effects
 }
 
-// settleEarly answers who asked for a token when the next call is put off until
-// at: with the token at hand, or soon, or not at all.
+// settleEarly answers the callers of token() when the next call is put off
+// until at. They get the token at hand or a rejection, unless the call comes
+// soon.
 func (w work) settleEarly(s session, at Instant, now Instant) (work, []Effect) {
 	if !s.alive(now) && at.Sub(now) <= urgentFloor {
 		return w, nil
