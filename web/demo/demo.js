@@ -70,8 +70,7 @@ function observe(on) {
   }
   on("onCaptureSessionCreated", ({ accessToken }) =>
     note("UI", "plain", accessToken ? "The Registration UI took a token." : "The Registration UI got a one-time code."));
-  on("onCaptureLoginSuccess", ({ userData }) =>
-    otherSide()?.signIn({ email: userData.email, displayName: userData.displayName, password: "any will do" }));
+  on("onCaptureRenderComplete", ({ screen }) => screen === "editProfile" && signInOtherSide());
   on("onCaptureSessionEnded", () => otherSide()?.signOut());
   on("onCaptureProfileSaveFailed", () => (attempt.askedAt = performance.now()));
   on("onCaptureProfileSaveSuccess", saved);
@@ -107,6 +106,15 @@ let attempt = {};
 
 window.demo = { says };
 
+// The form says who is signed in here, also after a reload.
+function signInOtherSide() {
+  const field = (name) => $(`capture_editProfile_${name}`)?.value;
+  const person = { email: field("email"), displayName: field("displayName"), password: "any will do" };
+  if (person.email) otherSide()?.signIn(person);
+}
+
+$("without").addEventListener("load", signInOtherSide);
+
 function otherSide() {
   return $("without")?.contentWindow?.side;
 }
@@ -119,8 +127,12 @@ function says(side, kind, text) {
 document.addEventListener("input", ({ target }) => {
   if (!target.closest("#editProfile")) return;
   edited = true;
-  if (done) says("with", "", "");
-  done = false;
+  if (done) {
+    done = false;
+    says("with", "", "");
+    says("without", "", "");
+    signInOtherSide();
+  }
   otherSide()?.write(target.name, target.value);
 });
 
@@ -170,7 +182,8 @@ async function killTokens(name, text) {
   watch.kill(Date.now());
   attempt = { killed: true };
   says("with", "", "");
-  if (other?.token() && (await control(name, { accessToken: other.token() }))) {
+  const life = other?.look(Date.now());
+  if (life?.dies > Date.now() && (await control(name, { accessToken: other.token() }))) {
     other.kill(Date.now());
     says("without", "", "");
   }
