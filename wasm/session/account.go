@@ -137,14 +137,14 @@ func (d *dealing) screenShown(screen string) {
 
 // withdraw takes the token out of storage, but not what others wrote.
 func (d *dealing) withdraw() {
-	if !d.keeping.always && d.session.vouched() && !d.expect.noToken {
+	if !d.keeping.always && d.session.confirmed() && !d.expect.noToken {
 		d.expect = d.expect.without()
 		d.do(Withdraw{})
 	}
 }
 
-// vouch marks the token as one of ours.
-func (d *dealing) vouch() {
+// writeMark marks the token as one of ours.
+func (d *dealing) writeMark() {
 	d.expect = d.expect.marked(d.now)
 	d.do(SetMark{d.session.mark(d.now)})
 }
@@ -158,7 +158,7 @@ func (a account) times(urgent bool, now Instant, p Policy) []Instant {
 	if a.expect.writing(now) {
 		times = append(times, a.expect.givenAt.Add(writeGrace)) // to look again at what was excused
 	}
-	if !a.session.vouched() || a.exchange.wanted().Kind != NoCall {
+	if !a.session.confirmed() || a.exchange.wanted().Kind != NoCall {
 		return times
 	}
 	limits := a.session.limits.times(p.IdleWarning)

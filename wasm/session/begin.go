@@ -16,11 +16,11 @@ func (d *dealing) started(seed uint64) {
 		d.calls(d.exchange.signOut(WhySignedOut, d.now))
 	case d.snap.Token.Empty():
 		d.restore(WhyStart)
-	case d.snap.vouches():
+	case d.snap.tokenMarked():
 		d.takeUp(WhyStart)
 		d.withdraw() // what a page that crashed has left there
 	default:
-		d.report(Call{Token: d.snap.Token}, d.session.unvouched(d.snap.Token))
+		d.report(Call{Token: d.snap.Token}, d.session.unconfirmed(d.snap.Token))
 	}
 }
 
@@ -29,7 +29,7 @@ type tokenMeaning uint8
 
 const (
 	tokenKnown   tokenMeaning = iota // ours, or told before, or too late
-	tokenVouched                     // the mark stands behind it
+	tokenMarked                      // the mark is of this token
 	tokenLogin                       // a person has just signed in with it
 	tokenUnknown                     // only Capture knows its user
 )
@@ -41,7 +41,7 @@ func (ev TokenSeen) meaning(a account, snap Snapshot) tokenMeaning {
 		return tokenKnown
 	case ev.Token == s.token && ev.Login && planned && a.exchange.fresh():
 		return tokenLogin // seen in storage a moment before the UI told us
-	case ev.Token == s.token && (s.vouched() || a.exchange.reports()):
+	case ev.Token == s.token && (s.confirmed() || a.exchange.reports()):
 		return tokenKnown // our own createCaptureSession, or the second event of one login
 	case ev.Login:
 		return tokenLogin
@@ -49,8 +49,8 @@ func (ev TokenSeen) meaning(a account, snap Snapshot) tokenMeaning {
 		return tokenKnown
 	case snap.Readable && snap.Token != ev.Token:
 		return tokenKnown // storage has moved on since, to a sign-out perhaps
-	case snap.vouches() && snap.Readable:
-		return tokenVouched
+	case snap.tokenMarked() && snap.Readable:
+		return tokenMarked
 	}
 	return tokenUnknown
 }
@@ -62,13 +62,13 @@ func (d *dealing) tokenSeen(ev TokenSeen) {
 		if ev.Login && ev.Token == d.session.token {
 			d.session.was = "" // a person signed in with it: earlier users do not matter
 		}
-	case tokenVouched:
+	case tokenMarked:
 		d.takeUp(WhyStart)
 	case tokenLogin:
 		d.ends = ends{}
 		d.report(call, session{token: ev.Token})
 	case tokenUnknown:
-		d.report(call, d.session.unvouched(ev.Token))
+		d.report(call, d.session.unconfirmed(ev.Token))
 	}
 }
 
@@ -91,7 +91,7 @@ func (d *dealing) codeSeen(ev CodeSeen) {
 
 // handedOff takes the answer to a code that the loader has posted.
 func (d *dealing) handedOff(answer Answer) {
-	if d.exchange.code.Empty() || d.session.vouched() || d.session.over {
+	if d.exchange.code.Empty() || d.session.confirmed() || d.session.over {
 		return
 	}
 	d.calls(d.exchange.dropped())
@@ -126,7 +126,7 @@ func (d *dealing) renounce(s session) {
 func (d *dealing) meetForeign() {
 	d.signal(signal{what: signalAnother, why: WhyNewToken})
 	d.calls(d.exchange.dropped())
-	d.session = d.session.unvouched(d.snap.Token)
+	d.session = d.session.unconfirmed(d.snap.Token)
 	d.expect = d.expect.found(d.snap, false)
 	pace, wait := d.exchange.pace.spread(foreignGrace)
 	d.exchange.pace, d.exchange.cookie = pace.succeeded(), cookie{}
@@ -134,7 +134,7 @@ func (d *dealing) meetForeign() {
 	d.exchange = d.exchange.plan(call, d.now.Add(wait))
 }
 
-// takeUp goes on with a token that this browser's mark vouches for: another tab
+// takeUp goes on with a token that has this browser's mark: another tab
 // renewed or signed in, or this page has just begun.
 func (d *dealing) takeUp(why Why) {
 	if p := d.session.person(); p != "" && p != d.snap.Mark.Who {

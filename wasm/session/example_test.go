@@ -10,7 +10,7 @@ import (
 )
 
 // After a login a page asks for a new token two minutes before the
-// old one ends, writes the mark that vouches for it, and gives it to the UI.
+// old one ends, writes its mark, and gives it to the UI.
 func ExampleNext() {
 	policy := session.Policy{
 		Resubmit:     true,

@@ -373,7 +373,7 @@ func phase(s session, x exchange) Phase {
 		return Renewing
 	case x.retry.Kind == CallToken || x.retry.Kind == CallOpen:
 		return Waiting
-	case s.vouched():
+	case s.confirmed():
 		return Active
 	}
 	return SignedOut

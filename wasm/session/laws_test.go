@@ -131,7 +131,7 @@ func (r *record) checkEffects(before session.State, ev session.Event, snap sessi
 			marked = true
 			switch {
 			case !e.Of(is.Token) || !signedIn(after):
-				return errors.New("a mark vouches for the token in force, while there is a session")
+				return errors.New("a mark is of the token in force, while there is a session")
 			case e.Who == "" || e.Expires.IsZero() || e.Written.IsZero() || e.Ending:
 				return errors.New("a mark is whole")
 			}
@@ -400,7 +400,7 @@ func checkShape(ev session.Event, now session.Instant, s session.State) error {
 		v.Call.Kind == session.NoCall || v.Next.Kind != session.NoCall) && s.WakeAt.IsZero():
 		return fmt.Errorf("%v sleeps for ever", phase)
 	case phase == session.Active && (v.Token.Empty() || v.Who == ""):
-		return errors.New("active without a token that is vouched for")
+		return errors.New("active without a confirmed token")
 	case len(v.Promises)+len(v.Handlers)+len(v.Endings)+len(v.Forms) != 0 && s.WakeAt.IsZero():
 		return errors.New("what waits has its bound")
 	}

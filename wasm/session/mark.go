@@ -66,5 +66,5 @@ func (s Snapshot) uiBlind(now Instant) bool {
 	return s.Readable && (s.Token.Empty() || s.Expires.IsZero() || s.Expires.Reached(now))
 }
 
-// vouches reports whether the mark stands behind the token in storage.
-func (s Snapshot) vouches() bool { return s.Mark.Of(s.Token) && !s.Mark.Ending }
+// tokenMarked reports whether the mark is of the token in storage.
+func (s Snapshot) tokenMarked() bool { return s.Mark.Of(s.Token) && !s.Mark.Ending }

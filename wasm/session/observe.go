@@ -48,8 +48,8 @@ const (
 	unreadable      finding = iota // storage is denied: nothing can be said
 	same                           // as expected
 	notWritten                     // the UI has not written what it was given
-	newerOfOurs                    // another tab renewed or signed in, and vouches for it
-	foreign                        // a token that no mark vouches for
+	newerOfOurs                    // another tab renewed or signed in, and wrote its mark
+	foreign                        // a token without a mark
 	goneAsExpected                 // no token, and there is a reason
 	goneForNow                     // no token and no reason yet
 	goneUnexplained                // no token, and no reason came in time: a sign-out
@@ -60,29 +60,29 @@ const (
 
 // classify compares storage with what is expected of it. It decides nothing.
 func classify(e expectation, s session, x exchange, snap Snapshot, now Instant) finding {
-	vouched, person := snap.vouches(), s.person()
+	marked, person := snap.tokenMarked(), s.person()
 	switch {
 	case !snap.Readable:
 		return unreadable
 	case snap.Token.Empty():
 		return classifyEmpty(e, s, x, snap, now)
-	case vouched && person != "" && snap.Mark.Who != person:
+	case marked && person != "" && snap.Mark.Who != person:
 		return otherUser
-	case snap.Token == s.token && !(vouched && !s.vouched() && x.willReport()):
+	case snap.Token == s.token && !(marked && !s.confirmed() && x.willReport()):
 		return same
 	case snap.Token == e.replacedToken && !s.over:
 		return notWritten
 	}
-	return e.classifyToken(s, vouched, snap)
+	return e.classifyToken(s, marked, snap)
 }
 
 // classifyToken says what a token is that is not the expected one.
-func (e expectation) classifyToken(s session, vouched bool, snap Snapshot) finding {
+func (e expectation) classifyToken(s session, marked bool, snap Snapshot) finding {
 	ended := snap.Token == e.endedToken
 	switch {
 	case ended && !snap.Mark.Written.After(e.lastMarkAt):
 		return same // what is left of the session that ended
-	case vouched:
+	case marked:
 		return newerOfOurs
 	case ended || snap.Token == s.dead:
 		return same
@@ -168,10 +168,10 @@ func begun(snap Snapshot, onDemand bool) expectation {
 }
 
 // found expects the token that is in storage.
-func (e expectation) found(snap Snapshot, vouched bool) expectation {
+func (e expectation) found(snap Snapshot, marked bool) expectation {
 	e.noToken, e.uiExpires, e.endedToken = false, snap.Expires, Token{}
 	e.givenAt, e.replacedToken, e.missingAt = Instant{}, Token{}, Instant{}
-	e.lastMarkAt, e.hadSession = snap.Mark.Written, e.hadSession || vouched
+	e.lastMarkAt, e.hadSession = snap.Mark.Written, e.hadSession || marked
 	return e
 }
 

@@ -41,7 +41,7 @@ func TestClassify(t *testing.T) {
 			holds("b1", mark("b1", "bob")), otherUser},
 		{"no token, and the mark is another user's", expects, alices, exchange{},
 			holds("", mark("b1", "bob")), otherUser},
-		{"a token that no mark vouches for", expects, alices, exchange{}, holds("x1", mark("a1", "alice")), foreign},
+		{"a token without a mark", expects, alices, exchange{}, holds("x1", mark("a1", "alice")), foreign},
 		{"a token after a sign-out", expectation{}, session{over: true}, exchange{},
 			holds("x1", Mark{Written: now.Wall()}), foreign},
 		{"the token that this page's session ended with", expectation{endedToken: token("a1"), lastMarkAt: now.Wall()},

@@ -37,7 +37,7 @@ func (f publicFace) announce(a account) (publicFace, []Effect) {
 // signedIn answers what user() asks.
 func (s session) signedIn(at Phase) Tristate {
 	switch {
-	case s.vouched():
+	case s.confirmed():
 		return Yes
 	case at == SignedOut || at == Ended:
 		return No

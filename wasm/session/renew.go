@@ -39,7 +39,7 @@ func (d *dealing) held() {
 		d.signal(signal{what: signalGood})
 	case d.session.over && d.ends.by != NoticeExpired:
 		d.signal(signal{what: signalAnother, why: WhySignedOut})
-	case !d.session.vouched() && d.exchange.idle() || d.session.over:
+	case !d.session.confirmed() && d.exchange.idle() || d.session.over:
 		d.signal(signal{what: signalOver, why: WhySessionEnded})
 	default:
 		d.hurry(WhyDue)
@@ -110,13 +110,13 @@ func (d *dealing) dead(token Token, why Why) {
 	switch {
 	case s.over:
 		d.signal(signal{what: signalOver, why: WhySessionEnded})
-	case !s.vouched() && d.exchange.idle():
-		// The token is not vouched for. It may belong to another user than the
+	case !s.confirmed() && d.exchange.idle():
+		// The token is not confirmed. It may belong to another user than the
 		// cookie: nothing is restored over it.
 		if !s.token.Empty() || !d.restore(why) {
 			d.signal(signal{what: signalOver, why: WhySessionEnded})
 		}
-	case !s.vouched():
+	case !s.confirmed():
 		if token == s.token {
 			d.session = s.refused(token, why)
 		}
@@ -148,10 +148,10 @@ func (d *dealing) tick(why Why) {
 	switch {
 	case d.expect.unsure() || d.exchange.wanted().Kind != NoCall:
 	case d.exchange.retry.Kind != NoCall:
-		if !d.repeat() && d.session.vouched() {
+		if !d.repeat() && d.session.confirmed() {
 			d.limit(d.session.limits.warn(d.policy.IdleWarning, d.now)) // the server cannot say now
 		}
-	case !d.session.vouched():
+	case !d.session.confirmed():
 	case d.session.due.Reached(d.now):
 		d.ask(why)
 	case d.session.limits.due(d.policy.IdleWarning, d.now):
@@ -163,7 +163,7 @@ func (d *dealing) tick(why Why) {
 func (d *dealing) wanted() {
 	s := d.session
 	switch {
-	case s.over, !s.vouched() && d.exchange.idle() && (!s.token.Empty() || !d.restore(WhyRequest)):
+	case s.over, !s.confirmed() && d.exchange.idle() && (!s.token.Empty() || !d.restore(WhyRequest)):
 		d.signal(signal{what: signalRejected, reject: RejectSignedOut})
 	default:
 		d.hurry(WhyRequest)
@@ -172,7 +172,7 @@ func (d *dealing) wanted() {
 
 // active hears that the user is there.
 func (d *dealing) active() {
-	if !d.session.vouched() {
+	if !d.session.confirmed() {
 		return
 	}
 	d.limit(d.session.limits.active(d.now))
@@ -183,7 +183,7 @@ func (d *dealing) active() {
 
 // stay hears that the user chose to stay.
 func (d *dealing) stay() {
-	if !d.session.vouched() {
+	if !d.session.confirmed() {
 		return
 	}
 	limits, effects, ask := d.session.limits.stay(d.now)
@@ -212,7 +212,7 @@ func (d *dealing) noTokenSeen() {
 		d.adopt() // the UI went by its own idea of the token's end
 	case d.exchange.wanted().Kind != NoCall || d.exchange.reports():
 		d.expect = d.expect.without()
-	case s.vouched():
+	case s.confirmed():
 		d.expect = d.expect.without()
 		d.ask(WhyStart)
 	default:
@@ -273,8 +273,8 @@ func (d *dealing) granted(call Call, g Grant) {
 	fresh := g.Token != held
 	d.session = d.session.granted(g, fresh, d.now, d.policy)
 	d.exchange.pace, d.ends = d.exchange.pace.succeeded(), ends{}
-	// The mark goes first: a tab that sees the token must find it vouched for.
-	d.vouch()
+	// The mark goes first: a tab that sees the token must find its mark.
+	d.writeMark()
 	if fresh || d.snap.Readable && (d.snap.Expires.IsZero() || d.snap.Expires.Reached(d.now)) {
 		d.adopt()
 	}
@@ -296,7 +296,7 @@ func (d *dealing) grantedDead(call Call, g Grant) {
 	}
 	dead, why := d.session.dead, d.session.deadWhy
 	d.session = d.session.granted(g, false, d.now, d.policy).refused(dead, why)
-	d.vouch()
+	d.writeMark()
 	d.ask(why)
 }
 

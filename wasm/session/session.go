@@ -66,7 +66,7 @@ func (p Policy) askSlack(life time.Duration) time.Duration {
 
 // session is who is signed in and what the server gave for it. It is replaced
 // as a whole, so that nothing of an old session stays behind. The zero value is
-// no session; one without who has a token that is not vouched for yet.
+// no session; one without who has a token that is not confirmed yet.
 type session struct {
 	// who is the fingerprint of the uuid by the server's word, and uuid the
 	// uuid itself where this page has heard it.
@@ -84,8 +84,8 @@ type session struct {
 	over bool
 }
 
-// unvouched is a session with a token that the server has not confirmed yet.
-func (s session) unvouched(token Token) session {
+// unconfirmed is a session with a token that the server has not confirmed yet.
+func (s session) unconfirmed(token Token) session {
 	return session{token: token, was: s.person()}
 }
 
@@ -97,12 +97,12 @@ func (s session) person() string {
 	return s.was
 }
 
-// vouched reports whether the server stands behind the token.
-func (s session) vouched() bool { return s.who != "" && !s.token.Empty() }
+// confirmed reports whether the server has confirmed the token and its user.
+func (s session) confirmed() bool { return s.who != "" && !s.token.Empty() }
 
 // alive reports whether the token is good for all we know.
 func (s session) alive(now Instant) bool {
-	return s.vouched() && s.token != s.dead && !s.expires.IsZero() && !s.expires.Reached(now)
+	return s.confirmed() && s.token != s.dead && !s.expires.IsZero() && !s.expires.Reached(now)
 }
 
 // willDo reports whether token() may return the token at hand: it is good for
@@ -130,7 +130,7 @@ func (s session) ownerOf(token Token, snap Snapshot) string {
 
 // knownDead reports whether the token is known to have ended.
 func (s session) knownDead(now Instant) bool {
-	return s.vouched() && (s.token == s.dead || !s.expires.IsZero() && s.expires.Reached(now))
+	return s.confirmed() && (s.token == s.dead || !s.expires.IsZero() && s.expires.Reached(now))
 }
 
 // refused is the session after the UI met a token as dead.
@@ -207,7 +207,7 @@ func (s session) takenUp(snap Snapshot, now Instant, p Policy) session {
 	return next
 }
 
-// mark vouches for the token.
+// mark is the mark of the token.
 func (s session) mark(now Instant) Mark {
 	return Mark{
 		Fingerprint: s.token.Fingerprint(), Who: s.who, Written: now.Wall(), Life: s.life,

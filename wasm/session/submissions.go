@@ -225,7 +225,7 @@ func (l submissions) proven(s session) submissions {
 	unknown := func(o submission) bool {
 		return o.owner == "" && !o.token.Empty() && o.token == s.token
 	}
-	if !s.vouched() || !slices.ContainsFunc(l.list, unknown) {
+	if !s.confirmed() || !slices.ContainsFunc(l.list, unknown) {
 		return l
 	}
 	l.list = slices.Clone(l.list)

@@ -25,7 +25,7 @@ func (d *dealing) judge(call Call, answer Answer) verdict {
 			return verdictNoSession // most likely anonymous: not worth a second question
 		}
 		return verdictWait
-	case call.Kind == CallToken && !d.session.vouched():
+	case call.Kind == CallToken && !d.session.confirmed():
 		return verdictNoSession
 	case call.Kind == CallToken && answer.Missing && d.session.alive(d.now):
 		return d.judgeCookie()

@@ -109,7 +109,7 @@ func TestAlive(t *testing.T) {
 	p.now = now.Add(time.Minute)
 	p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
 	refused := p.state
-	p.on(session.Started{Seed: 1}) // no call: the mark vouches for it
+	p.on(session.Started{Seed: 1}) // no call: the mark is of its token
 	p.store.Mark.Written = p.now.Wall().Add(time.Hour)
 	p.on(session.Started{Seed: 1}, "ask:start(alice-1)")
 	unknown := p.state

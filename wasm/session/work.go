@@ -15,7 +15,7 @@ func (w work) onSignal(sig signal, s session, consent bool, now Instant) (work, 
 	var effects, settled []Effect
 	switch sig.what {
 	case signalGood:
-		if s.vouched() && s.token != s.dead {
+		if s.confirmed() && s.token != s.dead {
 			return w.succeed(s, consent, now)
 		}
 	case signalAnother:
