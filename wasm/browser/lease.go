@@ -26,9 +26,9 @@ const (
 // the last line stands, so each looks again a moment later.
 type lease struct{}
 
-// take waits for the lease, or until overtake is closed, and returns what gives
-// it back. Where storage is denied or full there is no lease to wait for.
-func (lease) take(overtake <-chan struct{}) func() {
+// acquire waits for the lease, or until overtake is closed, and returns what
+// gives it back. Where storage is denied or full there is no lease to wait for.
+func (lease) acquire(overtake <-chan struct{}) func() {
 	area, ok := area()
 	if !ok {
 		return func() {}

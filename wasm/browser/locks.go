@@ -22,8 +22,8 @@ const (
 
 // locks puts the calls of a browser's tabs in order with the Web Locks API. A
 // tab that waits too long steals the lock: the one that had it hangs, was
-// frozen, or meets a slow server. Nothing relies on the lock but the number of
-// calls: the server's versions keep two calls at once right.
+// frozen, or meets a slow server. The lock only saves calls. Two calls at once
+// are safe, because the server compares versions.
 type locks struct {
 	life *lifetime
 	// without is used where the API is missing.
@@ -53,11 +53,11 @@ func (l *locks) leave() {
 	}
 }
 
-// Take implements session.Turns.
-func (l *locks) Take(overtake <-chan struct{}, lost func()) func() {
+// Acquire implements session.CallLock.
+func (l *locks) Acquire(overtake <-chan struct{}, lost func()) func() {
 	api := path("navigator", "locks")
 	if !callable(api, "request") {
-		return l.without.take(overtake)
+		return l.without.acquire(overtake)
 	}
 	begun := time.Now()
 	taken := l.request(api, nil, lost)

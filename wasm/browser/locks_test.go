@@ -41,7 +41,7 @@ func untilLocks(t *testing.T, which string, n int) {
 // tab is a tab's locks.
 func tab(t *testing.T) *locks { t.Helper(); return newLocks(lives(t, safejs.Undefined())) }
 
-// never is closed when the test ends: a tab that waits for its turn.
+// never is closed when the test ends: a tab that waits for the lock.
 func never(t *testing.T) chan struct{} {
 	c := make(chan struct{})
 	t.Cleanup(func() { close(c) })
@@ -51,13 +51,14 @@ func never(t *testing.T) chan struct{} {
 // kept is for a lock that no other tab takes away.
 func kept(t *testing.T) func() { return func() { t.Error("the lock was lost") } }
 
-// Tabs take turns, each as long as it needs, and nothing is left behind.
+// One tab at a time has the lock, as long as it needs, and nothing is left
+// behind.
 func TestLocks(t *testing.T) {
 	one, two := tab(t), tab(t)
-	release := one.Take(never(t), kept(t))
+	release := one.Acquire(never(t), kept(t))
 	untilLocks(t, "held", 1)
 	waited := make(chan func())
-	go func() { waited <- two.Take(never(t), kept(t)) }()
+	go func() { waited <- two.Acquire(never(t), kept(t)) }()
 	untilLocks(t, "pending", 1)
 	select {
 	case <-waited:
@@ -67,9 +68,9 @@ func TestLocks(t *testing.T) {
 	release()
 	second := <-waited
 	untilLocks(t, "held", 1)
-	release() // again: it is another's turn now
+	release() // again: another tab has the lock now
 	if locksThat(t, "held") != 1 {
-		t.Error("ended another's turn")
+		t.Error("released another tab's lock")
 	}
 	second()
 	untilLocks(t, "held", 0)
@@ -83,11 +84,11 @@ func TestLocks(t *testing.T) {
 // hangs; and that tab is told.
 func TestLocksAreStolen(t *testing.T) {
 	hung, lost := tab(t), make(chan struct{})
-	release := hung.Take(never(t), func() { close(lost) })
+	release := hung.Acquire(never(t), func() { close(lost) })
 	overtake := make(chan struct{})
 	time.AfterFunc(50*time.Millisecond, func() { close(overtake) })
 	begun := time.Now()
-	stolen := tab(t).Take(overtake, kept(t))
+	stolen := tab(t).Acquire(overtake, kept(t))
 	if took := time.Since(begun); took < 50*time.Millisecond || took > time.Second {
 		t.Errorf("waited %v, want 50 ms", took)
 	}
@@ -114,9 +115,9 @@ func TestLocksLeave(t *testing.T) {
 			loader = construct(t, "AbortController")
 			one, two := newLocks(lives(t, get(loader, "signal"))), newLocks(lives(t, get(loader, "signal")))
 			one.leave() // before it ever had one
-			release := one.Take(never(t), kept(t))
+			release := one.Acquire(never(t), kept(t))
 			waited := make(chan func())
-			go func() { waited <- two.Take(never(t), kept(t)) }()
+			go func() { waited <- two.Acquire(never(t), kept(t)) }()
 			untilLocks(t, "pending", 1)
 			leave(two)
 			if name == "put aside" {
@@ -151,7 +152,7 @@ func TestLocksOdd(t *testing.T) {
 			cleanStorage(t)
 			define(t, path("navigator"), "locks", map[string]any{"value": value})
 			begun, tab := time.Now(), tab(t)
-			tab.Take(after(50*time.Millisecond), kept(t))()
+			tab.Acquire(after(50*time.Millisecond), kept(t))()
 			tab.leave()
 			if took := time.Since(begun); took > time.Second {
 				t.Errorf("took %v", took)
@@ -162,14 +163,14 @@ func TestLocksOdd(t *testing.T) {
 }
 
 // Without Web Locks a line in storage does it: tabs that come at the same
-// moment take turns, and one that waits too long takes over.
+// moment have the lock one by one, and one that waits too long takes over.
 func TestLease(t *testing.T) {
 	cleanStorage(t)
 	define(t, path("navigator"), "locks", map[string]any{"value": safejs.Undefined()})
 	inside, most, done := 0, 0, make(chan struct{})
 	for range 3 {
 		go func() {
-			release := tab(t).Take(never(t), kept(t))
+			release := tab(t).Acquire(never(t), kept(t))
 			inside++
 			most = max(most, inside)
 			<-time.After(100 * time.Millisecond)
@@ -187,9 +188,9 @@ func TestLease(t *testing.T) {
 	if line := stored(t, keyLease); line != "" {
 		t.Errorf("left behind: %s", line)
 	}
-	hung := tab(t).Take(never(t), kept(t))
+	hung := tab(t).Acquire(never(t), kept(t))
 	begun := time.Now()
-	second := tab(t).Take(after(50*time.Millisecond), kept(t))
+	second := tab(t).Acquire(after(50*time.Millisecond), kept(t))
 	if took := time.Since(begun); took > time.Second {
 		t.Errorf("waited %v", took)
 	}
@@ -209,7 +210,7 @@ func TestLeaseOfNobody(t *testing.T) {
 		cleanStorage(t)
 		store(t, keyLease, line)
 		begun := time.Now()
-		tab(t).Take(never(t), kept(t))()
+		tab(t).Acquire(never(t), kept(t))()
 		if took := time.Since(begun); took > time.Second {
 			t.Errorf("%q: waited %v", line, took)
 		}
@@ -217,8 +218,8 @@ func TestLeaseOfNobody(t *testing.T) {
 	// Denied, or full.
 	set(t, "localStorage",
 		made(t, map[string]any{"getItem": thrower(t), "setItem": thrower(t), "removeItem": thrower(t)}))
-	tab(t).Take(never(t), kept(t))()
+	tab(t).Acquire(never(t), kept(t))()
 	define(t, safejs.Global(), "localStorage", map[string]any{"get": thrower(t)})
-	tab(t).Take(never(t), kept(t))()
+	tab(t).Acquire(never(t), kept(t))()
 	alive(t)
 }

@@ -39,13 +39,13 @@ func Run() error {
 		return err
 	}
 	defer life.end()
-	loop, p, turns := newLoop(host, life)
-	if err := watchPage(life, loop, p.forms, turns); err != nil {
+	loop, p, callLock := newLoop(host, life)
+	if err := watchPage(life, loop, p.forms, callLock); err != nil {
 		return err
 	}
 	// Before what the loader has kept for us: it flushes that when attached.
 	loop.Post(session.Started{Seed: rand.Uint64()})
-	if err := publish(host, life, p, loop, turns); err != nil {
+	if err := publish(host, life, p, loop, callLock); err != nil {
 		return err
 	}
 	loop.Run()
@@ -61,12 +61,12 @@ func newLoop(host safejs.Value, life *lifetime) (*session.Loop, *page, *locks) {
 		return session.At(t.UnixMilli(), t.Sub(begin)+1)
 	}
 	p := &page{host: host, now: now}
-	turns := newLocks(life)
+	callLock := newLocks(life)
 	loop := &session.Loop{
-		Server: &server{endpoint: text(get(options, "endpoint")), timeout: callTimeout},
-		Page:   p,
-		Turns:  turns,
-		Now:    now,
+		Server:   &server{endpoint: text(get(options, "endpoint")), timeout: callTimeout},
+		Page:     p,
+		CallLock: callLock,
+		Now:      now,
 		Policy: session.Policy{
 			ServerMargin: api.Margin[time.Duration],
 			Margin:       seconds(get(options, "margin")),
@@ -82,12 +82,12 @@ func newLoop(host safejs.Value, life *lifetime) (*session.Loop, *page, *locks) {
 	}
 	p.forms = newForms(now, loop.Post)
 	p.forms.holds, p.forms.uses = loop.Holds, p.uses
-	return loop, p, turns
+	return loop, p, callLock
 }
 
 // watchPage listens to the page and to the person in front of it.
-func watchPage(life *lifetime, loop *session.Loop, f *forms, turns *locks) error {
-	if err := watch(life, loop.Post, turns.leave); err != nil {
+func watchPage(life *lifetime, loop *session.Loop, f *forms, callLock *locks) error {
+	if err := watch(life, loop.Post, callLock.leave); err != nil {
 		return err
 	}
 	if err := f.watch(life); err != nil {
@@ -107,7 +107,7 @@ func idleWarning(options safejs.Value) time.Duration {
 }
 
 // publish gives the loader the module's API until the end.
-func publish(host safejs.Value, life *lifetime, p *page, loop *session.Loop, turns *locks) error {
+func publish(host safejs.Value, life *lifetime, p *page, loop *session.Loop, callLock *locks) error {
 	module := map[string]any{}
 	for _, export := range []struct {
 		name string
@@ -136,7 +136,7 @@ func publish(host safejs.Value, life *lifetime, p *page, loop *session.Loop, tur
 			return nil
 		}},
 		{"stop", func([]safejs.Value) any {
-			turns.leave()
+			callLock.leave()
 			loop.Post(session.Stopped{})
 			return nil
 		}},

@@ -131,14 +131,14 @@ func TestBars(t *testing.T) {
 			p.stepClock(-time.Hour)
 			p.on(session.Wanted{ID: 2, Fresh: true}, "ask:request(alice-1)")
 		}},
-		{"a user waits: another tab's turn is taken after a second", func(p *page) {
+		{"a user waits: another tab's lock is taken after a second", func(p *page) {
 			p.queued = true
 			p.store.Token, p.store.Mark = session.Token{}, session.Mark{}
 			p.on(session.Started{Seed: 1}, "ask:start()")
 			p.on(session.Wanted{ID: 1})
 			p.due(time.Second, "overtake")
 		}},
-		{"no user waits: another tab's turn is waited for", func(p *page) {
+		{"no user waits: another tab's lock is waited for", func(p *page) {
 			p.active("alice-1")
 			p.queued = true
 			p.due(firstDue-time.Minute, "ask:due(alice-1)")
@@ -192,9 +192,9 @@ func TestTabsShareWhatTheServerSays(t *testing.T) {
 func TestHungTabDelaysByASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &service{answer: mints(), takes: 50 * time.Millisecond}
-		turns := make(queue, 1)
-		turns <- struct{}{} // the hung tab's
-		tabs, stop := openTabs(1, server, turns)
+		lock := make(queue, 1)
+		lock <- struct{}{} // the hung tab's
+		tabs, stop := openTabs(1, server, lock)
 		<-time.After(life) // the token has died meanwhile, without a renewal
 		asked := time.Now()
 		tabs[0].Post(session.Wanted{ID: 1})

@@ -1,7 +1,7 @@
 package session
 
 // How a session begins for this tab: with what storage holds, with a login,
-// with a token that turns up, or with the server's word for a cookie.
+// with a token that appears, or with the server's word for a cookie.
 
 func (d *dealing) started(seed uint64) {
 	d.account = account{

@@ -24,7 +24,7 @@ func describe(ev Event, from, to Phase, effects []Effect, now Instant) (Entry, b
 // frequent reports whether an event comes often and mostly changes nothing.
 func frequent(ev Event) bool {
 	switch ev.(type) {
-	case ScreenWanted, ScreenShown, Left, StorageChanged, TurnCame, Woke, Ticked, UserActive, Edited:
+	case ScreenWanted, ScreenShown, Left, StorageChanged, LockAcquired, Woke, Ticked, UserActive, Edited:
 		return true
 	}
 	return false

@@ -134,8 +134,8 @@ type (
 	Ticked struct{}
 	// UserActive: trusted input on the page.
 	UserActive struct{}
-	// TurnCame: the call Seq has the lock, and is about to be made.
-	TurnCame struct{ Seq uint64 }
+	// LockAcquired: the call Seq has the lock, and is about to be made.
+	LockAcquired struct{ Seq uint64 }
 	// Answered: a call was answered, or has failed.
 	Answered struct {
 		Call   Call
@@ -177,7 +177,7 @@ func (StorageChanged) name() string { return "storage_changed" }
 func (Woke) name() string           { return "woke" }
 func (Ticked) name() string         { return "ticked" }
 func (UserActive) name() string     { return "user_active" }
-func (TurnCame) name() string       { return "turn_came" }
+func (LockAcquired) name() string   { return "lock_acquired" }
 func (Answered) name() string       { return "answered" }
 func (Wanted) name() string         { return "wanted" }
 func (StayAsked) name() string      { return "stay_asked" }

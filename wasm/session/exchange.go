@@ -8,10 +8,10 @@ const (
 	// endPatience is how long a sign-out waits for the login before it: it must
 	// end the cookie of that login as well.
 	endPatience = 5 * time.Second
-	// turnPatience is how long a call waits for another tab when no
-	// user waits for it, and urgentTurnPatience when one does.
-	turnPatience       = 5 * time.Second
-	urgentTurnPatience = time.Second
+	// lockPatience is how long a call waits for another tab when no user waits
+	// for it, and urgentLockPatience when one does.
+	lockPatience       = 5 * time.Second
+	urgentLockPatience = time.Second
 	// handOffPatience is how long the answer to a code that the loader has
 	// posted is waited for.
 	handOffPatience = 5 * time.Second
@@ -25,7 +25,7 @@ const (
 type exchange struct {
 	call   Call    // under way
 	since  Instant // when it was made
-	turn   turn
+	lock   lockState
 	next   Call // to be made when the one under way is over
 	nextAt Instant
 	retry  Call // to be made at retryAt
@@ -41,13 +41,13 @@ type exchange struct {
 	restored bool
 }
 
-// turn is where a call under way stands among the tabs.
-type turn uint8
+// lockState says whether a call under way has the lock that the tabs share.
+type lockState uint8
 
 const (
-	waitsForTurn turn = iota
-	overtakes         // it has waited long enough
-	hasTurn
+	waitsForLock lockState = iota
+	overtakes              // it has waited long enough
+	holdsLock
 )
 
 // cookie is what is known of the session's cookie, which no script can read.
@@ -71,11 +71,11 @@ func (x exchange) wanted() Call {
 // idle reports whether nothing is under way or planned.
 func (x exchange) idle() bool { return x.wanted().Kind == NoCall && x.retry.Kind == NoCall }
 
-// willReport reports whether a token is about to be reported, which needs none
-// any more when another tab has done it.
+// willReport reports whether a token is about to be reported. That is not
+// needed any more when another tab has done it.
 func (x exchange) willReport() bool {
 	call := x.wanted()
-	unsent := x.next.Kind != NoCall || x.turn != hasTurn
+	unsent := x.next.Kind != NoCall || x.lock != holdsLock
 	return call.Kind == CallOpen && call.Code.Empty() && unsent || x.retry.Kind == CallOpen
 }
 
@@ -112,7 +112,7 @@ func (x exchange) begin(call Call, now Instant) (exchange, []Effect) {
 	}
 	x.seq++
 	call.Seq = x.seq
-	x.call, x.since, x.turn = call, now, waitsForTurn
+	x.call, x.since, x.lock = call, now, waitsForLock
 	if call.Kind == CallToken {
 		x.pace.last = now
 	}
@@ -255,14 +255,14 @@ func (x exchange) heard(m Mark, now Instant) exchange {
 	return x
 }
 
-// turnCame decides whether the call seq is still to be made, now that it has
-// its turn. A call for a token is not if a tab before it has failed, or the
-// server has asked for a wait (Retry-After).
-func (x exchange) turnCame(seq uint64, urgent bool, now Instant) exchange {
+// lockAcquired decides whether the call seq is still to be made, now that it
+// has the lock. A call for a token is not made if a tab before it has failed,
+// or if the server has asked for a wait (Retry-After).
+func (x exchange) lockAcquired(seq uint64, urgent bool, now Instant) exchange {
 	if x.call.Kind == NoCall || x.call.Seq != seq {
 		return x
 	}
-	x.turn = hasTurn
+	x.lock = holdsLock
 	if x.call.Kind != CallToken {
 		return x
 	}
@@ -278,15 +278,15 @@ func (x exchange) turnCame(seq uint64, urgent bool, now Instant) exchange {
 	return x
 }
 
-// bounded does what a wait for its turn, or for the call before, that has been
-// long enough asks for.
+// bounded ends a wait that has been long enough: for the lock, or for the call
+// before.
 func (x exchange) bounded(urgent bool, now Instant) (exchange, []Effect) {
 	if x.next.Kind != NoCall && now.Since(x.nextAt) >= x.next.patience() {
 		return x.goAhead(now)
 	}
-	waits := x.call.Kind != NoCall && x.turn == waitsForTurn
-	if waits && now.Since(x.since) >= x.turnPatience(urgent) {
-		x.turn = overtakes
+	waits := x.call.Kind != NoCall && x.lock == waitsForLock
+	if waits && now.Since(x.since) >= x.lockPatience(urgent) {
+		x.lock = overtakes
 		return x, []Effect{Overtake{Seq: x.call.Seq}}
 	}
 	return x, nil
@@ -306,8 +306,8 @@ func (x exchange) left(now Instant) (exchange, []Effect) {
 	if x.next.Kind != NoCall {
 		x, effects = x.goAhead(now)
 	}
-	if x.call.Kind.changesCookie() && x.turn == waitsForTurn {
-		x.turn = overtakes
+	if x.call.Kind.changesCookie() && x.lock == waitsForLock {
+		x.lock = overtakes
 		effects = append(effects, Overtake{Seq: x.call.Seq})
 	}
 	return x, effects
@@ -320,11 +320,11 @@ func (c Call) patience() time.Duration {
 	return openPatience
 }
 
-func (x exchange) turnPatience(urgent bool) time.Duration {
+func (x exchange) lockPatience(urgent bool) time.Duration {
 	if urgent || x.call.Kind.changesCookie() {
-		return urgentTurnPatience
+		return urgentLockPatience
 	}
-	return turnPatience
+	return lockPatience
 }
 
 // times lists when the exchange has something to do.
@@ -336,8 +336,8 @@ func (x exchange) times(urgent bool) []Instant {
 	if x.next.Kind != NoCall {
 		times = append(times, x.nextAt.Add(x.next.patience()))
 	}
-	if x.call.Kind != NoCall && x.turn == waitsForTurn {
-		times = append(times, x.since.Add(x.turnPatience(urgent)))
+	if x.call.Kind != NoCall && x.lock == waitsForLock {
+		times = append(times, x.since.Add(x.lockPatience(urgent)))
 	}
 	return times
 }

@@ -28,7 +28,7 @@ func TestForms(t *testing.T) {
 			p.on(dead(screen(1)), "identitychanged:other_user", "unfinished:other_user",
 				"forget(1)", "signedin:signed_in")
 		}},
-		{"an unknown token turns up before the refusal: not sent with it", func(p *page) {
+		{"an unknown token appears before the refusal: not sent with it", func(p *page) {
 			p.submits(1, "alice-1")
 			p.writes("x-1")
 			p.on(dead(screen(1)), "unfinished:new_token", "forget(1)", "open(x-1,)")

@@ -26,7 +26,7 @@ import (
 //   - Of the three final notices one is told, once per session.
 //   - Every promise is settled once, every held handler let go once; a page
 //     that is stopped owes nothing.
-//   - A page that waits for something wakes, and not at a moment that has passed.
+//   - A page that waits for something wakes, and not at a past moment.
 //
 // The rest is in laws_test.go.
 func FuzzNext(f *testing.F) {
@@ -255,7 +255,7 @@ func (w *wild) event() session.Event {
 			ID: w.forms, Screen: screen, Form: form, Token: w.token(), At: w.now, Held: w.resubmit && w.below(3) == 0,
 		}
 	case 18:
-		ev := session.TurnCame{}
+		ev := session.LockAcquired{}
 		if n := len(w.calls); n != 0 {
 			ev.Seq = w.calls[n-1-min(n-1, w.pickLate())].Seq
 		}

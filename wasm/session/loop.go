@@ -17,8 +17,8 @@ type Loop struct {
 	Page   Page
 	Now    func() Instant
 	Policy Policy
-	// Turns, when set, keeps the calls of a browser's tabs in order.
-	Turns Turns
+	// CallLock, when set, keeps the calls of a browser's tabs in order.
+	CallLock CallLock
 	// Trace, when set, hears of every transition.
 	Trace func(Entry)
 
@@ -212,9 +212,9 @@ func (l *Loop) next(ev Event, snap Snapshot, now Instant) ([]Effect, Entry, bool
 	return effects, entry, worth
 }
 
-// ask makes a call when its turn has come: by then another tab may have
-// renewed, and it is not wanted any more. The turn lasts until the answer is in
-// storage.
+// ask makes a call when it has the lock. By then another tab may have renewed,
+// so that the call is not wanted any more. The lock is held until the answer is
+// in storage.
 func (l *Loop) ask(call Call) {
 	f := newPendingCall(call)
 	l.mu.Lock()
@@ -229,14 +229,14 @@ func (l *Loop) ask(call Call) {
 			<-other.over
 		}
 		defer l.callDone(call.Seq)
-		if l.Turns != nil {
-			defer l.Turns.Take(f.hurry, func() {
+		if l.CallLock != nil {
+			defer l.CallLock.Acquire(f.hurry, func() {
 				if call.Kind.changesCookie() {
 					f.cancel() // another tab's call goes first now
 				}
 			})()
 		}
-		l.postAndWait(TurnCame{Seq: call.Seq})
+		l.postAndWait(LockAcquired{Seq: call.Seq})
 		if l.wants(f) {
 			l.postAndWait(Answered{Call: call, Answer: l.Server.Do(f.stopped, call)})
 		}

@@ -490,10 +490,10 @@ func TestNothingTellsSecrets(t *testing.T) {
 	}
 }
 
-// queue is session.Turns for the tabs of one browser.
+// queue is session.CallLock for the tabs of one browser.
 type queue chan struct{}
 
-func (q queue) Take(overtake <-chan struct{}, _ func()) func() {
+func (q queue) Acquire(overtake <-chan struct{}, _ func()) func() {
 	select {
 	case q <- struct{}{}:
 		return func() { <-q }
@@ -504,7 +504,7 @@ func (q queue) Take(overtake <-chan struct{}, _ func()) func() {
 
 // openTabs starts tabs of one browser. Its storage holds a token that they
 // know. What it returns stops them.
-func openTabs(n int, s *service, turns session.Turns) ([]*session.Loop, func()) {
+func openTabs(n int, s *service, lock session.CallLock) ([]*session.Loop, func()) {
 	begun := time.Now()
 	now := func() session.Instant {
 		at := time.Now()
@@ -519,7 +519,7 @@ func openTabs(n int, s *service, turns session.Turns) ([]*session.Loop, func()) 
 	tabs := make([]*session.Loop, n)
 	var running sync.WaitGroup
 	for i := range tabs {
-		tabs[i] = &session.Loop{Server: s, Page: page, Now: now, Turns: turns,
+		tabs[i] = &session.Loop{Server: s, Page: page, Now: now, CallLock: lock,
 			Policy: session.Policy{ServerMargin: serverMargin}}
 		tabs[i].Post(session.Started{Seed: 1})
 		running.Go(tabs[i].Run)
@@ -532,8 +532,8 @@ func openTabs(n int, s *service, turns session.Turns) ([]*session.Loop, func()) 
 	}
 }
 
-// Tabs that ask in turns make one call: who had to wait finds the new token in
-// storage, or goes on by itself when the one before had no luck.
+// Tabs with a shared lock make one call: a tab that waited finds the new token
+// in storage, or goes on by itself when the one before had no luck.
 func TestLoopAsksInTurn(t *testing.T) {
 	for _, tc := range []struct {
 		name         string
@@ -552,8 +552,8 @@ func TestLoopAsksInTurn(t *testing.T) {
 					}
 					return mint(call)
 				}}
-				turns := make(queue, 1)
-				tabs, stop := openTabs(3, server, turns)
+				lock := make(queue, 1)
+				tabs, stop := openTabs(3, server, lock)
 				<-time.After(firstDue + 10*time.Second) // all of them are due at once
 				synctest.Wait()
 				if got := len(server.calls); got != tc.calls {
@@ -565,15 +565,15 @@ func TestLoopAsksInTurn(t *testing.T) {
 					}
 				}
 				stop()
-				if len(turns) != 0 {
-					t.Error("a turn is left behind")
+				if len(lock) != 0 {
+					t.Error("a lock is left behind")
 				}
 			})
 		})
 	}
 }
 
-// A tab that hangs in its turn does not delay the others for long. A tab that
+// A tab that hangs with the lock does not delay the others for long. A tab that
 // is stopped while it waits makes no call.
 func TestLoopBehindOneThatHangs(t *testing.T) {
 	for _, tc := range []struct {
@@ -582,9 +582,9 @@ func TestLoopBehindOneThatHangs(t *testing.T) {
 	}{{time.Second, 0}, {10 * time.Second, 1}} {
 		synctest.Test(t, func(t *testing.T) {
 			server := &service{answer: mints()}
-			turns := make(queue, 1)
-			turns <- struct{}{}
-			_, stop := openTabs(1, server, turns)
+			lock := make(queue, 1)
+			lock <- struct{}{}
+			_, stop := openTabs(1, server, lock)
 			<-time.After(firstDue + tc.stopped)
 			stop()
 			if got := len(server.calls); got != tc.calls {

@@ -60,7 +60,7 @@ func (ev HandedOff) happen(x *step)      { x.deal(func(d *dealing) { d.handedOff
 func (ev NoTokenSeen) happen(x *step)    { x.deal((*dealing).noTokenSeen) }
 func (ev SignedOutSeen) happen(x *step)  { x.deal(func(d *dealing) { d.signedOutSeen(ev) }) }
 func (ev StayAsked) happen(x *step)      { x.deal((*dealing).stay) }
-func (ev TurnCame) happen(x *step)       { x.deal(func(d *dealing) { d.turnCame(ev.Seq) }) }
+func (ev LockAcquired) happen(x *step)   { x.deal(func(d *dealing) { d.lockAcquired(ev.Seq) }) }
 func (ev Answered) happen(x *step)       { x.deal(func(d *dealing) { d.answered(ev) }) }
 func (ev StorageChanged) happen(x *step) { x.look() }
 func (ev Left) happen(x *step)           { x.deal((*dealing).left) }

@@ -607,18 +607,18 @@ func TestNext(t *testing.T) {
 			p.fails(1, "alice-1")
 			p.due(30*time.Second, "ask:savefailed(alice-1)")
 		}},
-		{"Retry-After that came to the tab before this one's turn", func(p *page) {
+		{"Retry-After that came to the tab before this one had the lock", func(p *page) {
 			p.active("alice-1")
 			p.queued = true
 			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
 			seq := p.call().Seq
-			p.on(session.TurnCame{Seq: seq + 1})
+			p.on(session.LockAcquired{Seq: seq + 1})
 			p.phase(session.Renewing)
 			p.store.Mark.NotBefore = p.now.Add(time.Minute).Wall()
-			p.on(session.TurnCame{Seq: seq}, "settle[1]=alice-1")
+			p.on(session.LockAcquired{Seq: seq}, "settle[1]=alice-1")
 			p.phase(session.Waiting)
 			p.due(time.Minute, "ask:request(alice-1)")
-			p.on(session.TurnCame{Seq: p.call().Seq})
+			p.on(session.LockAcquired{Seq: p.call().Seq})
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:request")
 		}},
 		{"Retry-After holds for the next page that finds its token due", func(p *page) {

@@ -29,7 +29,7 @@ type page struct {
 	blocked bool
 	// full: the mark cannot be written.
 	full bool
-	// queued: calls do not get their turn by themselves. silent: the browser
+	// queued: calls do not get the lock by themselves. silent: the browser
 	// does not say what came of a repetition.
 	queued, silent bool
 	effects        []session.Effect
@@ -94,7 +94,7 @@ func (p *page) step(ev session.Event) []session.Effect {
 		switch e := effect.(type) {
 		case session.Ask:
 			if !p.queued {
-				all = append(all, p.step(session.TurnCame{Seq: e.Seq})...)
+				all = append(all, p.step(session.LockAcquired{Seq: e.Seq})...)
 			}
 		case session.Repeat:
 			if !p.silent {

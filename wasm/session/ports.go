@@ -12,15 +12,14 @@ type Server interface {
 	Activity(stop <-chan struct{})
 }
 
-// Turns keeps the calls of a browser's tabs in order: one at a time, because
-// each may change the cookie, and because one renewal serves them all.
-type Turns interface {
-	// Take waits for this tab's turn, and returns when it has come or soon
-	// after overtake is closed, whichever is first: then the turn is taken from
-	// the tab that has it. What other tabs wrote in their turns can be read
-	// afterwards. lost is called, at most once and from anywhere, when another
-	// tab takes the turn away.
-	Take(overtake <-chan struct{}, lost func()) (release func())
+// CallLock is a lock that the tabs of a browser share. They make one call at a
+// time, because each may change the cookie and one renewal serves them all.
+type CallLock interface {
+	// Acquire waits for the lock. Soon after overtake is closed it takes the
+	// lock from the tab that holds it. What earlier holders wrote to storage
+	// can be read afterwards. lost is called, at most once and from anywhere,
+	// when another tab takes the lock away.
+	Acquire(overtake <-chan struct{}, lost func()) (release func())
 }
 
 // Page is everything else outside: storage, the Registration UI, the page's

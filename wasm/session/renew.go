@@ -193,10 +193,10 @@ func (d *dealing) stay() {
 	}
 }
 
-// turnCame looks once more, now that it is this tab's turn.
-func (d *dealing) turnCame(seq uint64) {
+// lockAcquired looks at storage once more, now that this tab holds the lock.
+func (d *dealing) lockAcquired(seq uint64) {
 	d.observe()
-	d.exchange = d.exchange.turnCame(seq, d.urgent(), d.now)
+	d.exchange = d.exchange.lockAcquired(seq, d.urgent(), d.now)
 	d.putOff()
 }
 

@@ -26,7 +26,7 @@
 // small ports.
 //
 // Two rules carry the design. A token that we put into storage (its
-// fingerprint is in our [Mark]) is renewed; any other token that turns up is
+// fingerprint is in our [Mark]) is renewed; any other token that appears is
 // reported, because only Capture knows its user. And the server's word on a
 // token's life wins over the storage's (contract, section 1).
 package session

@@ -25,14 +25,14 @@ import (
 //   - Nothing is written after a sign-out, until a user signs in.
 //   - One user's token is never written into another's session.
 //   - A sign-out is told only when a person signed out.
-//   - Owner: a form is sent again only with a token of the user who sent it, who
-//     has not signed out since.
+//   - Owner: a form is sent again only with a token of the user who sent it,
+//     and only if that user has not signed out since.
 //   - Why: it is sent again at most once, in one tab.
 //   - In order: no sign-out takes the cookie of the login that follows it.
 //   - A failure counts for all tabs: none asks just after another has failed.
 //   - Attempts are bounded.
-//   - If from here on the server answers yes and time passes, every tab comes to
-//     rest: with the good token if a user is signed in, also another one than
+//   - If from here on the server answers yes and time passes, every tab comes
+//     to rest: with the good token if a user is signed in, also another one than
 //     the tab told of before; without any if not; and no form, handler or
 //     promise is left without an outcome.
 //
@@ -41,9 +41,9 @@ import (
 //
 // A page's steps are atomic in the model, as they are in a browser's tab;
 // storage is read as it is at that moment, and its events come later, or after
-// much else. Calls of the two tabs take turns, which a tab that has waited too
-// long does not: from then on requests reach the server, and answers the page,
-// in any order.
+// much else. The two tabs share a lock for their calls. A tab that has waited
+// too long takes it over: from then on requests reach the server, and answers
+// the page, in any order.
 
 const (
 	tabLife     = time.Minute      // of a token, as the server believes
@@ -111,13 +111,13 @@ type tab struct {
 type pendingCall struct {
 	tab, load int8
 	call      session.Call
-	// turned: it has its turn. overtakes: it waits for no other.
-	turned, overtakes bool
-	cookie            int8 // that went with it
-	served            bool
-	answer            session.Answer
-	from              int8 // the session of the token in the answer
-	sets              int8 // the cookie of the answer: a session, clears, or 0 for none
+	// hasLock: it has the lock. overtakes: it waits for no other.
+	hasLock, overtakes bool
+	cookie             int8 // that went with it
+	served             bool
+	answer             session.Answer
+	from               int8 // the session of the token in the answer
+	sets               int8 // the cookie of the answer: a session, clears, or 0 for none
 }
 
 const clears = -1
@@ -301,7 +301,7 @@ func (w *world) handle(i int8, ev session.Event) error {
 			w.pendingCount++
 			w.asked++
 			if w.free() {
-				if err := w.turn(w.pendingCount - 1); err != nil {
+				if err := w.acquire(w.pendingCount - 1); err != nil {
 					return err
 				}
 			}
@@ -320,24 +320,24 @@ func (w *world) handle(i int8, ev session.Event) error {
 	return nil
 }
 
-// free reports whether no tab has its turn.
+// free reports whether no tab has the lock.
 func (w *world) free() bool {
 	for _, f := range w.pending[:w.pendingCount] {
-		if f.turned && w.tabs[f.tab].load == f.load {
+		if f.hasLock && w.tabs[f.tab].load == f.load {
 			return false
 		}
 	}
 	return true
 }
 
-// turn gives a call its turn, free or taken from another tab. The call of that
-// tab is cut short if it changes the cookie.
-func (w *world) turn(k int8) error {
+// acquire gives a call the lock, free or taken from another tab. The call of
+// that tab is cut short if it changes the cookie.
+func (w *world) acquire(k int8) error {
 	f := w.pending[k]
 	for j := w.pendingCount - 1; j >= 0; j-- {
 		o := w.pending[j]
 		changes := o.call.Kind == session.CallOpen || o.call.Kind == session.CallEnd
-		if j == k || !o.turned || !changes || w.tabs[o.tab].load != o.load {
+		if j == k || !o.hasLock || !changes || w.tabs[o.tab].load != o.load {
 			continue
 		}
 		w.remove(j)
@@ -348,8 +348,8 @@ func (w *world) turn(k int8) error {
 	if k = w.index(f.tab, f.load, f.call.Seq); k < 0 {
 		return nil
 	}
-	w.pending[k].turned = true
-	if err := w.handle(f.tab, session.TurnCame{Seq: f.call.Seq}); err != nil {
+	w.pending[k].hasLock = true
+	if err := w.handle(f.tab, session.LockAcquired{Seq: f.call.Seq}); err != nil {
 		return err
 	}
 	switch mark := w.store.Mark; {
@@ -493,11 +493,11 @@ func (w *world) can(m move) bool {
 			return false
 		}
 		f := w.pending[m.which]
-		return !f.served && (f.turned || f.overtakes || w.free())
+		return !f.served && (f.hasLock || f.overtakes || w.free())
 	case answer:
 		return m.which < w.pendingCount && w.pending[m.which].served
 	case fail:
-		return m.which < w.pendingCount && w.pending[m.which].turned
+		return m.which < w.pendingCount && w.pending[m.which].hasLock
 	case alice, bob:
 		// Two logins with reports that cross on the wire are beyond us: the
 		// last answer sets the cookie.
@@ -605,7 +605,7 @@ func (w *world) do(m move) error {
 func (w *world) load(i int8) error {
 	t := &w.tabs[i]
 	for k := w.pendingCount - 1; k >= 0; k-- {
-		if f := w.pending[k]; f.tab == i && !f.turned {
+		if f := w.pending[k]; f.tab == i && !f.hasLock {
 			w.remove(k) // it was never sent
 		}
 	}
@@ -678,11 +678,11 @@ func (w *world) heard(ev told) session.Event {
 	return session.SignedOutSeen{} // in doubt a person's, our own Drop's as well
 }
 
-// reach is a call reaching the server: with its turn, and the cookie of now.
+// reach is a call reaching the server: with the lock, and the cookie of now.
 func (w *world) reach(k int8) error {
 	f := w.pending[k]
-	if !f.turned {
-		if err := w.turn(k); err != nil {
+	if !f.hasLock {
+		if err := w.acquire(k); err != nil {
 			return err
 		}
 		if k = w.index(f.tab, f.load, f.call.Seq); k < 0 {
@@ -903,7 +903,7 @@ func (w *world) key(b []byte) []byte {
 		t := &w.tabs[f.tab]
 		v := t.state.View()
 		current := f.load == t.load && v.Call.Seq == f.call.Seq && v.Call.Kind != session.NoCall
-		flag(f.served, f.turned, f.overtakes, current, f.load == t.load, f.tab == 1)
+		flag(f.served, f.hasLock, f.overtakes, current, f.load == t.load, f.tab == 1)
 		call(f.call)
 		num(int64(f.cookie))
 		b = append(b, byte(f.from), byte(f.sets))
