@@ -25,7 +25,7 @@ func (d *dealing) withoutCookie() {
 	d.expire(WhyCookieRefused)
 }
 
-// putOff tells those who wait that the next call is planned for later.
+// putOff signals that the next call is planned for later.
 func (d *dealing) putOff() {
 	if d.exchange.retry.Kind != NoCall {
 		d.signal(signal{what: signalPutOff, at: d.exchange.retryAt})

@@ -44,8 +44,8 @@ type Policy struct {
 	IdleWarning time.Duration
 	// Resubmit finishes the user's form after a renewal.
 	Resubmit bool
-	// OnDemand keeps the token out of the UI's storage but for the screens
-	// that need it.
+	// OnDemand keeps the token out of the UI's storage, except while a screen
+	// that needs it is shown.
 	OnDemand bool
 }
 

@@ -47,24 +47,30 @@ func (w waiting) ending(id uint64, now Instant) waiting {
 	return w
 }
 
-// release lets all handlers go.
-func (w waiting) release(deliver bool) (waiting, []Effect) {
+// deliver lets all handlers run: the dead token could not be mended.
+func (w waiting) deliver() (waiting, []Effect) { return w.release(Release{Deliver: true}) }
+
+// swallow drops all handlers: for the page the dead token did not happen.
+func (w waiting) swallow() (waiting, []Effect) { return w.release(Release{}) }
+
+func (w waiting) release(r Release) (waiting, []Effect) {
 	var effects []Effect
 	for _, h := range w.handlers {
-		effects = append(effects, Release{ID: h.id, Deliver: deliver})
+		r.ID = h.id
+		effects = append(effects, r)
 	}
 	w.handlers = nil
 	return w, effects
 }
 
-// settle answers all who wait for a token.
+// settle answers every promise of a token.
 func (w waiting) settle(token Token, rejected Rejection) (waiting, []Effect) {
 	effects := settled(w.tokens, Settle{Token: token, Rejected: rejected})
 	w.tokens = nil
 	return w, effects
 }
 
-// ended answers all who wait for a sign-out.
+// ended answers every promise of a sign-out.
 func (w waiting) ended(rejected Rejection) (waiting, []Effect) {
 	effects := settled(w.endings, Settle{Rejected: rejected})
 	w.endings = nil
@@ -81,9 +87,8 @@ func settled(waiters []waiter, s Settle) []Effect {
 	return []Effect{s}
 }
 
-// overdue answers who has waited long enough: handlers are told, a promise
-// gets the token at hand if that is good. It returns the handlers that were
-// told.
+// overdue ends every wait that has been long enough: handlers run, a promise
+// gets the token at hand if that is good. It returns the handlers that run.
 func (w waiting) overdue(s session, now Instant) (waiting, []Effect, []uint64) {
 	var effects []Effect
 	var told []uint64

@@ -39,7 +39,7 @@ func (w work) onSignal(sig signal, s session, consent bool, now Instant) (work, 
 // has a good token.
 func (w work) succeed(s session, consent bool, now Instant) (work, []Effect) {
 	var released, resumed, drawn, settled []Effect
-	w.waiting, released = w.waiting.release(false)
+	w.waiting, released = w.waiting.swallow()
 	w.forms, resumed = w.forms.resume(s, consent, now)
 	w.screens, drawn = w.screens.draw(consent, now)
 	w.waiting, settled = w.waiting.settle(s.token, "")
@@ -51,7 +51,7 @@ func (w work) succeed(s session, consent bool, now Instant) (work, []Effect) {
 // session.
 func (w work) giveUp(why Why) (work, []Effect) {
 	var released, given []Effect
-	w.waiting, released = w.waiting.release(false)
+	w.waiting, released = w.waiting.swallow()
 	w.forms, given = w.forms.giveUp(why)
 	w.screens = w.screens.forget()
 	return w, join(released, given)
@@ -61,7 +61,7 @@ func (w work) giveUp(why Why) (work, []Effect) {
 // of what happened.
 func (w work) handBack(why Why) (work, []Effect) {
 	var released, given []Effect
-	w.waiting, released = w.waiting.release(true)
+	w.waiting, released = w.waiting.deliver()
 	w.forms, given = w.forms.handBack(why)
 	w.screens = w.screens.forget()
 	return w, join(released, given)
@@ -87,7 +87,7 @@ func (w work) failed(ev DeadToken, s session, now Instant) (work, failure, Token
 func (w work) refusedAgain() (work, []Effect) {
 	var given, released []Effect
 	w.forms, given = w.forms.refusedAgain()
-	w.waiting, released = w.waiting.release(true)
+	w.waiting, released = w.waiting.deliver()
 	told := Notify{Notice{Name: NoticeRenewError, Why: WhyRefusedAgain}}
 	return w, join(given, []Effect{told}, released)
 }
