@@ -41,9 +41,12 @@ func permissions(t *testing.T, after string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(docs), after)
-	line, _, _ := strings.Cut(rest, "\n")
-	granted := strings.Fields(line)
+	var granted []string
+	for line := range strings.Lines(string(docs)) {
+		if rules, ok := strings.CutPrefix(line, after); ok {
+			granted = append(granted, strings.Fields(rules)...)
+		}
+	}
 	if len(granted) < 10 {
 		t.Fatalf("docs/operations.md has no line that begins with %q", after)
 	}
