@@ -100,14 +100,14 @@ func askForUser(ctx context.Context, client *capture.Client, uuid string) findin
 	owner, err := client.Identify(ctx, token.Access)
 	switch {
 	case err != nil:
-		return finding{sentence: "Capture gave a token for the user, and does not say whose " +
-			"it is: " + err.Error(), bad: true}
+		return finding{sentence: "Capture gave a token for the user, and does not say which " +
+			"user has it: " + err.Error(), bad: true}
 	case owner != uuid:
 		return finding{sentence: "Capture gave a token for the user, and says that it is " +
 			"another's; see " + variables + ".", bad: true}
 	}
-	return finding{sentence: "Capture knows the user, gave a token and says whose " +
-		"it is: " + variables + " are right."}
+	return finding{sentence: "Capture knows the user, gave a token and says which " +
+		"user has it: " + variables + " are right."}
 }
 
 func askAsIssuer(ctx context.Context, client *capture.Client) finding {

@@ -37,16 +37,16 @@ func TestCheck(t *testing.T) {
 		}
 		number(420).ServeHTTP(w, r)
 	})
-	stranger := httptest.NewUnstartedServer(http.NotFoundHandler())
-	stranger.Config.ErrorLog = log.New(io.Discard, "", 0) // it tells of each client that hangs up
-	stranger.StartTLS()
-	t.Cleanup(stranger.Close)
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0) // it tells of each client that hangs up
+	untrusted.StartTLS()
+	t.Cleanup(untrusted.Close)
 	listen := func() net.Listener {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = listener.Close() }) // the end of whoever accepts
+		t.Cleanup(func() { _ = listener.Close() }) // ends the loop that accepts
 		return listener
 	}
 	silent, rude := listen(), listen()
@@ -93,8 +93,8 @@ func TestCheck(t *testing.T) {
 		{name: "no sentinel there", args: []string{"--live"}, env: serving(url, "", "STORE=redis-sentinel://:"+configtest.IssuerSecret+"@127.0.0.1:1/main"), code: exitError, says: []string{"KEEPALIVE_STORE: there is no answer"}},
 		{name: "a Redis that is silent", args: []string{"--live"}, env: serving(url, "", "STORE=redis://:"+configtest.IssuerSecret+"@"+silent.Addr().String()), code: exitError, says: []string{"KEEPALIVE_STORE: there is no answer", "start Redis"}},
 		{name: "a Redis that hangs up", args: []string{"--live"}, env: serving(url, "", "STORE=redis://:"+configtest.IssuerSecret+"@"+rude.Addr().String()), code: exitError, says: []string{"KEEPALIVE_STORE: the server there closes the connection", "rediss://"}},
-		{name: "another's Redis", args: []string{"--live"}, env: serving(url, "", "STORE=rediss://:"+configtest.IssuerSecret+"@"+stranger.Listener.Addr().String()), code: exitError, says: []string{"KEEPALIVE_STORE: the server there has no certificate", "parameter ca"}},
-		{name: "another's certificate", args: []string{"--live"}, env: serving(stranger.URL, filepath.Join(dir, "new.db")), code: exitError, says: []string{"server at KEEPALIVE_CAPTURE_URL has no certificate"}, not: "No server answers"},
+		{name: "another's Redis", args: []string{"--live"}, env: serving(url, "", "STORE=rediss://:"+configtest.IssuerSecret+"@"+untrusted.Listener.Addr().String()), code: exitError, says: []string{"KEEPALIVE_STORE: the server there has no certificate", "parameter ca"}},
+		{name: "another's certificate", args: []string{"--live"}, env: serving(untrusted.URL, filepath.Join(dir, "new.db")), code: exitError, says: []string{"server at KEEPALIVE_CAPTURE_URL has no certificate"}, not: "No server answers"},
 		{name: "a web page instead", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: at(time.Hour, simulator.HTML(http.StatusNotFound)), code: exitError, says: []string{"this is not a Capture domain", "HTTP 404"}, not: clock},
 		{name: "a page that says all is well", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Answer: simulator.HTML(http.StatusOK)}, code: exitError, says: []string{"this is not a Capture domain"}},
 		{name: "moved", args: []string{"--live"}, env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Answer: http.RedirectHandler("https://www.example.com/", http.StatusMovedPermanently)}, code: exitError, says: []string{"this is not a Capture domain", "a redirect"}},

@@ -75,7 +75,7 @@ func TestRevokeCommand(t *testing.T) {
 	second := laptop.exchange(t, again)
 	bob.login(t, bobs)
 
-	// A proxy asks whose session it is.
+	// A proxy asks which user has the session.
 	response := authorize(t, server, laptop)
 	if response.StatusCode != http.StatusNoContent || response.Header.Get("X-Capture-Uuid") != uuid || response.Header.Get("X-Capture-Access-Token") != second.AccessToken {
 		t.Errorf("/auth: %s, X-Capture-Uuid %q", response.Status, response.Header.Get("X-Capture-Uuid"))
@@ -168,8 +168,8 @@ func authorize(t *testing.T, server *process, p *page) *http.Response {
 const someUUID = "0c7a9f0e-5d3b-4f6a-9a51-2f1f6f7d8e90"
 
 func TestRevokeCommandFailsClearly(t *testing.T) {
-	nobody := httptest.NewServer(http.NotFoundHandler())
-	address := strings.TrimPrefix(nobody.URL, "http://")
+	absent := httptest.NewServer(http.NotFoundHandler())
+	address := strings.TrimPrefix(absent.URL, "http://")
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"status":"fine"}`))
 	}))
@@ -193,11 +193,11 @@ func TestRevokeCommandFailsClearly(t *testing.T) {
 			t.Errorf("%s: exit %d, %q, %q should say %q", tc.name, code, stdout.String(), stderr.String(), tc.says)
 		}
 	}
-	nobody.Close()
+	absent.Close()
 	var stdout, stderr output
 	code := run(t.Context(), []string{"revoke", "--uuid", someUUID}, []string{"KEEPALIVE_ADMIN_LISTEN=" + address}, &stdout, &stderr)
 	if code != exitError || !strings.Contains(stderr.String(), "cannot be reached") || !strings.Contains(stderr.String(), "nothing is known to have ended") {
-		t.Errorf("nobody there: exit %d, %q", code, stderr.String())
+		t.Errorf("no server there: exit %d, %q", code, stderr.String())
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 )
 
-// The server is started with the address of another application, whose clients
+// The server is started with the address of another application. Its clients
 // have the same names: Capture knows no user and no grant of any session, and
 // says so of each. No session may end. When the setting is put right, each is
 // renewed.

@@ -127,7 +127,7 @@ func TestKilledMidRenewal(t *testing.T) {
 		}
 		before := renewals()
 		for _, endpoint := range []string{simulator.EndpointIssue, simulator.EndpointRefresh} {
-			// Whoever is killed hears nothing, and Capture, which notices, does nothing.
+			// A killed server gets no answer. Capture notices, and does nothing.
 			service.Fail(simulator.Fault{Endpoint: endpoint, Times: killed / 2, Delay: patience})
 		}
 		lost, saved := make(chan got, killed), make([]chan got, killed)

@@ -30,8 +30,8 @@ func scrape(t *testing.T, p *process) string {
 	return string(text)
 }
 
-// What the process measures is what docs/operations.md documents, and it tells
-// on nobody.
+// What the process measures is what docs/operations.md documents, and it names
+// no user.
 func TestMetrics(t *testing.T) {
 	service, url := upstream(t)
 	uuid, token := service.SignIn("ada@example.com", "Ada")
@@ -42,7 +42,7 @@ func TestMetrics(t *testing.T) {
 	if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &renewed); err != nil || status != http.StatusOK {
 		t.Fatalf("renewing: %d %v", status, err)
 	}
-	bogus := "nobodystoken" + strings.Repeat("x", 8)
+	bogus := "unknowntoken" + strings.Repeat("x", 8)
 	if status, err := newPage(t, server.public).post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: bogus}, &problem); err != nil || status != http.StatusForbidden {
 		t.Fatalf("a login with an unknown token: %d %v", status, err)
 	}
@@ -110,7 +110,7 @@ func TestMetricOfTheCircuitBreaker(t *testing.T) {
 	server := start(t, serving("http://127.0.0.1:1", filepath.Join(t.TempDir(), "keepalive.db"), "RATE_LOGIN=off"))
 	for range 10 {
 		var problem api.TokenAnswer
-		status, err := newPage(t, server.public).post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: "anybodystoken1"}, &problem)
+		status, err := newPage(t, server.public).post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: "unknowntoken01"}, &problem)
 		if err != nil || status != http.StatusServiceUnavailable {
 			t.Fatalf("a login without a Capture: %d %v", status, err)
 		}

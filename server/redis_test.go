@@ -105,7 +105,7 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 	}
 }
 
-// user is somebody with a session of either kind.
+// user is a user with a session of either kind.
 type user struct {
 	page *page
 	uuid string

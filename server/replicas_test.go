@@ -144,7 +144,7 @@ func TestLogoutDuringARefreshElsewhere(t *testing.T) {
 	if one := <-waiting; one.err != nil || one.status != http.StatusUnauthorized || one.answer.Code != api.SessionEnded || one.answer.AccessToken != "" {
 		t.Errorf("the waiting caller: %d %s %v, a token: %v", one.status, one.answer.Code, one.err, one.answer.AccessToken != "")
 	}
-	// Whoever kept the cookie has nothing.
+	// A cookie that was kept opens nothing.
 	for _, server := range servers {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.public+"/keepalive"+api.PathToken, strings.NewReader(`{"reason":"start"}`))
 		if err != nil {

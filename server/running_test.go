@@ -94,7 +94,7 @@ func TestSystemdUnit(t *testing.T) {
 		t.Errorf("ProtectSystem %q, CapabilityBoundingSet %q, Restart %q, LoadCredential %q",
 			settings["ProtectSystem"], settings["CapabilityBoundingSet"], settings["Restart"], settings["LoadCredential"])
 	}
-	// A secret that is no credential would be in everybody's sight.
+	// A secret that is no credential would be readable for every user of the machine.
 	for _, value := range settings["Environment"] {
 		if !regexp.MustCompile(`^KEEPALIVE_[A-Z_]+_FILE=%d/[a-z-]+$`).MatchString(value) {
 			t.Errorf("Environment=%s", value)

@@ -87,7 +87,7 @@ func TestSentinels(t *testing.T) {
 	})
 }
 
-// lookForSentinels is TestSentinels with one store, whose files are in data.
+// lookForSentinels is TestSentinels with one store, which has its files in data.
 func lookForSentinels(t *testing.T, storeURL, data string, planted sentinels) {
 	service, upstreamURL := upstream(t)
 	hidden := t.TempDir()
@@ -173,7 +173,7 @@ func lookForSentinels(t *testing.T, storeURL, data string, planted sentinels) {
 		do(browser, http.MethodPost, "/keepalive"+api.PathToken, `{"reason":"`+token+`"}`)
 		do(browser, http.MethodPost, "/keepalive"+api.PathToken, token)
 		do(browser, http.MethodPost, "/keepalive"+api.PathSession, `{"accessToken":"Bearer `+token+`","uuid":"`+uuid+`"}`)
-		do(browser, http.MethodPost, "/keepalive"+api.PathSession, `{"accessToken":"`+token+`","uuid":"somebody-else"}`)
+		do(browser, http.MethodPost, "/keepalive"+api.PathSession, `{"accessToken":"`+token+`","uuid":"another-user"}`)
 		do(browser, http.MethodGet, "/keepalive"+api.PathSession, "", func(r *http.Request) {
 			for _, name := range []string{"Authorization", "Referer", "User-Agent", "X-Request-Id", "X-Forwarded-For", "Origin"} {
 				r.Header.Set(name, token)

@@ -14,7 +14,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
 )
 
-// ahead is a database on a machine whose clock is ahead of this one's.
+// ahead is a database on a machine with a clock ahead of this one's.
 type ahead struct {
 	store.Backend
 	by  time.Duration

@@ -341,7 +341,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// A host nobody vouches for gets nothing.
+// A host without a trusted certificate gets nothing.
 func TestUntrustedCertificate(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("the call was made")

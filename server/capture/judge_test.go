@@ -76,9 +76,9 @@ func TestJudge(t *testing.T) {
 		{"ordinary error", 200, refusal(413), GrantGone, nil},
 		{"oauth error, 400", 400, refusal(413), GrantGone, nil},
 		{"oauth error, 401", 401, refusal(402), OperatorFault, nil},
-		// Somebody in between, or a service that is not itself.
+		// A proxy in between, or a service in trouble.
 		{"429 says wait, whatever the number", 429, refusal(413), RateLimited, nil},
-		{"502 ends nobody", 502, refusal(413), Temporary, errServer},
+		{"502 ends no session", 502, refusal(413), Temporary, errServer},
 		{"503 with ok", 503, `{"stat":"ok"}`, Temporary, errServer},
 		{"redirect", 307, refusal(310), Temporary, errRedirect},
 		{"404 page", 404, "<html>", Temporary, errNotJSON},

@@ -250,8 +250,8 @@ func TestTokenRefusals(t *testing.T) {
 	}
 }
 
-// A client that was not configured is the operator's matter, and nobody is
-// asked.
+// A client that was not configured is the operator's matter:
+// Capture is not asked.
 func TestMissingClient(t *testing.T) {
 	sim := simulator.New(loginOptions())
 	server := httptest.NewServer(sim)
@@ -371,11 +371,11 @@ func TestTokenIsSentOnce(t *testing.T) {
 
 // Lost is that Capture may have heard the question.
 func TestLost(t *testing.T) {
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody.Close()
+	closed.Close()
 	drop := func(conn net.Conn) { _, _ = http.ReadRequest(bufio.NewReader(conn)) }
 	cut := func(conn net.Conn) {
 		_, _ = http.ReadRequest(bufio.NewReader(conn))
@@ -387,7 +387,7 @@ func TestLost(t *testing.T) {
 		url  string
 		lost bool
 	}{
-		{"nobody listens", "http://" + nobody.Addr().String(), false},
+		{"no server listens", "http://" + closed.Addr().String(), false},
 		{"closed without an answer", serveRaw(t, drop), true},
 		{"cut in the body", serveRaw(t, cut), true},
 		{"never answered", serveRaw(t, silent), true},
@@ -405,7 +405,7 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// The simulator's own lost answer: the work is done, nobody hears of it.
+// The simulator's own lost answer: the work is done, and no client learns of it.
 func TestLostAnswer(t *testing.T) {
 	sim := simulator.New(loginOptions())
 	client := newClient(t, loginConfig(startURL(t, sim)))

@@ -8,7 +8,7 @@ import (
 
 const countsSleep = true
 
-// sinceBoot counts while the machine sleeps, and is not set by anyone.
+// sinceBoot counts while the machine sleeps, and cannot be set.
 func sinceBoot() time.Duration {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// machine is a computer whose clock can be set.
+// machine is a computer with a clock that can be set.
 type machine struct {
 	boot time.Duration
 	wall time.Time

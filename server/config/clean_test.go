@@ -191,7 +191,7 @@ func TestListsOnLines(t *testing.T) {
 	}
 }
 
-// A Service of Kubernetes whose name begins like our prefix adds variables that
+// A Service of Kubernetes with a name that begins like our prefix adds variables that
 // are none of ours; so does a link of Docker.
 func TestServiceLinksAreIgnored(t *testing.T) {
 	var links []string

@@ -74,7 +74,7 @@ type Config struct {
 	ShutdownDelay         time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" help:"after SIGTERM requests are served for this time, with /readyz at 503; 0s on a terminal"`
 	Pprof                 bool          `env:"PPROF" envDefault:"false" help:"the operator's listener has /debug/pprof/"`
 
-	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"networks of the proxies whose X-Forwarded-For is believed"`
+	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"networks of proxies; X-Forwarded-For is believed from these alone"`
 	InsecureCookie bool     `env:"INSECURE_COOKIE" envDefault:"false" help:"for plain http on this machine"`
 
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`

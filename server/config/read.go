@@ -137,7 +137,7 @@ func readFile(path string, clean func(string) (string, error)) (string, error) {
 	return value, nil
 }
 
-// unparsed names the variables whose values have the wrong type. The parser's
+// unparsed names the variables with a value of the wrong type. The parser's
 // own words quote the value and name the Go field, so they are not used.
 func (p *Problems) unparsed(err error) {
 	var all env.AggregateError

@@ -25,7 +25,7 @@ const (
 )
 
 // rules are what a configuration must keep, and what can be checked without
-// asking anyone. Each adds its problems and fills in its part of Derived.
+// asking another program. Each adds its problems and fills in its part of Derived.
 var rules = []func(*Config, *Problems){
 	(*Config).checkListeners,
 	(*Config).checkOrigins,

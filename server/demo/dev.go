@@ -54,8 +54,8 @@ const devGuide = `Pages of %[1]s can use the server at %[2]s/keepalive now. Put 
   <div id="signIn"></div><div id="editProfile"></div>
   <script src="%[2]s/dev.js"></script>
 
-It loads keepalive.js and a stand-in for the Registration UI: sign in as whoever
-you like, with any password. Press Ctrl-C to stop.
+It loads keepalive.js and a stand-in for the Registration UI: sign in as any
+user, with any password. Press Ctrl-C to stop.
 `
 
 // devHandler is the server, the stand-in service for pages of the origin, and

@@ -98,7 +98,7 @@ type visitor struct {
 	token  atomic.Pointer[string]
 }
 
-// from is somebody's address, told by the proxy in front.
+// from is a client's address, told by the proxy in front.
 func from(address string) func(*http.Request) { return header("X-Forwarded-For", address) }
 
 func (f *fort) visit(t *testing.T, n int) *visitor {
@@ -114,7 +114,7 @@ func (f *fort) visit(t *testing.T, n int) *visitor {
 
 // login is a user's login from an address of their own.
 func (f *fort) login(n int) (response *http.Response, token string) {
-	_, token = f.capture.SignIn(fmt.Sprintf("user%d@example.com", n), "Somebody")
+	_, token = f.capture.SignIn(fmt.Sprintf("user%d@example.com", n), "Visitor")
 	return f.do(request("POST", "/session", `{"accessToken":"`+token+`"}`, from(fmt.Sprintf("198.51.100.%d", n)))), token
 }
 
@@ -133,7 +133,7 @@ func (v *visitor) force(t *testing.T) (status int) {
 // second, or 200, which alone are more than the ceiling. Capture is asked no more
 // than that allows, and everyone else is renewed at once; and as long as the
 // made-up logins leave room, everyone can sign in.
-func TestNobodyElsePaysForAnAttack(t *testing.T) {
+func TestAnAttackHurtsNoOtherClient(t *testing.T) {
 	for _, logins := range []int{50, 200} {
 		t.Run(fmt.Sprintf("%d logins a second", logins), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { attack(t, 20*time.Second, logins) })
@@ -277,8 +277,8 @@ func TestARefusedLoginIsNotAskedTwice(t *testing.T) {
 	}
 }
 
-// Nobody can find out by logging in which users and tokens exist: all refusals
-// are the same, to the byte, but for the id of the request.
+// A login does not tell which users and tokens exist: all refusals are the same,
+// to the byte, except for the id of the request.
 func TestRefusedLoginsAreAllAlike(t *testing.T) {
 	f := newFort(t)
 	_, expired := f.capture.SignIn("ada@example.com", "Ada")
@@ -320,19 +320,19 @@ func TestRefusedLoginsAreAllAlike(t *testing.T) {
 		t.Fatalf("Revoke() = %d, %v", n, err)
 	}
 	answers := map[string]string{
-		"unknown token":                  login(token("madeup00000001"), 0),
-		"unknown token, again":           login(token("madeup00000001"), 0),
-		"expired token":                  login(token(expired), 0),
-		"invalid token":                  login(token(invalid), 0),
-		"token of a user who is gone":    login(token("madeup00000002"), 310),
-		"token of a deleted grant":       login(token("madeup00000003"), 413),
-		"somebody's, with another uuid":  login(`{"accessToken":"madeup00000004","uuid":"`+uuid+`"}`, 0),
-		"token of a session":             login(token(*thief.token.Load()), 0),
-		"… with somebody's uuid":         login(`{"accessToken":"`+*thief.token.Load()+`","uuid":"`+uuid+`"}`, 0),
-		"token from before a revocation": login(token(revoked), 0),
-		"unknown code":                   login(`{"authorizationCode":"madeup00000005"}`, 0),
-		"expired code":                   login(`{"authorizationCode":"madeup00000006"}`, 415),
-		"code of a user who is gone":     login(`{"authorizationCode":"madeup00000007"}`, 310),
+		"unknown token":                     login(token("madeup00000001"), 0),
+		"unknown token, again":              login(token("madeup00000001"), 0),
+		"expired token":                     login(token(expired), 0),
+		"invalid token":                     login(token(invalid), 0),
+		"token of a user who is gone":       login(token("madeup00000002"), 310),
+		"token of a deleted grant":          login(token("madeup00000003"), 413),
+		"another user's, with another uuid": login(`{"accessToken":"madeup00000004","uuid":"`+uuid+`"}`, 0),
+		"token of a session":                login(token(*thief.token.Load()), 0),
+		"… with another user's uuid":        login(`{"accessToken":"`+*thief.token.Load()+`","uuid":"`+uuid+`"}`, 0),
+		"token from before a revocation":    login(token(revoked), 0),
+		"unknown code":                      login(`{"authorizationCode":"madeup00000005"}`, 0),
+		"expired code":                      login(`{"authorizationCode":"madeup00000006"}`, 415),
+		"code of a user who is gone":        login(`{"authorizationCode":"madeup00000007"}`, 310),
 	}
 	want := answers["unknown token"]
 	for _, name := range slices.Sorted(maps.Keys(answers)) {

@@ -62,7 +62,7 @@ func (s *Server) auth(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// visitor finds out whose session it is, with a good token where the site wants
+// visitor finds out which user has the session, with a good token where the site wants
 // one. Where it does not, trouble with a token, of Capture or of storing what
 // Capture gave, is no reason not to say who is there.
 func (s *Server) visitor(ctx context.Context, id store.ID) (session.Grant, error) {

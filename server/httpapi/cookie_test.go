@@ -68,7 +68,7 @@ func forge(t *testing.T, method jwt.SigningMethod, key any, kid any, claims jwt.
 func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
 	s := newSite(t)
 	_, key := ring(t, keyOne).SigningKey()
-	_, stranger := ring(t, keyTwo).SigningKey()
+	_, foreign := ring(t, keyTwo).SigningKey()
 	good := func(change ...func(*jwt.RegisteredClaims)) jwt.RegisteredClaims {
 		claims := jwt.RegisteredClaims{
 			ID:        base64.RawURLEncoding.EncodeToString(someID[:]),
@@ -110,9 +110,9 @@ func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
 		{"issued an hour from now: the clock was set back", forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(time.Hour))), true},
 		{"expired", forge(t, jwt.SigningMethodHS256, key, "k1", good(expires(-2*time.Hour-time.Second))), false},
 		{"without an end", forge(t, jwt.SigningMethodHS256, key, "k1", good(func(c *jwt.RegisteredClaims) { c.ExpiresAt = nil })), false},
-		{"signed by a stranger", forge(t, jwt.SigningMethodHS256, stranger, "k1", good()), false},
-		{"signed by a key that is not in the ring", forge(t, jwt.SigningMethodHS256, stranger, "k2", good()), false},
-		{"signed with an empty key", forge(t, jwt.SigningMethodHS256, []byte{}, "nobody", good()), false},
+		{"signed with a foreign key", forge(t, jwt.SigningMethodHS256, foreign, "k1", good()), false},
+		{"signed by a key that is not in the ring", forge(t, jwt.SigningMethodHS256, foreign, "k2", good()), false},
+		{"signed with an empty key", forge(t, jwt.SigningMethodHS256, []byte{}, "none", good()), false},
 		{"no kid", forge(t, jwt.SigningMethodHS256, key, nil, good()), false},
 		{"kid of another type", forge(t, jwt.SigningMethodHS256, key, 1, good()), false},
 		{"not signed at all", forge(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "k1", good()), false},

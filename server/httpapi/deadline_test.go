@@ -60,7 +60,7 @@ func TestEveryAnswerHasADeadline(t *testing.T) {
 }
 
 // A store that takes no writes, or a token that does not come, holds a site's
-// pages up for a moment and closes them to nobody.
+// pages up for a moment, and closes them to no visitor.
 func TestAuthWaitsForNothingItDoesNotNeed(t *testing.T) {
 	for call, within := range map[string]time.Duration{"Touch": time.Second, "Token request ": 2 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {

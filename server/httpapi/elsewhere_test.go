@@ -95,7 +95,7 @@ func TestNothingFromElsewhereGetsIn(t *testing.T) {
 						}
 						for name := range response.Header {
 							if strings.HasPrefix(name, "Access-Control-") && !from.ours {
-								is(name + " for somebody else")
+								is(name + " for another client")
 							}
 						}
 						if !slices.Contains(response.Header.Values("Vary"), "Origin") {

@@ -89,8 +89,8 @@ func FuzzCookie(f *testing.F) {
 	})
 }
 
-// Nobody gets round the limit on logins by what stands in X-Forwarded-For: only
-// the trusted proxy's own word, the last one, counts.
+// No X-Forwarded-For of a client gets round the limit on logins: only the last
+// address, which the trusted proxy writes, counts.
 func FuzzForwardedFor(f *testing.F) {
 	for _, line := range []string{"198.51.100.7", "1.1.1.1, 2.2.2.2", "::1", "[2001:db8::1]:80", "unknown", ",,", "10.0.0.1%eth0", "\t"} {
 		f.Add(line, line)

@@ -13,7 +13,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/limit"
 )
 
-// Every check, one at a time: the request is good but for one thing, and
+// Every check, one at a time: the request is good except for one thing, and
 // nothing behind the checks is asked.
 func TestChecksComeBeforeEverything(t *testing.T) {
 	const login = `{"accessToken":"` + goodToken + `"}`
@@ -75,7 +75,7 @@ func TestChecksComeBeforeEverything(t *testing.T) {
 	}
 }
 
-// readable is the origin whose pages may read the answer to r.
+// readable is the origin that may read the answer to r.
 func readable(r *http.Request) string {
 	if values := r.Header.Values("Origin"); len(values) == 1 && values[0] == origin {
 		return origin
@@ -170,7 +170,7 @@ func TestLoginsOfOneAddressAreLimited(t *testing.T) {
 		{name: "one IPv6 subscriber", one: "[2001:db8::1]:1", two: "[2001:db8::ffff:2]:1", shareOneLimit: true},
 		{name: "two IPv6 subscribers", one: "[2001:db8::1]:1", two: "[2001:db8:0:1::1]:1"},
 		{name: "IPv4 written as IPv6", one: "192.0.2.1:1", two: "[::ffff:192.0.2.1]:1", shareOneLimit: true},
-		{name: "header of a stranger", one: "192.0.2.1:1", oneFor: "198.51.100.1", two: "192.0.2.1:1", twoFor: "198.51.100.2", shareOneLimit: true},
+		{name: "header of an untrusted client", one: "192.0.2.1:1", oneFor: "198.51.100.1", two: "192.0.2.1:1", twoFor: "198.51.100.2", shareOneLimit: true},
 		{name: "two clients of one proxy", one: "10.1.1.1:1", oneFor: "198.51.100.1", two: "10.1.1.1:1", twoFor: "198.51.100.2"},
 		{name: "one client of two proxies", one: "10.1.1.1:1", oneFor: "198.51.100.1", two: "10.1.1.2:1", twoFor: "198.51.100.1", shareOneLimit: true},
 		{name: "what the client put in front", one: "10.1.1.1:1", oneFor: "1.1.1.1, 198.51.100.1", two: "10.1.1.1:1", twoFor: "2.2.2.2, 198.51.100.1", shareOneLimit: true},

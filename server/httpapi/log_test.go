@@ -33,7 +33,7 @@ func TestOnlyNewsIsLogged(t *testing.T) {
 	}{
 		{"a login", "POST", "/session", `{"accessToken":"` + goodToken + `"}`, false, false, nil, 201, true},
 		{"a sign-out", "DELETE", "/session", "", false, true, nil, 204, true},
-		{"a sign-out of nobody", "DELETE", "/session", "", false, false, nil, 204, false},
+		{"a sign-out without a session", "DELETE", "/session", "", false, false, nil, 204, false},
 		{"a revocation", "POST", "/revoke", `{"uuid":"` + uuid + `"}`, true, false, nil, 200, true},
 		{"a token", "POST", "/session/token", `{"reason":"start"}`, false, true, nil, 200, false},
 		{"a slow token", "POST", "/session/token", `{"reason":"start"}`, false, true, slow, 200, true},

@@ -40,7 +40,7 @@ func TestRevoke(t *testing.T) {
 		{"the address bar", revoke(body, header("Sec-Fetch-Site", "none")), api.OriginRefused, "Sec-Fetch-Site"},
 		{"a form", revoke(body, header("Content-Type", "text/plain")), api.UnsupportedMedia, "application/json"},
 		{"no type", revoke(body, header("Content-Type")), api.UnsupportedMedia, "application/json"},
-		{"nobody", revoke(`{}`), api.BadRequest, "uuid is missing"},
+		{"no user", revoke(`{}`), api.BadRequest, "uuid is missing"},
 		{"an empty uuid", revoke(`{"uuid":""}`), api.BadRequest, "uuid is missing"},
 		{"a long uuid", revoke(`{"uuid":"` + strings.Repeat("a", 129) + `"}`), api.BadRequest, "uuid is too long"},
 		{"two uuids", revoke(`{"uuid":"` + uuid + " " + uuid + `"}`), api.BadRequest, "as Capture writes it"},
@@ -81,7 +81,7 @@ func TestList(t *testing.T) {
 	s := newSite(t, func(c *httpapi.Config) {
 		c.List = func(_ context.Context, uuid string) ([]store.Listed, error) {
 			asked = uuid
-			if uuid == "nobody" {
+			if uuid == "unknown" {
 				return nil, failure
 			}
 			return []store.Listed{{
@@ -106,7 +106,7 @@ func TestList(t *testing.T) {
 	if got := decodeJSON[api.ListAnswer](t, response); response.StatusCode != http.StatusOK || asked != uuid || !slices.Equal(got.Sessions, want) {
 		t.Errorf("%s for %q: %+v, want %+v", response.Status, asked, got.Sessions, want)
 	}
-	if got := decodeJSON[api.ListAnswer](t, list(`{"uuid":"nobody"}`)); got.Sessions == nil || len(got.Sessions) != 0 {
+	if got := decodeJSON[api.ListAnswer](t, list(`{"uuid":"unknown"}`)); got.Sessions == nil || len(got.Sessions) != 0 {
 		t.Errorf("a user without sessions: %+v, want an empty list", got.Sessions)
 	}
 	wantProblem(t, list(`{}`), api.BadRequest)

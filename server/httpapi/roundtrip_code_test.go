@@ -41,7 +41,7 @@ func TestRoundTripWithACode(t *testing.T) {
 	due := keep(must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonDue, Have: opened.AccessToken}))
 	forced := keep(must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonSaveFailed, Have: due.AccessToken}))
 	if due.AccessToken == opened.AccessToken || forced.AccessToken == due.AccessToken || town.capture.TokenOwner(forced.AccessToken) != uuid {
-		t.Error("a refreshed token is an old one, or somebody else's")
+		t.Error("a refreshed token is an old one, or another user's")
 	}
 	for endpoint, want := range map[string]int{
 		simulator.EndpointExchange: 1, simulator.EndpointRefresh: 2, simulator.EndpointEntity: 1, simulator.EndpointIssue: 0,

@@ -227,7 +227,7 @@ func TestEndedSessionsSayWhy(t *testing.T) {
 	}
 }
 
-func TestSomebodyElsesTokenOpensNothing(t *testing.T) {
+func TestAnotherUsersTokenOpensNothing(t *testing.T) {
 	town := newTown(t)
 	ada, _ := town.capture.SignIn("ada@example.com", "Ada")
 	_, bobs := town.capture.SignIn("bob@example.com", "Bob")

@@ -39,7 +39,7 @@ func TestBodies(t *testing.T) {
 		{"no value", open, `{"accessToken":}`, "well-formed"},
 		{"something behind it", open, `{"accessToken":"` + goodToken + `"} {}`, "something follows"},
 		{"garbage behind it", open, `{"accessToken":"` + goodToken + `"} x`, "something follows"},
-		{"a member nobody knows", open, `{"accessToken":"` + goodToken + `","admin":true}`, "accessToken, authorizationCode, expires, redirectUri, uuid"},
+		{"an unknown member", open, `{"accessToken":"` + goodToken + `","admin":true}`, "accessToken, authorizationCode, expires, redirectUri, uuid"},
 		{"another spelling", open, `{"AccessToken":"` + goodToken + `"}`, "does not know"},
 		{"the same credential twice", open, `{"accessToken":"` + goodToken + `","accessToken":"` + goodToken + `"}`, "accessToken is there more than once"},
 		{"both credentials", open, `{"accessToken":"` + goodToken + `","authorizationCode":"abcdefgh"}`, "exclude each other"},
@@ -168,7 +168,7 @@ func TestEveryMemberOfTheWireIsKnown(t *testing.T) {
 			field := shape.Field(i)
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			value := map[reflect.Kind]string{reflect.String: `"x"`, reflect.Int64: `1`, reflect.Pointer: `{}`}[field.Type.Kind()]
-			problem := wantProblem(t, s.do(request("POST", path, `{"`+name+`":`+value+`,"nobody":1}`, cookie(known))), api.BadRequest)
+			problem := wantProblem(t, s.do(request("POST", path, `{"`+name+`":`+value+`,"unknown":1}`, cookie(known))), api.BadRequest)
 			if !strings.Contains(problem.Detail, "does not know; it knows") || !strings.Contains(problem.Detail, name) {
 				t.Errorf("%s of %s is refused: %q", name, path, problem.Detail)
 			}

@@ -293,8 +293,8 @@ func TestSubkeys(t *testing.T) {
 	if len(signing) != keySize || bytes.Equal(signing, raw(1)) {
 		t.Error("the signing key is the configured key")
 	}
-	// A ring whose sealing subkey would be derived from the signing subkey,
-	// or be it, opens nothing.
+	// A ring that derives its sealing subkey from the signing subkey, or uses
+	// that one, opens nothing.
 	sealed, err := ring.Seal([]byte("plain"), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import "time"
 //
 //   - High priority: renewals that are due. They may use everything.
 //   - Low priority: renewals that a page forces. They leave a third.
-//   - Logins, which anybody can send: they leave half.
+//   - Logins, which any client can send: they leave half.
 //
 // Where the others need nothing, each kind can have the whole rate. A call that
 // must follow another one is charged and never refused. A Ceiling is safe for

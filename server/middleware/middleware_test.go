@@ -97,7 +97,7 @@ func text(t *testing.T, response *http.Response) string {
 }
 
 func TestVisitors(t *testing.T) {
-	const nobody, somebody = "false  |", "true " + uuid + " " + token + "|"
+	const signedOut, signedIn = "false  |", "true " + uuid + " " + token + "|"
 	m := newMiddleware(t, http.HandlerFunc(keepalive))
 	for _, tc := range []struct {
 		name    string
@@ -106,13 +106,13 @@ func TestVisitors(t *testing.T) {
 		status  int
 		body    string
 	}{
-		{"signed in", m.Require(page), []string{"Cookie", "a=b; " + cookie}, 200, somebody},
-		{"signed in, on a page for everybody", m.Recognize(page), []string{"Cookie", cookie}, 200, somebody},
+		{"signed in", m.Require(page), []string{"Cookie", "a=b; " + cookie}, 200, signedIn},
+		{"signed in, on a page for all visitors", m.Recognize(page), []string{"Cookie", cookie}, 200, signedIn},
 		{"another cookie", m.Require(page), []string{"Cookie", "a=b"}, 401, "Sign in first.\n"},
 		{"no cookie", m.Require(page), nil, 401, "Sign in first.\n"},
-		{"no cookie, on a page for everybody", m.Recognize(page), nil, 200, nobody},
-		{"spoofed", m.Recognize(page), []string{"X-Capture-Uuid", "spoofed", "X-Capture-Access-Token", "spoofed", "x-capture-anything", "spoofed"}, 200, nobody},
-		{"spoofed and signed in", m.Require(page), []string{"Cookie", cookie, "X-Capture-Uuid", "spoofed"}, 200, somebody},
+		{"no cookie, on a page for all visitors", m.Recognize(page), nil, 200, signedOut},
+		{"spoofed", m.Recognize(page), []string{"X-Capture-Uuid", "spoofed", "X-Capture-Access-Token", "spoofed", "x-capture-anything", "spoofed"}, 200, signedOut},
+		{"spoofed and signed in", m.Require(page), []string{"Cookie", cookie, "X-Capture-Uuid", "spoofed"}, 200, signedIn},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			response := visit(tc.handler, tc.headers...)

@@ -104,7 +104,7 @@ func TestObserver(t *testing.T) {
 	}
 }
 
-// Whoever chooses words must not choose labels.
+// A client that chooses words must not choose labels.
 func TestLabelsAreBounded(t *testing.T) {
 	m := monitor.New("v1")
 	before := scrape(t, m)

@@ -30,9 +30,9 @@ const (
 	freeAge = 8 * time.Second
 )
 
-// cooldowns says who must wait before Capture is asked again: the session whose
-// renewal failed, the session and the user whose pages force renewals, and the
-// token that Capture rejected. All waits count by the monotonic clock and are at
+// cooldowns says what must wait before Capture is asked again: a session after a
+// renewal that failed, a session and a user with pages that force renewals, and
+// a token that Capture rejected. All waits count by the monotonic clock and are at
 // most a minute, so that no step of the wall clock makes one longer.
 type cooldowns struct {
 	failed   *lru.Cache[renewalKey, cooldown]
@@ -96,7 +96,7 @@ func (c *cooldowns) rejection(token secret.String) error {
 
 // admitForced counts a renewal that a page forces, against the limits of its
 // session and of its user. The first refusal of a token that is old enough
-// passes the session's limit: it is what a page does whose token was killed.
+// passes the session's limit: a page does this after its token was killed.
 func (c *cooldowns) admitForced(key renewalKey, user store.Owner, age time.Duration) error {
 	first := false
 	if age >= freeAge {

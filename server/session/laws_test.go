@@ -377,7 +377,7 @@ func (s *stepped) now() time.Time { return time.Now().Add(s.by) }
 
 // A wait counts by the monotonic clock: no step of the wall clock makes it
 // longer. (Package clock keeps the steps away from the limits of sessions.)
-func TestAStepOfTheClockLocksNobodyOut(t *testing.T) {
+func TestAStepOfTheClockLocksNoSessionOut(t *testing.T) {
 	for _, by := range []time.Duration{-time.Hour, time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

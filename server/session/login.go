@@ -58,7 +58,7 @@ type Session struct {
 	Grant
 }
 
-// Open makes a session for the user whose token is reported, under a new id. It
+// Open makes a session for the user of the reported token, under a new id. It
 // gets no token: the one in the answer is the reported one.
 //
 // A token that this server issued makes no session, and Capture is not asked
@@ -176,9 +176,9 @@ func (s *Service) mismatch(ctx context.Context, claimed, actual string) *Error {
 	}
 }
 
-// Exchange makes a session for the user whose code is reported, under a new id.
-// The code is sent to Capture once at most, by whatever replica, whatever comes
-// of it. From then on the work goes on even if the client disconnects, and
+// Exchange makes a session for the user of the reported code, under a new id.
+// The code is sent to Capture once at most, among all replicas, whatever the
+// answer. From then on the work goes on even if the client disconnects, and
 // nothing holds it up.
 //
 // Codes: bad_request, code_used, grant_refused, upstream_refused,

@@ -244,8 +244,8 @@ func TestPairThatCameInTime(t *testing.T) {
 	})
 }
 
-// A record whose grant is known to be dead, and whose server died before it
-// could delete it, is no session.
+// A server learned that the grant of a record is dead, and died before it could
+// delete the record: it is no session.
 func TestTombstoneIsNoSession(t *testing.T) {
 	h := newHouse(t)
 	opened := h.exchange(t)

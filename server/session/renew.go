@@ -208,7 +208,7 @@ func (s *Service) refresh(ctx context.Context, r *renewal, record store.Record) 
 	return Grant{}, s.renewalFailed(ctx, r, record, err)
 }
 
-// giveUp ends a session whose refresh token is dead, unless another server has
+// giveUp ends a session with a dead refresh token, unless another server has
 // the answer, or may have it.
 func (s *Service) giveUp(
 	ctx context.Context, r *renewal, record store.Record, cause error,

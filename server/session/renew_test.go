@@ -358,7 +358,7 @@ func TestRenewalFailures(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		err  error
-		code api.Code // for one whose token is dead or refused
+		code api.Code // for a session with a dead or refused token
 		ends int      // sessions of alice's two
 	}{
 		{"temporary", &capture.Error{Kind: capture.Temporary}, api.UpstreamUnavailable, 0},

@@ -22,7 +22,7 @@ const (
 	// longestToken is what a token lives at most (contract section 4), should
 	// TokenLifetime be set to less.
 	longestToken = time.Hour
-	// noteSlack makes up for replicas whose clocks differ.
+	// noteSlack makes up for different clocks of replicas.
 	noteSlack = time.Minute
 )
 

@@ -151,7 +151,7 @@ func TestOwnPageReportsTheServersToken(t *testing.T) {
 
 // The moment a token could be had it is known as the server's. (What is tried is
 // judged later: a renewal that is stopped in the middle would never end.)
-func TestTokensAreKnownBeforeAnybodyHasThem(t *testing.T) {
+func TestTokensAreKnownBeforeTheyAreAnswered(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T, h *house) session.Session{
 		"issued":    func(t *testing.T, h *house) session.Session { return h.login(t, reported) },
 		"refreshed": func(t *testing.T, h *house) session.Session { return h.exchange(t) },
@@ -313,7 +313,7 @@ func TestOldSessionOutlivesAFailedLogin(t *testing.T) {
 }
 
 // What cannot be looked up or remembered is trouble of the store, and no
-// verdict on anybody.
+// verdict on a user.
 func TestReplayWhenTheStoreFails(t *testing.T) {
 	down := func(t *testing.T, h *house, err error, what string) {
 		t.Helper()

@@ -130,7 +130,7 @@ func ApplicationOf(settings ...string) string {
 }
 
 // Service is the server-side session of every user. It is safe for concurrent
-// use. Every error it returns is an *Error, but for Drain's.
+// use. Every error it returns is an *Error, except Drain's.
 type Service struct {
 	config    Config
 	store     Store
@@ -140,7 +140,7 @@ type Service struct {
 	calls     calls
 	cooldowns cooldowns
 	intents   intents
-	expired   *lru.Cache[store.Key, struct{}] // sessions whose limit has passed, as the log says
+	expired   *lru.Cache[store.Key, struct{}] // sessions past their limit that the log has
 	evidence  evidence
 }
 

@@ -185,7 +185,7 @@ func TestTroubleEndsNoSession(t *testing.T) {
 				}
 			}
 
-			<-time.After(time.Minute) // as long as anyone was told to wait
+			<-time.After(time.Minute) // as long as any page was told to wait
 			for i := range residents {
 				one := &residents[i]
 				grant, err := w.renew(t, *one)

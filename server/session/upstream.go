@@ -59,7 +59,7 @@ type breaker = gobreaker.TwoStepCircuitBreaker[any]
 type class struct {
 	take    func() (wait time.Duration, ok bool)
 	breaker *breaker
-	// proof is a breaker whose calls no visitor can choose. While it is open,
+	// proof is a breaker of calls that no visitor can choose. While it is open,
 	// Capture is known to be down, and no code is spent on it. Nil: none.
 	proof *breaker
 	// outage reports whether an error means that Capture is down.

@@ -34,8 +34,8 @@ const (
 	maxSaves  = 100
 )
 
-// promise is the code of a login: tokens for whoever proves to be the page's
-// server.
+// promise is the code of a login: tokens for the client that proves to be the
+// page's server.
 type promise struct {
 	uuid, redirectURI string
 	expires           time.Time
@@ -122,7 +122,7 @@ func (a *accounts) grant(uuid string) string {
 	return granted
 }
 
-// spend says whose code this is, and ends it, unless it was not for this
+// spend returns the user of a code, and ends the code, unless it was not for this
 // redirectURI.
 func (a *accounts) spend(code, redirectURI string, now time.Time) (uuid string, refused *refusal) {
 	kept, ok := a.codes[code]
@@ -140,7 +140,7 @@ func (a *accounts) spend(code, redirectURI string, now time.Time) (uuid string, 
 	return kept.uuid, nil
 }
 
-// rotate says whose refresh token this is, and ends it.
+// rotate returns the user of a refresh token, and ends the token.
 func (a *accounts) rotate(refresh string) (uuid string, refused *refusal) {
 	kept, ok := a.refresh[refresh]
 	user := a.byUUID[kept.uuid]
@@ -167,7 +167,7 @@ func (a *accounts) expire(now time.Time, values ...string) {
 	}
 }
 
-// resolve says whose living token this is.
+// resolve returns the user of a living token.
 func (a *accounts) resolve(value string, now time.Time) (uuid string, user *account, refused *refusal) {
 	const argument = "access_token"
 	if value == "" {

@@ -15,7 +15,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 )
 
-// entity is POST /entity: whose token is this.
+// entity is POST /entity: which user has this token.
 func (s *Service) entity(r *http.Request) (any, *refusal) {
 	form, refused := readForm(r)
 	if refused != nil {

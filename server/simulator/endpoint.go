@@ -61,8 +61,8 @@ func (s *Service) endpoint(name string, work func(*http.Request) (any, *refusal)
 // ordinaryStatus is the HTTP status of errors (contract section 4).
 func ordinaryStatus(int) int { return http.StatusOK }
 
-// wrap is endpoint for a route whose body names the endpoint, and whose errors
-// have the status that their number gives them.
+// wrap is endpoint for a route where the body names the endpoint and the number
+// of an error gives the status.
 func (s *Service) wrap(named func(body []byte) string, status func(number int) int, work func(*http.Request) (any, *refusal)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The body is read before any fault: net/http notices that a client has

@@ -22,8 +22,8 @@ type Fault struct {
 	// Status is the HTTP status of Number; 0 means the one of the endpoint's own
 	// errors. With 400 or 401 the error has the shape of those of oauth/*.
 	Status int
-	// Lost has the endpoint do its work and then drop the connection: nobody
-	// hears the answer.
+	// Lost has the endpoint do its work and then drop the connection: no
+	// client gets the answer.
 	Lost bool
 	// Answer answers in the endpoint's place; see [HTML], [Body], [Reset] and
 	// [TooMany].
@@ -76,7 +76,7 @@ func Body(status int, contentType, body string) http.Handler {
 	})
 }
 
-// HTML answers like a proxy whose service does not: 502, 503.
+// HTML answers like a proxy with a service that does not: 502, 503.
 func HTML(status int) http.Handler {
 	title := http.StatusText(status)
 	return Body(status, "text/html; charset=utf-8", strings.Join([]string{

@@ -64,7 +64,7 @@ func wantOAuth(t *testing.T, service http.Handler, request *http.Request, number
 func TestCodeAndRefresh(t *testing.T) {
 	service, clock := newService(nil)
 	uuid, code := service.SignInCode("ada@example.com", "Ada", back)
-	if service.RefreshToken(uuid) != "" || service.RefreshToken("nobody") != "" {
+	if service.RefreshToken(uuid) != "" || service.RefreshToken("unknown") != "" {
 		t.Error("there is a refresh token before the exchange")
 	}
 	first := granted(t, service, exchange(code, back))
@@ -187,7 +187,7 @@ func TestSignInWithACode(t *testing.T) {
 	}
 }
 
-// A lost answer is one whose work was done.
+// The work of a lost answer was done.
 func TestLostAnswer(t *testing.T) {
 	service, _ := newService(nil)
 	server := httptest.NewServer(service)

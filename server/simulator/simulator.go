@@ -44,7 +44,7 @@ type Client struct {
 }
 
 // Options describe the simulated application. The zero value has no clients:
-// people can sign in, and nobody can mint.
+// people can sign in, and no server can issue tokens.
 type Options struct {
 	Clients []Client
 	// TypeName is the one entity type; empty means DefaultTypeName.

@@ -256,7 +256,7 @@ func TestAPIRefusals(t *testing.T) {
 
 		{"no client", with(issue(uuid), func(r *http.Request) { r.Header.Del("Authorization") }), 100, "client_id"},
 		{"wrong secret", with(issue(uuid), func(r *http.Request) { r.SetBasicAuth(issuerID, "wrong") }), 402, ""},
-		{"unknown client", with(issue(uuid), func(r *http.Request) { r.SetBasicAuth("nobody", "") }), 402, ""},
+		{"unknown client", with(issue(uuid), func(r *http.Request) { r.SetBasicAuth("unknown", "") }), 402, ""},
 		{"client without a secret", with(issue(uuid), func(r *http.Request) { r.SetBasicAuth("page-client", "") }), 402, ""},
 		{"client may not issue", with(issue(uuid), func(r *http.Request) {
 			r.SetBasicAuth("plain-client", "plainsecretvalue")
@@ -356,8 +356,8 @@ func TestUI(t *testing.T) {
 	if n := len(service.Saves(uuid)); n != 1 {
 		t.Errorf("%d saves, want 1", n)
 	}
-	if service.Saves("nobody") != nil {
-		t.Error("nobody has saved something")
+	if service.Saves("unknown") != nil {
+		t.Error("an unknown user has saved something")
 	}
 }
 

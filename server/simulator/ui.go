@@ -155,8 +155,8 @@ func (s *Service) controlCalls(w http.ResponseWriter, r *http.Request) {
 	}{s.callsAfter(after)})
 }
 
-// control answers a control route. A refusal is HTTP 400 here: nobody's
-// Capture client is to read it.
+// control answers a control route. A refusal is HTTP 400 here: no
+// Capture client reads it.
 func control(w http.ResponseWriter, refused *refusal) {
 	if refused == nil {
 		writeJSON(w, http.StatusOK, okAnswer{"ok"})

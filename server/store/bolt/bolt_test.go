@@ -120,7 +120,7 @@ func TestRevocationOutlivesARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustClose(t, b)
-	// The moment of a machine whose clock was an hour ahead then.
+	// The moment of a machine with a clock that was an hour ahead.
 	ahead := store.Moment(time.Now().Add(time.Hour).UnixMicro())
 	editFile(t, path, func(tx *bbolt.Tx) error {
 		owner := testRow(2).Owner
@@ -406,8 +406,8 @@ func TestDamagedPages(t *testing.T) {
 }
 
 // A commit reads pages that no writer asked for: where a page has become empty
-// its neighbours are looked at. One that is damaged fails the writers who need
-// it, and neither the process nor anybody else.
+// its neighbours are looked at. One that is damaged fails the writers that
+// need it, and neither the process nor other writers.
 func TestDamageMetByACommit(t *testing.T) {
 	// Leaves of several rows each.
 	row := func(n uint32) store.Row {

@@ -202,7 +202,7 @@ func TestDamageAfterACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The leaves, but for a few pages at the front that have the buckets.
+	// The leaves, except a few pages at the front that have the buckets.
 	for page := 8 * os.Getpagesize(); page < len(file); page += os.Getpagesize() {
 		copy(file[page:], "damaged page ...")
 	}

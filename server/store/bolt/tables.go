@@ -156,7 +156,8 @@ func (t tables) lastRevocation() (last store.Moment) {
 	return last
 }
 
-// revokedBefore returns at most limit owners whose revocation is forgotten by now.
+// revokedBefore returns at most limit owners with a revocation that is forgotten
+// by now.
 func (t tables) revokedBefore(at store.Moment, limit int) (owners [][]byte) {
 	c := t.revoked.Cursor()
 	for k, raw := c.First(); k != nil && len(owners) < limit; k, raw = c.Next() {

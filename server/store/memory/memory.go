@@ -1,6 +1,6 @@
 // Package memory is a store backend that keeps rows in the process: for the
-// demo, for tests, and for a single server whose users may be signed out by a
-// restart.
+// demo, for tests, and for a single server that may sign its users out
+// when it restarts.
 package memory
 
 import (

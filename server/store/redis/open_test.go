@@ -466,7 +466,7 @@ func TestDump(t *testing.T) {
 	}
 }
 
-// A write whose answer is lost is sent once more, and then given up.
+// A write without an answer is sent once more, and then given up.
 func TestLostAnswer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -312,7 +312,7 @@ func (b *Backend) Sweep(ctx context.Context, _ time.Time, _ int) ([]store.Row, e
 	return nil, nil
 }
 
-// Ping implements store.Backend. It makes an index entry whose time is over,
+// Ping implements store.Backend. It makes an index entry that has expired,
 // which leaves nothing behind and fails wherever a session could not be written:
 // on a replica, without memory, on a disk that is full. In a cluster it says
 // this of one node, and, as long as cluster-require-full-coverage is on, that

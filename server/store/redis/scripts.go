@@ -82,7 +82,7 @@ return 'done'
 `)
 
 // indexScript sees to it that a row is found by its owner until at least a
-// given time, and drops the entries whose time is over. It uses Redis's clock,
+// given time, and drops the entries that have expired. It uses Redis's clock,
 // which is the one that drops the rows. GT: a slower writer with an earlier
 // time takes nothing back. It refuses a login that began before the owner's
 // sessions were revoked; an empty text for that is no login.

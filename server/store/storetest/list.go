@@ -42,11 +42,11 @@ func (s suite) sessions(t *testing.T) {
 			t.Errorf("session %d is %+v, want %+v (%v)", i, each, want, err)
 		}
 	}
-	if listed, err := st.Sessions(t.Context(), "nobody"); len(listed) != 0 || err != nil {
+	if listed, err := st.Sessions(t.Context(), "unknown"); len(listed) != 0 || err != nil {
 		t.Errorf("Sessions(of no user) = %v, %v", listed, err)
 	}
 
-	// The two oldest go, but for the one that was just opened.
+	// The two oldest go, except the one that was just opened.
 	ended, err := st.EndOldest(t.Context(), "u1", 2, ids[order[0]])
 	if err != nil || len(ended) != 2 || ended[0].Key != order[1] || ended[1].Key != order[2] {
 		t.Errorf("EndOldest() = %+v, %v", ended, err)

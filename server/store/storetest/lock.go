@@ -147,7 +147,7 @@ func (s suite) oneLockWins(t *testing.T) {
 func (s suite) locksOfTheBackend(t *testing.T) {
 	locks := s.open(t).Locks()
 	if locks == nil {
-		return // one process, whose Store keeps them
+		return // one process: its Store keeps them
 	}
 	key, one, two := store.Key{1}, store.Holder{1}, store.Holder{2}
 	lock := func(holder store.Holder, lease time.Duration, want error) {

@@ -288,8 +288,8 @@ func (s suite) deleteByUUID(t *testing.T) {
 	}
 	wantVerdict(t, st, late, store.ErrNotFound)
 	wantRecord(t, st, mustCreate(t, st, s.record("u1")), s.record("u1"))
-	if n, err := st.DeleteByUUID(t.Context(), "nobody"); n != 0 || err != nil {
-		t.Errorf("DeleteByUUID(nobody) = %d, %v, want 0", n, err)
+	if n, err := st.DeleteByUUID(t.Context(), "unknown"); n != 0 || err != nil {
+		t.Errorf("DeleteByUUID(unknown) = %d, %v, want 0", n, err)
 	}
 }
 
