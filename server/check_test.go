@@ -26,7 +26,8 @@ func TestLoginAdvice(t *testing.T) {
 		"on a name for loopback itself": {[]string{"LISTEN=localhost:8080"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env := configtest.Environment(append(tc.changes, "STORE=bolt:"+filepath.Join(t.TempDir(), "keepalive.db"))...)
+			env := configtest.Environment(append(tc.changes,
+				"STORE=bolt:"+filepath.Join(t.TempDir(), "keepalive.db"))...)
 			var stdout, stderr output
 			if code := run(t.Context(), []string{"check"}, env, &stdout, &stderr); code != exitOK {
 				t.Fatalf("exit %d: %s%s", code, stdout.String(), stderr.String())
@@ -39,7 +40,8 @@ func TestLoginAdvice(t *testing.T) {
 	}
 	t.Run("serve", func(t *testing.T) {
 		server := start(t, configtest.Environment("LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "STORE=memory:"))
-		if log := server.log(); !strings.Contains(log, `"level":"WARN"`) || !strings.Contains(log, "KEEPALIVE_TRUSTED_PROXIES is empty") {
+		if log := server.log(); !strings.Contains(log, `"level":"WARN"`) ||
+			!strings.Contains(log, "KEEPALIVE_TRUSTED_PROXIES is empty") {
 			t.Errorf("serve does not warn:\n%s", log)
 		}
 	})
@@ -60,16 +62,21 @@ func TestCheckWithAUser(t *testing.T) {
 		code          int
 		says          string
 	}{
-		{"without a user it says what it cannot know", url, []string{"--live"}, exitOK, "add --uuid with a user of your site"},
-		{"the right application", url, []string{"--uuid", uuid}, exitOK, "KEEPALIVE_CAPTURE_URL and KEEPALIVE_TYPE_NAME are right"},
+		{"without a user it says what it cannot know", url, []string{"--live"}, exitOK,
+			"add --uuid with a user of your site"},
+		{"the right application", url, []string{"--uuid", uuid}, exitOK,
+			"KEEPALIVE_CAPTURE_URL and KEEPALIVE_TYPE_NAME are right"},
 		{"the uuid in capitals", url, []string{"--uuid", strings.ToUpper(uuid) + " "}, exitOK, "are right"},
 		{"another application", other.URL, []string{"--live"}, exitOK, "cannot know"},
-		{"another application, with a user", other.URL, []string{"--uuid", uuid}, exitError, "of another application than your pages'"},
+		{"another application, with a user", other.URL, []string{"--uuid", uuid}, exitError,
+			"of another application than your pages'"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var stdout, stderr output
-			code := run(t.Context(), append([]string{"check"}, tc.args...), serving(tc.capture, "", "STORE=memory:"), &stdout, &stderr)
-			if said := stdout.String() + stderr.String(); code != tc.code || !strings.Contains(said, tc.says) || strings.Contains(said, uuid) {
+			code := run(t.Context(), append([]string{"check"}, tc.args...),
+				serving(tc.capture, "", "STORE=memory:"), &stdout, &stderr)
+			if said := stdout.String() + stderr.String(); code != tc.code ||
+				!strings.Contains(said, tc.says) || strings.Contains(said, uuid) {
 				t.Errorf("exit %d, want %d, with %q and no uuid:\n%s", code, tc.code, tc.says, said)
 			}
 		})

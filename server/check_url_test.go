@@ -86,18 +86,26 @@ func TestCheckFromOutside(t *testing.T) {
 		says       string
 	}{
 		{name: "a good proxy", says: "Seen from here the server is fine"},
-		{name: "pages of another origin", args: []string{"--origin", testOrigin}, says: "Pages of " + testOrigin + " may ask"},
+		{name: "pages of another origin", args: []string{"--origin", testOrigin},
+			says: "Pages of " + testOrigin + " may ask"},
 		{name: "a slash at the end", path: "/keepalive/", says: "Seen from here the server is fine"},
 		{name: "another path", path: "/other", code: exitError, says: "KEEPALIVE_BASE_PATH"},
-		{name: "pages that may not ask", args: []string{"--origin", "https://other.example"}, code: exitError, says: "KEEPALIVE_ORIGINS"},
-		{name: "a proxy that drops our header", request: func(r *http.Request) { r.Header.Del("X-Keepalive") }, code: exitError, says: "pass all headers on"},
-		{name: "a proxy that drops Origin", request: func(r *http.Request) { r.Header.Set("Origin", "null") }, code: exitError, says: "have the proxy pass the header Origin on"},
+		{name: "pages that may not ask", args: []string{"--origin", "https://other.example"},
+			code: exitError, says: "KEEPALIVE_ORIGINS"},
+		{name: "a proxy that drops our header",
+			request: func(r *http.Request) { r.Header.Del("X-Keepalive") }, code: exitError,
+			says: "pass all headers on"},
+		{name: "a proxy that drops Origin",
+			request: func(r *http.Request) { r.Header.Set("Origin", "null") }, code: exitError,
+			says: "have the proxy pass the header Origin on"},
 		{name: "a proxy that redirects", answer: func(r *http.Response) error {
 			r.StatusCode = http.StatusMovedPermanently
 			r.Header.Set("Location", "https://elsewhere.example/")
 			return nil
 		}, code: exitError, says: "redirects to https://elsewhere.example/"},
-		{name: "a proxy that drops cookies", answer: func(r *http.Response) error { r.Header.Del("Set-Cookie"); return nil }, code: exitError, says: "has no cookie keepalive"},
+		{name: "a proxy that drops cookies",
+			answer: func(r *http.Response) error { r.Header.Del("Set-Cookie"); return nil },
+			code:   exitError, says: "has no cookie keepalive"},
 		{name: "a proxy that changes cookies", answer: func(r *http.Response) error {
 			for i, line := range r.Header.Values("Set-Cookie") {
 				r.Header["Set-Cookie"][i] = strings.ReplaceAll(line, "HttpOnly; ", "")
@@ -110,24 +118,27 @@ func TestCheckFromOutside(t *testing.T) {
 			}
 			return nil
 		}, code: exitError, says: "changes the path or domain"},
-		{name: "a proxy that answers preflights itself", args: []string{"--origin", testOrigin}, request: func(r *http.Request) {
-			if r.Method == http.MethodOptions {
-				r.Method = http.MethodGet
-			}
-		}, code: exitError, says: "pass OPTIONS requests on"},
+		{name: "a proxy that answers preflights itself", args: []string{"--origin", testOrigin},
+			request: func(r *http.Request) {
+				if r.Method == http.MethodOptions {
+					r.Method = http.MethodGet
+				}
+			}, code: exitError, says: "pass OPTIONS requests on"},
 		{name: "wrong types", answer: func(r *http.Response) error {
 			if strings.HasSuffix(r.Request.URL.Path, ".wasm") {
 				r.Header.Set("Content-Type", "application/octet-stream")
 			}
 			return nil
 		}, code: exitError, says: "browsers want application/wasm"},
-		{name: "no compression", request: func(r *http.Request) { r.Header.Del("Accept-Encoding") }, says: "is not compressed"},
+		{name: "no compression", request: func(r *http.Request) { r.Header.Del("Accept-Encoding") },
+			says: "is not compressed"},
 		{name: "another program", answer: func(r *http.Response) error {
 			r.Body = io.NopCloser(strings.NewReader("<html>"))
 			r.Header.Del("Content-Length")
 			return nil
 		}, code: exitError, says: "is not this server. Have the proxy pass /keepalive on"},
-		{name: "no address", path: "none", args: []string{"--url", "www.example.com"}, code: exitUsage, says: "no web address"},
+		{name: "no address", path: "none", args: []string{"--url", "www.example.com"},
+			code: exitUsage, says: "no web address"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			address := site(t, tc.request, tc.answer)
@@ -135,7 +146,8 @@ func TestCheckFromOutside(t *testing.T) {
 				tc.path = "/keepalive"
 			}
 			var stdout, stderr output
-			code := run(t.Context(), append([]string{"check", "--url", address + tc.path}, tc.args...), nil, &stdout, &stderr)
+			code := run(t.Context(),
+				append([]string{"check", "--url", address + tc.path}, tc.args...), nil, &stdout, &stderr)
 			if said := stdout.String() + stderr.String(); code != tc.code || !strings.Contains(said, tc.says) {
 				t.Errorf("exit %d, want %d, with %q:\n%s", code, tc.code, tc.says, said)
 			}

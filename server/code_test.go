@@ -18,7 +18,8 @@ import (
 func (p *page) exchange(t *testing.T, code string) api.TokenAnswer {
 	t.Helper()
 	var answer api.TokenAnswer
-	status, err := p.post(t.Context(), api.PathSession, api.OpenRequest{AuthorizationCode: code, RedirectURI: testRedirect}, &answer)
+	status, err := p.post(t.Context(), api.PathSession,
+		api.OpenRequest{AuthorizationCode: code, RedirectURI: testRedirect}, &answer)
 	if err != nil || status != http.StatusCreated {
 		t.Fatalf("login: %d %v", status, err)
 	}
@@ -37,7 +38,8 @@ func TestRefreshTokensSurviveKill(t *testing.T) {
 	token := browser.exchange(t, code).AccessToken
 	for round := range 100 {
 		var answer api.TokenAnswer
-		if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &answer); err != nil || status != http.StatusOK {
+		if status, err := browser.post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &answer); err != nil || status != http.StatusOK {
 			t.Fatalf("round %d: %d %v\n%s", round, status, err, server.log())
 		}
 		if err := server.command.Process.Kill(); err != nil { // SIGKILL
@@ -56,7 +58,8 @@ func TestRefreshTokensSurviveKill(t *testing.T) {
 	}
 	// The hundredth pair is there as well.
 	var last api.TokenAnswer
-	if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &last); err != nil || status != http.StatusOK {
+	if status, err := browser.post(t.Context(), api.PathToken,
+		api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &last); err != nil || status != http.StatusOK {
 		t.Errorf("after the last kill: %d %v", status, err)
 	}
 }
@@ -77,7 +80,9 @@ func TestRevokeCommand(t *testing.T) {
 
 	// A proxy asks which user has the session.
 	response := authorize(t, server, laptop)
-	if response.StatusCode != http.StatusNoContent || response.Header.Get("X-Capture-Uuid") != uuid || response.Header.Get("X-Capture-Access-Token") != second.AccessToken {
+	if response.StatusCode != http.StatusNoContent ||
+		response.Header.Get("X-Capture-Uuid") != uuid ||
+		response.Header.Get("X-Capture-Access-Token") != second.AccessToken {
 		t.Errorf("/auth: %s, X-Capture-Uuid %q", response.Status, response.Header.Get("X-Capture-Uuid"))
 	}
 	if got := get(t, server.public+"/auth"); got != http.StatusNotFound {
@@ -90,25 +95,31 @@ func TestRevokeCommand(t *testing.T) {
 		code = run(t.Context(), args, []string{admin}, &stdout, &stderr)
 		return code, stdout.String() + stderr.String()
 	}
-	if code, said := command("sessions", "--uuid", uuid); code != exitOK || strings.Count(said, "\n") != 3 || strings.Count(said, " code ") != 2 || strings.Contains(said, uuid) {
+	if code, said := command("sessions", "--uuid", uuid); code != exitOK ||
+		strings.Count(said, "\n") != 3 || strings.Count(said, " code ") != 2 || strings.Contains(said, uuid) {
 		t.Errorf("sessions: exit %d, %s", code, said)
 	}
 	// A command tells the truth: nothing has ended, so it fails.
-	if code, said := command("revoke", "--uuid", someUUID); code != exitError || !strings.Contains(said, "no session here") {
+	if code, said := command("revoke", "--uuid", someUUID); code != exitError ||
+		!strings.Contains(said, "no session here") {
 		t.Errorf("revoke %s: exit %d, %s", someUUID, code, said)
 	}
 	// Pasted from wherever it is written otherwise.
-	if code, said := command("revoke", "--uuid", "\ufeff"+strings.ToUpper(uuid)+" \r\n"); code != exitOK || !strings.Contains(said, "Ended 2 sessions of the user.") {
+	if code, said := command("revoke", "--uuid", "\ufeff"+strings.ToUpper(uuid)+" \r\n"); code != exitOK ||
+		!strings.Contains(said, "Ended 2 sessions of the user.") {
 		t.Errorf("revoke: exit %d, %s", code, said)
 	}
 	for _, name := range []string{"revoke", "sessions"} {
-		if code, said := command(name, "--uuid", uuid); code != exitError || !strings.Contains(said, "no session here") {
+		if code, said := command(name, "--uuid", uuid); code != exitError ||
+			!strings.Contains(said, "no session here") {
 			t.Errorf("%s after the revocation: exit %d, %s", name, code, said)
 		}
 	}
 	for name, each := range map[string]*page{"phone": phone, "laptop": laptop} {
 		var problem api.Problem
-		if status, err := each.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &problem); err != nil || status != http.StatusUnauthorized || problem.Code != api.SessionEnded {
+		if status, err := each.post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonStart}, &problem); err != nil ||
+			status != http.StatusUnauthorized || problem.Code != api.SessionEnded {
 			t.Errorf("%s after the revocation: %d %s %v", name, status, problem.Code, err)
 		}
 		if response := authorize(t, server, each); response.StatusCode != http.StatusUnauthorized {
@@ -116,7 +127,8 @@ func TestRevokeCommand(t *testing.T) {
 		}
 	}
 	var kept api.TokenAnswer
-	if status, err := bob.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &kept); err != nil || status != http.StatusOK {
+	if status, err := bob.post(t.Context(), api.PathToken,
+		api.TokenRequest{Reason: api.ReasonStart}, &kept); err != nil || status != http.StatusOK {
 		t.Errorf("bob: %d %v", status, err)
 	}
 
@@ -125,7 +137,8 @@ func TestRevokeCommand(t *testing.T) {
 		t.Errorf("no audit line:\n%s", log)
 	}
 	for i, hidden := range []string{
-		code, again, first.AccessToken, second.AccessToken, service.RefreshToken(uuid), uuid, loginSecret, configtest.IssuerSecret,
+		code, again, first.AccessToken, second.AccessToken, service.RefreshToken(uuid), uuid,
+		loginSecret, configtest.IssuerSecret,
 		cookieOf(t, phone), cookieOf(t, laptop),
 	} {
 		if hidden == "" || strings.Contains(log, hidden) {
@@ -184,19 +197,23 @@ func TestRevokeCommandFailsClearly(t *testing.T) {
 	}{
 		{"no address", "9090", "KEEPALIVE_ADMIN_LISTEN"},
 		{"another program", address, "no listener of this program"},
-		{"another program that agrees to everything", strings.TrimPrefix(other.URL, "http://"), "does not say how many"},
+		{"another program that agrees to everything", strings.TrimPrefix(other.URL, "http://"),
+			"does not say how many"},
 		{"the store is down", strings.TrimPrefix(refusing.URL, "http://"), "the store is away (store_unavailable)"},
 	} {
 		var stdout, stderr output
-		code := run(t.Context(), []string{"revoke", "--uuid", someUUID}, []string{"KEEPALIVE_ADMIN_LISTEN=" + tc.admin}, &stdout, &stderr)
+		code := run(t.Context(), []string{"revoke", "--uuid", someUUID},
+			[]string{"KEEPALIVE_ADMIN_LISTEN=" + tc.admin}, &stdout, &stderr)
 		if code != exitError || !strings.Contains(stderr.String(), tc.says) || stdout.String() != "" {
 			t.Errorf("%s: exit %d, %q, %q should say %q", tc.name, code, stdout.String(), stderr.String(), tc.says)
 		}
 	}
 	absent.Close()
 	var stdout, stderr output
-	code := run(t.Context(), []string{"revoke", "--uuid", someUUID}, []string{"KEEPALIVE_ADMIN_LISTEN=" + address}, &stdout, &stderr)
-	if code != exitError || !strings.Contains(stderr.String(), "cannot be reached") || !strings.Contains(stderr.String(), "nothing is known to have ended") {
+	code := run(t.Context(), []string{"revoke", "--uuid", someUUID},
+		[]string{"KEEPALIVE_ADMIN_LISTEN=" + address}, &stdout, &stderr)
+	if code != exitError || !strings.Contains(stderr.String(), "cannot be reached") ||
+		!strings.Contains(stderr.String(), "nothing is known to have ended") {
 		t.Errorf("no server there: exit %d, %q", code, stderr.String())
 	}
 }
@@ -251,7 +268,8 @@ func TestDemoWithACode(t *testing.T) {
 	for _, call := range log.Calls {
 		endpoints = append(endpoints, call.Endpoint)
 	}
-	if want := []string{simulator.EndpointSignIn, simulator.EndpointExchange, simulator.EndpointEntity, simulator.EndpointRefresh}; !slices.Equal(endpoints, want) {
+	if want := []string{simulator.EndpointSignIn, simulator.EndpointExchange,
+		simulator.EndpointEntity, simulator.EndpointRefresh}; !slices.Equal(endpoints, want) {
 		t.Errorf("the calls were %q, want %q", endpoints, want)
 	}
 }

@@ -37,8 +37,9 @@ func TestDemo(t *testing.T) {
 		t.Errorf("the page: %s %v", response.Status, err)
 	}
 	for name, want := range map[string]string{
-		"Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:",
-		"Cache-Control":           "no-store",
+		"Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; " +
+			"style-src 'self'; img-src 'self' data:",
+		"Cache-Control": "no-store",
 	} {
 		if got := response.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

@@ -68,11 +68,14 @@ func readers(response *http.Response) string {
 
 func TestDevRefusesOtherMachines(t *testing.T) {
 	for _, args := range [][]string{
-		{}, {"--origin", "https://www.example.com"}, {"--origin", "localhost:5173"}, {"--origin", "http://localhost:5173/app"},
-		{"--origin", "http://localhost:5173", "--listen", "0.0.0.0:8080"}, {"--origin", "http://localhost:5173", "--life", "0s"},
+		{}, {"--origin", "https://www.example.com"}, {"--origin", "localhost:5173"},
+		{"--origin", "http://localhost:5173/app"},
+		{"--origin", "http://localhost:5173", "--listen", "0.0.0.0:8080"},
+		{"--origin", "http://localhost:5173", "--life", "0s"},
 	} {
 		var stdout, stderr output
-		if code := run(t.Context(), append([]string{"dev"}, args...), nil, &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "--") {
+		if code := run(t.Context(), append([]string{"dev"}, args...), nil, &stdout, &stderr); code != exitUsage ||
+			!strings.Contains(stderr.String(), "--") {
 			t.Errorf("%q: exit %d, %s", args, code, stderr.String())
 		}
 	}

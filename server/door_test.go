@@ -62,7 +62,8 @@ func TestTheDoor(t *testing.T) {
 	t.Run("HEAD wherever there is GET", func(t *testing.T) {
 		for _, at := range []string{
 			server.admin + "/healthz", server.admin + "/readyz", server.admin + "/metrics", server.admin + "/auth",
-			server.public + "/keepalive/session", server.public + "/keepalive/keepalive.js", server.public + "/keepalive/manifest.json",
+			server.public + "/keepalive/session", server.public + "/keepalive/keepalive.js",
+			server.public + "/keepalive/manifest.json",
 		} {
 			where, err := url.Parse(at)
 			if err != nil {
@@ -72,7 +73,8 @@ func TestTheDoor(t *testing.T) {
 			if got.StatusCode != want.StatusCode || got.StatusCode == http.StatusMethodNotAllowed {
 				t.Errorf("%s: HEAD %s, GET %s", where.Path, got.Status, want.Status)
 			}
-			if got.Header.Get("Content-Type") != want.Header.Get("Content-Type") || got.Header.Get("X-Capture-Uuid") != want.Header.Get("X-Capture-Uuid") {
+			if got.Header.Get("Content-Type") != want.Header.Get("Content-Type") ||
+				got.Header.Get("X-Capture-Uuid") != want.Header.Get("X-Capture-Uuid") {
 				t.Errorf("%s: HEAD has other headers", where.Path)
 			}
 		}
@@ -98,7 +100,8 @@ func TestTheDoor(t *testing.T) {
 		}
 	})
 	t.Run("logins behind a proxy that writes ports", func(t *testing.T) {
-		for i, from := range []string{"192.0.2.1:4711", "192.0.2.2:4711", "[2001:db8:1::1]:4711", "[2001:db8:2::1]", `"[2001:db8:3::1]:80"`} {
+		for i, from := range []string{"192.0.2.1:4711", "192.0.2.2:4711", "[2001:db8:1::1]:4711",
+			"[2001:db8:2::1]", `"[2001:db8:3::1]:80"`} {
 			login := func(from string) *http.Response {
 				_, token := service.SignIn(fmt.Sprintf("user%d@example.com", i), "")
 				body := `{"accessToken":"` + token + `"}`
@@ -115,16 +118,22 @@ func TestTheDoor(t *testing.T) {
 	})
 	t.Run("an empty body in chunks", func(t *testing.T) {
 		const chunked, empty = "Transfer-Encoding: chunked", "0\r\n\r\n"
-		if got := raw(t, server.public, head("POST", "/keepalive/session/activity", session, chunked)+empty); got.StatusCode != http.StatusNoContent {
+		if got := raw(t, server.public,
+			head("POST", "/keepalive/session/activity", session, chunked)+
+				empty); got.StatusCode != http.StatusNoContent {
 			t.Errorf("activity: %s", got.Status)
 		}
-		if got := raw(t, server.public, head("GET", "/keepalive/session", session, chunked)+empty); got.StatusCode != http.StatusOK {
+		if got := raw(t, server.public,
+			head("GET", "/keepalive/session", session, chunked)+empty); got.StatusCode != http.StatusOK {
 			t.Errorf("status: %s", got.Status)
 		}
-		if got := raw(t, server.public, head("DELETE", "/keepalive/session", session, chunked)+"1\r\nx\r\n"+empty); got.StatusCode != http.StatusUnsupportedMediaType {
+		if got := raw(t, server.public,
+			head("DELETE", "/keepalive/session", session, chunked)+"1\r\nx\r\n"+
+				empty); got.StatusCode != http.StatusUnsupportedMediaType {
 			t.Errorf("a sign-out with a body that is no JSON: %s", got.Status)
 		}
-		if got := raw(t, server.public, head("DELETE", "/keepalive/session", session, chunked)+empty); got.StatusCode != http.StatusNoContent {
+		if got := raw(t, server.public,
+			head("DELETE", "/keepalive/session", session, chunked)+empty); got.StatusCode != http.StatusNoContent {
 			t.Errorf("sign-out: %s", got.Status)
 		}
 	})

@@ -134,7 +134,8 @@ func TestAcceptsForTheDelay(t *testing.T) {
 func TestSecondSIGTERMKillsNothing(t *testing.T) {
 	service, url := upstream(t)
 	_, code := service.SignInCode("ada@example.com", "Ada", testRedirect)
-	env := serving(url, filepath.Join(t.TempDir(), "keepalive.db"), serverSide("SHUTDOWN_DELAY=0s", "RATE_FORCED=off")...)
+	env := serving(url, filepath.Join(t.TempDir(), "keepalive.db"),
+		serverSide("SHUTDOWN_DELAY=0s", "RATE_FORCED=off")...)
 	server := start(t, env)
 	browser := newPage(t, server.public)
 	token := browser.exchange(t, code).AccessToken
@@ -142,16 +143,19 @@ func TestSecondSIGTERMKillsNothing(t *testing.T) {
 	release := sync.OnceFunc(func() { close(finish) })
 	defer release()
 	const minted = "mintedwhiledying1"
-	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Answer: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		close(reached)
-		<-finish
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"stat":"ok","access_token":"`+minted+`","refresh_token":"thenextone","expires_in":3600}`)
-	})})
+	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1,
+		Answer: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			close(reached)
+			<-finish
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w,
+				`{"stat":"ok","access_token":"`+minted+`","refresh_token":"thenextone","expires_in":3600}`)
+		})})
 	answered := make(chan error, 1)
 	go func() {
 		var answer api.TokenAnswer
-		status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &answer)
+		status, err := browser.post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &answer)
 		if err == nil && status != http.StatusOK {
 			err = errors.New(http.StatusText(status))
 		}
@@ -208,7 +212,8 @@ func TestLostLogCostsTheLogOnly(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = reader.Close() })
 			server := startWith(t, serving(url, filepath.Join(t.TempDir(), "keepalive.db"),
-				"LISTEN="+public, "ADMIN_LISTEN="+admin, "LOG_LEVEL=debug", "SHUTDOWN_DELAY=0s", "RATE_LOGIN=off"), writer)
+				"LISTEN="+public, "ADMIN_LISTEN="+admin, "LOG_LEVEL=debug", "SHUTDOWN_DELAY=0s", "RATE_LOGIN=off"),
+				writer)
 			writer.Close()
 			server.public, server.admin = "http://"+public, "http://"+admin
 			untilListening(t, admin)
@@ -229,7 +234,8 @@ func TestLostLogCostsTheLogOnly(t *testing.T) {
 			browser := newPage(t, server.public)
 			browser.login(t, token)
 			var renewed api.TokenAnswer
-			status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &renewed)
+			status, err := browser.post(t.Context(), api.PathToken,
+				api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &renewed)
 			if err != nil || status != http.StatusOK {
 				t.Errorf("renewing: %d %v", status, err)
 			}

@@ -22,7 +22,8 @@ func TestExplainCommand(t *testing.T) {
 	}{
 		{"no uuid", "", nil, exitUsage, "--uuid is missing"},
 		{"no log", "", []string{"--uuid", someUUID}, exitError, "KEEPALIVE_LOG_FORMAT=json"},
-		{"another user's log", `{"time":"2026-11-26T13:00:00Z","msg":"x","user":"00000000"}`, []string{"--uuid", someUUID}, exitError, "says nothing about this user"},
+		{"another user's log", `{"time":"2026-11-26T13:00:00Z","msg":"x","user":"00000000"}`,
+			[]string{"--uuid", someUUID}, exitError, "says nothing about this user"},
 		{"a time ahead", "", []string{"--uuid", someUUID, "--since", "-2h"}, exitUsage, "a time back from now"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -40,7 +41,8 @@ func TestExplainCommand(t *testing.T) {
 func TestExplainTheRealLog(t *testing.T) {
 	ask := func(t *testing.T, browser *page) int {
 		t.Helper()
-		status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, new(api.TokenAnswer))
+		status, err := browser.post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonStart}, new(api.TokenAnswer))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,12 +59,14 @@ func TestExplainTheRealLog(t *testing.T) {
 		{name: "revoked", end: func(t *testing.T, server *process, _ *simulator.Service, _ *page, uuid string) {
 			var stdout, stderr output
 			admin := "KEEPALIVE_ADMIN_LISTEN=" + strings.TrimPrefix(server.admin, "http://")
-			if code := run(t.Context(), []string{"revoke", "--uuid", uuid}, []string{admin}, &stdout, &stderr); code != exitOK {
+			if code := run(t.Context(), []string{"revoke", "--uuid", uuid}, []string{admin},
+				&stdout, &stderr); code != exitOK {
 				t.Fatalf("revoke: exit %d: %s", code, stderr.String())
 			}
 		}, says: "the operator revoked all sessions"},
 		{name: "signed out", end: func(t *testing.T, server *process, _ *simulator.Service, browser *page, _ string) {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, server.public+"/keepalive/session", nil)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete,
+				server.public+"/keepalive/session", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +101,8 @@ func TestExplainTheRealLog(t *testing.T) {
 			story := stdout.String()
 			if code != exitOK || !strings.Contains(story, "The user signed in") || !strings.Contains(story, tc.says) ||
 				strings.Contains(story, uuid) || strings.Contains(story, "does not say") {
-				t.Errorf("exit %d, want the story with %q:\n%s%s\nof\n%s", code, tc.says, story, stderr.String(), server.log())
+				t.Errorf("exit %d, want the story with %q:\n%s%s\nof\n%s", code, tc.says, story,
+					stderr.String(), server.log())
 			}
 		})
 	}

@@ -38,7 +38,8 @@ func TestConnectionsForgottenOverNight(t *testing.T) {
 				for i := range many {
 					group.Go(func() {
 						var answer api.TokenAnswer
-						status, err := pages[i].post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: tokens[i]}, &answer)
+						status, err := pages[i].post(t.Context(), api.PathToken,
+							api.TokenRequest{Reason: api.ReasonInvalid, Have: tokens[i]}, &answer)
 						if err != nil || status != http.StatusOK {
 							t.Errorf("renewal %d: %d %v", i, status, err)
 						}
@@ -54,7 +55,8 @@ func TestConnectionsForgottenOverNight(t *testing.T) {
 			wall.Forget(fate)
 			renewAll()
 			if text := scrape(t, server); !strings.Contains(text, "\nkeepalive_upstream_breaker_open 0\n") ||
-				!strings.Contains(text, "\nkeepalive_upstream_requests_total{call=\"issue\",outcome=\"temporary\"} 0\n") {
+				!strings.Contains(text,
+					"\nkeepalive_upstream_requests_total{call=\"issue\",outcome=\"temporary\"} 0\n") {
 				t.Error("the lost connections count as failures of Capture")
 			}
 		})

@@ -237,7 +237,8 @@ const (
 
 // serverSide are the changes that add a login client to an environment.
 func serverSide(changes ...string) []string {
-	return append([]string{"LOGIN_CLIENT_ID=login", "LOGIN_CLIENT_SECRET=" + loginSecret, "REDIRECT_URI=" + testRedirect}, changes...)
+	return append([]string{"LOGIN_CLIENT_ID=login", "LOGIN_CLIENT_SECRET=" + loginSecret,
+		"REDIRECT_URI=" + testRedirect}, changes...)
 }
 
 // clientSideGone are the changes that take the issuer out of an environment.
@@ -246,7 +247,8 @@ var clientSideGone = []string{"CLIENT_ID", "ISSUER_CLIENT_ID", "ISSUER_CLIENT_SE
 // serving is an environment for start.
 func serving(captureURL, store string, changes ...string) []string {
 	return configtest.Environment(append([]string{
-		"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "ORIGINS=" + testOrigin, "INSECURE_COOKIE=true", "SHUTDOWN_DELAY=0s",
+		"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "ORIGINS=" + testOrigin,
+		"INSECURE_COOKIE=true", "SHUTDOWN_DELAY=0s",
 		"CAPTURE_URL=" + captureURL, "STORE=bolt:" + store,
 	}, changes...)...)
 }

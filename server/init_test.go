@@ -15,13 +15,15 @@ func TestInitCommand(t *testing.T) {
 	if code := p.run(t.Context(), []string{"init", "--dir", dir}); code != exitOK {
 		t.Fatalf("exit %d: %s", code, stderr.String())
 	}
-	for _, want := range []string{filepath.Join(dir, "environment"), "location /keepalive/ {", "the secret of the API client issuer", "check --live"} {
+	for _, want := range []string{filepath.Join(dir, "environment"), "location /keepalive/ {",
+		"the secret of the API client issuer", "check --live"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("init does not say %q:\n%s", want, stdout.String())
 		}
 	}
 	p = &program{stdin: strings.NewReader(input), stdout: &stdout, stderr: &stderr}
-	if code := p.run(t.Context(), []string{"init", "--dir", dir}); code != exitError || !strings.Contains(stderr.String(), "is there already") {
+	if code := p.run(t.Context(), []string{"init", "--dir", dir}); code != exitError ||
+		!strings.Contains(stderr.String(), "is there already") {
 		t.Errorf("a second time: exit %d: %s", code, stderr.String())
 	}
 }
@@ -41,7 +43,8 @@ func TestSnippet(t *testing.T) {
 	}
 	for _, endpoint := range []string{"keepalive", `/x"onload="`, ""} {
 		var stdout, stderr output
-		if code := run(t.Context(), []string{"snippet", "--endpoint", endpoint}, nil, &stdout, &stderr); code != exitUsage {
+		if code := run(t.Context(), []string{"snippet", "--endpoint", endpoint}, nil, &stdout,
+			&stderr); code != exitUsage {
 			t.Errorf("--endpoint %q: exit %d", endpoint, code)
 		}
 	}

@@ -33,20 +33,22 @@ func TestKilledBetweenIssuingAndStoring(t *testing.T) {
 		one.page = newPage(t, survivor.public)
 		one.page.login(t, one.token)
 	}
-	service.Fail(simulator.Fault{Endpoint: simulator.EndpointIssue, Times: sessions, Answer: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Half of the answer is on its way: what is missing is its last byte.
-		answer := `{"stat":"ok","accessToken":"mintedanddropped1"}`
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
-		_, _ = io.WriteString(w, answer[:len(answer)-1])
-		_ = http.NewResponseController(w).Flush() // or the caller has gone
-		<-r.Context().Done()
-	})})
+	service.Fail(simulator.Fault{Endpoint: simulator.EndpointIssue, Times: sessions,
+		Answer: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// Half of the answer is on its way: what is missing is its last byte.
+			answer := `{"stat":"ok","accessToken":"mintedanddropped1"}`
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
+			_, _ = io.WriteString(w, answer[:len(answer)-1])
+			_ = http.NewResponseController(w).Flush() // or the caller has gone
+			<-r.Context().Done()
+		})})
 	var group sync.WaitGroup
 	for _, one := range users {
 		group.Go(func() {
 			var answer got
-			answer.status, answer.err = one.page.at(victim.public).post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: one.token}, &answer.answer)
+			answer.status, answer.err = one.page.at(victim.public).post(t.Context(), api.PathToken,
+				api.TokenRequest{Reason: api.ReasonInvalid, Have: one.token}, &answer.answer)
 			if answer.err == nil {
 				t.Errorf("a killed process answered %d", answer.status)
 			}
@@ -65,12 +67,16 @@ func TestKilledBetweenIssuingAndStoring(t *testing.T) {
 	group.Wait()
 	for i, one := range users {
 		var kept, renewed got
-		kept.status, kept.err = one.page.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &kept.answer)
+		kept.status, kept.err = one.page.post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonStart}, &kept.answer)
 		if kept.err != nil || kept.status != http.StatusOK || kept.answer.AccessToken != one.token {
-			t.Errorf("session %d: %d %s %v, the stored token: %v", i, kept.status, kept.answer.Code, kept.err, kept.answer.AccessToken == one.token)
+			t.Errorf("session %d: %d %s %v, the stored token: %v", i, kept.status, kept.answer.Code,
+				kept.err, kept.answer.AccessToken == one.token)
 		}
-		renewed.status, renewed.err = one.page.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: one.token}, &renewed.answer)
-		if renewed.err != nil || renewed.status != http.StatusOK || service.TokenOwner(renewed.answer.AccessToken) != one.uuid {
+		renewed.status, renewed.err = one.page.post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonInvalid, Have: one.token}, &renewed.answer)
+		if renewed.err != nil || renewed.status != http.StatusOK ||
+			service.TokenOwner(renewed.answer.AccessToken) != one.uuid {
 			t.Errorf("session %d: %d %s %v\n%s", i, renewed.status, renewed.answer.Code, renewed.err, survivor.log())
 		}
 	}
@@ -115,7 +121,8 @@ func TestKilledMidRenewal(t *testing.T) {
 	renewals := func() int { return service.Count(simulator.EndpointIssue) + service.Count(simulator.EndpointRefresh) }
 	ask := func(ctx context.Context, at *page, have string) got {
 		var one got
-		one.status, one.err = at.post(ctx, api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: have}, &one.answer)
+		one.status, one.err = at.post(ctx, api.PathToken,
+			api.TokenRequest{Reason: api.ReasonInvalid, Have: have}, &one.answer)
 		return one
 	}
 
@@ -157,8 +164,10 @@ func TestKilledMidRenewal(t *testing.T) {
 		}
 		for i := range users {
 			one, answer := &users[i], <-saved[i]
-			if answer.err != nil || answer.status != http.StatusOK || answer.answer.AccessToken == one.token || service.TokenOwner(answer.answer.AccessToken) != one.uuid {
-				t.Fatalf("round %d, session %d: %d %s %v\n%s", round, i, answer.status, answer.answer.Code, answer.err, survivor.log())
+			if answer.err != nil || answer.status != http.StatusOK ||
+				answer.answer.AccessToken == one.token || service.TokenOwner(answer.answer.AccessToken) != one.uuid {
+				t.Fatalf("round %d, session %d: %d %s %v\n%s", round, i, answer.status,
+					answer.answer.Code, answer.err, survivor.log())
 			}
 			one.token = answer.answer.AccessToken
 		}

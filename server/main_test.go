@@ -27,7 +27,8 @@ func TestSessionsSurviveKill(t *testing.T) {
 	browser.login(t, token)
 	for round := range 3 {
 		var before, after api.TokenAnswer
-		if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &before); err != nil || status != http.StatusOK {
+		if status, err := browser.post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &before); err != nil || status != http.StatusOK {
 			t.Fatalf("round %d: %d %v", round, status, err)
 		}
 		if err := first.command.Process.Kill(); err != nil { // SIGKILL
@@ -36,7 +37,8 @@ func TestSessionsSurviveKill(t *testing.T) {
 		_ = first.command.Wait() // the error is the signal
 		first = start(t, env)
 		browser = browser.at(first.public)
-		if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &after); err != nil || status != http.StatusOK {
+		if status, err := browser.post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonStart}, &after); err != nil || status != http.StatusOK {
 			t.Fatalf("round %d, after the kill: %d %v\n%s", round, status, err, first.log())
 		}
 		if before.AccessToken == token || after.AccessToken != before.AccessToken {
@@ -62,12 +64,13 @@ func TestTerminateDrains(t *testing.T) {
 			reached, finish := make(chan struct{}), make(chan struct{})
 			release := sync.OnceFunc(func() { close(finish) })
 			defer release()
-			service.Fail(simulator.Fault{Endpoint: simulator.EndpointIssue, Times: 1, Answer: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				close(reached)
-				<-finish
-				w.Header().Set("Content-Type", "application/json")
-				_, _ = io.WriteString(w, `{"stat":"ok","accessToken":"`+minted+`"}`)
-			})})
+			service.Fail(simulator.Fault{Endpoint: simulator.EndpointIssue, Times: 1,
+				Answer: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					close(reached)
+					<-finish
+					w.Header().Set("Content-Type", "application/json")
+					_, _ = io.WriteString(w, `{"stat":"ok","accessToken":"`+minted+`"}`)
+				})})
 			type outcome struct {
 				status int
 				answer api.TokenAnswer
@@ -78,7 +81,8 @@ func TestTerminateDrains(t *testing.T) {
 			inFlight := make(chan outcome, 1)
 			go func() {
 				var got outcome
-				got.status, got.err = browser.post(ctx, api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &got.answer)
+				got.status, got.err = browser.post(ctx, api.PathToken,
+					api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &got.answer)
 				inFlight <- got
 			}()
 			<-reached
@@ -103,7 +107,8 @@ func TestTerminateDrains(t *testing.T) {
 			}
 			release()
 			if waits {
-				if got := <-inFlight; got.err != nil || got.status != http.StatusOK || got.answer.AccessToken != minted {
+				if got := <-inFlight; got.err != nil || got.status != http.StatusOK ||
+					got.answer.AccessToken != minted {
 					t.Errorf("the request in flight: %d %v", got.status, got.err)
 				}
 			}
@@ -113,7 +118,9 @@ func TestTerminateDrains(t *testing.T) {
 
 			again := browser.at(start(t, serving(url, path)).public)
 			var kept api.TokenAnswer
-			if status, err := again.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &kept); err != nil || status != http.StatusOK || kept.AccessToken != minted {
+			if status, err := again.post(t.Context(), api.PathToken,
+				api.TokenRequest{Reason: api.ReasonStart}, &kept); err != nil ||
+				status != http.StatusOK || kept.AccessToken != minted {
 				t.Errorf("after the restart: %d %v, another token: %v", status, err, kept.AccessToken != minted)
 			}
 		})
@@ -134,8 +141,11 @@ func TestServeFailsClearly(t *testing.T) {
 		code int
 		says string
 	}{
-		{"a port that is taken", serving("http://127.0.0.1:1", "x.db", "LISTEN="+taken.Addr().String()), nil, exitError, "KEEPALIVE_LISTEN"},
-		{"an admin port that is taken", serving("http://127.0.0.1:1", "x.db", "ADMIN_LISTEN="+taken.Addr().String()), nil, exitError, "KEEPALIVE_ADMIN_LISTEN"},
+		{"a port that is taken",
+			serving("http://127.0.0.1:1", "x.db", "LISTEN="+taken.Addr().String()), nil, exitError, "KEEPALIVE_LISTEN"},
+		{"an admin port that is taken",
+			serving("http://127.0.0.1:1", "x.db", "ADMIN_LISTEN="+taken.Addr().String()), nil,
+			exitError, "KEEPALIVE_ADMIN_LISTEN"},
 		{"a store that cannot be", serving("http://127.0.0.1:1", missing), nil, exitError, "KEEPALIVE_STORE"},
 		{"no configuration", nil, nil, exitError, "KEEPALIVE_ORIGINS"},
 		{"an argument", configtest.Environment(), []string{"now"}, exitUsage, `"now"`},
@@ -181,7 +191,8 @@ func TestOtherCommands(t *testing.T) {
 	} {
 		var stdout, stderr output
 		code := run(t.Context(), tc.args, nil, &stdout, &stderr)
-		if code != tc.code || !strings.Contains(stdout.String(), tc.stdout) || !strings.Contains(stderr.String(), tc.stderr) {
+		if code != tc.code || !strings.Contains(stdout.String(), tc.stdout) ||
+			!strings.Contains(stderr.String(), tc.stderr) {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q", tc.args, code, stdout.String(), stderr.String())
 		}
 	}

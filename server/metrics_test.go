@@ -24,7 +24,8 @@ func scrape(t *testing.T, p *process) string {
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK || !strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
+	if err != nil || response.StatusCode != http.StatusOK ||
+		!strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
 		t.Fatalf("/metrics: %d %s %v", response.StatusCode, response.Header.Get("Content-Type"), err)
 	}
 	return string(text)
@@ -39,11 +40,13 @@ func TestMetrics(t *testing.T) {
 	browser := newPage(t, server.public)
 	browser.login(t, token)
 	var renewed, problem api.TokenAnswer
-	if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &renewed); err != nil || status != http.StatusOK {
+	if status, err := browser.post(t.Context(), api.PathToken,
+		api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &renewed); err != nil || status != http.StatusOK {
 		t.Fatalf("renewing: %d %v", status, err)
 	}
 	bogus := "unknowntoken" + strings.Repeat("x", 8)
-	if status, err := newPage(t, server.public).post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: bogus}, &problem); err != nil || status != http.StatusForbidden {
+	if status, err := newPage(t, server.public).post(t.Context(), api.PathSession,
+		api.OpenRequest{AccessToken: bogus}, &problem); err != nil || status != http.StatusForbidden {
 		t.Fatalf("a login with an unknown token: %d %v", status, err)
 	}
 
@@ -70,7 +73,8 @@ func TestMetrics(t *testing.T) {
 	}
 	for name, secret := range map[string]string{
 		"the uuid": uuid, "the token": token, "the new token": renewed.AccessToken, "an unknown token": bogus,
-		"the issuer's secret": configtest.IssuerSecret, "a key": configtest.Keys, "the name": "Ada", "the origin": testOrigin,
+		"the issuer's secret": configtest.IssuerSecret, "a key": configtest.Keys, "the name": "Ada",
+		"the origin": testOrigin,
 	} {
 		if strings.Contains(text, secret) {
 			t.Errorf("the metrics hold %s", name)
@@ -83,7 +87,8 @@ func TestMetrics(t *testing.T) {
 	for _, match := range regexp.MustCompile(`(?m)^# TYPE (keepalive_\w+) `).FindAllStringSubmatch(text, -1) {
 		measured = append(measured, match[1])
 	}
-	for _, name := range []string{"process_start_time_seconds", "process_open_fds", "process_max_fds", "process_resident_memory_bytes", "go_goroutines", "go_gc_duration_seconds_count"} {
+	for _, name := range []string{"process_start_time_seconds", "process_open_fds",
+		"process_max_fds", "process_resident_memory_bytes", "go_goroutines", "go_gc_duration_seconds_count"} {
 		if !strings.Contains(text, "\n"+name+" ") {
 			t.Errorf("the standard collectors do not say %s", name)
 		}
@@ -101,7 +106,8 @@ func TestMetrics(t *testing.T) {
 	slices.Sort(measured)
 	slices.Sort(documented)
 	if !slices.Equal(measured, documented) || len(measured) == 0 {
-		t.Errorf("measured:\n%s\ndocumented in docs/operations.md:\n%s", strings.Join(measured, "\n"), strings.Join(documented, "\n"))
+		t.Errorf("measured:\n%s\ndocumented in docs/operations.md:\n%s",
+			strings.Join(measured, "\n"), strings.Join(documented, "\n"))
 	}
 }
 
@@ -110,7 +116,8 @@ func TestMetricOfTheCircuitBreaker(t *testing.T) {
 	server := start(t, serving("http://127.0.0.1:1", filepath.Join(t.TempDir(), "keepalive.db"), "RATE_LOGIN=off"))
 	for range 10 {
 		var problem api.TokenAnswer
-		status, err := newPage(t, server.public).post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: "unknowntoken01"}, &problem)
+		status, err := newPage(t, server.public).post(t.Context(), api.PathSession,
+			api.OpenRequest{AccessToken: "unknowntoken01"}, &problem)
 		if err != nil || status != http.StatusServiceUnavailable {
 			t.Fatalf("a login without a Capture: %d %v", status, err)
 		}

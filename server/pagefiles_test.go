@@ -22,7 +22,8 @@ func TestProgramWithoutPageFilesSaysSo(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			_, url := upstream(t)
 			var said strings.Builder
-			p := &program{environment: serving(url, t.TempDir()+"/keepalive.db"), stdout: &said, stderr: &said, files: test.files}
+			p := &program{environment: serving(url, t.TempDir()+"/keepalive.db"), stdout: &said,
+				stderr: &said, files: test.files}
 			if err := p.check(t.Context(), checkOptions{}); err != nil {
 				t.Errorf("check: %v\n%s", err, said.String())
 			}

@@ -35,7 +35,8 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			service, upstreamURL := upstream(t)
 			database := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-			env := serving(upstreamURL, "", serverSide("STORE="+database.URL(), "RATE_LOGIN=off", "RATE_FORCED=off", "RATE_UPSTREAM=off")...)
+			env := serving(upstreamURL, "",
+				serverSide("STORE="+database.URL(), "RATE_LOGIN=off", "RATE_FORCED=off", "RATE_UPSTREAM=off")...)
 			servers := []*process{start(t, env), start(t, env)}
 			users := make([]*user, 16)
 			for i := range users {
@@ -46,7 +47,8 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 			l := &load{over: make(chan struct{})}
 			for i, each := range users {
 				l.repeat(func() {
-					l.request(t, each.page, http.MethodPost, api.PathToken, `{"reason":"invalid","have":"`+each.token()+`"}`, each.renewed)
+					l.request(t, each.page, http.MethodPost, api.PathToken,
+						`{"reason":"invalid","have":"`+each.token()+`"}`, each.renewed)
 				})
 				l.repeat(func() { l.request(t, each.page, http.MethodPost, api.PathActivity, "", nil) })
 				l.repeat(func() { l.request(t, each.page, http.MethodGet, api.PathSession, "", nil) })
@@ -90,12 +92,14 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 			l.wait(t, "served again", &l.served, l.served.Load()+3*parties)
 			close(l.over)
 			l.group.Wait()
-			t.Logf("%d requests served, %d refused, the slowest refusal after %v", l.served.Load(), l.refused.Load(), time.Duration(l.slowest.Load()))
+			t.Logf("%d requests served, %d refused, the slowest refusal after %v", l.served.Load(),
+				l.refused.Load(), time.Duration(l.slowest.Load()))
 
 			for i, each := range users {
 				for _, server := range servers {
 					var answer api.TokenAnswer
-					status, err := each.page.at(server.public).post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: each.token()}, &answer)
+					status, err := each.page.at(server.public).post(t.Context(), api.PathToken,
+						api.TokenRequest{Reason: api.ReasonInvalid, Have: each.token()}, &answer)
 					if err != nil || status != http.StatusOK || service.TokenOwner(answer.AccessToken) != each.uuid {
 						t.Fatalf("session %d: %d %v\n%s", i, status, err, server.log())
 					}
@@ -224,8 +228,10 @@ func (l *load) request(t *testing.T, browser *page, method, path, body string, s
 		slowest = l.slowest.Load()
 	}
 	var problem struct{ Code api.Code }
-	if err := json.NewDecoder(response.Body).Decode(&problem); err != nil || response.StatusCode != http.StatusServiceUnavailable || problem.Code != api.StoreUnavailable {
-		t.Errorf("%s %s: %d %q %v, want 503 %s", method, path, response.StatusCode, problem.Code, err, api.StoreUnavailable)
+	if err := json.NewDecoder(response.Body).Decode(&problem); err != nil ||
+		response.StatusCode != http.StatusServiceUnavailable || problem.Code != api.StoreUnavailable {
+		t.Errorf("%s %s: %d %q %v, want 503 %s", method, path, response.StatusCode, problem.Code,
+			err, api.StoreUnavailable)
 	}
 	// Two seconds are promised. The load of this test and the race detector may
 	// add one.
@@ -249,10 +255,14 @@ func TestServersShareSessions(t *testing.T) {
 	there := here.at(two.public)
 
 	var renewed, kept api.TokenAnswer
-	if status, err := there.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &renewed); err != nil || status != http.StatusOK || renewed.AccessToken == token {
+	if status, err := there.post(t.Context(), api.PathToken,
+		api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &renewed); err != nil ||
+		status != http.StatusOK || renewed.AccessToken == token {
 		t.Fatalf("renewing at the other server: %d %v, the same token: %v", status, err, renewed.AccessToken == token)
 	}
-	if status, err := here.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonStart}, &kept); err != nil || status != http.StatusOK || kept.AccessToken != renewed.AccessToken {
+	if status, err := here.post(t.Context(), api.PathToken,
+		api.TokenRequest{Reason: api.ReasonStart}, &kept); err != nil || status != http.StatusOK ||
+		kept.AccessToken != renewed.AccessToken {
 		t.Errorf("the first server: %d %v, the new token: %v", status, err, kept.AccessToken == renewed.AccessToken)
 	}
 	for _, server := range []*process{one, two} {
@@ -276,12 +286,15 @@ func TestCheckRedis(t *testing.T) {
 		says string
 	}{
 		{"not asked", nil, at("wrong-password-7"), exitOK, "is fine"},
-		{"settings that lose sessions", []string{"--live"}, at(configtest.IssuerSecret), exitOK, "KEEPALIVE_STORE: Redis keeps nothing on disk"},
-		{"a wrong password", []string{"--live"}, at("wrong-password-7"), exitError, "KEEPALIVE_STORE: redis: the server does not take the user and password"},
+		{"settings that lose sessions", []string{"--live"}, at(configtest.IssuerSecret), exitOK,
+			"KEEPALIVE_STORE: Redis keeps nothing on disk"},
+		{"a wrong password", []string{"--live"}, at("wrong-password-7"), exitError,
+			"KEEPALIVE_STORE: redis: the server does not take the user and password"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var stdout, stderr output
-			if code := run(t.Context(), append([]string{"check"}, tc.args...), tc.env, &stdout, &stderr); code != tc.code {
+			if code := run(t.Context(), append([]string{"check"}, tc.args...), tc.env, &stdout,
+				&stderr); code != tc.code {
 				t.Errorf("exit %d, want %d", code, tc.code)
 			}
 			all := stdout.String() + stderr.String()

@@ -77,7 +77,8 @@ func TestKeyRollOut(t *testing.T) {
 	var servers [2]*process
 	for i, file := range files {
 		write(t, file, configtest.Keys)
-		servers[i] = start(t, serving(url, "", "STORE="+database.URL(), "KEYS", "KEYS_FILE="+file, "RATE_LOGIN=off", "RATE_FORCED=off"))
+		servers[i] = start(t, serving(url, "", "STORE="+database.URL(), "KEYS", "KEYS_FILE="+file,
+			"RATE_LOGIN=off", "RATE_FORCED=off"))
 	}
 	var users []*page
 	var tokens []string
@@ -92,7 +93,8 @@ func TestKeyRollOut(t *testing.T) {
 		for i, user := range users {
 			for j, at := range servers {
 				var answer api.TokenAnswer
-				status, err := user.at(at.public).post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: tokens[i]}, &answer)
+				status, err := user.at(at.public).post(t.Context(), api.PathToken,
+					api.TokenRequest{Reason: api.ReasonInvalid, Have: tokens[i]}, &answer)
 				if err != nil || status != http.StatusOK || answer.AccessToken == tokens[i] {
 					t.Fatalf("%s: session %d at server %d: %d %v\n%s", step, i, j, status, err, at.log())
 				}
@@ -157,7 +159,8 @@ func TestClientSecretIsReadAgain(t *testing.T) {
 		browser := newPage(t, server.public)
 		browser.login(t, token)
 		var answer api.TokenAnswer
-		if status, err := browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &answer); err != nil || status != want {
+		if status, err := browser.post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &answer); err != nil || status != want {
 			t.Fatalf("renewal: %d %v, want %d\n%s", status, err, want, server.log())
 		}
 	}

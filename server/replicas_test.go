@@ -68,14 +68,17 @@ func TestTwoProcesses(t *testing.T) {
 		}
 	}
 	if token == "" || used != 49 || service.Count(simulator.EndpointExchange) != 1 {
-		t.Fatalf("a session: %v, told that the code was used: %d, exchanges: %d; want one, 49, 1", token != "", used, service.Count(simulator.EndpointExchange))
+		t.Fatalf("a session: %v, told that the code was used: %d, exchanges: %d; want one, 49, 1",
+			token != "", used, service.Count(simulator.EndpointExchange))
 	}
 
 	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Delay: 5 * time.Second})
 	answers := together(50, both, api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token})
 	for _, one := range answers {
-		if one.err != nil || one.status != http.StatusOK || one.answer.AccessToken == token || one.answer.AccessToken != answers[0].answer.AccessToken {
-			t.Fatalf("%d %s %v, the old token: %v, another than the first caller's: %v", one.status, one.answer.Code, one.err,
+		if one.err != nil || one.status != http.StatusOK || one.answer.AccessToken == token ||
+			one.answer.AccessToken != answers[0].answer.AccessToken {
+			t.Fatalf("%d %s %v, the old token: %v, another than the first caller's: %v", one.status,
+				one.answer.Code, one.err,
 				one.answer.AccessToken == token, one.answer.AccessToken != answers[0].answer.AccessToken)
 		}
 	}
@@ -90,7 +93,8 @@ func TestTwoProcesses(t *testing.T) {
 			have = token
 		}
 		var next got
-		next.status, next.err = browser.post(t.Context(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: have}, &next.answer)
+		next.status, next.err = browser.post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonInvalid, Have: have}, &next.answer)
 		if next.err != nil || next.status != http.StatusOK || service.TokenOwner(next.answer.AccessToken) != uuid {
 			t.Fatalf("the next refresh, at server %d: %d %s %v", i, next.status, next.answer.Code, next.err)
 		}
@@ -115,7 +119,8 @@ func TestLogoutDuringARefreshElsewhere(t *testing.T) {
 	waiting := make(chan got, 1)
 	go func() {
 		var one got
-		one.status, one.err = here.post(context.Background(), api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &one.answer)
+		one.status, one.err = here.post(context.Background(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &one.answer)
 		waiting <- one
 	}()
 	ticks := time.NewTicker(5 * time.Millisecond)
@@ -141,12 +146,15 @@ func TestLogoutDuringARefreshElsewhere(t *testing.T) {
 	if took := time.Since(began); response.StatusCode != http.StatusNoContent || took >= 500*time.Millisecond {
 		t.Errorf("logout: %s after %v", response.Status, took)
 	}
-	if one := <-waiting; one.err != nil || one.status != http.StatusUnauthorized || one.answer.Code != api.SessionEnded || one.answer.AccessToken != "" {
-		t.Errorf("the waiting caller: %d %s %v, a token: %v", one.status, one.answer.Code, one.err, one.answer.AccessToken != "")
+	if one := <-waiting; one.err != nil || one.status != http.StatusUnauthorized ||
+		one.answer.Code != api.SessionEnded || one.answer.AccessToken != "" {
+		t.Errorf("the waiting caller: %d %s %v, a token: %v", one.status, one.answer.Code, one.err,
+			one.answer.AccessToken != "")
 	}
 	// A cookie that was kept opens nothing.
 	for _, server := range servers {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.public+"/keepalive"+api.PathToken, strings.NewReader(`{"reason":"start"}`))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+			server.public+"/keepalive"+api.PathToken, strings.NewReader(`{"reason":"start"}`))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,8 @@ func TestCheckRunning(t *testing.T) {
 			var stdout, stderr output
 			// No secret is needed for it, and no proxy is asked.
 			environment := []string{"KEEPALIVE_ADMIN_LISTEN=" + tc.address, "HTTP_PROXY=http://127.0.0.1:1"}
-			if code := run(t.Context(), []string{"check", "--running"}, environment, &stdout, &stderr); code != tc.code {
+			if code := run(t.Context(), []string{"check", "--running"}, environment, &stdout,
+				&stderr); code != tc.code {
 				t.Errorf("exit %d, want %d\n%s%s", code, tc.code, &stdout, &stderr)
 			}
 			if said := stdout.String() != ""; said != (tc.code == exitOK) || (stderr.String() == "") != said {
@@ -89,10 +90,12 @@ func TestSystemdUnit(t *testing.T) {
 			t.Errorf("%s is %q, want yes", name, settings[name])
 		}
 	}
-	if !slices.Equal(settings["ProtectSystem"], []string{"strict"}) || !slices.Equal(settings["CapabilityBoundingSet"], []string{""}) ||
+	if !slices.Equal(settings["ProtectSystem"], []string{"strict"}) ||
+		!slices.Equal(settings["CapabilityBoundingSet"], []string{""}) ||
 		!slices.Equal(settings["Restart"], []string{"on-failure"}) || len(settings["LoadCredential"]) == 0 {
 		t.Errorf("ProtectSystem %q, CapabilityBoundingSet %q, Restart %q, LoadCredential %q",
-			settings["ProtectSystem"], settings["CapabilityBoundingSet"], settings["Restart"], settings["LoadCredential"])
+			settings["ProtectSystem"], settings["CapabilityBoundingSet"], settings["Restart"],
+			settings["LoadCredential"])
 	}
 	// A secret that is no credential would be readable for every user of the machine.
 	for _, value := range settings["Environment"] {

@@ -83,7 +83,8 @@ func TestSentinels(t *testing.T) {
 		const password = "redis-password-0001"
 		// Its file has every write, also of what was deleted since.
 		database := redistest.Start(t, "--requirepass", password, "--appendonly", "yes")
-		lookForSentinels(t, "redis://:"+password+"@"+database.Address, database.Dir, sentinels{"the store's password": password})
+		lookForSentinels(t, "redis://:"+password+"@"+database.Address, database.Dir,
+			sentinels{"the store's password": password})
 	})
 }
 
@@ -100,7 +101,8 @@ func lookForSentinels(t *testing.T, storeURL, data string, planted sentinels) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	planted["the issuer's secret"], planted["the login client's secret"], planted["the key"] = configtest.IssuerSecret, loginSecret, string(rawKey)
+	planted["the issuer's secret"], planted["the login client's secret"],
+		planted["the key"] = configtest.IssuerSecret, loginSecret, string(rawKey)
 	server := start(t, serving(upstreamURL, "", "STORE", "STORE_FILE="+file("store", storeURL),
 		"LOG_LEVEL=debug", "RATE_LOGIN=off", "RATE_FORCED=off", "UPSTREAM_TIMEOUT=1s",
 		"ISSUER_CLIENT_SECRET", "ISSUER_CLIENT_SECRET_FILE="+file("issuer", configtest.IssuerSecret),
@@ -154,7 +156,8 @@ func lookForSentinels(t *testing.T, storeURL, data string, planted sentinels) {
 		planted["the "+mode+" session's claims"] = claims
 
 		for round, fault := range []simulator.Fault{
-			{}, {Answer: echo(http.StatusOK)}, {Answer: echo(http.StatusBadGateway)}, {Answer: echo(http.StatusBadRequest)},
+			{}, {Answer: echo(http.StatusOK)}, {Answer: echo(http.StatusBadGateway)},
+			{Answer: echo(http.StatusBadRequest)},
 			{Number: 402}, {Number: 510}, {Number: 200, Argument: token}, {Answer: simulator.Reset()},
 			{Answer: http.RedirectHandler("/"+token, http.StatusFound)}, {Delay: patience},
 		} {
@@ -167,15 +170,18 @@ func lookForSentinels(t *testing.T, storeURL, data string, planted sentinels) {
 			undo()
 		}
 		// Secrets in all the wrong places.
-		do(browser, http.MethodPost, "/keepalive"+api.PathSession+"?accessToken="+token, `{"accessToken":"`+token+`","authorizationCode":"`+token+`"}`)
+		do(browser, http.MethodPost, "/keepalive"+api.PathSession+"?accessToken="+token,
+			`{"accessToken":"`+token+`","authorizationCode":"`+token+`"}`)
 		do(browser, http.MethodPost, "/keepalive/"+token, `{}`)
 		do(browser, http.MethodPost, "/keepalive"+api.PathToken, `{"`+token+`":"`+token+`"}`)
 		do(browser, http.MethodPost, "/keepalive"+api.PathToken, `{"reason":"`+token+`"}`)
 		do(browser, http.MethodPost, "/keepalive"+api.PathToken, token)
-		do(browser, http.MethodPost, "/keepalive"+api.PathSession, `{"accessToken":"Bearer `+token+`","uuid":"`+uuid+`"}`)
+		do(browser, http.MethodPost, "/keepalive"+api.PathSession,
+			`{"accessToken":"Bearer `+token+`","uuid":"`+uuid+`"}`)
 		do(browser, http.MethodPost, "/keepalive"+api.PathSession, `{"accessToken":"`+token+`","uuid":"another-user"}`)
 		do(browser, http.MethodGet, "/keepalive"+api.PathSession, "", func(r *http.Request) {
-			for _, name := range []string{"Authorization", "Referer", "User-Agent", "X-Request-Id", "X-Forwarded-For", "Origin"} {
+			for _, name := range []string{"Authorization", "Referer", "User-Agent", "X-Request-Id",
+				"X-Forwarded-For", "Origin"} {
 				r.Header.Set(name, token)
 			}
 		})
@@ -306,7 +312,8 @@ func TestSentinelsInPanics(t *testing.T) {
 		}
 	})
 
-	planted := sentinels{"the issuer's secret": configtest.IssuerSecret, "the login client's secret": loginSecret, "the keys": configtest.Keys}
+	planted := sentinels{"the issuer's secret": configtest.IssuerSecret,
+		"the login client's secret": loginSecret, "the keys": configtest.Keys}
 	var answers bytes.Buffer
 	ask := func(method, path, cookie string, body io.Reader) *httptest.ResponseRecorder {
 		t.Helper()
@@ -381,7 +388,8 @@ func TestSentinelsInPanics(t *testing.T) {
 				explosive.armed.Store(true)
 				failing(path, cookie, body{explosive, renewal + cookie})
 			}
-			if alive := ask(http.MethodPost, api.PathToken, cookie, strings.NewReader(renewal)); alive.Code != http.StatusOK {
+			if alive := ask(http.MethodPost, api.PathToken, cookie,
+				strings.NewReader(renewal)); alive.Code != http.StatusOK {
 				t.Errorf("%s, %s: the session did not survive the panics: %d %s", kind, mode, alive.Code, alive.Body)
 			}
 		}
@@ -401,7 +409,8 @@ func TestSentinelsInPanics(t *testing.T) {
 		t.Errorf("the log tells of %d panics, want %d", told, panics)
 	}
 	for place, text := range map[string][]byte{
-		"the answers": answers.Bytes(), "the metrics": metrics.Body.Bytes(), "the log": []byte(log.String()), "the store": stored,
+		"the answers": answers.Bytes(), "the metrics": metrics.Body.Bytes(),
+		"the log": []byte(log.String()), "the store": stored,
 	} {
 		if len(text) == 0 {
 			t.Errorf("%s: there is nothing to look at", place)

@@ -35,7 +35,8 @@ func standingDisk(t *testing.T) standing {
 	dir := t.TempDir()
 	image, mount := filepath.Join(dir, "image"), filepath.Join(dir, "mount")
 	for _, command := range [][]string{
-		{"truncate", "-s", "48M", image}, {"mkdir", mount}, {"mkfs.ext4", "-q", image}, {"mount", "-o", "loop", image, mount},
+		{"truncate", "-s", "48M", image}, {"mkdir", mount}, {"mkfs.ext4", "-q", image},
+		{"mount", "-o", "loop", image, mount},
 	} {
 		if said, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
 			t.Skipf("no file system can be made here, which takes root: %v: %v\n%s", command, err, said)
@@ -58,18 +59,21 @@ func standingDisk(t *testing.T) standing {
 // Whatever stands still, each route of the real program answers by its
 // deadline. A SIGTERM ends it in the time that supervisors allow.
 func TestAnswersWhileTheStoreStandsStill(t *testing.T) {
-	for name, make := range map[string]func(*testing.T) standing{"a stopped Redis": standingRedis, "a frozen disk": standingDisk} {
+	for name, make := range map[string]func(*testing.T) standing{"a stopped Redis": standingRedis,
+		"a frozen disk": standingDisk} {
 		t.Run(name, func(t *testing.T) {
 			database := make(t)
 			service, upstreamURL := upstream(t)
-			server := start(t, serving(upstreamURL, "", append(database.store, "RATE_LOGIN=off", "SHUTDOWN_DELAY=0s")...))
+			server := start(t, serving(upstreamURL, "",
+				append(database.store, "RATE_LOGIN=off", "SHUTDOWN_DELAY=0s")...))
 			_, token := service.SignIn("ada@example.com", "Ada")
 			_, fresh := service.SignIn("bob@example.com", "Bob")
 			browser := newPage(t, server.public)
 			browser.login(t, token)
 			session := "Cookie: keepalive=" + cookieOf(t, browser)
 			post := func(path, body string) string {
-				return head("POST", path, session, "Content-Type: application/json", fmt.Sprint("Content-Length: ", len(body))) + body
+				return head("POST", path, session, "Content-Type: application/json",
+					fmt.Sprint("Content-Length: ", len(body))) + body
 			}
 			database.stop()
 			t.Cleanup(database.mend)
@@ -80,7 +84,8 @@ func TestAnswersWhileTheStoreStandsStill(t *testing.T) {
 				{"readiness", server.admin, head("GET", "/readyz"), 3 * time.Second},
 				{"health", server.admin, head("GET", "/healthz"), time.Second},
 				{"a proxy's question", server.admin, head("HEAD", "/auth", session), 6 * time.Second},
-				{"a renewal", server.public, post("/keepalive/session/token", `{"reason":"invalid","have":"`+token+`"}`), 5 * time.Second},
+				{"a renewal", server.public,
+					post("/keepalive/session/token", `{"reason":"invalid","have":"`+token+`"}`), 5 * time.Second},
 				{"a status", server.public, head("GET", "/keepalive/session", session), 3 * time.Second},
 				{"activity", server.public, post("/keepalive/session/activity", ""), 3 * time.Second},
 				{"a login", server.public, post("/keepalive/session", `{"accessToken":"`+fresh+`"}`), 5 * time.Second},
@@ -90,7 +95,9 @@ func TestAnswersWhileTheStoreStandsStill(t *testing.T) {
 				response := raw(t, tc.base, tc.request)
 				took := time.Since(began)
 				// What only reads may be served from memory.
-				served := response.StatusCode < 300 && (tc.name == "health" || name == "a frozen disk" && !strings.Contains(" readiness a login a sign-out ", " "+tc.name+" "))
+				served := response.StatusCode < 300 &&
+					(tc.name == "health" || name == "a frozen disk" &&
+						!strings.Contains(" readiness a login a sign-out ", " "+tc.name+" "))
 				if response.StatusCode != http.StatusServiceUnavailable && !served || took > tc.within {
 					t.Errorf("%s: %s after %v, want 503 within %v", tc.name, response.Status, took, tc.within)
 				}

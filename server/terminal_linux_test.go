@@ -101,13 +101,15 @@ func TestUnsolicitedAnswersAreNotLogged(t *testing.T) {
 			return
 		}
 		defer connection.Close()
-		fmt.Fprintf(buffer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s%s\r\n\r\n", len(body), body, secret)
+		fmt.Fprintf(buffer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"+
+			"Content-Length: %d\r\n\r\n%s%s\r\n\r\n", len(body), body, secret)
 		_ = buffer.Flush() // the reader is the test's subject
 		_, _ = io.Copy(io.Discard, buffer)
 	}))
 	t.Cleanup(capture.Close)
 	server := start(t, serving(capture.URL, filepath.Join(t.TempDir(), "keepalive.db"), "LOG_LEVEL=debug"))
-	status, err := newPage(t, server.public).post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: "alicestoken01"}, new(api.Problem))
+	status, err := newPage(t, server.public).post(t.Context(), api.PathSession,
+		api.OpenRequest{AccessToken: "alicestoken01"}, new(api.Problem))
 	if err != nil || status != http.StatusServiceUnavailable {
 		t.Fatalf("login: %d %v", status, err)
 	}

@@ -27,7 +27,8 @@ func TestStatuses(t *testing.T) {
 	}
 	for _, code := range api.Codes() {
 		if code.Status() != want[code] || !code.Known() || code.Title() == "" {
-			t.Errorf("%s: status %d, known %t, title %q; want status %d", code, code.Status(), code.Known(), code.Title(), want[code])
+			t.Errorf("%s: status %d, known %t, title %q; want status %d", code, code.Status(),
+				code.Known(), code.Title(), want[code])
 		}
 		if code.Final() != final[code] {
 			t.Errorf("%s: final %t, want %t", code, code.Final(), final[code])

@@ -115,11 +115,13 @@ func TestTheLongestAnswerFitsIntoDraining(t *testing.T) {
 	if _, err := config.Read(configtest.Environment("UPSTREAM_TIMEOUT=" + longest.String())); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := config.Read(configtest.Environment("UPSTREAM_TIMEOUT=" + (longest + time.Millisecond).String())); err == nil {
+	if _, err := config.Read(configtest.Environment("UPSTREAM_TIMEOUT=" +
+		(longest + time.Millisecond).String())); err == nil {
 		t.Error("a longer UPSTREAM_TIMEOUT is allowed")
 	}
 	if answer := session.AnswerTimeout(longest); answer > workTimeout || answer > requestTimeout(longest) {
-		t.Errorf("an answer takes up to %v; draining gives it %v, and the route %v", answer, workTimeout, requestTimeout(longest))
+		t.Errorf("an answer takes up to %v; draining gives it %v, and the route %v", answer,
+			workTimeout, requestTimeout(longest))
 	}
 }
 

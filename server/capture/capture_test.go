@@ -185,7 +185,8 @@ func TestNumbers(t *testing.T) {
 				sim.Fail(simulator.Fault{Times: 1, Number: tc.number, Argument: tc.argument, Status: status})
 				got := failure(t, call.do(t.Context(), client, uuid, token))
 				if got.Kind != want {
-					t.Errorf("%s, %d %q, HTTP %d: %s, want %s", call.name, tc.number, tc.argument, status, got.Kind, want)
+					t.Errorf("%s, %d %q, HTTP %d: %s, want %s", call.name, tc.number, tc.argument,
+						status, got.Kind, want)
 				}
 				if got.Op != call.endpoint || got.Number != tc.number || got.Argument != tc.argument ||
 					got.Status != status || got.Name == "" || got.RequestID == "" {
@@ -269,7 +270,8 @@ func TestFaults(t *testing.T) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, `{"stat":"error","code":413}`)
 		}), capture.Temporary, 0},
-		{"too long", body(`{"stat":"error","code":413,"error":"` + strings.Repeat("x", 64<<10) + `"}`), capture.Temporary, 0},
+		{"too long",
+			body(`{"stat":"error","code":413,"error":"` + strings.Repeat("x", 64<<10) + `"}`), capture.Temporary, 0},
 		{"not HTTP", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
@@ -284,12 +286,15 @@ func TestFaults(t *testing.T) {
 		{"ok without anything", body(`{"stat":"ok"}`), capture.Temporary, 0},
 		{"ok and empty", body(`{"stat":"ok","accessToken":"","result":{"uuid":""}}`), capture.Temporary, 0},
 		{"ok and null", body(`{"stat":"ok","accessToken":null,"result":null}`), capture.Temporary, 0},
-		{"ok and no string", body(`{"stat":"ok","accessToken":12345678,"result":{"uuid":12345678}}`), capture.Temporary, 0},
+		{"ok and no string",
+			body(`{"stat":"ok","accessToken":12345678,"result":{"uuid":12345678}}`), capture.Temporary, 0},
 		{"ok and absurdly long", body(`{"stat":"ok","accessToken":"` + strings.Repeat("x", 1025) +
 			`","result":{"uuid":"` + strings.Repeat("x", 129) + `"}}`), capture.Temporary, 0},
-		{"ok and control characters", body(`{"stat":"ok","accessToken":"a1b2c3d4\r\nX-Evil: 1","result":{"uuid":"a\nb"}}`),
+		{"ok and control characters",
+			body(`{"stat":"ok","accessToken":"a1b2c3d4\r\nX-Evil: 1","result":{"uuid":"a\nb"}}`),
 			capture.Temporary, 0},
-		{"ok and a space", body(`{"stat":"ok","accessToken":"a1b2c3d4 e5f6g7h8","result":{"uuid":"a b"}}`), capture.Temporary, 0},
+		{"ok and a space",
+			body(`{"stat":"ok","accessToken":"a1b2c3d4 e5f6g7h8","result":{"uuid":"a b"}}`), capture.Temporary, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			sim := simulator.New(options())
@@ -322,7 +327,8 @@ func TestOutage(t *testing.T) {
 	uuid, token := sim.SignIn("ada@example.com", "Ada")
 	sim.SetOutage(true)
 	for _, call := range calls {
-		if got := failure(t, call.do(t.Context(), client, uuid, token)); got.Kind != capture.Temporary || got.Status != 503 {
+		if got := failure(t, call.do(t.Context(), client, uuid, token)); got.Kind != capture.Temporary ||
+			got.Status != 503 {
 			t.Errorf("%s: %v, want temporary with 503", call.name, got)
 		}
 	}
@@ -387,7 +393,8 @@ func TestTimeout(t *testing.T) {
 					}
 					before := time.Now()
 					err := call.do(ctx, client, uuid, token)
-					if got := failure(t, err); got.Kind != capture.Temporary || !errors.Is(err, context.DeadlineExceeded) {
+					if got := failure(t, err); got.Kind != capture.Temporary ||
+						!errors.Is(err, context.DeadlineExceeded) {
 						t.Errorf("%v, want temporary, deadline exceeded", got)
 					}
 					if took := time.Since(before); took != tc.want {
@@ -408,7 +415,8 @@ func TestTimeoutInBody(t *testing.T) {
 			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: stuck{r.Context()}}, nil
 		})
 		_, err := newClient(t, settings).Issue(t.Context(), "u")
-		if got := failure(t, err); got.Kind != capture.Temporary || got.Status != 200 || !errors.Is(err, context.DeadlineExceeded) {
+		if got := failure(t, err); got.Kind != capture.Temporary || got.Status != 200 ||
+			!errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v, want temporary, deadline exceeded", got)
 		}
 	})
@@ -477,7 +485,8 @@ func TestRequest(t *testing.T) {
 		if err := r.ParseForm(); err != nil {
 			t.Error(err)
 		}
-		got = request{r.Method, r.RequestURI, r.Header.Get("Content-Type"), r.Header.Get("Authorization"), r.PostForm.Encode()}
+		got = request{r.Method, r.RequestURI, r.Header.Get("Content-Type"),
+			r.Header.Get("Authorization"), r.PostForm.Encode()}
 	}))
 	defer server.Close()
 	client := newClient(t, config(server.URL+"/prefix"))
@@ -557,7 +566,8 @@ func TestErrorSaysWhatIsKnown(t *testing.T) {
 		Op: "entity", Kind: capture.RateLimited, Number: 510, Name: "api_limit_error", Argument: "uuid", Status: 429,
 		RequestID: "r1", RetryAfter: 7 * time.Second, Cause: context.Canceled,
 	}
-	const want = "capture: entity: rate_limited: error 510, api_limit_error, argument uuid, HTTP 429, request r1, retry after 7s, context canceled"
+	const want = "capture: entity: rate_limited: error 510, api_limit_error, " +
+		"argument uuid, HTTP 429, request r1, retry after 7s, context canceled"
 	if got := err.Error(); got != want {
 		t.Errorf("Error() =\n%s, want\n%s", got, want)
 	}

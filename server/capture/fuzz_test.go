@@ -12,9 +12,12 @@ import (
 // the password in it stands.
 func FuzzValidateURL(f *testing.F) {
 	for i, raw := range []string{
-		"https://app.us.janraincapture.com", "https://login.example.com:8443/capture/", "http://[::1]:8081", "http://127.0.0.1.example.com",
-		"https://user:password@app.example", "https://app.example?key=secret#x", "https://app:65536", "https:app.example", "https://[fe80::1%25eth0]/",
-		"http://localhost\\@app.example/", "https://app.example/a/../b/%2e%2e/c", "https://app.example/%zz", "//app.example", "HTTP://LOCALHOST:1", "",
+		"https://app.us.janraincapture.com", "https://login.example.com:8443/capture/",
+		"http://[::1]:8081", "http://127.0.0.1.example.com",
+		"https://user:password@app.example", "https://app.example?key=secret#x",
+		"https://app:65536", "https:app.example", "https://[fe80::1%25eth0]/",
+		"http://localhost\\@app.example/", "https://app.example/a/../b/%2e%2e/c",
+		"https://app.example/%zz", "//app.example", "HTTP://LOCALHOST:1", "",
 	} {
 		f.Add(raw, i)
 	}
@@ -36,7 +39,8 @@ func FuzzValidateURL(f *testing.F) {
 				continue
 			}
 			u := request.URL
-			if u.Host != base.Host || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !strings.HasSuffix(u.Path, "/"+op.endpoint) {
+			if u.Host != base.Host || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+				!strings.HasSuffix(u.Path, "/"+op.endpoint) {
 				t.Errorf("%q leads to %q", raw, u)
 			}
 			if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {

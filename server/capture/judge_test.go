@@ -235,7 +235,8 @@ func FuzzAnswer(f *testing.F) {
 		`{"stat":"ok","accessToken":"a1b2c3d4e5f6g7h8"}`,
 		`{"stat":"ok","result":{"uuid":"2d4f7ad6-1ba9-4a0b-a6a5-1c1f3b2a9c10"}}`,
 		`{"stat":"error","code":200,"error":"invalid_argument","argument_name":"access_token","request_id":"r1"}`,
-		`{"stat":"error","code":413,"error":"` + token + `","argument_name":"` + token + `","request_id":"` + token + `"}`,
+		`{"stat":"error","code":413,"error":"` + token + `","argument_name":"` + token +
+			`","request_id":"` + token + `"}`,
 		`{"stat":"error","code":310}`,
 		`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`,
 		`{"stat":"error","code":415,"error":"invalid_request","sub_error":"authorization_code_expired"}`,
@@ -250,9 +251,11 @@ func FuzzAnswer(f *testing.F) {
 
 	f.Fuzz(func(t *testing.T, status int, body []byte, wait string) {
 		for _, op := range []operation{identify, issue, exchange, refresh} {
-			failure := judge(op, status, http.Header{"Retry-After": {wait}, "Date": {wait}}, body, now, []secret.String{secret.New(token)})
+			failure := judge(op, status, http.Header{"Retry-After": {wait}, "Date": {wait}}, body,
+				now, []secret.String{secret.New(token)})
 			if failure == nil {
-				if uuid, ok := readUUID(body); ok && (uuid == "" || len(uuid) > 128 || strings.ContainsAny(uuid, " \r\n\x00\x7f")) {
+				if uuid, ok := readUUID(body); ok &&
+					(uuid == "" || len(uuid) > 128 || strings.ContainsAny(uuid, " \r\n\x00\x7f")) {
 					t.Errorf("usable uuid %q", uuid)
 				}
 				if access, ok := readAccessToken(body); ok && !usable(access) {

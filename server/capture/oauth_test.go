@@ -29,7 +29,8 @@ const (
 
 func loginOptions() simulator.Options {
 	options := options()
-	options.Clients = append(options.Clients, simulator.Client{ID: loginID, Secret: secret.New(loginSecret), Login: true})
+	options.Clients = append(options.Clients,
+		simulator.Client{ID: loginID, Secret: secret.New(loginSecret), Login: true})
 	return options
 }
 
@@ -62,7 +63,8 @@ func TestExchangeAndRefresh(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if fresh.Access.Equal(tokens.Access) || fresh.Refresh.Equal(tokens.Refresh) || sim.RefreshToken(uuid) != fresh.Refresh.Reveal() {
+			if fresh.Access.Equal(tokens.Access) || fresh.Refresh.Equal(tokens.Refresh) ||
+				sim.RefreshToken(uuid) != fresh.Refresh.Reveal() {
 				t.Error("Refresh returned old tokens")
 			}
 		})
@@ -99,20 +101,43 @@ func TestTokenAnswers(t *testing.T) {
 		exchanges  bool          // Exchange takes it
 		life       time.Duration // of the access token
 	}{
-		{"the contract's", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`, "r1b2c3d4e5f6g7h8", true, time.Hour},
-		{"no new refresh token", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","expires_in":3600}`, sent, false, time.Hour},
-		{"an empty refresh token", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"","expires_in":3600}`, sent, false, time.Hour},
-		{"seconds as text", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":"60"}`, "r1b2c3d4e5f6g7h8", true, time.Minute},
-		{"half a second", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":1.5}`, "r1b2c3d4e5f6g7h8", true, 1500 * time.Millisecond},
-		{"no seconds", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8"}`, "r1b2c3d4e5f6g7h8", true, 7 * time.Minute},
-		{"no second", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":0}`, "r1b2c3d4e5f6g7h8", true, 7 * time.Minute},
-		{"negative seconds", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":-5}`, "r1b2c3d4e5f6g7h8", true, 7 * time.Minute},
-		{"seconds without end", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":1e300}`, "r1b2c3d4e5f6g7h8", true, 24 * time.Hour},
+		{"the contract's",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`,
+			"r1b2c3d4e5f6g7h8", true, time.Hour},
+		{"no new refresh token",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","expires_in":3600}`, sent, false, time.Hour},
+		{"an empty refresh token",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"","expires_in":3600}`,
+			sent, false, time.Hour},
+		{"seconds as text",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":"60"}`,
+			"r1b2c3d4e5f6g7h8", true, time.Minute},
+		{"half a second",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":1.5}`,
+			"r1b2c3d4e5f6g7h8", true, 1500 * time.Millisecond},
+		{"no seconds",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8"}`,
+			"r1b2c3d4e5f6g7h8", true, 7 * time.Minute},
+		{"no second",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":0}`,
+			"r1b2c3d4e5f6g7h8", true, 7 * time.Minute},
+		{"negative seconds",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":-5}`,
+			"r1b2c3d4e5f6g7h8", true, 7 * time.Minute},
+		{"seconds without end",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":1e300}`,
+			"r1b2c3d4e5f6g7h8", true, 24 * time.Hour},
 
 		{"no access token", `{"stat":"ok","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`, "", false, 0},
-		{"an access token with a line break", `{"stat":"ok","access_token":"a1b2c3d4\r\nX: 1","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`, "", false, 0},
-		{"a refresh token with a space", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4 e5f6g7h8","expires_in":3600}`, "", false, 0},
-		{"seconds of no sense", `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":true}`, "", false, 0},
+		{"an access token with a line break",
+			`{"stat":"ok","access_token":"a1b2c3d4\r\nX: 1","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`,
+			"", false, 0},
+		{"a refresh token with a space",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4 e5f6g7h8","expires_in":3600}`,
+			"", false, 0},
+		{"seconds of no sense",
+			`{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":true}`,
+			"", false, 0},
 		{"getAccessToken's spelling", `{"stat":"ok","accessToken":"a1b2c3d4e5f6g7h8"}`, "", false, 0},
 		{"nothing", `{"stat":"ok"}`, "", false, 0},
 	} {
@@ -132,10 +157,13 @@ func TestTokenAnswers(t *testing.T) {
 				}
 			case err != nil:
 				t.Errorf("Refresh: %v", err)
-			case tokens.Refresh.Reveal() != tc.refresh || tokens.Access.Reveal() != "a1b2c3d4e5f6g7h8" || tokens.Life != tc.life:
-				t.Errorf("Refresh: refresh token %q, a life of %v; want %q, %v", tokens.Refresh.Reveal(), tokens.Life, tc.refresh, tc.life)
+			case tokens.Refresh.Reveal() != tc.refresh ||
+				tokens.Access.Reveal() != "a1b2c3d4e5f6g7h8" || tokens.Life != tc.life:
+				t.Errorf("Refresh: refresh token %q, a life of %v; want %q, %v",
+					tokens.Refresh.Reveal(), tokens.Life, tc.refresh, tc.life)
 			}
-			if _, err := client.Exchange(t.Context(), secret.New("codecodecode0000"), back); (err == nil) != tc.exchanges {
+			if _, err := client.Exchange(t.Context(), secret.New("codecodecode0000"),
+				back); (err == nil) != tc.exchanges {
 				t.Errorf("Exchange: %v, want a good answer: %v", err, tc.exchanges)
 			}
 		})
@@ -243,7 +271,8 @@ func TestTokenRefusals(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&settings)
 			}
-			if got := failure(t, tc.do(t, sim, newClient(t, settings))); got.Kind != tc.kind || got.Number != tc.number {
+			if got := failure(t, tc.do(t, sim, newClient(t, settings))); got.Kind != tc.kind ||
+				got.Number != tc.number {
 				t.Errorf("%v, want %s %d", got, tc.kind, tc.number)
 			}
 		})
@@ -433,7 +462,8 @@ func TestTokenErrorsHoldNoSecret(t *testing.T) {
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		value := r.PostForm.Get("code") + r.PostForm.Get("refresh_token")
-		_, _ = fmt.Fprintf(w, `{"stat":"error","code":200,"error":%q,"argument_name":%q,"request_id":%q,"error_description":%q}`, value, value, value+loginSecret, value)
+		_, _ = fmt.Fprintf(w, `{"stat":"error","code":200,"error":%q,"argument_name":%q,`+
+			`"request_id":%q,"error_description":%q}`, value, value, value+loginSecret, value)
 	})
 	client := newClient(t, loginConfig(startURL(t, echo)))
 	_, first := client.Exchange(t.Context(), secret.New(code), back)

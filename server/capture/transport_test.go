@@ -59,8 +59,11 @@ func TestForgottenConnections(t *testing.T) {
 			t.Run(name+" "+protocol, func(t *testing.T) {
 				client, wall, together := behindFirewall(t, protocol)
 				for call, ask := range map[string]func() error{
-					"issue":    func() error { _, err := client.Issue(t.Context(), "u1"); return err },
-					"identify": func() error { _, err := client.Identify(t.Context(), secret.New("z0t8k3vq5n1m7p2r")); return err },
+					"issue": func() error { _, err := client.Issue(t.Context(), "u1"); return err },
+					"identify": func() error {
+						_, err := client.Identify(t.Context(), secret.New("z0t8k3vq5n1m7p2r"))
+						return err
+					},
 				} {
 					// All are at the server at once, so that as many connections are
 					// open, and are kept.

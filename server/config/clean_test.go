@@ -90,8 +90,9 @@ func good(t *testing.T) map[string]string {
 	values := map[string]string{
 		"ORIGINS": "https://www.example.com", "CAPTURE_URL": "https://app.us.janraincapture.com",
 		"CLIENT_ID": "page", "ISSUER_CLIENT_ID": "issuer", "ISSUER_CLIENT_SECRET": configtest.IssuerSecret,
-		"LOGIN_CLIENT_ID": "login", "LOGIN_CLIENT_SECRET": "login-secret-0001", "REDIRECT_URI": "https://www.example.com/back",
-		"KEYS": configtest.Keys, "TRUSTED_PROXIES": "10.0.0.0/8",
+		"LOGIN_CLIENT_ID": "login", "LOGIN_CLIENT_SECRET": "login-secret-0001",
+		"REDIRECT_URI": "https://www.example.com/back",
+		"KEYS":         configtest.Keys, "TRUSTED_PROXIES": "10.0.0.0/8",
 	}
 	for _, setting := range Settings() {
 		if strings.HasSuffix(setting.Name, FileSuffix) {
@@ -177,8 +178,10 @@ func TestListsOnLines(t *testing.T) {
 	const second = "k2:YW5vdGhlciBrZXksIG9mIHRoaXJ0eS10d28gYnl0ZXM="
 	want := configtest.Keys + "," + second
 	for _, spelling := range []string{
-		want, configtest.Keys + "\n" + second + "\n", configtest.Keys + "\r\n" + second, configtest.Keys + ",\n" + second,
-		`"` + want + `"`, `"` + configtest.Keys + `", "` + second + `"`, "\ufeff" + configtest.Keys + " ,\t" + second + ",", "\n\n" + configtest.Keys + "\n\n" + second,
+		want, configtest.Keys + "\n" + second + "\n", configtest.Keys + "\r\n" + second,
+		configtest.Keys + ",\n" + second,
+		`"` + want + `"`, `"` + configtest.Keys + `", "` + second + `"`,
+		"\ufeff" + configtest.Keys + " ,\t" + second + ",", "\n\n" + configtest.Keys + "\n\n" + second,
 	} {
 		config, err := Read(configtest.Environment("KEYS=" + spelling))
 		if err != nil {
@@ -197,9 +200,12 @@ func TestServiceLinksAreIgnored(t *testing.T) {
 	var links []string
 	for _, service := range []string{"", "STORE_", "CAPTURE_KEEPALIVE_", "ADMIN_"} {
 		links = append(links,
-			service+"SERVICE_HOST=10.96.0.17", service+"SERVICE_PORT=8080", service+"SERVICE_PORT_HTTP=8080", service+"SERVICE_PORT_ADMIN_LISTEN=9090",
-			service+"PORT=tcp://10.96.0.17:8080", service+"PORT_8080_TCP=tcp://10.96.0.17:8080", service+"PORT_8080_TCP_PROTO=tcp",
-			service+"PORT_8080_TCP_PORT=8080", service+"PORT_8080_TCP_ADDR=10.96.0.17", service+"PORT_53_UDP=udp://[fd00::1]:53", service+"PORT_53_UDP_ADDR=fd00::1")
+			service+"SERVICE_HOST=10.96.0.17", service+"SERVICE_PORT=8080",
+			service+"SERVICE_PORT_HTTP=8080", service+"SERVICE_PORT_ADMIN_LISTEN=9090",
+			service+"PORT=tcp://10.96.0.17:8080", service+"PORT_8080_TCP=tcp://10.96.0.17:8080",
+			service+"PORT_8080_TCP_PROTO=tcp",
+			service+"PORT_8080_TCP_PORT=8080", service+"PORT_8080_TCP_ADDR=10.96.0.17",
+			service+"PORT_53_UDP=udp://[fd00::1]:53", service+"PORT_53_UDP_ADDR=fd00::1")
 	}
 	config, err := Read(configtest.Environment(links...))
 	if err != nil {
@@ -213,7 +219,8 @@ func TestServiceLinksAreIgnored(t *testing.T) {
 // What is no setting and no misspelt one is a warning: it may belong to another
 // program.
 func TestUnknownVariablesAreWarnings(t *testing.T) {
-	for _, change := range []string{"WHAT_IS_THIS=1", "IMAGE=repo/keepalive:1", "PORT=8080", "SERVICE_HOST=not an address", "TIMEOUT=65", "MAX_SESSIONS=5"} {
+	for _, change := range []string{"WHAT_IS_THIS=1", "IMAGE=repo/keepalive:1", "PORT=8080",
+		"SERVICE_HOST=not an address", "TIMEOUT=65", "MAX_SESSIONS=5"} {
 		config, err := Read(configtest.Environment(change))
 		if err != nil {
 			t.Errorf("%s: %v", change, err)
@@ -250,10 +257,13 @@ func TestAdvice(t *testing.T) {
 		{changes: []string{"TRUSTED_PROXIES=0.0.0.0/1,128.0.0.0/1"}, says: "trusts 0.0.0.0/1"},
 		{changes: []string{"TRUSTED_PROXIES=fc00::/7,10.0.0.0/8"}},
 		{changes: []string{"RATE_LOGIN=off", "ADMIN_LISTEN=:9090"}, says: "KEEPALIVE_ADMIN_LISTEN is on all addresses"},
-		{changes: []string{"RATE_LOGIN=off", "ADMIN_LISTEN=[::]:9090"}, says: "KEEPALIVE_ADMIN_LISTEN is on all addresses"},
-		{changes: []string{"RATE_LOGIN=off", "ADMIN_LISTEN=10.0.0.7:9090", "AUTH_TOKEN_HEADER=true", "PPROF=true"}, says: "read access tokens (KEEPALIVE_AUTH_TOKEN_HEADER), profile"},
+		{changes: []string{"RATE_LOGIN=off", "ADMIN_LISTEN=[::]:9090"},
+			says: "KEEPALIVE_ADMIN_LISTEN is on all addresses"},
+		{changes: []string{"RATE_LOGIN=off", "ADMIN_LISTEN=10.0.0.7:9090", "AUTH_TOKEN_HEADER=true", "PPROF=true"},
+			says: "read access tokens (KEEPALIVE_AUTH_TOKEN_HEADER), profile"},
 		{changes: []string{"RATE_LOGIN=off", "SHUTDOWN_DELAY=20s"}, says: "needs up to 40s to stop"},
-		{changes: []string{"RATE_LOGIN=off", "KEYS", "KEYS_FILE=" + open}, says: "KEEPALIVE_KEYS_FILE names a file that every user of this machine can read (mode 0644)"},
+		{changes: []string{"RATE_LOGIN=off", "KEYS", "KEYS_FILE=" + open},
+			says: "KEEPALIVE_KEYS_FILE names a file that every user of this machine can read (mode 0644)"},
 		{changes: []string{"RATE_LOGIN=off", "KEYS", "KEYS_FILE=" + private}},
 		{changes: []string{"RATE_LOGIN=off", "WHAT_IS_THIS=1"}, says: "KEEPALIVE_WHAT_IS_THIS is no setting"},
 	} {
@@ -263,7 +273,8 @@ func TestAdvice(t *testing.T) {
 			continue
 		}
 		advice := config.Advice()
-		if tc.says == "" && len(advice) > 0 || tc.says != "" && (len(advice) != 1 || !strings.Contains(advice[0], tc.says)) {
+		if tc.says == "" && len(advice) > 0 || tc.says != "" &&
+			(len(advice) != 1 || !strings.Contains(advice[0], tc.says)) {
 			t.Errorf("%q: the advice is %q, want one with %q", tc.changes, advice, tc.says)
 		}
 	}

@@ -61,21 +61,29 @@ func TestDefaults(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	config, err := Read(configtest.Environment(
-		"ORIGINS= https://a.example , https://b.example:8443,http://localhost:3000", "TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.7,2001:db8::/32",
-		"RATE_LOGIN=off", "STORE=memory:", "LOG_LEVEL=debug", "AUTH_SCHEME=signature", "TOKEN_LIFETIME=40s", "CAPTURE_URL=http://127.0.0.1:1234",
+		"ORIGINS= https://a.example , https://b.example:8443,http://localhost:3000",
+		"TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.7,2001:db8::/32",
+		"RATE_LOGIN=off", "STORE=memory:", "LOG_LEVEL=debug", "AUTH_SCHEME=signature",
+		"TOKEN_LIFETIME=40s", "CAPTURE_URL=http://127.0.0.1:1234",
 		"TYPE_NAME=", // set to nothing is not set
 	))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"https://a.example", "https://b.example:8443", "http://localhost:3000"}; !slices.Equal(config.Origins, want) {
+	if want := []string{"https://a.example", "https://b.example:8443",
+		"http://localhost:3000"}; !slices.Equal(config.Origins, want) {
 		t.Errorf("origins %q", config.Origins)
 	}
-	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}; !slices.Equal(config.Proxies, want) {
+	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
+		netip.MustParsePrefix("192.0.2.7/32"),
+		netip.MustParsePrefix("2001:db8::/32")}; !slices.Equal(config.Proxies, want) {
 		t.Errorf("proxies %v", config.Proxies)
 	}
-	if !config.RateLogin.Off() || config.Driver.Schemes[0] != "memory" || config.Level != slog.LevelDebug || config.AuthScheme != capture.SchemeSignature || config.TokenLifetime != 40*time.Second || config.TypeName != "user" {
-		t.Errorf("the rest: %v %v %v %v %v %q", config.RateLogin, config.Driver.Schemes, config.Level, config.AuthScheme, config.TokenLifetime, config.TypeName)
+	if !config.RateLogin.Off() || config.Driver.Schemes[0] != "memory" ||
+		config.Level != slog.LevelDebug || config.AuthScheme != capture.SchemeSignature ||
+		config.TokenLifetime != 40*time.Second || config.TypeName != "user" {
+		t.Errorf("the rest: %v %v %v %v %v %q", config.RateLogin, config.Driver.Schemes,
+			config.Level, config.AuthScheme, config.TokenLifetime, config.TypeName)
 	}
 }
 
@@ -187,7 +195,8 @@ func TestProblems(t *testing.T) {
 			if !strings.Contains(problems[0].Text, tc.says) {
 				t.Errorf("%q does not say %q", problems[0].Text, tc.says)
 			}
-			if strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "c2hvcnQ") || strings.Contains(err.Error(), testKeys) {
+			if strings.Contains(err.Error(), testSecret) ||
+				strings.Contains(err.Error(), "c2hvcnQ") || strings.Contains(err.Error(), testKeys) {
 				t.Errorf("a secret is in %q", err)
 			}
 		})
@@ -209,25 +218,43 @@ func TestClients(t *testing.T) {
 		{name: "client-side alone", modes: []store.Mode{store.ModeToken}},
 		{name: "both", changes: both, modes: []store.Mode{store.ModeToken, store.ModeCode}},
 		{name: "server-side alone", changes: slices.Concat(noIssuer, both), modes: []store.Mode{store.ModeCode}},
-		{name: "server-side and the page's clientId", changes: slices.Concat(noIssuer[1:], both), modes: []store.Mode{store.ModeCode}},
+		{name: "server-side and the page's clientId", changes: slices.Concat(noIssuer[1:], both),
+			modes: []store.Mode{store.ModeCode}},
 		{name: "none", changes: noIssuer, blamed: []string{"ISSUER_CLIENT_ID"}, says: "KEEPALIVE_LOGIN_CLIENT_ID"},
 
 		{name: "no login id", changes: both[1:], blamed: []string{"LOGIN_CLIENT_ID"}, says: "responseType code"},
-		{name: "no login secret", changes: []string{both[0], redirect}, blamed: []string{"LOGIN_CLIENT_SECRET"}, says: "KEEPALIVE_LOGIN_CLIENT_SECRET_FILE"},
-		{name: "no redirect URI", changes: both[:2], blamed: []string{"REDIRECT_URI"}, says: "redirectUri of the page's settings"},
-		{name: "a redirect URI alone", changes: []string{redirect}, blamed: []string{"LOGIN_CLIENT_ID", "LOGIN_CLIENT_SECRET"}, says: "is not set"},
-		{name: "a login secret alone", changes: slices.Concat(noIssuer, both[1:2]), blamed: []string{"LOGIN_CLIENT_ID", "REDIRECT_URI"}, says: "is not set"},
-		{name: "a file that is not there", changes: slices.Concat(noIssuer, []string{both[0], "LOGIN_CLIENT_SECRET_FILE=/nowhere/x", redirect}), blamed: []string{"LOGIN_CLIENT_SECRET_FILE"}, says: "cannot be opened"},
-		{name: "a login id with a colon", changes: append(both[1:3:3], "LOGIN_CLIENT_ID=a:b"), blamed: []string{"LOGIN_CLIENT_ID"}, says: "no client id has"},
+		{name: "no login secret", changes: []string{both[0], redirect},
+			blamed: []string{"LOGIN_CLIENT_SECRET"}, says: "KEEPALIVE_LOGIN_CLIENT_SECRET_FILE"},
+		{name: "no redirect URI", changes: both[:2], blamed: []string{"REDIRECT_URI"},
+			says: "redirectUri of the page's settings"},
+		{name: "a redirect URI alone", changes: []string{redirect},
+			blamed: []string{"LOGIN_CLIENT_ID", "LOGIN_CLIENT_SECRET"}, says: "is not set"},
+		{name: "a login secret alone", changes: slices.Concat(noIssuer, both[1:2]),
+			blamed: []string{"LOGIN_CLIENT_ID", "REDIRECT_URI"}, says: "is not set"},
+		{name: "a file that is not there",
+			changes: slices.Concat(noIssuer, []string{both[0], "LOGIN_CLIENT_SECRET_FILE=/nowhere/x", redirect}),
+			blamed:  []string{"LOGIN_CLIENT_SECRET_FILE"}, says: "cannot be opened"},
+		{name: "a login id with a colon", changes: append(both[1:3:3], "LOGIN_CLIENT_ID=a:b"),
+			blamed: []string{"LOGIN_CLIENT_ID"}, says: "no client id has"},
 
-		{name: "no address", changes: append(both[:2:2], "REDIRECT_URI=www.example.com"), blamed: []string{"REDIRECT_URI"}, says: "https://"},
-		{name: "plain http", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/,http://a.example/"), blamed: []string{"REDIRECT_URI"}, says: "(entry 2) is plain http"},
-		{name: "plain http on this machine", changes: append(both[:2:2], "REDIRECT_URI=http://localhost:3000/"), modes: []store.Mode{store.ModeToken, store.ModeCode}},
-		{name: "a fragment", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/#x"), blamed: []string{"REDIRECT_URI"}, says: "fragment"},
-		{name: "an empty fragment", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/#"), blamed: []string{"REDIRECT_URI"}, says: "fragment"},
-		{name: "a user", changes: append(both[:2:2], "REDIRECT_URI=https://u:p@a.example/"), blamed: []string{"REDIRECT_URI"}, says: "before the @"},
-		{name: "another scheme", changes: append(both[:2:2], "REDIRECT_URI=app://a.example/"), blamed: []string{"REDIRECT_URI"}, says: "https://"},
-		{name: "nothing but commas", changes: append(both[:2:2], "REDIRECT_URI= , "), blamed: []string{"REDIRECT_URI"}, says: "not set"},
+		{name: "no address", changes: append(both[:2:2], "REDIRECT_URI=www.example.com"),
+			blamed: []string{"REDIRECT_URI"}, says: "https://"},
+		{name: "plain http",
+			changes: append(both[:2:2], "REDIRECT_URI=https://a.example/,http://a.example/"),
+			blamed:  []string{"REDIRECT_URI"}, says: "(entry 2) is plain http"},
+		{name: "plain http on this machine",
+			changes: append(both[:2:2], "REDIRECT_URI=http://localhost:3000/"),
+			modes:   []store.Mode{store.ModeToken, store.ModeCode}},
+		{name: "a fragment", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/#x"),
+			blamed: []string{"REDIRECT_URI"}, says: "fragment"},
+		{name: "an empty fragment", changes: append(both[:2:2], "REDIRECT_URI=https://a.example/#"),
+			blamed: []string{"REDIRECT_URI"}, says: "fragment"},
+		{name: "a user", changes: append(both[:2:2], "REDIRECT_URI=https://u:p@a.example/"),
+			blamed: []string{"REDIRECT_URI"}, says: "before the @"},
+		{name: "another scheme", changes: append(both[:2:2], "REDIRECT_URI=app://a.example/"),
+			blamed: []string{"REDIRECT_URI"}, says: "https://"},
+		{name: "nothing but commas", changes: append(both[:2:2], "REDIRECT_URI= , "),
+			blamed: []string{"REDIRECT_URI"}, says: "not set"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			config, err := Read(configtest.Environment(tc.changes...))
@@ -260,8 +287,10 @@ func TestClients(t *testing.T) {
 }
 
 func TestInsecureCookieNeedsLoopback(t *testing.T) {
-	for listen, ok := range map[string]bool{"127.0.0.1:8080": true, "localhost:8080": true, "[::1]:8080": true, ":8080": false, "0.0.0.0:8080": false, "192.0.2.1:8080": false} {
-		_, err := Read(configtest.Environment("INSECURE_COOKIE=true", "ORIGINS=http://localhost:8080", "LISTEN="+listen))
+	for listen, ok := range map[string]bool{"127.0.0.1:8080": true, "localhost:8080": true,
+		"[::1]:8080": true, ":8080": false, "0.0.0.0:8080": false, "192.0.2.1:8080": false} {
+		_, err := Read(configtest.Environment("INSECURE_COOKIE=true",
+			"ORIGINS=http://localhost:8080", "LISTEN="+listen))
 		if (err == nil) != ok {
 			t.Errorf("on %s: %v", listen, err)
 		}
@@ -299,7 +328,8 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 	good := file("secret", testSecret+"\r\n")
 	t.Run("read", func(t *testing.T) {
-		config, err := Read(configtest.Environment("ISSUER_CLIENT_SECRET", "ISSUER_CLIENT_SECRET_FILE="+good, "KEYS", "KEYS_FILE="+file("keys", testKeys+"\n")))
+		config, err := Read(configtest.Environment("ISSUER_CLIENT_SECRET",
+			"ISSUER_CLIENT_SECRET_FILE="+good, "KEYS", "KEYS_FILE="+file("keys", testKeys+"\n")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,16 +344,19 @@ func TestSecretsFromFiles(t *testing.T) {
 		name, path, blames, says string
 		keep                     string
 	}{
-		{"missing", filepath.Join(dir, "nothing"), "ISSUER_CLIENT_SECRET_FILE", "cannot be opened", "ISSUER_CLIENT_SECRET"},
+		{"missing", filepath.Join(dir, "nothing"), "ISSUER_CLIENT_SECRET_FILE", "cannot be opened",
+			"ISSUER_CLIENT_SECRET"},
 		{"a directory", dir, "ISSUER_CLIENT_SECRET_FILE", "plain file", "ISSUER_CLIENT_SECRET"},
 		{"empty", file("empty", "\n"), "ISSUER_CLIENT_SECRET_FILE", "empty", "ISSUER_CLIENT_SECRET"},
-		{"huge", file("huge", strings.Repeat("x", 65<<10)), "ISSUER_CLIENT_SECRET_FILE", "64 KiB", "ISSUER_CLIENT_SECRET"},
+		{"huge", file("huge", strings.Repeat("x", 65<<10)), "ISSUER_CLIENT_SECRET_FILE", "64 KiB",
+			"ISSUER_CLIENT_SECRET"},
 		{"both", good, "ISSUER_CLIENT_SECRET", "both set", "TYPE_NAME=user"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := Read(configtest.Environment(tc.keep, "ISSUER_CLIENT_SECRET_FILE="+tc.path))
 			var problems Problems
-			if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Variable != "KEEPALIVE_"+tc.blames || !strings.Contains(problems[0].Text, tc.says) {
+			if !errors.As(err, &problems) || len(problems) != 1 ||
+				problems[0].Variable != "KEEPALIVE_"+tc.blames || !strings.Contains(problems[0].Text, tc.says) {
 				t.Errorf("got %v, want %s alone, with %q", err, tc.blames, tc.says)
 			}
 		})
@@ -333,7 +366,8 @@ func TestSecretsFromFiles(t *testing.T) {
 // The URL of a Redis holds a password: it can come from a file, and prints
 // nowhere.
 func TestStoreOfRedis(t *testing.T) {
-	for _, scheme := range []string{"redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"} {
+	for _, scheme := range []string{"redis", "rediss", "redis-cluster", "rediss-cluster",
+		"redis-sentinel", "rediss-sentinel"} {
 		want := scheme + "://keepalive:" + testSecret + "@redis.example.com:6379/"
 		if strings.HasSuffix(scheme, "sentinel") {
 			want += "mymaster"

@@ -42,22 +42,39 @@ func TestStories(t *testing.T) {
 		log  string
 		want []string
 	}{
-		{"idle", opened("13:00:00", "aaaaaaaa") + renewed("13:10:00", "aaaaaaaa") + ended("14:05:00", "aaaaaaaa", "idle"),
-			[]string{"13:00:00  The user signed in: session aaaaaaaa", "13:10:00  Session aaaaaaaa got a new token.", "14:05:00  Session aaaaaaaa ended: the user was not active"}},
+		{"idle", opened("13:00:00", "aaaaaaaa") + renewed("13:10:00", "aaaaaaaa") +
+			ended("14:05:00", "aaaaaaaa", "idle"),
+			[]string{"13:00:00  The user signed in: session aaaaaaaa",
+				"13:10:00  Session aaaaaaaa got a new token.",
+				"14:05:00  Session aaaaaaaa ended: the user was not active"}},
 		{"absolute", opened("02:05:00", "aaaaaaaa") + ended("14:05:00", "aaaaaaaa", "absolute"),
-			[]string{"02:05:00  The user signed in", "14:05:00  Session aaaaaaaa ended: it had reached the absolute limit"}},
+			[]string{"02:05:00  The user signed in",
+				"14:05:00  Session aaaaaaaa ended: it had reached the absolute limit"}},
 		// Two servers: the second one's lines come first.
-		{"signed out elsewhere", ended("14:05:00", "aaaaaaaa", "signed_out") + renewed("13:50:00", "bbbbbbbb") + opened("13:00:00", "aaaaaaaa") + opened("13:30:00", "bbbbbbbb"),
-			[]string{"13:00:00  The user signed in: session aaaaaaaa", "13:30:00  The user signed in: session bbbbbbbb", "13:50:00  Session bbbbbbbb got a new token",
-				"14:05:00  Session aaaaaaaa ended: the user signed out", "does not say that session bbbbbbbb has ended"}},
-		{"revoked", opened("13:00:00", "aaaaaaaa") + opened("13:30:00", "bbbbbbbb") + entry("14:05:00", uuid, "ended", `,"why":"revoked","sessions":2`),
+		{"signed out elsewhere",
+			ended("14:05:00", "aaaaaaaa", "signed_out") + renewed("13:50:00", "bbbbbbbb") +
+				opened("13:00:00", "aaaaaaaa") + opened("13:30:00", "bbbbbbbb"),
+			[]string{"13:00:00  The user signed in: session aaaaaaaa",
+				"13:30:00  The user signed in: session bbbbbbbb", "13:50:00  Session bbbbbbbb got a new token",
+				"14:05:00  Session aaaaaaaa ended: the user signed out",
+				"does not say that session bbbbbbbb has ended"}},
+		{"revoked",
+			opened("13:00:00", "aaaaaaaa") + opened("13:30:00", "bbbbbbbb") +
+				entry("14:05:00", uuid, "ended", `,"why":"revoked","sessions":2`),
 			[]string{"13:00:00", "13:30:00", "14:05:00  All sessions of the user (2) ended: the operator revoked"}},
-		{"Capture said no", opened("13:00:00", "aaaaaaaa") + renewed("13:30:00", "aaaaaaaa") + renewed("14:00:00", "aaaaaaaa") + ended("14:05:00", "aaaaaaaa", "grant_gone"),
-			[]string{"13:00:00", "13:30:00  Session aaaaaaaa got 2 new tokens until 2026-11-26 14:00:00.", "14:05:00  Session aaaaaaaa ended: Capture said that its grant is gone"}},
+		{"Capture said no",
+			opened("13:00:00", "aaaaaaaa") + renewed("13:30:00", "aaaaaaaa") +
+				renewed("14:00:00", "aaaaaaaa") + ended("14:05:00", "aaaaaaaa", "grant_gone"),
+			[]string{"13:00:00",
+				"13:30:00  Session aaaaaaaa got 2 new tokens until 2026-11-26 14:00:00.",
+				"14:05:00  Session aaaaaaaa ended: Capture said that its grant is gone"}},
 		// The sweep finds a session that no one asked for again, and names no user.
 		{"found by the sweep", opened("13:00:00", "aaaaaaaa") +
-			`{"time":"2026-11-26T14:05:00Z","level":"INFO","msg":"Removed.","event":"removed","why":"idle","session":"aaaaaaaa","at":"2026-11-26T13:30:00Z"}` + "\n",
-			[]string{"13:00:00", "14:05:00  Session aaaaaaaa ended: the user was not active for the idle limit (KEEPALIVE_IDLE_TIMEOUT), at 2026-11-26 13:30:00"}},
+			`{"time":"2026-11-26T14:05:00Z","level":"INFO","msg":"Removed.","event":"removed",` +
+			`"why":"idle","session":"aaaaaaaa","at":"2026-11-26T13:30:00Z"}` + "\n",
+			[]string{"13:00:00",
+				"14:05:00  Session aaaaaaaa ended: the user was not active for the idle limit " +
+					"(KEEPALIVE_IDLE_TIMEOUT), at 2026-11-26 13:30:00"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := Story(strings.NewReader(noise+tc.log+noise), uuid, time.Time{})
@@ -102,11 +119,15 @@ func TestForeignLines(t *testing.T) {
 // Trouble that ended nothing belongs to the story, too.
 func TestTroubleIsTold(t *testing.T) {
 	log := opened("13:00:00", "aaaaaaaa") +
-		`{"time":"2026-11-26T13:01:00Z","level":"WARN","msg":"request","code":"upstream_unavailable","session":"aaaaaaaa"}` + "\n" +
-		`{"time":"2026-11-26T13:02:00Z","level":"WARN","msg":"A renewal failed for now.","session":"aaaaaaaa","user":"` + session.UserTag(uuid) + `"}` + "\n" +
+		`{"time":"2026-11-26T13:01:00Z","level":"WARN","msg":"request",` +
+		`"code":"upstream_unavailable","session":"aaaaaaaa"}` + "\n" +
+		`{"time":"2026-11-26T13:02:00Z","level":"WARN","msg":"A renewal failed for now.",` +
+		`"session":"aaaaaaaa","user":"` + session.UserTag(uuid) + `"}` + "\n" +
 		`{"time":"2026-11-26T13:03:00Z","level":"INFO","msg":"request","code":"session_missing","session":"aaaaaaaa"}` + "\n"
 	got, err := Story(strings.NewReader(log), uuid, time.Time{})
-	if err != nil || len(got) != 4 || !strings.Contains(got[1], "was answered upstream_unavailable") || !strings.Contains(got[2], "A renewal failed for now.") {
+	if err != nil || len(got) != 4 ||
+		!strings.Contains(got[1], "was answered upstream_unavailable") ||
+		!strings.Contains(got[2], "A renewal failed for now.") {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -115,8 +136,10 @@ func TestTroubleIsTold(t *testing.T) {
 func TestNothingSecretIsRepeated(t *testing.T) {
 	const token = "abcdefgh12345678"
 	log := opened("13:00:00", "aaaaaaaa") +
-		`{"time":"2026-11-26T13:01:00Z","level":"WARN","msg":"` + token + ` of ` + other + ` failed","session":"aaaaaaaa","user":"` + session.UserTag(uuid) + `"}` + "\n" +
-		`{"time":"2026-11-26T13:02:00Z","level":"WARN","msg":"failed","session":"` + token + `","user":"` + session.UserTag(uuid) + `"}` + "\n" +
+		`{"time":"2026-11-26T13:01:00Z","level":"WARN","msg":"` + token + ` of ` + other +
+		` failed","session":"aaaaaaaa","user":"` + session.UserTag(uuid) + `"}` + "\n" +
+		`{"time":"2026-11-26T13:02:00Z","level":"WARN","msg":"failed","session":"` + token +
+		`","user":"` + session.UserTag(uuid) + `"}` + "\n" +
 		entry("13:03:00", uuid, "ended", `,"session":"aaaaaaaa","why":"`+token+`"`)
 	got, err := Story(strings.NewReader(log), uuid, time.Time{})
 	if err != nil || len(got) != 3 {

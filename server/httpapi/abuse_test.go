@@ -55,23 +55,28 @@ func newFort(t *testing.T, change ...func(*session.Config)) *fort {
 		{ID: issuer.ID, Secret: issuer.Secret, AccessIssuer: true},
 		{ID: login.ID, Secret: login.Secret, Login: true},
 	}})}
-	client, err := capture.New(capture.Config{URL: "https://app.example.com", ClientID: "page", Issuer: issuer, Login: login, Transport: f})
+	client, err := capture.New(capture.Config{URL: "https://app.example.com", ClientID: "page",
+		Issuer: issuer, Login: login, Transport: f})
 	if err != nil {
 		t.Fatal(err)
 	}
 	keys, log := ring(t, keyOne), slog.New(slog.DiscardHandler)
 	config := session.Config{
 		Store: store.New(memory.New(), keys, nil), Capture: client, RedirectURIs: []string{origin + "/back"},
-		TokenLifetime: time.Hour, IdleTimeout: 30 * time.Minute, AbsoluteTimeout: 12 * time.Hour, UpstreamTimeout: 10 * time.Second,
-		Forced: limit.Rate{Events: 6, Per: time.Minute}, Ceiling: limit.NewCeiling(limit.Rate{Events: ceiling, Per: time.Second}), Log: log,
+		TokenLifetime: time.Hour, IdleTimeout: 30 * time.Minute, AbsoluteTimeout: 12 * time.Hour,
+		UpstreamTimeout: 10 * time.Second,
+		Forced:          limit.Rate{Events: 6, Per: time.Minute},
+		Ceiling:         limit.NewCeiling(limit.Rate{Events: ceiling, Per: time.Second}), Log: log,
 	}
 	for _, each := range change {
 		each(&config)
 	}
 	f.sessions = session.New(config)
 	f.Server, err = httpapi.New(httpapi.Config{
-		Sessions: f.sessions, Modes: []store.Mode{store.ModeToken, store.ModeCode}, Keys: keys, Origins: []string{origin}, Files: files(),
-		RateLogin: limit.Rate{Events: 30, Per: time.Minute}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Log: log,
+		Sessions: f.sessions, Modes: []store.Mode{store.ModeToken, store.ModeCode}, Keys: keys,
+		Origins: []string{origin}, Files: files(),
+		RateLogin:      limit.Rate{Events: 30, Per: time.Minute},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -115,12 +120,14 @@ func (f *fort) visit(t *testing.T, n int) *visitor {
 // login is a user's login from an address of their own.
 func (f *fort) login(n int) (response *http.Response, token string) {
 	_, token = f.capture.SignIn(fmt.Sprintf("user%d@example.com", n), "Visitor")
-	return f.do(request("POST", "/session", `{"accessToken":"`+token+`"}`, from(fmt.Sprintf("198.51.100.%d", n)))), token
+	return f.do(request("POST", "/session", `{"accessToken":"`+token+`"}`, from(fmt.Sprintf("198.51.100.%d", n)))),
+		token
 }
 
 // force refuses the page's token, however new it is.
 func (v *visitor) force(t *testing.T) (status int) {
-	response := v.fort.do(request("POST", "/session/token", `{"reason":"invalid","have":"`+*v.token.Load()+`"}`, cookie(v.cookie)))
+	response := v.fort.do(request("POST", "/session/token",
+		`{"reason":"invalid","have":"`+*v.token.Load()+`"}`, cookie(v.cookie)))
 	if response.StatusCode == http.StatusOK {
 		token := decodeJSON[api.TokenAnswer](t, response).AccessToken
 		v.token.Store(&token)
@@ -187,7 +194,8 @@ func attack(t *testing.T, length time.Duration, logins int) {
 	}
 	every(time.Second/time.Duration(logins), func() {
 		address := netip.AddrFrom4([4]byte{203, byte(rand.N(256)), byte(rand.N(256)), byte(rand.N(256))})
-		f.do(request("POST", "/session", `{"accessToken":"`+fmt.Sprintf("madeup%016x", rand.Uint64())+`"}`, from(address.String())))
+		f.do(request("POST", "/session",
+			`{"accessToken":"`+fmt.Sprintf("madeup%016x", rand.Uint64())+`"}`, from(address.String())))
 	})
 	if logins <= ceiling/2 {
 		var honest atomic.Int32
@@ -217,7 +225,8 @@ func attack(t *testing.T, length time.Duration, logins int) {
 	// Six at once, six a minute, and one for each token that was let grow old.
 	each := 6 + int(length/(10*time.Second)) + int(length/(8*time.Second)) + 1
 	if minted := int(forced.Load() - refused.Load()); minted > each*len(attackers) {
-		t.Errorf("the attackers had %d renewals in %v, want %d at most for each of %d", minted, length, each, len(attackers))
+		t.Errorf("the attackers had %d renewals in %v, want %d at most for each of %d", minted,
+			length, each, len(attackers))
 	}
 	if forced.Load() < 7300 || refused.Load() == 0 {
 		t.Errorf("%d renewals were forced, %d refused: there was no attack", forced.Load(), refused.Load())
@@ -236,7 +245,8 @@ func TestMadeUpLoginsTakeNoMemory(t *testing.T) {
 		for range n {
 			made++
 			address := netip.AddrFrom4([4]byte{10, byte(made >> 16), byte(made >> 8), byte(made)})
-			response := f.do(request("POST", "/session", `{"accessToken":"`+fmt.Sprintf("madeup%016x", made)+`"}`, from(address.String())))
+			response := f.do(request("POST", "/session",
+				`{"accessToken":"`+fmt.Sprintf("madeup%016x", made)+`"}`, from(address.String())))
 			if response.StatusCode != http.StatusForbidden {
 				t.Fatalf("login %d: %s", made, response.Status)
 			}

@@ -36,8 +36,11 @@ func TestAuth(t *testing.T) {
 		token  string // in the answer
 		calls  []string
 	}{
-		{"as it is configured by default", func(c *httpapi.Config) { c.AuthIsActivity = true }, "", []string{"Token request ", "Touch"}},
-		{"with the token", func(c *httpapi.Config) { c.AuthIsActivity, c.AuthTokenHeader = true, true }, goodToken, []string{"Token request ", "Touch"}},
+		{"as it is configured by default", func(c *httpapi.Config) { c.AuthIsActivity = true }, "",
+			[]string{"Token request ", "Touch"}},
+		{"with the token",
+			func(c *httpapi.Config) { c.AuthIsActivity, c.AuthTokenHeader = true, true }, goodToken,
+			[]string{"Token request ", "Touch"}},
 		{"no activity", func(*httpapi.Config) {}, "", []string{"Token request "}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -135,7 +138,8 @@ func TestAuthRefusals(t *testing.T) {
 	t.Run("the store fails in between", func(t *testing.T) {
 		s := newSite(t)
 		known := s.login(t)
-		s.sessions.fail = map[string]error{"Token request ": failing(api.UpstreamUnavailable), "Status": failing(api.StoreUnavailable)}
+		s.sessions.fail = map[string]error{"Token request ": failing(api.UpstreamUnavailable),
+			"Status": failing(api.StoreUnavailable)}
 		wantProblem(t, s.ask(proxied(cookie(known))), api.StoreUnavailable)
 	})
 	t.Run("no cookie", func(t *testing.T) {
@@ -154,10 +158,12 @@ func TestAuthIssuesTheCookieAnew(t *testing.T) {
 	known := old.login(t)
 	s := newSite(t, func(c *httpapi.Config) { c.Keys = ring(t, keyTwo, keyOne) })
 	response := s.ask(proxied(cookie(known)))
-	if got := response.Header.Values("Set-Cookie"); len(got) != 1 || !strings.HasPrefix(got[0], known.Name+"=") || !strings.Contains(got[0], "HttpOnly") {
+	if got := response.Header.Values("Set-Cookie"); len(got) != 1 ||
+		!strings.HasPrefix(got[0], known.Name+"=") || !strings.Contains(got[0], "HttpOnly") {
 		t.Fatalf("Set-Cookie: %q", got)
 	}
-	if again := s.ask(proxied(cookie(response.Cookies()[0]))); again.StatusCode != http.StatusNoContent || len(again.Cookies()) != 0 {
+	if again := s.ask(proxied(cookie(response.Cookies()[0]))); again.StatusCode != http.StatusNoContent ||
+		len(again.Cookies()) != 0 {
 		t.Errorf("the new cookie: %s with %d cookies", again.Status, len(again.Cookies()))
 	}
 }
@@ -166,7 +172,8 @@ func TestAuthIssuesTheCookieAnew(t *testing.T) {
 func TestAdminRoutesAreNotPublic(t *testing.T) {
 	s := newSite(t)
 	known := s.login(t)
-	for _, path := range []string{"/auth", "/revoke", "/sessions", "/keepalive/sessions", "/healthz", "/readyz", "/keepalive/auth", "/keepalive/revoke", "/keepalive/session/auth", "//auth"} {
+	for _, path := range []string{"/auth", "/revoke", "/sessions", "/keepalive/sessions",
+		"/healthz", "/readyz", "/keepalive/auth", "/keepalive/revoke", "/keepalive/session/auth", "//auth"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			r := request(method, "", "", cookie(known))
 			r.URL.Path = path

@@ -18,7 +18,8 @@ func TestHint(t *testing.T) {
 	s := newSite(t)
 	response := s.do(request("POST", "/session", `{"accessToken":"`+goodToken+`"}`))
 	session, hint := response.Cookies()[0], response.Cookies()[1]
-	if hint.Name != api.CookieHint || hint.Value != "1" || hint.HttpOnly || !hint.Secure || hint.MaxAge != session.MaxAge {
+	if hint.Name != api.CookieHint || hint.Value != "1" || hint.HttpOnly || !hint.Secure ||
+		hint.MaxAge != session.MaxAge {
 		t.Errorf("%s", hint)
 	}
 	wantProblem(t, s.do(request("POST", "/session/token", `{"reason":"start"}`, cookie(hint))), api.SessionMissing)
@@ -31,7 +32,8 @@ func TestCookie(t *testing.T) {
 	}{{false, "__Host-Http-keepalive"}, {true, "keepalive"}} {
 		s := newSite(t, func(c *httpapi.Config) { c.InsecureCookie = tc.insecure })
 		got := s.login(t)
-		if got.Name != tc.name || got.Secure == tc.insecure || !got.HttpOnly || got.SameSite != http.SameSiteStrictMode || got.Path != "/" || got.Domain != "" {
+		if got.Name != tc.name || got.Secure == tc.insecure || !got.HttpOnly ||
+			got.SameSite != http.SameSiteStrictMode || got.Path != "/" || got.Domain != "" {
 			t.Errorf("insecure %v: %s", tc.insecure, got.Raw)
 		}
 		if got.MaxAge != int((12 * time.Hour).Seconds()) {
@@ -45,7 +47,8 @@ func TestCookie(t *testing.T) {
 		if token.Header["kid"] != "k1" || token.Header["alg"] != "HS256" {
 			t.Errorf("header %v", token.Header)
 		}
-		if claims.ID != base64.RawURLEncoding.EncodeToString(someID[:]) || !claims.IssuedAt.Equal(s.clock) || !claims.ExpiresAt.Equal(s.clock.Add(12*time.Hour)) {
+		if claims.ID != base64.RawURLEncoding.EncodeToString(someID[:]) ||
+			!claims.IssuedAt.Equal(s.clock) || !claims.ExpiresAt.Equal(s.clock.Add(12*time.Hour)) {
 			t.Errorf("claims %+v", claims)
 		}
 	}
@@ -105,11 +108,16 @@ func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
 		ok     bool
 	}{
 		{"genuine", genuine, true},
-		{"expired by a clock that is an hour ahead", forge(t, jwt.SigningMethodHS256, key, "k1", good(expires(-time.Hour))), true},
-		{"issued by a clock that was ahead", forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(29*time.Second))), true},
-		{"issued an hour from now: the clock was set back", forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(time.Hour))), true},
+		{"expired by a clock that is an hour ahead",
+			forge(t, jwt.SigningMethodHS256, key, "k1", good(expires(-time.Hour))), true},
+		{"issued by a clock that was ahead",
+			forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(29*time.Second))), true},
+		{"issued an hour from now: the clock was set back",
+			forge(t, jwt.SigningMethodHS256, key, "k1", good(issued(time.Hour))), true},
 		{"expired", forge(t, jwt.SigningMethodHS256, key, "k1", good(expires(-2*time.Hour-time.Second))), false},
-		{"without an end", forge(t, jwt.SigningMethodHS256, key, "k1", good(func(c *jwt.RegisteredClaims) { c.ExpiresAt = nil })), false},
+		{"without an end",
+			forge(t, jwt.SigningMethodHS256, key, "k1", good(func(c *jwt.RegisteredClaims) { c.ExpiresAt = nil })),
+			false},
 		{"signed with a foreign key", forge(t, jwt.SigningMethodHS256, foreign, "k1", good()), false},
 		{"signed by a key that is not in the ring", forge(t, jwt.SigningMethodHS256, foreign, "k2", good()), false},
 		{"signed with an empty key", forge(t, jwt.SigningMethodHS256, []byte{}, "none", good()), false},
@@ -119,8 +127,12 @@ func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
 		{"another algorithm", forge(t, jwt.SigningMethodHS512, key, "k1", good()), false},
 		{"a short id", forge(t, jwt.SigningMethodHS256, key, "k1", good(id("AAAA"))), false},
 		{"no id", forge(t, jwt.SigningMethodHS256, key, "k1", good(id(""))), false},
-		{"an id in another alphabet", forge(t, jwt.SigningMethodHS256, key, "k1", good(id("++++++++++++++++++++++++++++++++++++++++++A"))), false},
-		{"a second spelling of an id", forge(t, jwt.SigningMethodHS256, key, "k1", good(id(base64.RawURLEncoding.EncodeToString(someID[:])[:42]+"B"))), false},
+		{"an id in another alphabet",
+			forge(t, jwt.SigningMethodHS256, key, "k1", good(id("++++++++++++++++++++++++++++++++++++++++++A"))),
+			false},
+		{"a second spelling of an id",
+			forge(t, jwt.SigningMethodHS256, key, "k1",
+				good(id(base64.RawURLEncoding.EncodeToString(someID[:])[:42]+"B"))), false},
 		{"changed", &flipped, false},
 		{"a second spelling of the signature", &respelt, false},
 		{"empty", &http.Cookie{Name: genuine.Name}, false},
@@ -144,7 +156,8 @@ func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
 	}
 	t.Run("planted beside the genuine one", func(t *testing.T) {
 		planted := &http.Cookie{Name: genuine.Name, Value: "a.b.c"}
-		if response := s.do(request("GET", "/session", "", cookie(planted), cookie(genuine))); response.StatusCode != http.StatusOK {
+		if response := s.do(request("GET", "/session", "", cookie(planted),
+			cookie(genuine))); response.StatusCode != http.StatusOK {
 			t.Errorf("status %s", response.Status)
 		}
 	})
@@ -178,10 +191,12 @@ func TestKeysRotate(t *testing.T) {
 			fresh := response.Cookies()[0]
 			var claims jwt.RegisteredClaims
 			token, _, err := jwt.NewParser().ParseUnverified(fresh.Value, &claims)
-			if err != nil || token.Header["kid"] != "k2" || claims.ID != base64.RawURLEncoding.EncodeToString(someID[:]) {
+			if err != nil || token.Header["kid"] != "k2" ||
+				claims.ID != base64.RawURLEncoding.EncodeToString(someID[:]) {
 				t.Errorf("the new cookie: %v, %v, %v", token.Header, claims.ID, err)
 			}
-			if again := s.do(request("POST", "/session/token", `{"reason":"due"}`, cookie(fresh))); len(again.Cookies()) != 0 {
+			if again := s.do(request("POST", "/session/token", `{"reason":"due"}`,
+				cookie(fresh))); len(again.Cookies()) != 0 {
 				t.Error("the new cookie is renewed again")
 			}
 		})
@@ -201,13 +216,18 @@ func TestCookiesAreLookedAtEachTime(t *testing.T) {
 		ok     bool
 	}{
 		{"nothing has changed", func(*site, *changingKeys) {}, true},
-		{"its key is the older one now", func(_ *site, keys *changingKeys) { keys.Keys = ring(t, keyTwo, keyOne) }, true},
+		{"its key is the older one now",
+			func(_ *site, keys *changingKeys) { keys.Keys = ring(t, keyTwo, keyOne) }, true},
 		{"its key is gone", func(_ *site, keys *changingKeys) { keys.Keys = ring(t, keyTwo) }, false},
-		{"its key's name has another key", func(_ *site, keys *changingKeys) { keys.Keys = renamed{"k1", other} }, false},
+		{"its key's name has another key",
+			func(_ *site, keys *changingKeys) { keys.Keys = renamed{"k1", other} }, false},
 		{"it has ended", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(15 * time.Hour) }, false},
-		{"the clock was set back by 31 s", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(-31 * time.Second) }, true},
-		{"the clock was set back by an hour", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(-time.Hour) }, true},
-		{"the clock was set ahead by an hour, in the last hour", func(s *site, _ *changingKeys) { s.clock = s.clock.Add(13 * time.Hour) }, true},
+		{"the clock was set back by 31 s",
+			func(s *site, _ *changingKeys) { s.clock = s.clock.Add(-31 * time.Second) }, true},
+		{"the clock was set back by an hour",
+			func(s *site, _ *changingKeys) { s.clock = s.clock.Add(-time.Hour) }, true},
+		{"the clock was set ahead by an hour, in the last hour",
+			func(s *site, _ *changingKeys) { s.clock = s.clock.Add(13 * time.Hour) }, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			keys := &changingKeys{ring(t, keyOne)}

@@ -70,7 +70,8 @@ func TestAuthWaitsForNothingItDoesNotNeed(t *testing.T) {
 			began := time.Now()
 			response := s.ask(proxied(cookie(known)))
 			if response.StatusCode != http.StatusNoContent || response.Header.Get("X-Capture-Uuid") != uuid {
-				t.Errorf("%s stands still: %s, X-Capture-Uuid %q", call, response.Status, response.Header.Get("X-Capture-Uuid"))
+				t.Errorf("%s stands still: %s, X-Capture-Uuid %q", call, response.Status,
+					response.Header.Get("X-Capture-Uuid"))
 			}
 			if took := time.Since(began); took > within {
 				t.Errorf("%s stands still: the answer took %v, want %v at most", call, took, within)

@@ -78,10 +78,12 @@ func TestNothingFromElsewhereGetsIn(t *testing.T) {
 				for _, mark := range marks {
 					for _, media := range types {
 						s.sessions.calls = nil
-						r := request(route.method, route.path, route.body, cookie(session), from.change, site.change, mark.change, media.change)
+						r := request(route.method, route.path, route.body, cookie(session),
+							from.change, site.change, mark.change, media.change)
 						response := s.do(r)
 						is := func(problem string) {
-							t.Errorf("%s %s, %s, %s, %s, %s: %s; behind the checks: %q", route.method, route.path, from.name, site.name, mark.name, media.name, problem, s.sessions.calls)
+							t.Errorf("%s %s, %s, %s, %s, %s: %s; behind the checks: %q",
+								route.method, route.path, from.name, site.name, mark.name, media.name, problem, s.sessions.calls)
 						}
 						admitted := from.ours || from.name == "no origin" && site.ours
 						want := admitted && mark.ours && (route.body == "" || media.ours)
@@ -117,32 +119,44 @@ func TestTricks(t *testing.T) {
 	s := newSite(t)
 	session := s.login(t)
 	plain := func(method, path, body string, change ...func(*http.Request)) *http.Request {
-		return request(method, path, body, append([]func(*http.Request){cookie(session), header("Origin"), header("X-Keepalive")}, change...)...)
+		return request(method, path, body,
+			append([]func(*http.Request){cookie(session), header("Origin"), header("X-Keepalive")}, change...)...)
 	}
 	for name, r := range map[string]*http.Request{
-		"a script element":                    plain("GET", "/session?callback=steal", "", header("Sec-Fetch-Site", "cross-site")),
-		"a script element at another route":   plain("GET", "/session/token?callback=steal", ""),
-		"an image":                            plain("GET", "/session/activity", "", header("Sec-Fetch-Dest", "image")),
-		"a link that signs out":               plain("GET", "/session?_method=DELETE", ""),
-		"a form that signs out":               plain("POST", "/session?_method=DELETE", "_method=DELETE", header("Content-Type", "application/x-www-form-urlencoded")),
-		"a header that signs out":             plain("POST", "/session", "", header("X-HTTP-Method-Override", "DELETE"), header("Origin", "null")),
-		"HEAD of a link":                      plain("HEAD", "/session", "", header("Sec-Fetch-Site", "cross-site")),
-		"HEAD of a token":                     request("HEAD", "/session/token", "", cookie(session)),
-		"PUT":                                 request("PUT", "/session", `{}`, cookie(session)),
-		"PATCH":                               request("PATCH", "/session", `{}`, cookie(session)),
-		"TRACE":                               request("TRACE", "/session", "", cookie(session)),
-		"GET of a token":                      request("GET", "/session/token", "", cookie(session)),
-		"a path in capitals":                  request("POST", "/SESSION/TOKEN", `{"reason":"start"}`, cookie(session)),
-		"a path with a slash":                 request("POST", "/session/token/", `{"reason":"start"}`, cookie(session)),
-		"a path with dots":                    request("POST", "/x/../session/token", `{"reason":"start"}`, cookie(session)),
-		"the other listener's auth":           request("GET", "/../auth", "", cookie(session)),
-		"the other listener's revoke":         request("POST", "/../revoke", `{"uuid":"`+uuid+`"}`, cookie(session)),
-		"the header in the query":             plain("POST", "/session/token?X-Keepalive=1", `{"reason":"start"}`, header("Origin", origin)),
-		"a beacon":                            plain("POST", "/session/activity", "x", header("Content-Type", "text/plain;charset=UTF-8"), header("Origin", "https://evil.example")),
-		"a preflight of another page":         plain("OPTIONS", "/session", "", header("Origin", "https://evil.example"), header("Access-Control-Request-Method", "DELETE")),
-		"a preflight without an origin":       plain("OPTIONS", "/session", "", header("Access-Control-Request-Method", "DELETE")),
-		"a preflight of a sandboxed frame":    plain("OPTIONS", "/session", "", header("Origin", "null"), header("Access-Control-Request-Method", "DELETE")),
-		"a script element of the same origin": plain("GET", "/session?callback=steal", "", header("Sec-Fetch-Site", "same-origin")),
+		"a script element": plain("GET", "/session?callback=steal", "",
+			header("Sec-Fetch-Site", "cross-site")),
+		"a script element at another route": plain("GET", "/session/token?callback=steal", ""),
+		"an image":                          plain("GET", "/session/activity", "", header("Sec-Fetch-Dest", "image")),
+		"a link that signs out":             plain("GET", "/session?_method=DELETE", ""),
+		"a form that signs out": plain("POST", "/session?_method=DELETE",
+			"_method=DELETE", header("Content-Type", "application/x-www-form-urlencoded")),
+		"a header that signs out": plain("POST", "/session", "",
+			header("X-HTTP-Method-Override", "DELETE"), header("Origin", "null")),
+		"HEAD of a link":     plain("HEAD", "/session", "", header("Sec-Fetch-Site", "cross-site")),
+		"HEAD of a token":    request("HEAD", "/session/token", "", cookie(session)),
+		"PUT":                request("PUT", "/session", `{}`, cookie(session)),
+		"PATCH":              request("PATCH", "/session", `{}`, cookie(session)),
+		"TRACE":              request("TRACE", "/session", "", cookie(session)),
+		"GET of a token":     request("GET", "/session/token", "", cookie(session)),
+		"a path in capitals": request("POST", "/SESSION/TOKEN", `{"reason":"start"}`, cookie(session)),
+		"a path with a slash": request("POST", "/session/token/",
+			`{"reason":"start"}`, cookie(session)),
+		"a path with dots": request("POST", "/x/../session/token",
+			`{"reason":"start"}`, cookie(session)),
+		"the other listener's auth":   request("GET", "/../auth", "", cookie(session)),
+		"the other listener's revoke": request("POST", "/../revoke", `{"uuid":"`+uuid+`"}`, cookie(session)),
+		"the header in the query": plain("POST", "/session/token?X-Keepalive=1",
+			`{"reason":"start"}`, header("Origin", origin)),
+		"a beacon": plain("POST", "/session/activity", "x",
+			header("Content-Type", "text/plain;charset=UTF-8"), header("Origin", "https://evil.example")),
+		"a preflight of another page": plain("OPTIONS", "/session", "",
+			header("Origin", "https://evil.example"), header("Access-Control-Request-Method", "DELETE")),
+		"a preflight without an origin": plain("OPTIONS", "/session", "",
+			header("Access-Control-Request-Method", "DELETE")),
+		"a preflight of a sandboxed frame": plain("OPTIONS", "/session", "",
+			header("Origin", "null"), header("Access-Control-Request-Method", "DELETE")),
+		"a script element of the same origin": plain("GET", "/session?callback=steal", "",
+			header("Sec-Fetch-Site", "same-origin")),
 	} {
 		s.sessions.calls = nil
 		response := s.do(r)

@@ -31,10 +31,11 @@ func zip(content string) []byte {
 // forms.
 func files() fstest.MapFS {
 	built := fstest.MapFS{
-		"manifest.json": {Data: []byte(`{"version":"1","module":{"file":"` + module + `","size":57},"files":{"keepalive.js":{},"wasm_exec.js":{},"keepalive.d.ts":{}}}`)},
-		module + ".br":  {Data: []byte("module in brotli")},
-		module + ".gz":  {Data: zip(wasm)},
-		".gitignore":    {Data: []byte("*")},
+		"manifest.json": {Data: []byte(`{"version":"1","module":{"file":"` + module +
+			`","size":57},"files":{"keepalive.js":{},"wasm_exec.js":{},"keepalive.d.ts":{}}}`)},
+		module + ".br": {Data: []byte("module in brotli")},
+		module + ".gz": {Data: zip(wasm)},
+		".gitignore":   {Data: []byte("*")},
 	}
 	for _, name := range []string{"keepalive.js", "wasm_exec.js", "keepalive.d.ts"} {
 		built[name] = &fstest.MapFile{Data: []byte("plain " + name)}
@@ -68,7 +69,8 @@ func TestFiles(t *testing.T) {
 		{"keepalive.js", "br", "br", "brotli keepalive.js", "text/javascript; charset=utf-8", revalidated},
 		{"keepalive.js", "", "", "plain keepalive.js", "text/javascript; charset=utf-8", revalidated},
 		{"wasm_exec.js", "identity", "", "plain wasm_exec.js", "text/javascript; charset=utf-8", revalidated},
-		{"keepalive.d.ts", "gzip", "gzip", string(zip("plain keepalive.d.ts")), "text/plain; charset=utf-8", revalidated},
+		{"keepalive.d.ts", "gzip", "gzip", string(zip("plain keepalive.d.ts")),
+			"text/plain; charset=utf-8", revalidated},
 		{"manifest.json", "br, gzip", "", string(files()["manifest.json"].Data), "application/json", revalidated},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
@@ -107,10 +109,13 @@ func TestFiles(t *testing.T) {
 
 				tag := response.Header.Get("ETag")
 				again := s.get(method, tc.name, accept, header("If-None-Match", `"other", W/`+tag))
-				if again.StatusCode != http.StatusNotModified || again.ContentLength > 0 || again.Header.Get("ETag") != tag || again.Header.Get("Cache-Control") != tc.caching || again.Header.Get("Vary") != "Accept-Encoding" {
+				if again.StatusCode != http.StatusNotModified || again.ContentLength > 0 ||
+					again.Header.Get("ETag") != tag ||
+					again.Header.Get("Cache-Control") != tc.caching || again.Header.Get("Vary") != "Accept-Encoding" {
 					t.Errorf("with the ETag: %s, %v", again.Status, again.Header)
 				}
-				if fresh := s.get(method, tc.name, accept, header("If-None-Match", `"other"`)); fresh.StatusCode != http.StatusOK {
+				if fresh := s.get(method, tc.name, accept,
+					header("If-None-Match", `"other"`)); fresh.StatusCode != http.StatusOK {
 					t.Errorf("with another ETag: %s", fresh.Status)
 				}
 			})
@@ -151,7 +156,8 @@ func TestNegotiation(t *testing.T) {
 		" gzip ; q = 0.2 , br ; q=0.1": "gzip",
 		",,":                           "",
 	} {
-		if got := s.get("GET", "keepalive.js", header("Accept-Encoding", accept)).Header.Get("Content-Encoding"); got != want {
+		if got := s.get("GET", "keepalive.js",
+			header("Accept-Encoding", accept)).Header.Get("Content-Encoding"); got != want {
 			t.Errorf("for %q: %q, want %q", accept, got, want)
 		}
 	}
@@ -159,7 +165,8 @@ func TestNegotiation(t *testing.T) {
 
 func TestOnlyNamedFilesAreServed(t *testing.T) {
 	s := newSite(t)
-	for _, name := range []string{".gitignore", "keepalive.js.br", module + ".gz", "keepalive.ffffffffffff.wasm", "..%2fsecret", "%2e%2e/manifest.json"} {
+	for _, name := range []string{".gitignore", "keepalive.js.br", module + ".gz",
+		"keepalive.ffffffffffff.wasm", "..%2fsecret", "%2e%2e/manifest.json"} {
 		response := s.get("GET", name)
 		wantProblem(t, response, api.NotFound)
 		if response.Header.Get("Access-Control-Allow-Origin") != "" {
@@ -206,7 +213,8 @@ func TestABrokenBuildDoesNotStart(t *testing.T) {
 			built := files()
 			change(built)
 			s := newSite(t)
-			_, err := httpapi.New(httpapi.Config{Sessions: s.sessions, Keys: ring(t, keyOne), Origins: []string{origin}, Files: built})
+			_, err := httpapi.New(httpapi.Config{Sessions: s.sessions, Keys: ring(t, keyOne),
+				Origins: []string{origin}, Files: built})
 			if err == nil {
 				t.Error("New() took it")
 			}

@@ -74,7 +74,8 @@ func FuzzCookie(f *testing.F) {
 		genuine := s.login(t)
 		r := request("GET", "/session", "", header("Cookie", line))
 		response := s.do(r)
-		sent := slices.ContainsFunc(r.CookiesNamed(genuine.Name), func(c *http.Cookie) bool { return c.Value == genuine.Value })
+		sent := slices.ContainsFunc(r.CookiesNamed(genuine.Name),
+			func(c *http.Cookie) bool { return c.Value == genuine.Value })
 		if in := response.StatusCode == http.StatusOK; in != sent || in != (len(s.sessions.calls) == 1) {
 			t.Errorf("%s; the cookie was sent: %v; behind the checks: %q", response.Status, sent, s.sessions.calls)
 		}
@@ -92,7 +93,8 @@ func FuzzCookie(f *testing.F) {
 // No X-Forwarded-For of a client gets round the limit on logins: only the last
 // address, which the trusted proxy writes, counts.
 func FuzzForwardedFor(f *testing.F) {
-	for _, line := range []string{"198.51.100.7", "1.1.1.1, 2.2.2.2", "::1", "[2001:db8::1]:80", "unknown", ",,", "10.0.0.1%eth0", "\t"} {
+	for _, line := range []string{"198.51.100.7", "1.1.1.1, 2.2.2.2", "::1", "[2001:db8::1]:80",
+		"unknown", ",,", "10.0.0.1%eth0", "\t"} {
 		f.Add(line, line)
 	}
 	f.Fuzz(func(t *testing.T, one, two string) {
@@ -101,7 +103,8 @@ func FuzzForwardedFor(f *testing.F) {
 			c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}
 		})
 		for i, claimed := range []string{one, two} {
-			r := request("POST", "/session", `{"accessToken":"`+goodToken+`"}`, header("X-Forwarded-For", claimed, "203.0.113.9"))
+			r := request("POST", "/session", `{"accessToken":"`+goodToken+`"}`,
+				header("X-Forwarded-For", claimed, "203.0.113.9"))
 			want := []int{http.StatusCreated, http.StatusTooManyRequests}[i]
 			if response := s.do(r); response.StatusCode != want {
 				t.Errorf("login %d, forwarded for %q: %s", i+1, claimed, response.Status)

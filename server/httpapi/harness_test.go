@@ -66,7 +66,8 @@ func (f *fakeSessions) grant() session.Grant {
 	now := f.now()
 	return session.Grant{
 		UUID: uuid, Token: secret.New(goodToken), At: now,
-		TokenExpires: now.Add(time.Hour), IdleExpires: now.Add(30 * time.Minute), AbsoluteExpires: now.Add(12 * time.Hour),
+		TokenExpires: now.Add(time.Hour), IdleExpires: now.Add(30 * time.Minute),
+		AbsoluteExpires: now.Add(12 * time.Hour),
 	}
 }
 
@@ -84,7 +85,8 @@ func (f *fakeSessions) Revoke(ctx context.Context, uuid string) (int, error) {
 	return 2, f.called(ctx, "Revoke "+uuid)
 }
 
-func (f *fakeSessions) Token(ctx context.Context, id store.ID, reason api.Reason, have secret.String) (session.Grant, error) {
+func (f *fakeSessions) Token(ctx context.Context, id store.ID, reason api.Reason,
+	have secret.String) (session.Grant, error) {
 	return f.grant(), f.called(ctx, "Token "+string(reason)+" "+have.Reveal())
 }
 

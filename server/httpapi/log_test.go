@@ -117,7 +117,8 @@ func TestAFloodIsSampled(t *testing.T) {
 		{"pages of another site", func(s *site) *http.Response {
 			return s.do(request("POST", "/session", "{}", header("Origin", "https://evil.example")))
 		}},
-		{"no cookie", func(s *site) *http.Response { return s.do(request("POST", "/session/token", `{"reason":"due"}`)) }},
+		{"no cookie",
+			func(s *site) *http.Response { return s.do(request("POST", "/session/token", `{"reason":"due"}`)) }},
 		{"bodies without sense", func(s *site) *http.Response { return s.do(request("POST", "/session", "[")) }},
 		{"Capture away", func(s *site) *http.Response {
 			s.sessions.err = &session.Error{Code: api.UpstreamUnavailable, Detail: "a test"}

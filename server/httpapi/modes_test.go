@@ -38,8 +38,10 @@ func TestModes(t *testing.T) {
 			}
 			continue
 		}
-		if problem := wantProblem(t, response, api.BadRequest); !strings.Contains(problem.Detail, tc.says) || len(s.sessions.calls) != 0 {
-			t.Errorf("%q: the detail %q does not say %q, or calls %q", tc.modes, problem.Detail, tc.says, s.sessions.calls)
+		if problem := wantProblem(t, response, api.BadRequest); !strings.Contains(problem.Detail, tc.says) ||
+			len(s.sessions.calls) != 0 {
+			t.Errorf("%q: the detail %q does not say %q, or calls %q", tc.modes, problem.Detail,
+				tc.says, s.sessions.calls)
 		}
 	}
 }
@@ -47,11 +49,13 @@ func TestModes(t *testing.T) {
 func TestExchange(t *testing.T) {
 	s := newSite(t)
 	earlier := s.login(t)
-	response := s.do(request("POST", "/session", `{"authorizationCode":"codecodecode0000","redirectUri":"https://www.example.com/back"}`, cookie(earlier)))
+	response := s.do(request("POST", "/session",
+		`{"authorizationCode":"codecodecode0000","redirectUri":"https://www.example.com/back"}`, cookie(earlier)))
 	if response.StatusCode != http.StatusCreated || len(response.Cookies()) != 2 {
 		t.Fatalf("%s with %d cookies", response.Status, len(response.Cookies()))
 	}
-	if got := s.sessions.code; got.Code.Reveal() != "codecodecode0000" || got.RedirectURI != "https://www.example.com/back" || got.Previous != someID {
+	if got := s.sessions.code; got.Code.Reveal() != "codecodecode0000" ||
+		got.RedirectURI != "https://www.example.com/back" || got.Previous != someID {
 		t.Errorf("the login that arrived: redirect URI %q, previous %v", got.RedirectURI, got.Previous == someID)
 	}
 	if got := decodeJSON[api.TokenAnswer](t, response); got.AccessToken != goodToken || got.UUID != uuid {

@@ -36,7 +36,8 @@ func TestRevoke(t *testing.T) {
 		{"a uuid that was pasted with blanks", revoke(`{"uuid":" ` + uuid + `\n"}`), "", ""},
 		{"a page of a listed origin", revoke(body, header("Origin", origin)), api.OriginRefused, "Origin"},
 		{"a sandboxed page", revoke(body, header("Origin", "null")), api.OriginRefused, "Origin"},
-		{"a page that was rebound", revoke(body, header("Sec-Fetch-Site", "same-origin")), api.OriginRefused, "Sec-Fetch-Site"},
+		{"a page that was rebound", revoke(body, header("Sec-Fetch-Site", "same-origin")),
+			api.OriginRefused, "Sec-Fetch-Site"},
 		{"the address bar", revoke(body, header("Sec-Fetch-Site", "none")), api.OriginRefused, "Sec-Fetch-Site"},
 		{"a form", revoke(body, header("Content-Type", "text/plain")), api.UnsupportedMedia, "application/json"},
 		{"no type", revoke(body, header("Content-Type")), api.UnsupportedMedia, "application/json"},
@@ -44,7 +45,8 @@ func TestRevoke(t *testing.T) {
 		{"an empty uuid", revoke(`{"uuid":""}`), api.BadRequest, "uuid is missing"},
 		{"a long uuid", revoke(`{"uuid":"` + strings.Repeat("a", 129) + `"}`), api.BadRequest, "uuid is too long"},
 		{"two uuids", revoke(`{"uuid":"` + uuid + " " + uuid + `"}`), api.BadRequest, "as Capture writes it"},
-		{"a uuid with a letter that looks like another", revoke(`{"uuid":"6b1d9\u0441"}`), api.BadRequest, "as Capture writes it"},
+		{"a uuid with a letter that looks like another", revoke(`{"uuid":"6b1d9\u0441"}`),
+			api.BadRequest, "as Capture writes it"},
 		{"more than a uuid", revoke(`{"uuid":"u","all":true}`), api.BadRequest, "it knows uuid"},
 		{"no body", revoke(``), api.BadRequest, "JSON object"},
 		{"too much", revoke(`{"uuid":"` + strings.Repeat("a", 5000) + `"}`), api.TooLarge, "4096"},
@@ -85,7 +87,8 @@ func TestList(t *testing.T) {
 				return nil, failure
 			}
 			return []store.Listed{{
-				Key: store.Key{0xab, 0xcd}, Mode: store.ModeCode, Opened: opened, Seen: opened.Add(time.Minute), Renewed: opened.Add(time.Hour),
+				Key: store.Key{0xab, 0xcd}, Mode: store.ModeCode, Opened: opened,
+				Seen: opened.Add(time.Minute), Renewed: opened.Add(time.Hour),
 				IdleExpires: opened.Add(2 * time.Hour), AbsoluteExpires: opened.Add(12 * time.Hour), KeyID: "k1",
 			}}, failure
 		}
@@ -100,10 +103,12 @@ func TestList(t *testing.T) {
 	}
 	response := list(`{"uuid":"` + uuid + ` "}`)
 	want := []api.ListedSession{{
-		Session: "abcd0000", Mode: "code", Opened: "2026-11-21T08:00:00Z", Seen: "2026-11-21T08:01:00Z", Renewed: "2026-11-21T09:00:00Z",
+		Session: "abcd0000", Mode: "code", Opened: "2026-11-21T08:00:00Z",
+		Seen: "2026-11-21T08:01:00Z", Renewed: "2026-11-21T09:00:00Z",
 		IdleExpires: "2026-11-21T10:00:00Z", AbsoluteExpires: "2026-11-21T20:00:00Z", Key: "k1",
 	}}
-	if got := decodeJSON[api.ListAnswer](t, response); response.StatusCode != http.StatusOK || asked != uuid || !slices.Equal(got.Sessions, want) {
+	if got := decodeJSON[api.ListAnswer](t, response); response.StatusCode != http.StatusOK ||
+		asked != uuid || !slices.Equal(got.Sessions, want) {
 		t.Errorf("%s for %q: %+v, want %+v", response.Status, asked, got.Sessions, want)
 	}
 	if got := decodeJSON[api.ListAnswer](t, list(`{"uuid":"unknown"}`)); got.Sessions == nil || len(got.Sessions) != 0 {

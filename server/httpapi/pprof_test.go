@@ -19,7 +19,8 @@ func profile(path string, change ...func(*http.Request)) *http.Request {
 }
 
 func TestPprof(t *testing.T) {
-	paths := []string{"/debug/pprof/", "/debug/pprof/goroutine?debug=1", "/debug/pprof/heap", "/debug/pprof/profile?seconds=1", "/debug/pprof/symbol"}
+	paths := []string{"/debug/pprof/", "/debug/pprof/goroutine?debug=1", "/debug/pprof/heap",
+		"/debug/pprof/profile?seconds=1", "/debug/pprof/symbol"}
 	t.Run("off by default", func(t *testing.T) {
 		for _, path := range append(paths, "/debug/pprof/cmdline") {
 			wantProblem(t, newSite(t).ask(profile(path)), api.NotFound)
@@ -32,7 +33,8 @@ func TestPprof(t *testing.T) {
 				t.Errorf("%s: %s", path, response.Status)
 			}
 		}
-		if response := on.ask(profile("/debug/pprof/", header("Sec-Fetch-Site", "none"))); response.StatusCode != http.StatusOK {
+		if response := on.ask(profile("/debug/pprof/",
+			header("Sec-Fetch-Site", "none"))); response.StatusCode != http.StatusOK {
 			t.Errorf("a typed address: %s", response.Status)
 		}
 	})

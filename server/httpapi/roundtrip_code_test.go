@@ -25,26 +25,34 @@ func TestRoundTripWithACode(t *testing.T) {
 	}
 	secrets = append(secrets, code, uuid)
 
-	opened := keep(must[api.TokenAnswer](t, town, 201, "POST", "/session", api.OpenRequest{AuthorizationCode: code, RedirectURI: back}))
-	if opened.UUID != uuid || !town.capture.Valid(opened.AccessToken) || opened.ExpiresIn < 3590 || opened.ExpiresIn > 3600 {
+	opened := keep(must[api.TokenAnswer](t, town, 201, "POST", "/session",
+		api.OpenRequest{AuthorizationCode: code, RedirectURI: back}))
+	if opened.UUID != uuid || !town.capture.Valid(opened.AccessToken) || opened.ExpiresIn < 3590 ||
+		opened.ExpiresIn > 3600 {
 		t.Errorf("opened: uuid %s, expires in %d s", opened.UUID, opened.ExpiresIn)
 	}
-	if problem := must[api.Problem](t, town, 409, "POST", "/session", api.OpenRequest{AuthorizationCode: code, RedirectURI: back}); problem.Code != api.CodeUsed {
+	if problem := must[api.Problem](t, town, 409, "POST", "/session",
+		api.OpenRequest{AuthorizationCode: code, RedirectURI: back}); problem.Code != api.CodeUsed {
 		t.Errorf("the second post of a code: %s", problem.Code)
 	}
-	if status := must[api.StatusAnswer](t, town, 200, "GET", "/session", nil); status.Mode != "code" || status.UUID != uuid {
+	if status := must[api.StatusAnswer](t, town, 200, "GET", "/session", nil); status.Mode != "code" ||
+		status.UUID != uuid {
 		t.Errorf("status %+v", status)
 	}
 
 	// Due, then refused: two refreshes, each with a token that works.
 	town.pass(59 * time.Minute)
-	due := keep(must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonDue, Have: opened.AccessToken}))
-	forced := keep(must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonSaveFailed, Have: due.AccessToken}))
-	if due.AccessToken == opened.AccessToken || forced.AccessToken == due.AccessToken || town.capture.TokenOwner(forced.AccessToken) != uuid {
+	due := keep(must[api.TokenAnswer](t, town, 200, "POST", "/session/token",
+		api.TokenRequest{Reason: api.ReasonDue, Have: opened.AccessToken}))
+	forced := keep(must[api.TokenAnswer](t, town, 200, "POST", "/session/token",
+		api.TokenRequest{Reason: api.ReasonSaveFailed, Have: due.AccessToken}))
+	if due.AccessToken == opened.AccessToken || forced.AccessToken == due.AccessToken ||
+		town.capture.TokenOwner(forced.AccessToken) != uuid {
 		t.Error("a refreshed token is an old one, or another user's")
 	}
 	for endpoint, want := range map[string]int{
-		simulator.EndpointExchange: 1, simulator.EndpointRefresh: 2, simulator.EndpointEntity: 1, simulator.EndpointIssue: 0,
+		simulator.EndpointExchange: 1, simulator.EndpointRefresh: 2, simulator.EndpointEntity: 1,
+		simulator.EndpointIssue: 0,
 	} {
 		if got := town.capture.Count(endpoint); got != want {
 			t.Errorf("%d calls of %s, want %d", got, endpoint, want)
@@ -53,7 +61,8 @@ func TestRoundTripWithACode(t *testing.T) {
 
 	// The grant is taken back: this session has ended.
 	town.capture.DeleteGrants(uuid)
-	if problem := must[api.Problem](t, town, 401, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonInvalid, Have: forced.AccessToken}); problem.Code != api.SessionEnded {
+	if problem := must[api.Problem](t, town, 401, "POST", "/session/token",
+		api.TokenRequest{Reason: api.ReasonInvalid, Have: forced.AccessToken}); problem.Code != api.SessionEnded {
 		t.Errorf("after the grant was deleted: %s", problem.Code)
 	}
 
@@ -73,9 +82,12 @@ func TestRoundTripWithACode(t *testing.T) {
 func TestWrongRedirectURI(t *testing.T) {
 	town := newTown(t)
 	_, code := town.capture.SignInCode("ada@example.com", "Ada", back)
-	problem := must[api.Problem](t, town, 400, "POST", "/session", api.OpenRequest{AuthorizationCode: code, RedirectURI: back + "/"})
-	if problem.Code != api.BadRequest || !strings.Contains(problem.Detail, "redirectUri") || town.capture.Count(simulator.EndpointExchange) != 0 {
-		t.Errorf("%s: %s, after %d exchanges", problem.Code, problem.Detail, town.capture.Count(simulator.EndpointExchange))
+	problem := must[api.Problem](t, town, 400, "POST", "/session",
+		api.OpenRequest{AuthorizationCode: code, RedirectURI: back + "/"})
+	if problem.Code != api.BadRequest || !strings.Contains(problem.Detail, "redirectUri") ||
+		town.capture.Count(simulator.EndpointExchange) != 0 {
+		t.Errorf("%s: %s, after %d exchanges", problem.Code, problem.Detail,
+			town.capture.Count(simulator.EndpointExchange))
 	}
 	must[api.TokenAnswer](t, town, 201, "POST", "/session", api.OpenRequest{AuthorizationCode: code})
 }
@@ -85,7 +97,8 @@ func TestDeadCode(t *testing.T) {
 	town := newTown(t)
 	_, code := town.capture.SignInCode("ada@example.com", "Ada", back)
 	town.pass(31 * time.Second)
-	if problem := must[api.Problem](t, town, 403, "POST", "/session", api.OpenRequest{AuthorizationCode: code}); problem.Code != api.GrantRefused {
+	if problem := must[api.Problem](t, town, 403, "POST", "/session",
+		api.OpenRequest{AuthorizationCode: code}); problem.Code != api.GrantRefused {
 		t.Errorf("an expired code: %s", problem.Code)
 	}
 	if problem := must[api.Problem](t, town, 401, "GET", "/session", nil); problem.Code != api.SessionMissing {
@@ -131,9 +144,11 @@ func TestBothModesAtOnce(t *testing.T) {
 	town.client.Jar = newJar(t)
 	_, code := town.capture.SignInCode("bob@example.com", "Bob", back)
 	bob := must[api.TokenAnswer](t, town, 201, "POST", "/session", api.OpenRequest{AuthorizationCode: code})
-	must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonExpired, Have: bob.AccessToken})
+	must[api.TokenAnswer](t, town, 200, "POST", "/session/token",
+		api.TokenRequest{Reason: api.ReasonExpired, Have: bob.AccessToken})
 	town.client.Jar = first
-	must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonExpired, Have: token})
+	must[api.TokenAnswer](t, town, 200, "POST", "/session/token",
+		api.TokenRequest{Reason: api.ReasonExpired, Have: token})
 	for endpoint, want := range map[string]int{simulator.EndpointRefresh: 1, simulator.EndpointIssue: 1} {
 		if got := town.capture.Count(endpoint); got != want {
 			t.Errorf("%d calls of %s, want %d", got, endpoint, want)

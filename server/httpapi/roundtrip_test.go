@@ -65,7 +65,8 @@ func newTown(t *testing.T) *town {
 	})
 	upstream := httptest.NewServer(town.capture)
 	t.Cleanup(upstream.Close)
-	client, err := capture.New(capture.Config{URL: upstream.URL, ClientID: "page", Issuer: issuer, Login: login, Now: town.now})
+	client, err := capture.New(capture.Config{URL: upstream.URL, ClientID: "page", Issuer: issuer,
+		Login: login, Now: town.now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,11 +75,14 @@ func newTown(t *testing.T) *town {
 	keys := ring(t, keyOne)
 	sessions := session.New(session.Config{
 		Store: store.New(memory.New(), keys, town.now), Capture: client, RedirectURIs: []string{origin + "/back"},
-		TokenLifetime: time.Hour, IdleTimeout: 3 * time.Hour, AbsoluteTimeout: 12 * time.Hour, UpstreamTimeout: 10 * time.Second,
-		Now: town.now, Log: log,
+		TokenLifetime: time.Hour, IdleTimeout: 3 * time.Hour, AbsoluteTimeout: 12 * time.Hour,
+		UpstreamTimeout: 10 * time.Second,
+		Now:             town.now, Log: log,
 	})
 	server, err := httpapi.New(httpapi.Config{
-		Sessions: sessions, Modes: []store.Mode{store.ModeToken, store.ModeCode}, Keys: keys, Origins: []string{origin}, Files: files(), InsecureCookie: true, AuthTokenHeader: true, AuthIsActivity: true, Now: town.now, Log: log,
+		Sessions: sessions, Modes: []store.Mode{store.ModeToken, store.ModeCode}, Keys: keys,
+		Origins: []string{origin}, Files: files(), InsecureCookie: true, AuthTokenHeader: true,
+		AuthIsActivity: true, Now: town.now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -179,9 +183,11 @@ func TestRoundTrip(t *testing.T) {
 
 	// Due, then refused: two renewals, each with a token that works.
 	town.pass(59 * time.Minute)
-	due := must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonDue, Have: token})
+	due := must[api.TokenAnswer](t, town, 200, "POST", "/session/token",
+		api.TokenRequest{Reason: api.ReasonDue, Have: token})
 	town.capture.Invalidate(due.AccessToken)
-	forced := must[api.TokenAnswer](t, town, 200, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonSaveFailed, Have: due.AccessToken})
+	forced := must[api.TokenAnswer](t, town, 200, "POST", "/session/token",
+		api.TokenRequest{Reason: api.ReasonSaveFailed, Have: due.AccessToken})
 	if due.AccessToken == token || forced.AccessToken == due.AccessToken || !town.capture.Valid(forced.AccessToken) {
 		t.Error("a renewed token is the old one, or does not work")
 	}
@@ -209,7 +215,8 @@ func TestEndedSessionsSayWhy(t *testing.T) {
 		"the idle limit": func(_ *testing.T, town *town, _, _ string) { town.pass(3 * time.Hour) },
 		"the account is gone": func(t *testing.T, town *town, uuid, token string) {
 			town.capture.Delete(uuid)
-			problem := must[api.Problem](t, town, 401, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonInvalid, Have: token})
+			problem := must[api.Problem](t, town, 401, "POST", "/session/token",
+				api.TokenRequest{Reason: api.ReasonInvalid, Have: token})
 			if problem.Code != api.SessionEnded {
 				t.Errorf("at the renewal: %s", problem.Code)
 			}
@@ -220,7 +227,8 @@ func TestEndedSessionsSayWhy(t *testing.T) {
 			uuid, token := town.capture.SignIn("ada@example.com", "Ada")
 			must[api.TokenAnswer](t, town, 201, "POST", "/session", api.OpenRequest{AccessToken: token})
 			end(t, town, uuid, token)
-			if problem := must[api.Problem](t, town, 401, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonStart}); problem.Code != api.SessionEnded {
+			if problem := must[api.Problem](t, town, 401, "POST", "/session/token",
+				api.TokenRequest{Reason: api.ReasonStart}); problem.Code != api.SessionEnded {
 				t.Errorf("code %s, want session_ended", problem.Code)
 			}
 		})
@@ -237,14 +245,16 @@ func TestAnotherUsersTokenOpensNothing(t *testing.T) {
 		t.Errorf("code %s", problem.Code)
 	}
 	// No cookie came back, so there is no session to ask about.
-	if problem := must[api.Problem](t, town, 401, "POST", "/session/token", api.TokenRequest{Reason: api.ReasonStart}); problem.Code != api.SessionMissing {
+	if problem := must[api.Problem](t, town, 401, "POST", "/session/token",
+		api.TokenRequest{Reason: api.ReasonStart}); problem.Code != api.SessionMissing {
 		t.Errorf("afterwards: %s", problem.Code)
 	}
 	if got := town.capture.Count(simulator.EndpointIssue); got != 0 {
 		t.Errorf("%d calls of getAccessToken, want none", got)
 	}
 	for _, token := range []string{strings.Repeat("x", 16), bobs[:15] + "0"} {
-		if problem := must[api.Problem](t, town, 403, "POST", "/session", api.OpenRequest{AccessToken: token}); problem.Code != api.GrantRefused {
+		if problem := must[api.Problem](t, town, 403, "POST", "/session",
+			api.OpenRequest{AccessToken: token}); problem.Code != api.GrantRefused {
 			t.Errorf("an unknown token: %s", problem.Code)
 		}
 	}
@@ -255,7 +265,8 @@ func TestOutageEndsNothing(t *testing.T) {
 		f := newFort(t, func(c *session.Config) { c.IdleTimeout = 3 * time.Hour })
 		page := f.visit(t, 1)
 		ask := func() *http.Response {
-			return f.do(request("POST", "/session/token", `{"reason":"due","have":"`+*page.token.Load()+`"}`, cookie(page.cookie)))
+			return f.do(request("POST", "/session/token",
+				`{"reason":"due","have":"`+*page.token.Load()+`"}`, cookie(page.cookie)))
 		}
 		f.capture.SetOutage(true)
 		<-time.After(59 * time.Minute)
@@ -286,7 +297,8 @@ func TestTwoHundredAtOnceAreOneCall(t *testing.T) {
 	for i := range callers {
 		group.Go(func() {
 			var raw []byte
-			statuses[i], raw, errs[i] = town.call("POST", "/session/token", api.TokenRequest{Reason: api.ReasonExpired, Have: token})
+			statuses[i], raw, errs[i] = town.call("POST", "/session/token",
+				api.TokenRequest{Reason: api.ReasonExpired, Have: token})
 			answers[i] = string(raw)
 		})
 	}

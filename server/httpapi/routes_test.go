@@ -26,7 +26,8 @@ func TestBodies(t *testing.T) {
 		says             string // of a bad_request; empty: it is good
 	}{
 		{"token login", open, `{"accessToken":"` + goodToken + `"}`, ""},
-		{"all that a token login may say", open, `{"accessToken":"` + goodToken + `","uuid":"u","expires":1795262400}`, ""},
+		{"all that a token login may say", open,
+			`{"accessToken":"` + goodToken + `","uuid":"u","expires":1795262400}`, ""},
 		{"white space", open, " \n{ \"accessToken\" :\t\"" + goodToken + "\" , \"expires\" : 5 } \n", ""},
 		{"nothing", open, ``, "JSON object"},
 		{"an empty object", open, `{}`, "accessToken or authorizationCode is missing"},
@@ -39,18 +40,25 @@ func TestBodies(t *testing.T) {
 		{"no value", open, `{"accessToken":}`, "well-formed"},
 		{"something behind it", open, `{"accessToken":"` + goodToken + `"} {}`, "something follows"},
 		{"garbage behind it", open, `{"accessToken":"` + goodToken + `"} x`, "something follows"},
-		{"an unknown member", open, `{"accessToken":"` + goodToken + `","admin":true}`, "accessToken, authorizationCode, expires, redirectUri, uuid"},
+		{"an unknown member", open, `{"accessToken":"` + goodToken + `","admin":true}`,
+			"accessToken, authorizationCode, expires, redirectUri, uuid"},
 		{"another spelling", open, `{"AccessToken":"` + goodToken + `"}`, "does not know"},
-		{"the same credential twice", open, `{"accessToken":"` + goodToken + `","accessToken":"` + goodToken + `"}`, "accessToken is there more than once"},
-		{"both credentials", open, `{"accessToken":"` + goodToken + `","authorizationCode":"abcdefgh"}`, "exclude each other"},
+		{"the same credential twice", open,
+			`{"accessToken":"` + goodToken + `","accessToken":"` + goodToken + `"}`,
+			"accessToken is there more than once"},
+		{"both credentials", open,
+			`{"accessToken":"` + goodToken + `","authorizationCode":"abcdefgh"}`, "exclude each other"},
 		{"a code", open, `{"authorizationCode":"abcdefgh"}`, ""},
 		{"a code and its redirectUri", open, `{"authorizationCode":"abcdefgh","redirectUri":"https://x"}`, ""},
 		{"a short code", open, `{"authorizationCode":"abcdefg"}`, "authorizationCode does not look like"},
-		{"a long code", open, `{"authorizationCode":"` + strings.Repeat("a", 513) + `"}`, "authorizationCode does not look like"},
-		{"a code with a line break", open, `{"authorizationCode":"abcdefgh\r\nX: y"}`, "authorizationCode does not look like"},
+		{"a long code", open, `{"authorizationCode":"` + strings.Repeat("a", 513) + `"}`,
+			"authorizationCode does not look like"},
+		{"a code with a line break", open, `{"authorizationCode":"abcdefgh\r\nX: y"}`,
+			"authorizationCode does not look like"},
 		{"a number as code", open, `{"authorizationCode":12345678}`, "authorizationCode must be a string"},
 		{"a code with a uuid", open, `{"authorizationCode":"abcdefgh","uuid":"u"}`, "uuid belongs to an accessToken"},
-		{"a code with an end", open, `{"authorizationCode":"abcdefgh","expires":1795262400}`, "expires belongs to an accessToken"},
+		{"a code with an end", open, `{"authorizationCode":"abcdefgh","expires":1795262400}`,
+			"expires belongs to an accessToken"},
 		{"a redirectUri alone", open, `{"redirectUri":"https://x"}`, "accessToken or authorizationCode is missing"},
 		{"a redirectUri", open, `{"accessToken":"` + goodToken + `","redirectUri":"https://x"}`, "redirectUri"},
 		{"a number as token", open, `{"accessToken":12345678}`, "accessToken must be a string"},
@@ -62,12 +70,15 @@ func TestBodies(t *testing.T) {
 		{"a long token", open, `{"accessToken":"` + strings.Repeat("a", 513) + `"}`, "accessToken"},
 		{"a long uuid", open, `{"accessToken":"` + goodToken + `","uuid":"` + strings.Repeat("a", 129) + `"}`, "uuid"},
 		{"expires in the past, which is the page's word", open, `{"accessToken":"` + goodToken + `","expires":1}`, ""},
-		{"expires in milliseconds", open, `{"accessToken":"` + goodToken + `","expires":1795262400000}`, "unix seconds"},
+		{"expires in milliseconds", open,
+			`{"accessToken":"` + goodToken + `","expires":1795262400000}`, "unix seconds"},
 		{"negative expires", open, `{"accessToken":"` + goodToken + `","expires":-1}`, "unix seconds"},
 		{"half a second", open, `{"accessToken":"` + goodToken + `","expires":1.5}`, "expires must be a whole number"},
-		{"expires as text", open, `{"accessToken":"` + goodToken + `","expires":"5"}`, "expires must be a whole number"},
+		{"expires as text", open, `{"accessToken":"` + goodToken + `","expires":"5"}`,
+			"expires must be a whole number"},
 		{"expires null", open, `{"accessToken":"` + goodToken + `","expires":null}`, "expires must be a whole number"},
-		{"expires beyond all bounds", open, `{"accessToken":"` + goodToken + `","expires":99999999999999999999}`, "expires must be a whole number"},
+		{"expires beyond all bounds", open,
+			`{"accessToken":"` + goodToken + `","expires":99999999999999999999}`, "expires must be a whole number"},
 
 		{"a question", token, `{"reason":"due"}`, ""},
 		{"a question with a token", token, `{"reason":"invalid","have":"` + goodToken + `"}`, ""},
@@ -76,17 +87,22 @@ func TestBodies(t *testing.T) {
 		{"an unknown reason", token, `{"reason":"because"}`, "reason must be start, due"},
 		{"a reason in capitals", token, `{"reason":"DUE"}`, "reason must be start, due"},
 		{"a reason of no type", token, `{"reason":["due"]}`, "reason must be a string"},
-		{"a question with counts", token, `{"reason":"due","counts":{"finished":1,"held":2,"sent":2,"kept":0,"signInsAvoided":1}}`, ""},
+		{"a question with counts", token,
+			`{"reason":"due","counts":{"finished":1,"held":2,"sent":2,"kept":0,"signInsAvoided":1}}`, ""},
 		{"counts that say nothing", token, `{"reason":"due","counts":{}}`, ""},
 		{"counts of another type", token, `{"reason":"due","counts":[1]}`, "counts must be an object"},
 		{"counts null", token, `{"reason":"due","counts":null}`, "counts must be an object"},
-		{"an unknown count", token, `{"reason":"due","counts":{"finished":1,"won":2}}`, "it knows counts.finished, counts.held"},
-		{"a count twice", token, `{"reason":"due","counts":{"held":1,"held":2}}`, "counts.held is there more than once"},
+		{"an unknown count", token, `{"reason":"due","counts":{"finished":1,"won":2}}`,
+			"it knows counts.finished, counts.held"},
+		{"a count twice", token, `{"reason":"due","counts":{"held":1,"held":2}}`,
+			"counts.held is there more than once"},
 		{"half a count", token, `{"reason":"due","counts":{"held":0.5}}`, "counts.held must be a whole number"},
 		{"a count as text", token, `{"reason":"due","counts":{"held":"1"}}`, "counts.held must be a whole number"},
 		{"a count cut off", token, `{"reason":"due","counts":{"held":1`, "well-formed"},
-		{"an object in a count", token, `{"reason":"due","counts":{"held":{"held":1}}}`, "counts.held must be a whole number"},
-		{"a credential in a question", token, `{"reason":"due","accessToken":"` + goodToken + `"}`, "counts, have, reason"},
+		{"an object in a count", token, `{"reason":"due","counts":{"held":{"held":1}}}`,
+			"counts.held must be a whole number"},
+		{"a credential in a question", token, `{"reason":"due","accessToken":"` + goodToken + `"}`,
+			"counts, have, reason"},
 
 		{"an activity", "/session/activity", ``, ""},
 		{"an activity with an empty object", "/session/activity", `{}`, ""},
@@ -95,7 +111,8 @@ func TestBodies(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t)
 			known := s.login(t)
-			r := request("POST", tc.path, tc.body, cookie(known), header("Content-Type", "application/json; charset=utf-8"))
+			r := request("POST", tc.path, tc.body, cookie(known),
+				header("Content-Type", "application/json; charset=utf-8"))
 			response := s.do(r)
 			if tc.says == "" {
 				if response.StatusCode >= 300 || len(s.sessions.calls) != 1 {
@@ -147,10 +164,12 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 	known := s.login(t)
 	for _, method := range []string{"POST", "DELETE"} {
 		path := map[string]string{"POST": "/session/activity", "DELETE": "/session"}[method]
-		response := s.do(request(method, path, "", cookie(known), header("Content-Type", "application/json"), func(r *http.Request) {
-			r.Body, r.ContentLength = io.NopCloser(iotest.ErrReader(os.ErrDeadlineExceeded)), -1
-		}))
-		if problem := wantProblem(t, response, api.BadRequest); !strings.Contains(problem.Detail, "to its end") || len(s.sessions.calls) != 0 {
+		response := s.do(request(method, path, "", cookie(known),
+			header("Content-Type", "application/json"), func(r *http.Request) {
+				r.Body, r.ContentLength = io.NopCloser(iotest.ErrReader(os.ErrDeadlineExceeded)), -1
+			}))
+		if problem := wantProblem(t, response, api.BadRequest); !strings.Contains(problem.Detail, "to its end") ||
+			len(s.sessions.calls) != 0 {
 			t.Errorf("%s: %q, behind it %q", method, problem.Detail, s.sessions.calls)
 		}
 	}
@@ -167,8 +186,10 @@ func TestEveryMemberOfTheWireIsKnown(t *testing.T) {
 		for i := range shape.NumField() {
 			field := shape.Field(i)
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			value := map[reflect.Kind]string{reflect.String: `"x"`, reflect.Int64: `1`, reflect.Pointer: `{}`}[field.Type.Kind()]
-			problem := wantProblem(t, s.do(request("POST", path, `{"`+name+`":`+value+`,"unknown":1}`, cookie(known))), api.BadRequest)
+			value := map[reflect.Kind]string{reflect.String: `"x"`, reflect.Int64: `1`,
+				reflect.Pointer: `{}`}[field.Type.Kind()]
+			problem := wantProblem(t,
+				s.do(request("POST", path, `{"`+name+`":`+value+`,"unknown":1}`, cookie(known))), api.BadRequest)
 			if !strings.Contains(problem.Detail, "does not know; it knows") || !strings.Contains(problem.Detail, name) {
 				t.Errorf("%s of %s is refused: %q", name, path, problem.Detail)
 			}
@@ -179,13 +200,16 @@ func TestEveryMemberOfTheWireIsKnown(t *testing.T) {
 func TestOpen(t *testing.T) {
 	s := newSite(t)
 	earlier := s.login(t)
-	response := s.do(request("POST", "/session", `{"accessToken":"`+goodToken+`","uuid":"`+uuid+`","expires":1795262400}`, cookie(earlier)))
+	response := s.do(request("POST", "/session",
+		`{"accessToken":"`+goodToken+`","uuid":"`+uuid+`","expires":1795262400}`, cookie(earlier)))
 	if response.StatusCode != http.StatusCreated {
 		t.Fatalf("status %s", response.Status)
 	}
 	login := s.sessions.login
-	if login.Token.Reveal() != goodToken || login.Claim != uuid || login.Expires.Unix() != 1795262400 || login.Previous != someID {
-		t.Errorf("the login that arrived: claim %q, expires %v, previous %v", login.Claim, login.Expires, login.Previous == someID)
+	if login.Token.Reveal() != goodToken || login.Claim != uuid ||
+		login.Expires.Unix() != 1795262400 || login.Previous != someID {
+		t.Errorf("the login that arrived: claim %q, expires %v, previous %v", login.Claim,
+			login.Expires, login.Previous == someID)
 	}
 	want := api.TokenAnswer{
 		AccessToken: goodToken, UUID: uuid,
@@ -193,7 +217,8 @@ func TestOpen(t *testing.T) {
 		IdleExpiresIn: 1800, AbsoluteExpiresIn: 43200,
 	}
 	if got := decodeJSON[api.TokenAnswer](t, response); got != want {
-		t.Errorf("the answer is %#v and not as expected", []any{got.ExpiresAt, got.ExpiresIn, got.ServerTime, got.UUID, got.IdleExpiresIn, got.AbsoluteExpiresIn})
+		t.Errorf("the answer is %#v and not as expected",
+			[]any{got.ExpiresAt, got.ExpiresIn, got.ServerTime, got.UUID, got.IdleExpiresIn, got.AbsoluteExpiresIn})
 	}
 	if got := response.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") {
 		t.Errorf("Content-Type: %q", got)
@@ -201,7 +226,8 @@ func TestOpen(t *testing.T) {
 }
 
 func TestFailedLoginSetsNoCookie(t *testing.T) {
-	for _, code := range []api.Code{api.IdentityMismatch, api.GrantRefused, api.UpstreamRefused, api.UpstreamUnavailable, api.StoreUnavailable} {
+	for _, code := range []api.Code{api.IdentityMismatch, api.GrantRefused, api.UpstreamRefused,
+		api.UpstreamUnavailable, api.StoreUnavailable} {
 		s := newSite(t)
 		s.sessions.err = &session.Error{Code: code, Detail: "so it is"}
 		response := s.do(request("POST", "/session", `{"accessToken":"`+goodToken+`"}`))
@@ -216,7 +242,8 @@ func TestTokenPassesReasonAndToken(t *testing.T) {
 	s := newSite(t)
 	known := s.login(t)
 	response := s.do(request("POST", "/session/token", `{"reason":"savefailed","have":"sometoken01"}`, cookie(known)))
-	if response.StatusCode != http.StatusOK || len(s.sessions.calls) != 1 || s.sessions.calls[0] != "Token savefailed sometoken01" {
+	if response.StatusCode != http.StatusOK || len(s.sessions.calls) != 1 ||
+		s.sessions.calls[0] != "Token savefailed sometoken01" {
 		t.Errorf("status %s, calls %q", response.Status, s.sessions.calls)
 	}
 	if len(response.Cookies()) != 0 {
@@ -230,7 +257,8 @@ func TestTokenPassesReasonAndToken(t *testing.T) {
 func TestStatus(t *testing.T) {
 	s := newSite(t)
 	response := s.do(request("GET", "/session", "", cookie(s.login(t))))
-	want := api.StatusAnswer{Active: true, UUID: uuid, Mode: "token", ExpiresIn: 3600, IdleExpiresIn: 1800, AbsoluteExpiresIn: 43200}
+	want := api.StatusAnswer{Active: true, UUID: uuid, Mode: "token", ExpiresIn: 3600,
+		IdleExpiresIn: 1800, AbsoluteExpiresIn: 43200}
 	if got := decodeJSON[api.StatusAnswer](t, response); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -321,12 +349,14 @@ func TestFrameworkErrorsAreProblemsToo(t *testing.T) {
 }
 
 func TestPanicsAreAnswered(t *testing.T) {
-	for name, value := range map[string]any{"a string": "secret " + goodToken, "an error": errors.New("secret " + goodToken)} {
+	for name, value := range map[string]any{"a string": "secret " + goodToken,
+		"an error": errors.New("secret " + goodToken)} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			known := s.login(t)
 			s.sessions.panic = value
-			problem := wantProblem(t, s.do(request("POST", "/session/token", `{"reason":"due"}`, cookie(known))), api.Internal)
+			problem := wantProblem(t,
+				s.do(request("POST", "/session/token", `{"reason":"due"}`, cookie(known))), api.Internal)
 			if strings.Contains(problem.Detail, goodToken) || strings.Contains(s.log.String(), goodToken) {
 				t.Error("the panic's value got out")
 			}
@@ -352,13 +382,17 @@ func TestLogSaysWhatButNoSecret(t *testing.T) {
 	s := newSite(t)
 	known := s.login(t)
 	s.log.Reset()
-	s.sessions.err = &session.Error{Code: api.UpstreamUnavailable, Detail: "later", Cause: errors.New("no route to host")}
-	response := s.do(request("POST", "/session/token?access_token="+goodToken, `{"reason":"invalid","have":"`+goodToken+`"}`,
+	s.sessions.err = &session.Error{Code: api.UpstreamUnavailable, Detail: "later",
+		Cause: errors.New("no route to host")}
+	response := s.do(request("POST", "/session/token?access_token="+goodToken,
+		`{"reason":"invalid","have":"`+goodToken+`"}`,
 		cookie(known), header("X-Request-Id", "chosen by the client"), header("User-Agent", "browser-x")))
 	line := s.log.String()
 	for _, want := range []string{
-		`"requestId":"` + response.Header.Get("X-Request-Id") + `"`, `"method":"POST"`, `"route":"/keepalive/session/token"`,
-		`"status":503`, `"duration":`, `"session":"` + session.Tag(someID) + `"`, `"code":"upstream_unavailable"`, "no route to host",
+		`"requestId":"` + response.Header.Get("X-Request-Id") + `"`, `"method":"POST"`,
+		`"route":"/keepalive/session/token"`,
+		`"status":503`, `"duration":`, `"session":"` + session.Tag(someID) + `"`,
+		`"code":"upstream_unavailable"`, "no route to host",
 	} {
 		if !strings.Contains(line, want) {
 			t.Errorf("the line does not say %s:\n%s", want, line)

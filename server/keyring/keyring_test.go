@@ -47,7 +47,8 @@ func TestParseAccepts(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"a:" + b64(1) + "\nb:" + b64(2) + "\n", "a:" + b64(1) + "\r\n\r\nb:" + b64(2), "a:" + b64(1) + ",\n\n b:" + b64(2),
+		"a:" + b64(1) + "\nb:" + b64(2) + "\n", "a:" + b64(1) + "\r\n\r\nb:" + b64(2),
+		"a:" + b64(1) + ",\n\n b:" + b64(2),
 	} {
 		if got := mustParse(t, text).String(); got != "keyring(a,b)" {
 			t.Errorf("Parse(one a line) = %s, want both", got)
@@ -70,26 +71,30 @@ func TestParseRefuses(t *testing.T) {
 		text string
 		want []problem
 	}{
-		"one key too short":    {"a:" + short, []problem{{1, "a", errLength}}},
-		"one byte too long":    {"a:" + base64.StdEncoding.EncodeToString(append(raw(1), 9)), []problem{{1, "a", errLength}}},
-		"no key":               {"a:", []problem{{1, "", errLength}}},
-		"hex":                  {"a:" + hex.EncodeToString(raw(1)), []problem{{1, "a", errLength}}},
-		"not base64":           {"a:" + strings.Repeat("!", 44), []problem{{1, "a", errNotBase64}}},
-		"two alphabets":        {"a:" + strings.Replace(b64(1), "+", "-", 1), []problem{{1, "a", errNotBase64}}},
-		"too much padding":     {"a:" + b64(1) + "=", []problem{{1, "a", errNotBase64}}},
-		"loose bits":           {"a:" + b64(1)[:42] + "B=", []problem{{1, "a", errNotBase64}}},
-		"all zero":             {"a:" + base64.StdEncoding.EncodeToString(make([]byte, 32)), []problem{{1, "a", errNotRandom}}},
-		"all one byte":         {"a:" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32)), []problem{{1, "a", errNotRandom}}},
-		"no colon":             {b64(1), []problem{{1, "", errNoColon}}},
-		"no id":                {":" + b64(1), []problem{{1, "", errNoID}}},
-		"a space in the id":    {"a b:" + b64(1), []problem{{1, "", errBadID}}},
-		"an umlaut in the id":  {"ä:" + b64(1), []problem{{1, "", errBadID}}},
-		"the id too long":      {strings.Repeat("x", 33) + ":" + b64(1), []problem{{1, "", errBadID}}},
-		"key and id exchanged": {"a:" + b64(1) + "," + strings.TrimRight(short, "=") + ":id", []problem{{2, "", errNotBase64}}},
-		"the same id twice":    {"a:" + b64(1) + ",b:" + b64(2) + ",a:" + b64(3), []problem{{3, "a", errDuplicateID}}},
-		"the same key twice":   {"a:" + b64(1) + ",b:" + b64(1), []problem{{2, "b", errDuplicateKey}}},
-		"an empty entry":       {"a:" + b64(1) + ",,b:" + b64(2), []problem{{2, "", errNoColon}}},
-		"a comma at the end":   {"a:" + b64(1) + ",", []problem{{2, "", errNoColon}}},
+		"one key too short": {"a:" + short, []problem{{1, "a", errLength}}},
+		"one byte too long": {"a:" + base64.StdEncoding.EncodeToString(append(raw(1), 9)),
+			[]problem{{1, "a", errLength}}},
+		"no key":           {"a:", []problem{{1, "", errLength}}},
+		"hex":              {"a:" + hex.EncodeToString(raw(1)), []problem{{1, "a", errLength}}},
+		"not base64":       {"a:" + strings.Repeat("!", 44), []problem{{1, "a", errNotBase64}}},
+		"two alphabets":    {"a:" + strings.Replace(b64(1), "+", "-", 1), []problem{{1, "a", errNotBase64}}},
+		"too much padding": {"a:" + b64(1) + "=", []problem{{1, "a", errNotBase64}}},
+		"loose bits":       {"a:" + b64(1)[:42] + "B=", []problem{{1, "a", errNotBase64}}},
+		"all zero": {"a:" + base64.StdEncoding.EncodeToString(make([]byte, 32)),
+			[]problem{{1, "a", errNotRandom}}},
+		"all one byte": {"a:" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32)),
+			[]problem{{1, "a", errNotRandom}}},
+		"no colon":            {b64(1), []problem{{1, "", errNoColon}}},
+		"no id":               {":" + b64(1), []problem{{1, "", errNoID}}},
+		"a space in the id":   {"a b:" + b64(1), []problem{{1, "", errBadID}}},
+		"an umlaut in the id": {"ä:" + b64(1), []problem{{1, "", errBadID}}},
+		"the id too long":     {strings.Repeat("x", 33) + ":" + b64(1), []problem{{1, "", errBadID}}},
+		"key and id exchanged": {"a:" + b64(1) + "," + strings.TrimRight(short, "=") + ":id",
+			[]problem{{2, "", errNotBase64}}},
+		"the same id twice":  {"a:" + b64(1) + ",b:" + b64(2) + ",a:" + b64(3), []problem{{3, "a", errDuplicateID}}},
+		"the same key twice": {"a:" + b64(1) + ",b:" + b64(1), []problem{{2, "b", errDuplicateKey}}},
+		"an empty entry":     {"a:" + b64(1) + ",,b:" + b64(2), []problem{{2, "", errNoColon}}},
+		"a comma at the end": {"a:" + b64(1) + ",", []problem{{2, "", errNoColon}}},
 		"everything at once": {"a:" + short + ",b," + "c:" + b64(1) + ",c:" + b64(2), []problem{
 			{1, "a", errLength}, {2, "", errNoColon}, {4, "c", errDuplicateID},
 		}},
@@ -358,7 +363,8 @@ func TestRingNeverPrints(t *testing.T) {
 	for _, secret := range [][]byte{raw(1), signing} {
 		for _, form := range []string{
 			hex.EncodeToString(secret[:4]), strings.ToLower(base64.StdEncoding.EncodeToString(secret)),
-			fmt.Sprintf("%d %d %d", secret[0], secret[1], secret[2]), fmt.Sprintf("%d,%d,%d", secret[0], secret[1], secret[2]),
+			fmt.Sprintf("%d %d %d", secret[0], secret[1], secret[2]),
+			fmt.Sprintf("%d,%d,%d", secret[0], secret[1], secret[2]),
 			fmt.Sprintf("0x%x, 0x%x", secret[0], secret[1]),
 		} {
 			if strings.Contains(low, form) {

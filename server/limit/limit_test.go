@@ -97,7 +97,8 @@ func TestTableKeepsKeysApartAndIsBounded(t *testing.T) {
 
 // What is read can be written, and read again as the same.
 func FuzzParseRate(f *testing.F) {
-	for _, text := range []string{"30/1m", "off", "1/1ms", "/", "1/", "9223372036854775807/2540400h", "1/1e9s", "+1/1s", "0x1/1s"} {
+	for _, text := range []string{"30/1m", "off", "1/1ms", "/", "1/",
+		"9223372036854775807/2540400h", "1/1e9s", "+1/1s", "0x1/1s"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -111,8 +111,11 @@ func TestVisitors(t *testing.T) {
 		{"another cookie", m.Require(page), []string{"Cookie", "a=b"}, 401, "Sign in first.\n"},
 		{"no cookie", m.Require(page), nil, 401, "Sign in first.\n"},
 		{"no cookie, on a page for all visitors", m.Recognize(page), nil, 200, signedOut},
-		{"spoofed", m.Recognize(page), []string{"X-Capture-Uuid", "spoofed", "X-Capture-Access-Token", "spoofed", "x-capture-anything", "spoofed"}, 200, signedOut},
-		{"spoofed and signed in", m.Require(page), []string{"Cookie", cookie, "X-Capture-Uuid", "spoofed"}, 200, signedIn},
+		{"spoofed", m.Recognize(page),
+			[]string{"X-Capture-Uuid", "spoofed", "X-Capture-Access-Token", "spoofed",
+				"x-capture-anything", "spoofed"}, 200, signedOut},
+		{"spoofed and signed in", m.Require(page),
+			[]string{"Cookie", cookie, "X-Capture-Uuid", "spoofed"}, 200, signedIn},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			response := visit(tc.handler, tc.headers...)
@@ -154,7 +157,8 @@ func TestOnlyTheServerSignsOut(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var reason error
 			m := newMiddleware(t, tc.server)
-			for name, handler := range map[string]http.Handler{"Require": m.Require(page), "Recognize": m.Recognize(page)} {
+			for name, handler := range map[string]http.Handler{"Require": m.Require(page),
+				"Recognize": m.Recognize(page)} {
 				want := tc.status
 				if want == 401 && name == "Recognize" {
 					want = 200
@@ -191,7 +195,8 @@ func TestOnlyTheCookieIsSent(t *testing.T) {
 		got = r.Clone(context.Background())
 		keepalive(w, r)
 	}))
-	visit(m.Require(page), "Cookie", cookie, "Cookie", "c=d", "Authorization", "Basic x", "Origin", "https://evil.example", "X-Forwarded-For", "1.2.3.4", "X-Capture-Uuid", "spoofed")
+	visit(m.Require(page), "Cookie", cookie, "Cookie", "c=d", "Authorization", "Basic x", "Origin",
+		"https://evil.example", "X-Forwarded-For", "1.2.3.4", "X-Capture-Uuid", "spoofed")
 	if got.Method != http.MethodGet || got.RequestURI != "/auth" || got.ContentLength != 0 {
 		t.Errorf("asked: %s %s with %d bytes", got.Method, got.RequestURI, got.ContentLength)
 	}
@@ -224,7 +229,8 @@ func TestCookieIsPassedOn(t *testing.T) {
 }
 
 func TestTimeout(t *testing.T) {
-	for given, want := range map[time.Duration]time.Duration{0: middleware.DefaultTimeout, 3 * time.Second: 3 * time.Second} {
+	for given, want := range map[time.Duration]time.Duration{0: middleware.DefaultTimeout,
+		3 * time.Second: 3 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			m, err := middleware.New(middleware.Config{
 				URL: "http://127.0.0.1:9090", Timeout: given,
@@ -243,7 +249,8 @@ func TestTimeout(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			if response := visit(m.Require(page), "Cookie", cookie); response.StatusCode != 503 || time.Since(began) != want {
+			if response := visit(m.Require(page), "Cookie", cookie); response.StatusCode != 503 ||
+				time.Since(began) != want {
 				t.Errorf("%s after %v, want 503 after %v", response.Status, time.Since(began), want)
 			}
 		})
@@ -276,12 +283,15 @@ func TestNew(t *testing.T) {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", "127.0.0.1:9090", "unix:/run/x", "http://", "http://user:sentinel@host", "http://host?x=sentinel", "http://host#sentinel", "http://ho st"} {
-		if _, err := middleware.New(middleware.Config{URL: bad}); err == nil || !strings.HasPrefix(err.Error(), "middleware: URL: ") || strings.Contains(err.Error(), "sentinel") {
+	for _, bad := range []string{"", "127.0.0.1:9090", "unix:/run/x", "http://",
+		"http://user:sentinel@host", "http://host?x=sentinel", "http://host#sentinel", "http://ho st"} {
+		if _, err := middleware.New(middleware.Config{URL: bad}); err == nil ||
+			!strings.HasPrefix(err.Error(), "middleware: URL: ") || strings.Contains(err.Error(), "sentinel") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
-	if _, err := middleware.New(middleware.Config{URL: "http://a", Timeout: -1}); err == nil || !strings.HasPrefix(err.Error(), "middleware: Timeout: ") {
+	if _, err := middleware.New(middleware.Config{URL: "http://a", Timeout: -1}); err == nil ||
+		!strings.HasPrefix(err.Error(), "middleware: Timeout: ") {
 		t.Errorf("a negative timeout: %v", err)
 	}
 	if _, ok := middleware.FromContext(context.Background()); ok {

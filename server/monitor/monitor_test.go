@@ -25,7 +25,8 @@ func scrape(t *testing.T, m *monitor.Monitor) string {
 	t.Helper()
 	answer := httptest.NewRecorder()
 	m.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	if answer.Code != http.StatusOK || !strings.HasPrefix(answer.Header().Get("Content-Type"), "text/plain; version=0.0.4") {
+	if answer.Code != http.StatusOK ||
+		!strings.HasPrefix(answer.Header().Get("Content-Type"), "text/plain; version=0.0.4") {
 		t.Fatalf("%d %s", answer.Code, answer.Header().Get("Content-Type"))
 	}
 	return answer.Body.String()
@@ -148,15 +149,19 @@ func TestCapture(t *testing.T) {
 	for call, ask := range map[string]func(session.Capture) error{
 		"identify": func(c session.Capture) error { _, err := c.Identify(t.Context(), secret.String{}); return err },
 		"issue":    func(c session.Capture) error { _, err := c.Issue(t.Context(), ""); return err },
-		"exchange": func(c session.Capture) error { _, err := c.Exchange(t.Context(), secret.String{}, ""); return err },
-		"refresh":  func(c session.Capture) error { _, err := c.Refresh(t.Context(), secret.String{}); return err },
+		"exchange": func(c session.Capture) error {
+			_, err := c.Exchange(t.Context(), secret.String{}, "")
+			return err
+		},
+		"refresh": func(c session.Capture) error { _, err := c.Refresh(t.Context(), secret.String{}); return err },
 	} {
 		t.Run(call, func(t *testing.T) {
 			m := monitor.New("v1")
 			refused := &capture.Error{Kind: capture.OperatorFault, Number: 402}
 			// Visitors who disconnect: nothing that should wake an operator.
 			gone := &capture.Error{Cause: context.Canceled, Lost: true}
-			for _, failure := range []error{nil, refused, fmt.Errorf("wrapped: %w", refused), &capture.Error{}, errors.New("anything"), gone, fmt.Errorf("wrapped: %w", gone)} {
+			for _, failure := range []error{nil, refused, fmt.Errorf("wrapped: %w", refused),
+				&capture.Error{}, errors.New("anything"), gone, fmt.Errorf("wrapped: %w", gone)} {
 				if err := ask(m.Capture(fakeCapture{failure})); !errors.Is(err, failure) {
 					t.Errorf("got %v, want %v", err, failure)
 				}
@@ -196,7 +201,8 @@ func TestCeiling(t *testing.T) {
 		t.Errorf("a forced renewal's call: %v %v", wait, ok)
 	}
 	ceiling.Charge()
-	wantLines(t, m, `keepalive_limited_total{limit="upstream_renewal"} 2`, `keepalive_limited_total{limit="upstream_login"} 2`)
+	wantLines(t, m, `keepalive_limited_total{limit="upstream_renewal"} 2`,
+		`keepalive_limited_total{limit="upstream_login"} 2`)
 }
 
 func TestCensus(t *testing.T) {
@@ -205,7 +211,8 @@ func TestCensus(t *testing.T) {
 		t.Error("sessions are counted before the first census")
 	}
 	m.Census(store.Census{Living: 12, ByKey: map[string]int{"k1": 3, "k2": 7, "planted": 2}}, []string{"k2", "k1"})
-	wantLines(t, m, `keepalive_sessions{key="k1"} 3`, `keepalive_sessions{key="k2"} 7`, `keepalive_sessions{key="other"} 2`)
+	wantLines(t, m, `keepalive_sessions{key="k1"} 3`, `keepalive_sessions{key="k2"} 7`,
+		`keepalive_sessions{key="other"} 2`)
 	m.Census(store.Census{Living: 7, ByKey: map[string]int{"k2": 7}}, []string{"k2"})
 	wantLines(t, m, `keepalive_sessions{key="k2"} 7`, `keepalive_sessions{key="other"} 0`)
 	if text := scrape(t, m); strings.Contains(text, `key="k1"`) || strings.Contains(text, "planted") {

@@ -54,7 +54,8 @@ func ExampleService_Token() {
 	fmt.Println(err, "the same token:", fresh.Token.Equal(opened.Token))
 
 	renewed, err := sessions.Token(ctx, opened.ID, api.ReasonSaveFailed, opened.Token)
-	fmt.Println(err, "the same token:", renewed.Token.Equal(opened.Token), "the same user:", renewed.UUID == opened.UUID)
+	fmt.Println(err, "the same token:", renewed.Token.Equal(opened.Token), "the same user:",
+		renewed.UUID == opened.UUID)
 	// Output:
 	// <nil> the same token: true
 	// <nil> the same token: false the same user: true

@@ -281,8 +281,10 @@ func TestAnotherApplicationEndsNoSession(t *testing.T) {
 		kind capture.Kind
 		open func(t *testing.T, h *house) session.Session
 	}{
-		"account":       {capture.AccountGone, func(t *testing.T, h *house) session.Session { return h.login(t, reported) }},
-		"grant":         {capture.GrantGone, func(t *testing.T, h *house) session.Session { return h.login(t, reported) }},
+		"account": {capture.AccountGone,
+			func(t *testing.T, h *house) session.Session { return h.login(t, reported) }},
+		"grant": {capture.GrantGone,
+			func(t *testing.T, h *house) session.Session { return h.login(t, reported) }},
 		"refresh token": {capture.GrantGone, func(t *testing.T, h *house) session.Session { return h.exchange(t) }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -497,7 +499,8 @@ func TestTheLogTellsTheStoryOfASession(t *testing.T) {
 // be removed.
 func TestARecordUnderAnOldKeyIsSealedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const old, fresh = "k1:c2V2ZW50ZWVuIGJ5dGVzIGFuZCBmaWZ0ZWVuIG1vcmU=", "k2:c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBtb3JlISE="
+		const old, fresh = "k1:c2V2ZW50ZWVuIGJ5dGVzIGFuZCBmaWZ0ZWVuIG1vcmU=",
+			"k2:c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBtb3JlISE="
 		backend := memory.New()
 		under := func(keys string) *house {
 			ring, err := keyring.Parse(secret.New(keys))

@@ -42,7 +42,8 @@ func TestExchange(t *testing.T) {
 			t.Fatal(err)
 		}
 		if opened.UUID != alice || !opened.Token.Equal(secret.New("access000001")) {
-			t.Errorf("the session is %s's, with the exchanged token: %v", opened.UUID, opened.Token.Equal(secret.New("access000001")))
+			t.Errorf("the session is %s's, with the exchanged token: %v", opened.UUID,
+				opened.Token.Equal(secret.New("access000001")))
 		}
 		if got := opened.TokenExpires.Sub(began); got != lifetime {
 			t.Errorf("the token lives %v from before the call, want %v", got, lifetime)
@@ -53,7 +54,8 @@ func TestExchange(t *testing.T) {
 		}
 		record, err := h.store.Get(t.Context(), opened.ID)
 		if err != nil || !record.RefreshToken.Equal(secret.New("refresh000001")) || record.RedirectURI != redirectURI {
-			t.Errorf("stored: the refresh token %v, redirect URI %q, %v", record.RefreshToken.Equal(secret.New("refresh000001")), record.RedirectURI, err)
+			t.Errorf("stored: the refresh token %v, redirect URI %q, %v",
+				record.RefreshToken.Equal(secret.New("refresh000001")), record.RedirectURI, err)
 		}
 		_, err = h.Status(t.Context(), earlier.ID)
 		wantCode(t, err, api.SessionEnded)
@@ -184,7 +186,8 @@ func TestCodeWorksOnceInParallel(t *testing.T) {
 		}
 		group.Wait()
 		if opened != 1 || used != 49 || one.capture.exchanges() != 1 {
-			t.Errorf("%d sessions, %d told that the code was used, %d exchanges; want 1, 49, 1", opened, used, one.capture.exchanges())
+			t.Errorf("%d sessions, %d told that the code was used, %d exchanges; want 1, 49, 1",
+				opened, used, one.capture.exchanges())
 		}
 	})
 }
@@ -236,10 +239,13 @@ func TestExchangeThatNeverBegan(t *testing.T) {
 	})
 	t.Run("the ceiling", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			h := newHouse(t, func(c *session.Config) { c.Ceiling = limit.NewCeiling(limit.Rate{Events: 1, Per: 3 * time.Second}) })
+			h := newHouse(t, func(c *session.Config) {
+				c.Ceiling = limit.NewCeiling(limit.Rate{Events: 1, Per: 3 * time.Second})
+			})
 			h.login(t, reported)
 			_, err := h.Exchange(t.Context(), codeLogin())
-			if failure := wantCode(t, err, api.UpstreamUnavailable); failure.RetryAfter == 0 || h.capture.exchanges() != 0 {
+			if failure := wantCode(t, err, api.UpstreamUnavailable); failure.RetryAfter == 0 ||
+				h.capture.exchanges() != 0 {
 				t.Errorf("retry after %v, %d exchanges", failure.RetryAfter, h.capture.exchanges())
 			}
 			<-time.After(3 * time.Second)

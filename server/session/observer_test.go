@@ -79,13 +79,15 @@ func TestObserver(t *testing.T) {
 			h.capture.set(func(f *fakeCapture) { f.issueErr = &capture.Error{Kind: capture.AccountGone} })
 			_, err := h.Token(t.Context(), opened.ID, api.ReasonExpired, secret.New("alicestoken01"))
 			wantCode(t, err, api.SessionEnded)
-		}, map[string]int{"opened token": 2, "asked expired session_ended": 1, "renewal expired session_ended": 1, "ended account_gone": 2}},
+		}, map[string]int{"opened token": 2, "asked expired session_ended": 1,
+			"renewal expired session_ended": 1, "ended account_gone": 2}},
 		{"the grant is gone", func(t *testing.T, h *house) {
 			opened := h.login(t, "alicestoken01")
 			h.capture.set(func(f *fakeCapture) { f.issueErr = &capture.Error{Kind: capture.GrantGone} })
 			_, err := h.Token(t.Context(), opened.ID, api.ReasonExpired, secret.New("alicestoken01"))
 			wantCode(t, err, api.SessionEnded)
-		}, map[string]int{"opened token": 1, "asked expired session_ended": 1, "renewal expired session_ended": 1, "ended grant_gone": 1}},
+		}, map[string]int{"opened token": 1, "asked expired session_ended": 1,
+			"renewal expired session_ended": 1, "ended grant_gone": 1}},
 		{"signed out, replaced, revoked", func(t *testing.T, h *house) {
 			gone := h.login(t, "alicestoken01")
 			for range 2 { // once it has ended, there is nothing to end
@@ -94,10 +96,12 @@ func TestObserver(t *testing.T) {
 				}
 			}
 			first := h.login(t, "bobstoken0001")
-			if _, err := h.Open(t.Context(), session.Login{Token: secret.New("bobstoken0001"), Previous: first.ID}); err != nil {
+			if _, err := h.Open(t.Context(),
+				session.Login{Token: secret.New("bobstoken0001"), Previous: first.ID}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := h.Open(t.Context(), session.Login{Token: secret.New("alicestoken02"), Previous: gone.ID}); err != nil {
+			if _, err := h.Open(t.Context(),
+				session.Login{Token: secret.New("alicestoken02"), Previous: gone.ID}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := h.Revoke(t.Context(), bob); err != nil {

@@ -39,7 +39,8 @@ func TestRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, func(c *session.Config) { c.IdleTimeout = absolute })
 		opened := h.exchange(t)
-		if got := ask(t, h, opened.ID, api.ReasonDue, first); !got.Token.Equal(secret.New(first)) || h.capture.refreshes() != 0 {
+		if got := ask(t, h, opened.ID, api.ReasonDue, first); !got.Token.Equal(secret.New(first)) ||
+			h.capture.refreshes() != 0 {
 			t.Error("a young token was refreshed")
 		}
 		<-time.After(lifetime - 2*time.Minute)
@@ -102,7 +103,8 @@ func TestOneRefreshHoweverManyAsk(t *testing.T) {
 					t.Errorf("%d refreshes, want 1", got)
 				}
 				// The lock is released at once, and the session lives on.
-				if got, err := two.refused(t, opened.ID, "access000002"); err != nil || !got.Token.Equal(secret.New("access000003")) {
+				if got, err := two.refused(t, opened.ID, "access000002"); err != nil ||
+					!got.Token.Equal(secret.New("access000003")) {
 					t.Errorf("the next refresh: %v", err)
 				}
 			})
@@ -332,7 +334,8 @@ func TestRefreshFailures(t *testing.T) {
 		{"dead refresh token", &capture.Error{Kind: capture.GrantGone, Number: 200}, api.SessionEnded, true, false},
 		{"grant deleted", &capture.Error{Kind: capture.GrantGone, Number: 413}, api.SessionEnded, true, false},
 		{"account gone", &capture.Error{Kind: capture.AccountGone, Number: 310}, api.SessionEnded, true, true},
-		{"operator's fault", &capture.Error{Kind: capture.OperatorFault, Number: 402}, api.UpstreamRefused, false, false},
+		{"operator's fault", &capture.Error{Kind: capture.OperatorFault, Number: 402},
+			api.UpstreamRefused, false, false},
 		{"temporary", &capture.Error{Kind: capture.Temporary}, api.UpstreamUnavailable, false, false},
 		{"limited", &capture.Error{Kind: capture.RateLimited}, api.UpstreamUnavailable, false, false},
 		{"not understood", errors.New("strange"), api.UpstreamUnavailable, false, false},
@@ -380,7 +383,8 @@ func TestRefreshOutlivesItsClient(t *testing.T) {
 				if waits {
 					<-time.After(5 * time.Second)
 				}
-				if got, err := h.refused(t, opened.ID, first); err != nil || !got.Token.Equal(secret.New("access000002")) {
+				if got, err := h.refused(t, opened.ID, first); err != nil ||
+					!got.Token.Equal(secret.New("access000002")) {
 					t.Errorf("the next client: %v", err)
 				}
 				if got := h.capture.refreshes(); got != 1 {
@@ -442,7 +446,8 @@ func TestPairIsStoredPatiently(t *testing.T) {
 			h.store.failUpdates(errDisk)
 			time.AfterFunc(10*time.Second, func() { h.store.failUpdates(nil) })
 			began := time.Now()
-			for _, got := range parallel(t, h, 20, func() (session.Grant, error) { return h.refused(t, opened.ID, first) }) {
+			for _, got := range parallel(t, h, 20,
+				func() (session.Grant, error) { return h.refused(t, opened.ID, first) }) {
 				if failure := wantCode(t, got.err, api.StoreUnavailable); failure.RetryAfter == 0 {
 					t.Error("no page is told when to ask again")
 				}
@@ -530,8 +535,11 @@ func TestFailedRenewalCoolsDown(t *testing.T) {
 		rest time.Duration
 	}{
 		{"temporary", &capture.Error{}, api.UpstreamUnavailable, 5 * time.Second},
-		{"told to wait long", &capture.Error{Kind: capture.RateLimited, RetryAfter: time.Minute}, api.UpstreamUnavailable, time.Minute},
-		{"told to wait a moment", &capture.Error{Kind: capture.RateLimited, RetryAfter: time.Second}, api.UpstreamUnavailable, 2 * time.Second},
+		{"told to wait long", &capture.Error{Kind: capture.RateLimited, RetryAfter: time.Minute},
+			api.UpstreamUnavailable, time.Minute},
+		{"told to wait a moment",
+			&capture.Error{Kind: capture.RateLimited, RetryAfter: time.Second},
+			api.UpstreamUnavailable, 2 * time.Second},
 		{"operator's fault", &capture.Error{Kind: capture.OperatorFault}, api.UpstreamRefused, 30 * time.Second},
 	} {
 		for _, mode := range []store.Mode{store.ModeToken, store.ModeCode} {

@@ -50,7 +50,8 @@ func TestTokenRenewsWhenItMust(t *testing.T) {
 				opened := h.login(t, reported)
 				<-time.After(tc.after)
 				grant := ask(t, h, opened.ID, tc.reason, tc.have)
-				if renewed := !grant.Token.Equal(secret.New(reported)); renewed != tc.renews || h.capture.mints() != btoi(tc.renews) {
+				if renewed := !grant.Token.Equal(secret.New(reported)); renewed != tc.renews ||
+					h.capture.mints() != btoi(tc.renews) {
 					t.Errorf("another token: %v, mints: %d; want %v", renewed, h.capture.mints(), tc.renews)
 				}
 				if tc.renews && !grant.TokenExpires.Equal(time.Now().Add(lifetime)) {
@@ -75,7 +76,8 @@ func btoi(b bool) int {
 func TestMarginOfAShortLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		opened, err := h.Open(t.Context(), session.Login{Token: secret.New(reported), Expires: time.Now().Add(40 * time.Second)})
+		opened, err := h.Open(t.Context(),
+			session.Login{Token: secret.New(reported), Expires: time.Now().Add(40 * time.Second)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +104,8 @@ func TestTokenNeverOutlivesTheSession(t *testing.T) {
 		<-time.After(9 * time.Minute)
 		grant := ask(t, h, opened.ID, api.ReasonDue, reported)
 		if got := time.Until(grant.TokenExpires); got > time.Minute || h.capture.mints() != 0 {
-			t.Errorf("a minute before the end the page is told %v, after %d mints; want a minute and none", got, h.capture.mints())
+			t.Errorf("a minute before the end the page is told %v, after %d mints; want a minute and none",
+				got, h.capture.mints())
 		}
 	})
 }
@@ -363,7 +366,8 @@ func TestRenewalFailures(t *testing.T) {
 	}{
 		{"temporary", &capture.Error{Kind: capture.Temporary}, api.UpstreamUnavailable, 0},
 		{"limited", &capture.Error{Kind: capture.RateLimited, RetryAfter: time.Minute}, api.UpstreamUnavailable, 0},
-		{"token expired, which makes no sense here", &capture.Error{Kind: capture.TokenExpired}, api.UpstreamUnavailable, 0},
+		{"token expired, which makes no sense here", &capture.Error{Kind: capture.TokenExpired},
+			api.UpstreamUnavailable, 0},
 		{"not understood", errors.New("strange"), api.UpstreamUnavailable, 0},
 		{"operator's fault", &capture.Error{Kind: capture.OperatorFault}, api.UpstreamRefused, 0},
 		{"grant gone", &capture.Error{Kind: capture.GrantGone}, api.SessionEnded, 1},
@@ -381,7 +385,8 @@ func TestRenewalFailures(t *testing.T) {
 					if grant := ask(t, h, asking.ID, api.ReasonDue, reported); !grant.Token.Equal(secret.New(reported)) {
 						t.Error("not the stored token")
 					}
-					if !strings.Contains(h.log.String(), `"level":"WARN"`) && !strings.Contains(h.log.String(), `"level":"ERROR"`) {
+					if !strings.Contains(h.log.String(), `"level":"WARN"`) &&
+						!strings.Contains(h.log.String(), `"level":"ERROR"`) {
 						t.Error("the log does not warn of the failure")
 					}
 					// Refused: there is nothing to give.
@@ -541,7 +546,9 @@ func TestForcedRenewals(t *testing.T) {
 
 func TestCeiling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, func(c *session.Config) { c.Ceiling = limit.NewCeiling(limit.Rate{Events: 1, Per: 10 * time.Second}) })
+		h := newHouse(t, func(c *session.Config) {
+			c.Ceiling = limit.NewCeiling(limit.Rate{Events: 1, Per: 10 * time.Second})
+		})
 		opened := h.login(t, reported) // the one call there is
 		_, err := h.Open(t.Context(), session.Login{Token: secret.New("bobstoken0001")})
 		if failure := wantCode(t, err, api.UpstreamUnavailable); failure.RetryAfter != 10*time.Second {

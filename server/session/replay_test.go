@@ -82,13 +82,15 @@ func TestTheServersTokensOpenNothing(t *testing.T) {
 		for mode, open := range open {
 			t.Run(mode+" "+when, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					h := newHouse(t, func(c *session.Config) { c.IdleTimeout, c.AbsoluteTimeout = 10*time.Minute, 20*time.Minute })
+					h := newHouse(t,
+						func(c *session.Config) { c.IdleTimeout, c.AbsoluteTimeout = 10*time.Minute, 20*time.Minute })
 					opened := open(t, h)
 					bobs := h.login(t, "bobstoken0001")
 					stolen := h.steal(t, opened.ID)
 					pass(t, h, opened.ID)
 					for name, server := range map[string]*house{"this server": h, "another": h.replica(t)} {
-						for cookie, previous := range map[string]store.ID{"no": {}, "an unknown": store.NewID(), "another user's": bobs.ID} {
+						for cookie, previous := range map[string]store.ID{"no": {},
+							"an unknown": store.NewID(), "another user's": bobs.ID} {
 							t.Logf("with %s cookie at %s", cookie, name)
 							wantDead(t, server, stolen, previous)
 						}
@@ -126,14 +128,16 @@ func TestOwnPageReportsTheServersToken(t *testing.T) {
 		}
 		for _, token := range []string{older, newest} {
 			for _, server := range []*house{h, h.replica(t)} {
-				again, err := server.Open(t.Context(), session.Login{Token: secret.New(token), Previous: opened.ID, Claim: alice})
+				again, err := server.Open(t.Context(),
+					session.Login{Token: secret.New(token), Previous: opened.ID, Claim: alice})
 				if err != nil {
 					t.Fatalf("Open(%s): %v", token, err)
 				}
 				if again.ID != opened.ID || again.UUID != alice || !again.Token.Equal(secret.New(newest)) {
 					t.Errorf("Open(%s): another session, or another token than the present one", token)
 				}
-				if !again.AbsoluteExpires.Equal(before.AbsoluteExpires) || !again.IdleExpires.Equal(before.IdleExpires) || !again.TokenExpires.Equal(before.TokenExpires) {
+				if !again.AbsoluteExpires.Equal(before.AbsoluteExpires) ||
+					!again.IdleExpires.Equal(before.IdleExpires) || !again.TokenExpires.Equal(before.TokenExpires) {
 					t.Errorf("Open(%s) moved a limit: %+v, was %+v", token, again.Grant, before)
 				}
 			}

@@ -75,7 +75,8 @@ func (f *fakeCapture) Refresh(ctx context.Context, token secret.String) (capture
 	return f.token(ctx, "refresh_token", f.grants, token, func() error { return f.refreshErr })
 }
 
-func (f *fakeCapture) token(ctx context.Context, argument string, kept map[string]string, value secret.String, ordered func() error) (capture.Tokens, error) {
+func (f *fakeCapture) token(ctx context.Context, argument string, kept map[string]string,
+	value secret.String, ordered func() error) (capture.Tokens, error) {
 	f.mu.Lock()
 	latency := f.latency
 	f.mu.Unlock()
@@ -92,7 +93,8 @@ func (f *fakeCapture) token(ctx context.Context, argument string, kept map[strin
 	}
 	uuid, known := kept[value.Reveal()]
 	if !known {
-		return capture.Tokens{}, &capture.Error{Op: "oauth/token", Kind: capture.GrantGone, Number: 200, Argument: argument}
+		return capture.Tokens{},
+			&capture.Error{Op: "oauth/token", Kind: capture.GrantGone, Number: 200, Argument: argument}
 	}
 	delete(kept, value.Reveal())
 	f.rotations++
@@ -409,7 +411,8 @@ func TestOpen(t *testing.T) {
 		{name: "false claim", login: session.Login{Claim: bob}, code: api.IdentityMismatch},
 		{name: "claim of no uuid", login: session.Login{Claim: "x"}, code: api.IdentityMismatch},
 		{name: "expires shortens", login: session.Login{Expires: epoch().Add(time.Minute)}, expires: time.Minute},
-		{name: "expires cannot lengthen", login: session.Login{Expires: epoch().Add(24 * time.Hour)}, expires: lifetime},
+		{name: "expires cannot lengthen",
+			login: session.Login{Expires: epoch().Add(24 * time.Hour)}, expires: lifetime},
 		{name: "expires in the past", login: session.Login{Expires: epoch().Add(-time.Hour)}, expires: 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -433,7 +436,8 @@ func TestOpen(t *testing.T) {
 					t.Fatal(err)
 				}
 				if opened.UUID != alice || !opened.Token.Equal(login.Token) {
-					t.Errorf("the session is %s's, and its token the reported one: %v", opened.UUID, opened.Token.Equal(login.Token))
+					t.Errorf("the session is %s's, and its token the reported one: %v", opened.UUID,
+						opened.Token.Equal(login.Token))
 				}
 				if got := opened.TokenExpires.Sub(began); got != tc.expires {
 					t.Errorf("the token lives %v from before the call, want %v", got, tc.expires)
@@ -480,7 +484,8 @@ func TestOpenFailures(t *testing.T) {
 		{"no such user", &capture.Error{Kind: capture.AccountGone}, api.GrantRefused, 0},
 		{"operator's fault", &capture.Error{Kind: capture.OperatorFault}, api.UpstreamRefused, 30 * time.Second},
 		{"temporary", &capture.Error{Kind: capture.Temporary}, api.UpstreamUnavailable, 5 * time.Second},
-		{"limited", &capture.Error{Kind: capture.RateLimited, RetryAfter: 7 * time.Second}, api.UpstreamUnavailable, 7 * time.Second},
+		{"limited", &capture.Error{Kind: capture.RateLimited, RetryAfter: 7 * time.Second},
+			api.UpstreamUnavailable, 7 * time.Second},
 		{"not understood", errors.New("strange"), api.UpstreamUnavailable, 5 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -532,9 +537,12 @@ func TestStoreFailuresEndNothing(t *testing.T) {
 			<-time.After(time.Minute)
 			return h.Touch(ctx, id)
 		},
-		"delete":       func(ctx context.Context, h *house, id store.ID) error { return h.End(ctx, id) },
-		"deletebyuuid": func(ctx context.Context, h *house, id store.ID) error { _, err := h.Revoke(ctx, alice); return err },
-		"ping":         func(ctx context.Context, h *house, id store.ID) error { return h.Ping(ctx) },
+		"delete": func(ctx context.Context, h *house, id store.ID) error { return h.End(ctx, id) },
+		"deletebyuuid": func(ctx context.Context, h *house, id store.ID) error {
+			_, err := h.Revoke(ctx, alice)
+			return err
+		},
+		"ping": func(ctx context.Context, h *house, id store.ID) error { return h.Ping(ctx) },
 		"create": func(ctx context.Context, h *house, id store.ID) error {
 			_, err := h.Open(ctx, session.Login{Token: secret.New("alicestoken01")})
 			return err
@@ -599,7 +607,8 @@ func TestLimits(t *testing.T) {
 					t.Fatalf("the absolute limit moved from %v to %v", opened.AbsoluteExpires, grant.AbsoluteExpires)
 				}
 				if grant.IdleExpires.After(grant.AbsoluteExpires) || grant.TokenExpires.After(grant.AbsoluteExpires) {
-					t.Fatalf("idle %v or token %v outlives the session, which ends %v", grant.IdleExpires, grant.TokenExpires, grant.AbsoluteExpires)
+					t.Fatalf("idle %v or token %v outlives the session, which ends %v",
+						grant.IdleExpires, grant.TokenExpires, grant.AbsoluteExpires)
 				}
 			}
 			<-time.After(20 * time.Minute)

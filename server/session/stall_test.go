@@ -111,19 +111,23 @@ func TestTheStoreStandsStill(t *testing.T) {
 	}{
 		"renewal": {open: client, do: token, least: 5},
 		"refresh": {open: server, do: token, least: 5},
-		"sign-out": {open: client, least: 2, ends: true, do: func(t *testing.T, h *house, opened session.Session) error {
-			return h.End(t.Context(), opened.ID)
-		}},
+		"sign-out": {open: client, least: 2, ends: true,
+			do: func(t *testing.T, h *house, opened session.Session) error {
+				return h.End(t.Context(), opened.ID)
+			}},
 		"status": {open: client, least: 1, do: func(t *testing.T, h *house, opened session.Session) error {
 			_, err := h.Status(t.Context(), opened.ID)
 			return err
 		}},
-		"readiness": {open: client, least: 1, do: func(t *testing.T, h *house, _ session.Session) error { return h.Ping(t.Context()) }},
-		"activity":  {open: client, least: 2, do: func(t *testing.T, h *house, opened session.Session) error { return h.Touch(t.Context(), opened.ID) }},
-		"login": {open: client, least: 6, replaces: true, do: func(t *testing.T, h *house, opened session.Session) error {
-			_, err := h.Open(t.Context(), session.Login{Token: secret.New("alicestoken02"), Previous: opened.ID})
-			return err
-		}},
+		"readiness": {open: client, least: 1,
+			do: func(t *testing.T, h *house, _ session.Session) error { return h.Ping(t.Context()) }},
+		"activity": {open: client, least: 2,
+			do: func(t *testing.T, h *house, opened session.Session) error { return h.Touch(t.Context(), opened.ID) }},
+		"login": {open: client, least: 6, replaces: true,
+			do: func(t *testing.T, h *house, opened session.Session) error {
+				_, err := h.Open(t.Context(), session.Login{Token: secret.New("alicestoken02"), Previous: opened.ID})
+				return err
+			}},
 		"login, reported before": {open: func(t *testing.T, h *house) session.Session {
 			h.login(t, "alicestoken02")
 			return client(t, h)
@@ -131,10 +135,12 @@ func TestTheStoreStandsStill(t *testing.T) {
 			_, err := h.Open(t.Context(), session.Login{Token: secret.New("alicestoken02"), Previous: opened.ID})
 			return err
 		}},
-		"exchange": {open: server, least: 4, replaces: true, do: func(t *testing.T, h *house, opened session.Session) error {
-			_, err := h.Exchange(t.Context(), session.CodeLogin{Code: secret.New("alicescode002"), Previous: opened.ID})
-			return err
-		}},
+		"exchange": {open: server, least: 4, replaces: true,
+			do: func(t *testing.T, h *house, opened session.Session) error {
+				_, err := h.Exchange(t.Context(),
+					session.CodeLogin{Code: secret.New("alicescode002"), Previous: opened.ID})
+				return err
+			}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for after := 0; ; after++ {
@@ -169,7 +175,8 @@ func TestTheStoreStandsStill(t *testing.T) {
 						h.wantAlive(t, opened.ID)
 						// By whatever came of it, the present token can be replaced.
 						present := ask(t, h, opened.ID, api.ReasonRequest, "").Token
-						if next := ask(t, h, opened.ID, api.ReasonInvalid, present.Reveal()).Token; next.Equal(present) {
+						if next := ask(t, h, opened.ID, api.ReasonInvalid,
+							present.Reveal()).Token; next.Equal(present) {
 							t.Error("the session is not renewed any more")
 						}
 					})

@@ -152,7 +152,8 @@ func TestTroubleEndsNoSession(t *testing.T) {
 				w.wire.reset = true
 				return func() { w.wire.reset = false }
 			}, api.UpstreamUnavailable},
-			{"HTML 502", fault(simulator.Fault{Answer: simulator.HTML(http.StatusBadGateway)}), api.UpstreamUnavailable},
+			{"HTML 502", fault(simulator.Fault{Answer: simulator.HTML(http.StatusBadGateway)}),
+				api.UpstreamUnavailable},
 			{"unexpected error", fault(simulator.Fault{Number: 500}), api.UpstreamUnavailable},
 			{"API limit", fault(simulator.Fault{Number: 510}), api.UpstreamUnavailable},
 			{"too many requests", fault(simulator.Fault{Answer: simulator.TooMany("1")}), api.UpstreamUnavailable},
@@ -189,7 +190,8 @@ func TestTroubleEndsNoSession(t *testing.T) {
 			for i := range residents {
 				one := &residents[i]
 				grant, err := w.renew(t, *one)
-				if err != nil || grant.Token.Equal(secret.New(one.token)) || w.service.TokenOwner(grant.Token.Reveal()) != one.uuid {
+				if err != nil || grant.Token.Equal(secret.New(one.token)) ||
+					w.service.TokenOwner(grant.Token.Reveal()) != one.uuid {
 					t.Fatalf("after %s, session %d (%s): %v", trouble.name, i, one.mode, err)
 				}
 				one.token = grant.Token.Reveal()
@@ -246,7 +248,8 @@ func TestTheBreakerOpensOnAnOutage(t *testing.T) {
 		// No code is spent on a call that is not made.
 		uuid, code := w.service.SignInCode("late@example.com", "Late", redirectURI)
 		_, err := w.Exchange(t.Context(), session.CodeLogin{Code: secret.New(code)})
-		if failure := wantCode(t, err, api.UpstreamUnavailable); failure.RetryAfter <= 0 || failure.RetryAfter > 5*time.Second {
+		if failure := wantCode(t, err, api.UpstreamUnavailable); failure.RetryAfter <= 0 ||
+			failure.RetryAfter > 5*time.Second {
 			t.Errorf("retry after %v, want at most 5s", failure.RetryAfter)
 		}
 

@@ -40,11 +40,15 @@ func TestInitWritesAConfiguration(t *testing.T) {
 		modes   int
 	}{
 		"token": {"\nhttps://www.example.com\nhttps://app.us.janraincapture.com\npage\nissuer\n\n", 1, 1},
-		"code":  {"code\nhttps://www.example.com\nhttps://app.us.janraincapture.com\nlogin\nhttps://www.example.com/back\nnginx\n", 1, 1},
-		"both":  {"both\r\n\"https://www.example.com\"\r\nhttps://app.us.janraincapture.com \r\npage\r\nissuer\r\nlogin\r\nhttps://www.example.com/back\r\nnone\r\n", 2, 2},
+		"code": {"code\nhttps://www.example.com\nhttps://app.us.janraincapture.com\nlogin\n" +
+			"https://www.example.com/back\nnginx\n", 1, 1},
+		"both": {"both\r\n\"https://www.example.com\"\r\nhttps://app.us.janraincapture.com \r\n" +
+			"page\r\nissuer\r\nlogin\r\nhttps://www.example.com/back\r\nnone\r\n", 2, 2},
 		// A wrong answer is asked for again.
-		"second thoughts": {"oauth\ntoken\nwww.example.com\nhttps://www.example.com/\nhttps://www.example.com\n\nhttps://app.us.janraincapture.com\n<your id>\npage\na:b\nissuer\niis\ncaddy\n", 1, 1},
-		"this machine":    {"\nhttp://localhost:3000\nhttp://127.0.0.1:9999\npage\nissuer\nnone\n", 1, 1},
+		"second thoughts": {"oauth\ntoken\nwww.example.com\n" +
+			"https://www.example.com/\nhttps://www.example.com\n\n" +
+			"https://app.us.janraincapture.com\n<your id>\npage\na:b\nissuer\niis\ncaddy\n", 1, 1},
+		"this machine": {"\nhttp://localhost:3000\nhttp://127.0.0.1:9999\npage\nissuer\nnone\n", 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -84,7 +88,9 @@ func TestInitWritesAConfiguration(t *testing.T) {
 
 // Keys that are replaced would sign everyone out.
 func TestInitOverwritesNothing(t *testing.T) {
-	answers, err := Ask(t.Context(), strings.NewReader("\nhttps://www.example.com\nhttps://app.us.janraincapture.com\npage\nissuer\n\n"), new(strings.Builder))
+	answers, err := Ask(t.Context(),
+		strings.NewReader("\nhttps://www.example.com\nhttps://app.us.janraincapture.com\npage\nissuer\n\n"),
+		new(strings.Builder))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +126,8 @@ func TestProxyBlocks(t *testing.T) {
 	}
 	for _, proxy := range Proxies() {
 		block := Block(proxy)
-		if !strings.Contains(block, "/keepalive") || !strings.Contains(block, "127.0.0.1:8080") || strings.Contains(block, "{{") {
+		if !strings.Contains(block, "/keepalive") || !strings.Contains(block, "127.0.0.1:8080") ||
+			strings.Contains(block, "{{") {
 			t.Errorf("%s:\n%s", proxy, block)
 		}
 	}

@@ -63,7 +63,8 @@ func ordinaryStatus(int) int { return http.StatusOK }
 
 // wrap is endpoint for a route where the body names the endpoint and the number
 // of an error gives the status.
-func (s *Service) wrap(named func(body []byte) string, status func(number int) int, work func(*http.Request) (any, *refusal)) http.Handler {
+func (s *Service) wrap(named func(body []byte) string, status func(number int) int,
+	work func(*http.Request) (any, *refusal)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The body is read before any fault: net/http notices that a client has
 		// gone only once it has the whole request.

@@ -75,5 +75,6 @@ func (s *Service) oauthToken(r *http.Request) (any, *refusal) {
 		Access  string `json:"access_token"`
 		Refresh string `json:"refresh_token"`
 		Seconds int64  `json:"expires_in"`
-	}{"ok", s.accounts.mint(uuid, now.Add(s.tokenLifetime)), s.accounts.grant(uuid), int64(s.tokenLifetime.Seconds())}, nil
+	}{"ok", s.accounts.mint(uuid, now.Add(s.tokenLifetime)), s.accounts.grant(uuid),
+		int64(s.tokenLifetime.Seconds())}, nil
 }

@@ -74,7 +74,8 @@ func TestCodeAndRefresh(t *testing.T) {
 	wantOAuth(t, service, exchange(code, back), 200, "code")
 
 	second := granted(t, service, refresh(first.Refresh))
-	if second.Access == first.Access || second.Refresh == first.Refresh || service.RefreshToken(uuid) != second.Refresh {
+	if second.Access == first.Access || second.Refresh == first.Refresh ||
+		service.RefreshToken(uuid) != second.Refresh {
 		t.Error("the refresh gave old tokens")
 	}
 	if !service.Valid(first.Access) || !service.Valid(second.Access) {
@@ -162,13 +163,15 @@ func TestOAuthRefusals(t *testing.T) {
 func TestSignInWithACode(t *testing.T) {
 	service, _ := newService(nil)
 	recorder := httptest.NewRecorder()
-	service.ServeHTTP(recorder, post("/ui/signin", `{"email":"ada@example.com","displayName":"Ada","responseType":"code","redirectUri":"`+back+`"}`))
+	service.ServeHTTP(recorder, post("/ui/signin",
+		`{"email":"ada@example.com","displayName":"Ada","responseType":"code","redirectUri":"`+back+`"}`))
 	var got map[string]any
 	if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
 	code, _ := got["authorizationCode"].(string)
-	if _, token := got["accessToken"]; token || got["stat"] != "ok" || got["userData"].(map[string]any)["displayName"] != "Ada" {
+	if _, token := got["accessToken"]; token || got["stat"] != "ok" ||
+		got["userData"].(map[string]any)["displayName"] != "Ada" {
 		t.Errorf("the answer is %v", got)
 	}
 	granted(t, service, exchange(code, back))
@@ -181,7 +184,8 @@ func TestSignInWithACode(t *testing.T) {
 		"an unknown type":  {`{"email":"a@b","responseType":"id_token"}`, "responseType", 200},
 		"the default type": {`{"email":"a@b","responseType":"token"}`, "", 0},
 	} {
-		if _, got := do(t, service, post("/ui/signin", tc.body)); got.Code != tc.number || got.Argument != tc.argument || (got.AccessToken == "") != (tc.number != 0) {
+		if _, got := do(t, service, post("/ui/signin", tc.body)); got.Code != tc.number ||
+			got.Argument != tc.argument || (got.AccessToken == "") != (tc.number != 0) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

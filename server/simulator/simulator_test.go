@@ -129,7 +129,8 @@ func TestIdentity(t *testing.T) {
 		if !service.Valid(token) || service.TokenOwner(token) != uuid {
 			t.Errorf("token %q: valid %v, owner %q", token, service.Valid(token), service.TokenOwner(token))
 		}
-		if _, got := do(t, service, entity(token)); got.Stat != "ok" || !maps.Equal(got.Result, map[string]string{"uuid": uuid}) {
+		if _, got := do(t, service, entity(token)); got.Stat != "ok" ||
+			!maps.Equal(got.Result, map[string]string{"uuid": uuid}) {
 			t.Errorf("entity = %+v, want uuid %q alone", got, uuid)
 		}
 	}
@@ -257,17 +258,20 @@ func TestAPIRefusals(t *testing.T) {
 		{"no client", with(issue(uuid), func(r *http.Request) { r.Header.Del("Authorization") }), 100, "client_id"},
 		{"wrong secret", with(issue(uuid), func(r *http.Request) { r.SetBasicAuth(issuerID, "wrong") }), 402, ""},
 		{"unknown client", with(issue(uuid), func(r *http.Request) { r.SetBasicAuth("unknown", "") }), 402, ""},
-		{"client without a secret", with(issue(uuid), func(r *http.Request) { r.SetBasicAuth("page-client", "") }), 402, ""},
+		{"client without a secret",
+			with(issue(uuid), func(r *http.Request) { r.SetBasicAuth("page-client", "") }), 402, ""},
 		{"client may not issue", with(issue(uuid), func(r *http.Request) {
 			r.SetBasicAuth("plain-client", "plainsecretvalue")
 		}), 403, ""},
-		{"other scheme", with(issue(uuid), func(r *http.Request) { r.Header.Set("Authorization", "Digest x") }), 205, ""},
+		{"other scheme",
+			with(issue(uuid), func(r *http.Request) { r.Header.Set("Authorization", "Digest x") }), 205, ""},
 		{"wrong signature", with(issue(uuid), func(r *http.Request) {
 			r.Header.Set("Authorization", "Signature "+issuerID+":G3N5RxCVc0d6rDLmBRGvcg2hCVY=")
 			r.Header.Set("Date", "2026-11-21 12:00:00")
 		}), 402, ""},
 		{"no uuid", minting(func(v url.Values) { v.Del("uuid") }), 100, "uuid"},
-		{"unknown uuid", minting(func(v url.Values) { v.Set("uuid", "2d4f7ad6-1ba9-4a0b-a6a5-1c1f3b2a9c10") }), 310, ""},
+		{"unknown uuid",
+			minting(func(v url.Values) { v.Set("uuid", "2d4f7ad6-1ba9-4a0b-a6a5-1c1f3b2a9c10") }), 310, ""},
 		{"no page", minting(func(v url.Values) { v.Del("for_client_id") }), 100, "for_client_id"},
 		{"unknown page", minting(func(v url.Values) { v.Set("for_client_id", "x") }), 200, "for_client_id"},
 		{"no type, minting", minting(func(v url.Values) { v.Del("type_name") }), 100, "type_name"},
@@ -374,16 +378,20 @@ func TestUIRefusals(t *testing.T) {
 	}{
 		{"no address", post("/ui/signin", `{}`), 100, "email"},
 		{"no address at all", post("/ui/signin", `{"email":"ada"}`), 200, "email"},
-		{"a novel of a name", post("/ui/signin", `{"email":"a@b","displayName":"`+strings.Repeat("x", 5000)+`"}`), 200, "displayName"},
+		{"a novel of a name",
+			post("/ui/signin", `{"email":"a@b","displayName":"`+strings.Repeat("x", 5000)+`"}`), 200, "displayName"},
 		{"not JSON", post("/ui/signin", `email=ada`), 200, ""},
 		// What a form of another site could send.
 		{"not declared as JSON", simple, 200, "content_type"},
 		{"no token", post("/ui/profile", `{}`), 100, "access_token"},
 		{"profile is no JSON", post("/ui/profile", `x`), 200, ""},
 		{"save is no JSON", post("/ui/profile/save", `x`), 200, ""},
-		{"a novel", post("/ui/profile/save", `{"accessToken":"`+token+`","profile":{"aboutMe":"`+strings.Repeat("x", 5000)+`"}}`), 200, "profile"},
+		{"a novel",
+			post("/ui/profile/save",
+				`{"accessToken":"`+token+`","profile":{"aboutMe":"`+strings.Repeat("x", 5000)+`"}}`), 200, "profile"},
 	} {
-		if status, got := do(t, service, tc.request); status != 200 || got.Code != tc.code || got.Argument != tc.argument {
+		if status, got := do(t, service, tc.request); status != 200 || got.Code != tc.code ||
+			got.Argument != tc.argument {
 			t.Errorf("%s: HTTP %d %+v, want %d %q", tc.name, status, got, tc.code, tc.argument)
 		}
 	}
@@ -393,10 +401,12 @@ func TestControl(t *testing.T) {
 	service, _ := newService(nil)
 	_, token := service.SignIn("ada@example.com", "Ada")
 
-	if status, got := do(t, service, withToken("/control/expire", token)); status != 200 || got.Stat != "ok" || service.Valid(token) {
+	if status, got := do(t, service, withToken("/control/expire", token)); status != 200 ||
+		got.Stat != "ok" || service.Valid(token) {
 		t.Errorf("expire = HTTP %d %+v, valid %v", status, got, service.Valid(token))
 	}
-	if status, got := do(t, service, withToken("/control/invalidate", token)); status != 200 || got.Stat != "ok" || service.TokenOwner(token) != "" {
+	if status, got := do(t, service, withToken("/control/invalidate", token)); status != 200 ||
+		got.Stat != "ok" || service.TokenOwner(token) != "" {
 		t.Errorf("invalidate = HTTP %d %+v, owner %q", status, got, service.TokenOwner(token))
 	}
 	for _, request := range []*http.Request{
@@ -426,7 +436,8 @@ func TestOutage(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		service.ServeHTTP(recorder, request)
 		if recorder.Code != 503 || !strings.HasPrefix(recorder.Header().Get("Content-Type"), "text/html") {
-			t.Errorf("%s = HTTP %d %s, want 503 HTML", request.URL, recorder.Code, recorder.Header().Get("Content-Type"))
+			t.Errorf("%s = HTTP %d %s, want 503 HTML", request.URL, recorder.Code,
+				recorder.Header().Get("Content-Type"))
 		}
 	}
 	if status, _ := do(t, service, post("/control/outage", `{"on":false}`)); status != 200 {
@@ -438,7 +449,9 @@ func TestOutage(t *testing.T) {
 }
 
 func TestCallLog(t *testing.T) {
-	service, clock := newService(func(o *simulator.Options) { o.Wait = func(context.Context, time.Duration) error { return nil } })
+	service, clock := newService(func(o *simulator.Options) {
+		o.Wait = func(context.Context, time.Duration) error { return nil }
+	})
 	uuid, token := service.SignIn("ada@example.com", "Ada")
 	if service.Count(simulator.EndpointEntity) != 0 || len(service.Calls()) != 0 {
 		t.Error("SignIn of the helper is in the log")
@@ -476,13 +489,15 @@ func TestCallLog(t *testing.T) {
 	}
 	if got, want := read("?after=3"), fmt.Sprintf(`{"calls":[`+
 		`{"seq":4,"at":%[1]d,"endpoint":"access/getAccessToken","outcome":"fault","code":510,"status":200,"ms":0},`+
-		`{"seq":5,"at":%[1]d,"endpoint":"access/getAccessToken","outcome":"fault","code":0,"status":200,"ms":0}]}`, at.UnixMilli()); got != want {
+		`{"seq":5,"at":%[1]d,"endpoint":"access/getAccessToken","outcome":"fault","code":0,"status":200,"ms":0}]}`,
+		at.UnixMilli()); got != want {
 		t.Errorf("calls after 3 =\n%s, want\n%s", got, want)
 	}
 	if got := read("?after=5"); got != `{"calls":[]}` {
 		t.Errorf("calls after the last = %s", got)
 	}
-	if all := read(""); strings.Contains(all, token) || strings.Contains(all, uuid) || !strings.Contains(all, `"seq":1`) {
+	if all := read(""); strings.Contains(all, token) || strings.Contains(all, uuid) ||
+		!strings.Contains(all, `"seq":1`) {
 		t.Errorf("calls = %s, want all of them without token and uuid", all)
 	}
 }
@@ -535,10 +550,12 @@ func TestFaultQueue(t *testing.T) {
 		}
 		return got
 	}
-	if got, want := numbers(func() *http.Request { return issue(uuid) }, 3), []int{500, 500, 500}; !slices.Equal(got, want) {
+	if got, want := numbers(func() *http.Request { return issue(uuid) }, 3),
+		[]int{500, 500, 500}; !slices.Equal(got, want) {
 		t.Errorf("a standing fault gives %v, want %v", got, want)
 	}
-	if got, want := numbers(func() *http.Request { return entity(token) }, 2), []int{510, 510}; !slices.Equal(got, want) {
+	if got, want := numbers(func() *http.Request { return entity(token) }, 2),
+		[]int{510, 510}; !slices.Equal(got, want) {
 		t.Errorf("a queue gives %v, want %v", got, want)
 	}
 	// The second shape of the contract.
@@ -565,15 +582,18 @@ func TestFaultAnswers(t *testing.T) {
 		body         string
 	}{
 		{simulator.HTML(502), 502, "Content-Type", "text/html; charset=utf-8", "<h1>Bad Gateway</h1>"},
-		{simulator.Body(200, "application/json", `{"stat":"ok"}`), 200, "Content-Type", "application/json", `{"stat":"ok"}`},
+		{simulator.Body(200, "application/json", `{"stat":"ok"}`), 200, "Content-Type",
+			"application/json", `{"stat":"ok"}`},
 		{simulator.TooMany("7"), 429, "Retry-After", "7", "Too Many Requests"},
 		{simulator.TooMany(""), 429, "Retry-After", "", "Too Many Requests"},
 	} {
 		service.Fail(simulator.Fault{Times: 1, Answer: tc.answer})
 		recorder := httptest.NewRecorder()
 		service.ServeHTTP(recorder, entity(token))
-		if recorder.Code != tc.status || recorder.Header().Get(tc.header) != tc.want || !strings.Contains(recorder.Body.String(), tc.body) {
-			t.Errorf("HTTP %d %v %s, want %d, %s %q, %s", recorder.Code, recorder.Header(), recorder.Body, tc.status, tc.header, tc.want, tc.body)
+		if recorder.Code != tc.status || recorder.Header().Get(tc.header) != tc.want ||
+			!strings.Contains(recorder.Body.String(), tc.body) {
+			t.Errorf("HTTP %d %v %s, want %d, %s %q, %s", recorder.Code, recorder.Header(),
+				recorder.Body, tc.status, tc.header, tc.want, tc.body)
 		}
 	}
 }
@@ -586,7 +606,8 @@ func TestReset(t *testing.T) {
 	service.Fail(simulator.Fault{Times: 1, Answer: simulator.Reset()})
 
 	body := url.Values{"type_name": {"user"}}.Encode()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/entity", strings.NewReader(body))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/entity",
+		strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -690,7 +711,8 @@ func TestLatencyEndsWithTheClient(t *testing.T) {
 		<-arrived
 		cancel()
 	}()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/ui/signin", strings.NewReader(`{"email":"a@b"}`))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/ui/signin",
+		strings.NewReader(`{"email":"a@b"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -717,7 +739,8 @@ func TestRoutes(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		service.ServeHTTP(recorder, httptest.NewRequest(tc.method, tc.path, nil))
 		if recorder.Code != tc.status || recorder.Header().Get("Cache-Control") != "no-store" {
-			t.Errorf("%s %s = HTTP %d %v, want %d, no-store", tc.method, tc.path, recorder.Code, recorder.Header(), tc.status)
+			t.Errorf("%s %s = HTTP %d %v, want %d, no-store", tc.method, tc.path, recorder.Code,
+				recorder.Header(), tc.status)
 		}
 	}
 	large := httptest.NewRecorder()

@@ -18,7 +18,8 @@ func TestRowsOfTheFirstVersionAreRead(t *testing.T) {
 	want := store.Record{
 		Mode: store.ModeCode, UUID: "6b1d9c2e", Version: 1, RedirectURI: "https://www.example.com/back",
 		AccessToken: secret.New("access"), RefreshToken: secret.New("refresh"),
-		AccessIssued: at, AccessExpires: at.Add(time.Hour), Created: at, Seen: at, IdleExpires: at.Add(2 * time.Hour), AbsoluteExpires: at.Add(3 * time.Hour),
+		AccessIssued: at, AccessExpires: at.Add(time.Hour), Created: at, Seen: at,
+		IdleExpires: at.Add(2 * time.Hour), AbsoluteExpires: at.Add(3 * time.Hour),
 	}
 	unhex := func(text string) []byte {
 		raw, err := hex.DecodeString(text)
@@ -47,7 +48,8 @@ func TestRowsOfTheFirstVersionAreRead(t *testing.T) {
 	if !got.AccessToken.Equal(want.AccessToken) || !got.RefreshToken.Equal(want.RefreshToken) {
 		t.Error("the tokens are not those that were stored")
 	}
-	got.AccessToken, got.RefreshToken, want.AccessToken, want.RefreshToken = secret.String{}, secret.String{}, secret.String{}, secret.String{}
+	got.AccessToken, got.RefreshToken, want.AccessToken, want.RefreshToken = secret.String{},
+		secret.String{}, secret.String{}, secret.String{}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

@@ -51,7 +51,8 @@ func TestDecodeRefuses(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(encode(Record{Mode: ModeToken, UUID: "u"}))
 	f.Add(encode(Record{
-		Mode: ModeCode, UUID: "\xff\x00", AccessToken: secret.New("\x80"), RefreshToken: secret.New("r"), RedirectURI: "x",
+		Mode: ModeCode, UUID: "\xff\x00", AccessToken: secret.New("\x80"),
+		RefreshToken: secret.New("r"), RedirectURI: "x",
 		Created: time.UnixMilli(
 			1,
 		), IdleExpires: time.UnixMilli(math.MaxInt64), AbsoluteExpires: time.UnixMilli(math.MinInt64),

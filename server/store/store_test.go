@@ -85,7 +85,8 @@ func TestSystemFailureIsNoVerdict(t *testing.T) {
 		if !errors.Is(err, errDisk) {
 			t.Errorf("%s() = %v, want the backend's error", name, err)
 		}
-		for _, v := range []error{store.ErrNotFound, store.ErrExpired, store.ErrTampered, store.ErrConflict, store.ErrExists} {
+		for _, v := range []error{store.ErrNotFound, store.ErrExpired, store.ErrTampered,
+			store.ErrConflict, store.ErrExists} {
 			if errors.Is(err, v) {
 				t.Errorf("%s() = %v: a failing disk says nothing about a record", name, err)
 			}
@@ -111,7 +112,8 @@ func TestTamperedTellsWhy(t *testing.T) {
 		if _, err := backend.Remove(t.Context(), id.Key()); err != nil {
 			t.Fatal(err)
 		}
-		if err := backend.Insert(t.Context(), store.Row{Key: id.Key(), Version: 1, Expires: time.Now().Add(time.Hour), Value: tc.value}, 0); err != nil {
+		if err := backend.Insert(t.Context(),
+			store.Row{Key: id.Key(), Version: 1, Expires: time.Now().Add(time.Hour), Value: tc.value}, 0); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := st.Get(t.Context(), id); !errors.Is(err, store.ErrTampered) ||

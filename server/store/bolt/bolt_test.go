@@ -257,7 +257,8 @@ func TestDamagedRows(t *testing.T) {
 			damaged := func(t *testing.T) *bolt.Backend {
 				path := newPath(t)
 				b := mustOpen(t, path)
-				if err := errors.Join(b.Insert(t.Context(), testRow(1), 0), b.Insert(t.Context(), testRow(2), 0)); err != nil {
+				if err := errors.Join(b.Insert(t.Context(), testRow(1), 0),
+					b.Insert(t.Context(), testRow(2), 0)); err != nil {
 					t.Fatal(err)
 				}
 				mustClose(t, b)
@@ -558,7 +559,8 @@ func TestNothingReadableInTheFile(t *testing.T) {
 	if key := id.Key(); !bytes.Contains(file, key[:]) {
 		t.Error("the row is not in the file")
 	}
-	for _, plain := range []string{string(id[:]), r.UUID, r.AccessToken.Reveal(), r.RefreshToken.Reveal(), r.RedirectURI} {
+	for _, plain := range []string{string(id[:]), r.UUID, r.AccessToken.Reveal(),
+		r.RefreshToken.Reveal(), r.RedirectURI} {
 		if bytes.Contains(file, []byte(plain)) {
 			t.Errorf("the file contains %q", plain)
 		}

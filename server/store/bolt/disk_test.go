@@ -112,10 +112,16 @@ func TestFrozenDiskKeepsNoCaller(t *testing.T) {
 
 	const patience = 500 * time.Millisecond
 	calls := map[string]func(context.Context, uint32) error{
-		"Insert":      func(ctx context.Context, n uint32) error { return b.Insert(ctx, numbered(n), 0) },
-		"Remove":      func(ctx context.Context, n uint32) error { _, err := b.Remove(ctx, numbered(n).Key); return err },
-		"RemoveOwner": func(ctx context.Context, n uint32) error { _, err := b.RemoveOwner(ctx, numbered(n).Owner); return err },
-		"Ping":        func(ctx context.Context, _ uint32) error { return b.Ping(ctx) },
+		"Insert": func(ctx context.Context, n uint32) error { return b.Insert(ctx, numbered(n), 0) },
+		"Remove": func(ctx context.Context, n uint32) error {
+			_, err := b.Remove(ctx, numbered(n).Key)
+			return err
+		},
+		"RemoveOwner": func(ctx context.Context, n uint32) error {
+			_, err := b.RemoveOwner(ctx, numbered(n).Owner)
+			return err
+		},
+		"Ping": func(ctx context.Context, _ uint32) error { return b.Ping(ctx) },
 	}
 	var group sync.WaitGroup
 	for n := range uint32(500) {

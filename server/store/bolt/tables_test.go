@@ -50,15 +50,19 @@ func TestIndexesFollowRows(t *testing.T) {
 		rows int // that are left
 	}{
 		{"insert", func(ctx context.Context) error {
-			return errors.Join(b.Insert(ctx, row(1, 1, 1, 0), 0), b.Insert(ctx, row(2, 1, 1, 0), 0), b.Insert(ctx, row(3, 2, 1, time.Hour), 0), b.Insert(ctx, row(4, 2, 1, 0), 0))
+			return errors.Join(b.Insert(ctx, row(1, 1, 1, 0), 0), b.Insert(ctx, row(2, 1, 1, 0), 0),
+				b.Insert(ctx, row(3, 2, 1, time.Hour), 0), b.Insert(ctx, row(4, 2, 1, 0), 0))
 		}, 4},
-		{"replace, other expiry", func(ctx context.Context) error { return b.Replace(ctx, row(1, 1, 2, time.Hour)) }, 4},
+		{"replace, other expiry",
+			func(ctx context.Context) error { return b.Replace(ctx, row(1, 1, 2, time.Hour)) }, 4},
 		{"replace, same expiry", func(ctx context.Context) error { return b.Replace(ctx, row(1, 1, 3, time.Hour)) }, 4},
 		{"sweep", func(ctx context.Context) error { _, err := b.Sweep(ctx, at, 10); return err }, 2},
 		{"insert again", func(ctx context.Context) error { return b.Insert(ctx, row(4, 1, 1, 0), 0) }, 3},
-		{"remove owner", func(ctx context.Context) error { _, err := b.RemoveOwner(ctx, store.Owner{1}); return err }, 2},
+		{"remove owner",
+			func(ctx context.Context) error { _, err := b.RemoveOwner(ctx, store.Owner{1}); return err }, 2},
 		{"remove", func(ctx context.Context) error { _, err := b.Remove(ctx, store.Key{3}); return err }, 1},
-		{"remove, of no user", func(ctx context.Context) error { _, err := b.Remove(ctx, store.Key{1}); return err }, 0},
+		{"remove, of no user",
+			func(ctx context.Context) error { _, err := b.Remove(ctx, store.Key{1}); return err }, 0},
 	} {
 		if err := step.do(t.Context()); err != nil {
 			t.Fatalf("%s: %v", step.name, err)

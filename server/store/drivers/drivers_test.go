@@ -37,11 +37,14 @@ func TestEveryDriverIsWhole(t *testing.T) {
 // What is wrong with a location is said by name, and nothing of it is repeated.
 func TestForRefuses(t *testing.T) {
 	for _, location := range []string{
-		"", "hunter2", "/var/hunter2.db", "file:/hunter2", "BOLT:hunter2", "\ufeffbolt:hunter2.db", " bolt:hunter2.db", `"bolt:hunter2.db"`,
-		"bolt:", "bolt: ", "bolt:hunter2.db\r", "bolt:hunter2.db\n", "bolt:\x00hunter2", "bolt:hunter2\x00.db", "bolt: hunter2.db", `bolt:"hunter2.db"`, "bolt:hunter2.db'",
+		"", "hunter2", "/var/hunter2.db", "file:/hunter2", "BOLT:hunter2", "\ufeffbolt:hunter2.db",
+		" bolt:hunter2.db", `"bolt:hunter2.db"`,
+		"bolt:", "bolt: ", "bolt:hunter2.db\r", "bolt:hunter2.db\n", "bolt:\x00hunter2",
+		"bolt:hunter2\x00.db", "bolt: hunter2.db", `bolt:"hunter2.db"`, "bolt:hunter2.db'",
 		"bolt:\ufeffhunter2.db", "bolt:hunter2\u00a0",
 		"memory", "memory:hunter2", "memory:\r",
-		"redis:hunter2", "redis://:hunter2@h\r", "redis://:hunter2@h/0\r\n", "redis://:hunter2@h ", "redis://:hunter2@\ufeffh", "rediss://:hunter2@h?ca=/a.pem\r", "redis-sentinel://:hunter2@h/m\x00",
+		"redis:hunter2", "redis://:hunter2@h\r", "redis://:hunter2@h/0\r\n", "redis://:hunter2@h ",
+		"redis://:hunter2@\ufeffh", "rediss://:hunter2@h?ca=/a.pem\r", "redis-sentinel://:hunter2@h/m\x00",
 	} {
 		_, err := drivers.For(secret.New(location))
 		if err == nil && location != "memory" {

@@ -135,22 +135,24 @@ func TestOpenRefuses(t *testing.T) {
 		url string
 		is  func(error) bool
 	}{
-		"a wrong password":   {"redis://:hunter2@" + server.Address, goredis.IsAuthError},
-		"an unknown user":    {"redis://hunter3:hunter2@" + server.Address, goredis.IsAuthError},
-		"no password":        {server.URL(), goredis.IsAuthError},
-		"no server":          {"redis://:hunter2@" + gone.Address, nil},
-		"no server, all":     {"redis-cluster://:hunter2@" + gone.Address, nil},
-		"no sentinel":        {"redis-sentinel://:hunter2@" + gone.Address + "/m?sentinel_password=hunter2", nil},
-		"no such host":       {"redis://:hunter2@keepalive.invalid", nil},
-		"no answer":          {"redis://:hunter2@" + stopped.Address, func(err error) bool { return errors.Is(err, redis.ErrTimeout) }},
+		"a wrong password": {"redis://:hunter2@" + server.Address, goredis.IsAuthError},
+		"an unknown user":  {"redis://hunter3:hunter2@" + server.Address, goredis.IsAuthError},
+		"no password":      {server.URL(), goredis.IsAuthError},
+		"no server":        {"redis://:hunter2@" + gone.Address, nil},
+		"no server, all":   {"redis-cluster://:hunter2@" + gone.Address, nil},
+		"no sentinel":      {"redis-sentinel://:hunter2@" + gone.Address + "/m?sentinel_password=hunter2", nil},
+		"no such host":     {"redis://:hunter2@keepalive.invalid", nil},
+		"no answer": {"redis://:hunter2@" + stopped.Address,
+			func(err error) bool { return errors.Is(err, redis.ErrTimeout) }},
 		"a replica":          {replica.URL(), goredis.IsReadOnlyError},
 		"a cluster not made": {replicas.URL(), goredis.IsClusterDownError},
 		"no cluster":         {"redis-cluster://:right-password@" + server.Address, nil},
 		"not encrypted":      {"rediss://:hunter2@" + gone.Address, nil},
-		"no such file":       {"rediss://:hunter2@h?ca=/none/ca.pem", func(err error) bool { return errors.Is(err, os.ErrNotExist) }},
-		"a bad certificate":  {"rediss://:hunter2@h?cert=/dev/null&key=/dev/null", nil},
-		"a bad authority":    {"rediss://:hunter2@h?ca=/dev/null", nil},
-		"a bad URL":          {"redis://:hunter2@h/x", nil},
+		"no such file": {"rediss://:hunter2@h?ca=/none/ca.pem",
+			func(err error) bool { return errors.Is(err, os.ErrNotExist) }},
+		"a bad certificate": {"rediss://:hunter2@h?cert=/dev/null&key=/dev/null", nil},
+		"a bad authority":   {"rediss://:hunter2@h?ca=/dev/null", nil},
+		"a bad URL":         {"redis://:hunter2@h/x", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
@@ -278,7 +280,8 @@ func (a *authority) write(
 	private, errKey := x509.MarshalPKCS8PrivateKey(key)
 	if err := errors.Join(
 		errCert, errKey,
-		os.WriteFile(a.file(name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}), 0o600),
+		os.WriteFile(a.file(name+".pem"),
+			pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}), 0o600),
 		os.WriteFile(a.file(name+".key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600),
 	); err != nil {
 		t.Fatal(err)
@@ -417,8 +420,10 @@ func TestDump(t *testing.T) {
 	const uuid = "c0ffee00-dead-4bee-8bad-0123456789ab"
 	id := store.NewID()
 	record := store.Record{
-		Mode: store.ModeCode, UUID: uuid, AccessToken: secret.New("z0t8k3vq5n1m7p2r"), RefreshToken: secret.New("refresh7p2rz0t8k3"),
-		RedirectURI: "https://www.example.com/back", IdleExpires: time.Now().Add(time.Hour), AbsoluteExpires: time.Now().Add(time.Hour),
+		Mode: store.ModeCode, UUID: uuid, AccessToken: secret.New("z0t8k3vq5n1m7p2r"),
+		RefreshToken: secret.New("refresh7p2rz0t8k3"),
+		RedirectURI:  "https://www.example.com/back", IdleExpires: time.Now().Add(time.Hour),
+		AbsoluteExpires: time.Now().Add(time.Hour),
 	}
 	if err := st.Create(t.Context(), id, record, 0); err != nil {
 		t.Fatal(err)
@@ -448,7 +453,8 @@ func TestDump(t *testing.T) {
 		} {
 			for how, form := range map[string][]byte{
 				"as it is": plain, "in hex": []byte(hex.EncodeToString(plain)),
-				"in base64": []byte(base64.RawStdEncoding.EncodeToString(plain)), "in base64url": []byte(base64.RawURLEncoding.EncodeToString(plain)),
+				"in base64":    []byte(base64.RawStdEncoding.EncodeToString(plain)),
+				"in base64url": []byte(base64.RawURLEncoding.EncodeToString(plain)),
 			} {
 				if bytes.Contains(content, form) {
 					t.Errorf("%s is in %s, %s", what, entry.Name(), how)

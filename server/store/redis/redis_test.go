@@ -623,7 +623,8 @@ func TestRefusals(t *testing.T) {
 		is          func(error) bool
 	}{
 		"out of memory": {
-			[]any{"CONFIG", "SET", "maxmemory", "1"}, []any{"CONFIG", "SET", "maxmemory", "0"}, writes, goredis.IsOOMError,
+			[]any{"CONFIG", "SET", "maxmemory", "1"}, []any{"CONFIG", "SET", "maxmemory", "0"},
+			writes, goredis.IsOOMError,
 		},
 		"a replica": {
 			[]any{"REPLICAOF", "127.0.0.1", "1"}, []any{"REPLICAOF", "NO", "ONE"},

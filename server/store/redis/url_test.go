@@ -10,20 +10,23 @@ import (
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]target{
-		"redis://localhost":                 {addresses: []string{"localhost:6379"}},
-		"redis://localhost/":                {addresses: []string{"localhost:6379"}},
-		"redis://10.0.0.1:1234/7":           {addresses: []string{"10.0.0.1:1234"}, db: 7},
-		"redis://[::1]":                     {addresses: []string{"[::1]:6379"}},
-		"redis://[2001:db8::1]:1":           {addresses: []string{"[2001:db8::1]:1"}},
-		"redis://:p@h":                      {addresses: []string{"h:6379"}, password: secret.New("p")},
-		"redis://u:p%2F%3F%40%3A%25%20+@h":  {addresses: []string{"h:6379"}, user: "u", password: secret.New("p/?@:% +")},
-		"redis://u%40v:p#,[@h":              {addresses: []string{"h:6379"}, user: "u@v", password: secret.New("p#,[")},
-		"rediss://h?ca=%2Fetc%2Fca.pem":     {tls: true, addresses: []string{"h:6379"}, ca: "/etc/ca.pem"},
-		"rediss://h/1?cert=a&key=b":         {tls: true, addresses: []string{"h:6379"}, db: 1, certificate: "a", key: "b"},
-		"redis-cluster://a":                 {kind: cluster, addresses: []string{"a:6379"}},
-		"redis-cluster://u:p@a,b:1,[::1]:2": {kind: cluster, addresses: []string{"a:6379", "b:1", "[::1]:2"}, user: "u", password: secret.New("p")},
-		"rediss-cluster://a/?ca=c":          {kind: cluster, tls: true, addresses: []string{"a:6379"}, ca: "c"},
-		"redis-sentinel://a,b:1/m":          {kind: sentinel, addresses: []string{"a:26379", "b:1"}, master: "m"},
+		"redis://localhost":       {addresses: []string{"localhost:6379"}},
+		"redis://localhost/":      {addresses: []string{"localhost:6379"}},
+		"redis://10.0.0.1:1234/7": {addresses: []string{"10.0.0.1:1234"}, db: 7},
+		"redis://[::1]":           {addresses: []string{"[::1]:6379"}},
+		"redis://[2001:db8::1]:1": {addresses: []string{"[2001:db8::1]:1"}},
+		"redis://:p@h":            {addresses: []string{"h:6379"}, password: secret.New("p")},
+		"redis://u:p%2F%3F%40%3A%25%20+@h": {addresses: []string{"h:6379"}, user: "u",
+			password: secret.New("p/?@:% +")},
+		"redis://u%40v:p#,[@h":          {addresses: []string{"h:6379"}, user: "u@v", password: secret.New("p#,[")},
+		"rediss://h?ca=%2Fetc%2Fca.pem": {tls: true, addresses: []string{"h:6379"}, ca: "/etc/ca.pem"},
+		"rediss://h/1?cert=a&key=b": {tls: true, addresses: []string{"h:6379"}, db: 1,
+			certificate: "a", key: "b"},
+		"redis-cluster://a": {kind: cluster, addresses: []string{"a:6379"}},
+		"redis-cluster://u:p@a,b:1,[::1]:2": {kind: cluster,
+			addresses: []string{"a:6379", "b:1", "[::1]:2"}, user: "u", password: secret.New("p")},
+		"rediss-cluster://a/?ca=c": {kind: cluster, tls: true, addresses: []string{"a:6379"}, ca: "c"},
+		"redis-sentinel://a,b:1/m": {kind: sentinel, addresses: []string{"a:26379", "b:1"}, master: "m"},
 		"rediss-sentinel://:p@a/m%20n?db=3&sentinel_user=s&sentinel_password=q%26": {
 			kind: sentinel, tls: true, addresses: []string{"a:26379"}, master: "m n", password: secret.New("p"), db: 3,
 			sentinelUser: "s", sentinelPassword: secret.New("q&"),
@@ -46,7 +49,8 @@ func TestParse(t *testing.T) {
 				got.sentinelPassword.Reveal(),
 			)
 		}
-		if got.kind != want.kind || got.tls != want.tls || got.user != want.user || got.db != want.db || got.master != want.master ||
+		if got.kind != want.kind || got.tls != want.tls || got.user != want.user ||
+			got.db != want.db || got.master != want.master ||
 			got.sentinelUser != want.sentinelUser || got.ca != want.ca ||
 			got.certificate != want.certificate ||
 			got.key != want.key {

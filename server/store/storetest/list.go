@@ -35,7 +35,8 @@ func (s suite) sessions(t *testing.T) {
 	for i, each := range listed {
 		r, err := st.Get(t.Context(), ids[each.Key])
 		want := store.Listed{
-			Key: order[i], Mode: r.Mode, Application: r.Application, Opened: r.Created, Seen: r.Seen, Renewed: r.AccessIssued,
+			Key: order[i], Mode: r.Mode, Application: r.Application, Opened: r.Created,
+			Seen: r.Seen, Renewed: r.AccessIssued,
 			IdleExpires: r.IdleExpires, AbsoluteExpires: r.AbsoluteExpires, KeyID: "k1",
 		}
 		if err != nil || each != want {

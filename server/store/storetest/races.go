@@ -20,11 +20,14 @@ func (s suite) calls(b store.Backend) map[string]func(context.Context) error {
 		"Replace":     func(ctx context.Context) error { return b.Replace(ctx, next) },
 		"Remove":      func(ctx context.Context) error { _, err := b.Remove(ctx, s.row(1).Key); return err },
 		"RemoveOwner": func(ctx context.Context) error { _, err := b.RemoveOwner(ctx, s.row(1).Owner); return err },
-		"Sweep":       func(ctx context.Context) error { _, err := b.Sweep(ctx, s.base.Add(2*time.Hour), 10); return err },
-		"Owned":       func(ctx context.Context) error { _, err := b.Owned(ctx, s.row(1).Owner); return err },
-		"Walk":        func(ctx context.Context) error { return b.Walk(ctx, func(store.Row) error { return nil }) },
-		"Now":         func(ctx context.Context) error { _, err := b.Now(ctx); return err },
-		"Ping":        b.Ping,
+		"Sweep": func(ctx context.Context) error {
+			_, err := b.Sweep(ctx, s.base.Add(2*time.Hour), 10)
+			return err
+		},
+		"Owned": func(ctx context.Context) error { _, err := b.Owned(ctx, s.row(1).Owner); return err },
+		"Walk":  func(ctx context.Context) error { return b.Walk(ctx, func(store.Row) error { return nil }) },
+		"Now":   func(ctx context.Context) error { _, err := b.Now(ctx); return err },
+		"Ping":  b.Ping,
 	}
 }
 

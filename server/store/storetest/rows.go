@@ -12,12 +12,16 @@ import (
 func (s suite) insert(t *testing.T) {
 	b := s.open(t)
 	for name, row := range map[string]store.Row{
-		"plain":          s.row(1),
-		"high version":   {Key: store.Key{9, 1}, Version: 1<<63 + 7, Expires: s.base.Add(time.Hour), Value: []byte("v")},
-		"same owner":     {Key: store.Key{9, 2}, Owner: s.row(1).Owner, Version: 1, Expires: s.base.Add(time.Hour), Value: []byte("v")},
-		"far expiry":     {Key: store.Key{9, 3}, Version: 1, Expires: s.base.AddDate(50, 0, 0), Value: []byte("v")},
-		"a large value":  {Key: store.Key{9, 4}, Version: 1, Expires: s.base.Add(time.Hour), Value: bytes.Repeat([]byte{0, 1, 0xfe}, 20_000)},
-		"not to the ms":  {Key: store.Key{9, 5}, Version: 1, Expires: s.base.Add(time.Hour + 7654321), Value: []byte("v")},
+		"plain": s.row(1),
+		"high version": {Key: store.Key{9, 1}, Version: 1<<63 + 7, Expires: s.base.Add(time.Hour),
+			Value: []byte("v")},
+		"same owner": {Key: store.Key{9, 2}, Owner: s.row(1).Owner, Version: 1,
+			Expires: s.base.Add(time.Hour), Value: []byte("v")},
+		"far expiry": {Key: store.Key{9, 3}, Version: 1, Expires: s.base.AddDate(50, 0, 0), Value: []byte("v")},
+		"a large value": {Key: store.Key{9, 4}, Version: 1, Expires: s.base.Add(time.Hour),
+			Value: bytes.Repeat([]byte{0, 1, 0xfe}, 20_000)},
+		"not to the ms": {Key: store.Key{9, 5}, Version: 1,
+			Expires: s.base.Add(time.Hour + 7654321), Value: []byte("v")},
 		"one byte value": {Key: store.Key{9, 6}, Version: 1, Expires: s.base.Add(time.Hour), Value: []byte{0}},
 	} {
 		if err := insert(t.Context(), b, row); err != nil {

@@ -45,7 +45,8 @@ func (s suite) tampered(t *testing.T) {
 		if i > 24 && i < len(row.Value)-16 {
 			i += 6
 		}
-		changes["byte "+hex.EncodeToString([]byte{byte(i >> 8), byte(i)})] = func(r *store.Row) { r.Value[min(i, len(r.Value)-1)] ^= 1 }
+		name := "byte " + hex.EncodeToString([]byte{byte(i >> 8), byte(i)})
+		changes[name] = func(r *store.Row) { r.Value[min(i, len(r.Value)-1)] ^= 1 }
 	}
 	for name, change := range changes {
 		bad := row

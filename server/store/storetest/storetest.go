@@ -187,7 +187,8 @@ func wantAbsent(t *testing.T, b store.Backend, key store.Key) {
 // verdict returns the verdict that err is, if any.
 func verdict(err error) error {
 	for _, v := range [...]error{
-		store.ErrNotFound, store.ErrExpired, store.ErrTampered, store.ErrConflict, store.ErrExists, store.ErrRevoked, store.ErrLocked,
+		store.ErrNotFound, store.ErrExpired, store.ErrTampered, store.ErrConflict,
+		store.ErrExists, store.ErrRevoked, store.ErrLocked,
 	} {
 		if errors.Is(err, v) {
 			return v

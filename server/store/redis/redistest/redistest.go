@@ -116,7 +116,8 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 		}, args...)...))
 	}
 	create := append([]string{"--cluster", "create"}, c.addresses()...)
-	if said, err := exec.Command(find(t, "redis-cli"), append(create, "--cluster-yes")...).CombinedOutput(); err != nil {
+	if said, err := exec.Command(find(t, "redis-cli"),
+		append(create, "--cluster-yes")...).CombinedOutput(); err != nil {
 		t.Fatalf("redis-cli --cluster create: %v\n%s", err, said)
 	}
 	for _, node := range c.Nodes {
