@@ -76,12 +76,12 @@ func TestLoginsHaveABreakerOfTheirOwn(t *testing.T) {
 		h := newHouse(t)
 		opened := h.login(t, reported)
 		h.capture.set(func(f *fakeCapture) { f.identErr = &capture.Error{Cause: errors.New("connection refused")} })
-		asked := h.capture.identified
+		asked := h.capture.identified()
 		for i := range 30 {
 			_, err := h.Open(t.Context(), session.Login{Token: secret.New(fmt.Sprintf("sometoken%05d", i))})
 			wantCode(t, err, api.UpstreamUnavailable)
 		}
-		if got := h.capture.identified - asked; got != 10 || !h.BreakerOpen() {
+		if got := h.capture.identified() - asked; got != 10 || !h.BreakerOpen() {
 			t.Errorf("%d calls without a connection, want 10; open: %v", got, h.BreakerOpen())
 		}
 		ask(t, h, opened.ID, api.ReasonInvalid, reported)
@@ -165,7 +165,7 @@ func TestHangingLoginsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		opened := h.login(t, reported)
-		before := h.capture.identified
+		before := h.capture.identified()
 		h.capture.set(func(f *fakeCapture) { f.latency = time.Hour })
 		answers := make(chan error, 200)
 		for i := range 200 {
@@ -175,7 +175,7 @@ func TestHangingLoginsAreBounded(t *testing.T) {
 			}()
 		}
 		<-time.After(2 * time.Second)
-		if got := h.capture.identified - before; got != 32 {
+		if got := h.capture.identified() - before; got != 32 {
 			t.Errorf("%d calls of logins go on at once, want 32", got)
 		}
 		if got := len(answers); got != 168 {

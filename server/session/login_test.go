@@ -291,8 +291,8 @@ func TestIdentifyIsAskedAgain(t *testing.T) {
 				if err != nil || opened.UUID != alice {
 					t.Errorf("%q, %v; want alice's session", opened.UUID, err)
 				}
-				if h.capture.identified > 10 {
-					t.Errorf("Identify was asked %d times", h.capture.identified)
+				if h.capture.identified() > 10 {
+					t.Errorf("Identify was asked %d times", h.capture.identified())
 				}
 			})
 		})

@@ -556,8 +556,8 @@ func TestCeiling(t *testing.T) {
 		}
 		_, err = h.Token(t.Context(), opened.ID, api.ReasonInvalid, secret.New(reported))
 		wantCode(t, err, api.UpstreamUnavailable)
-		if h.capture.identified != 1 || h.capture.mints() != 0 {
-			t.Errorf("Capture was asked %d and %d times over a ceiling of one", h.capture.identified, h.capture.mints())
+		if h.capture.identified() != 1 || h.capture.mints() != 0 {
+			t.Errorf("Capture was asked %d and %d times over a ceiling of one", h.capture.identified(), h.capture.mints())
 		}
 	})
 }

@@ -147,8 +147,8 @@ func TestOwnPageReportsTheServersToken(t *testing.T) {
 		}
 		_, err = h.Open(t.Context(), session.Login{Token: secret.New(newest), Previous: opened.ID, Claim: bob})
 		wantCode(t, err, api.IdentityMismatch)
-		if h.capture.identified != 2 { // the login, and wantDead's unknown token
-			t.Errorf("%d questions for the user of a token, want 2", h.capture.identified)
+		if h.capture.identified() != 2 { // the login, and wantDead's unknown token
+			t.Errorf("%d questions for the user of a token, want 2", h.capture.identified())
 		}
 	})
 }
@@ -434,8 +434,8 @@ func TestReplayIsAudited(t *testing.T) {
 		t.Errorf("the metrics hear of %d replays, want 2", n)
 	}
 	// Capture was asked about the tokens of the logins and about unknown ones.
-	if h.capture.identified != 3 {
-		t.Errorf("%d questions for the user of a token, want 3", h.capture.identified)
+	if h.capture.identified() != 3 {
+		t.Errorf("%d questions for the user of a token, want 3", h.capture.identified())
 	}
 	for _, hidden := range []string{alice, reported, stolen} {
 		if strings.Contains(log, hidden) {

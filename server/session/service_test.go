@@ -49,7 +49,7 @@ type fakeCapture struct {
 	life       time.Duration // of what Issue returns, as it knows it; 0: lifetime
 	panics     bool
 	issued     []string // uuids
-	identified int
+	identifies int
 
 	codes       map[string]string // to the uuid
 	grants      map[string]string // refresh tokens, to the uuid
@@ -119,6 +119,13 @@ func (f *fakeCapture) refreshes() int {
 	return f.refreshed
 }
 
+// identified is how often Identify was called.
+func (f *fakeCapture) identified() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.identifies
+}
+
 // exchanges is how often Exchange was called.
 func (f *fakeCapture) exchanges() int {
 	f.mu.Lock()
@@ -128,7 +135,7 @@ func (f *fakeCapture) exchanges() int {
 
 func (f *fakeCapture) Identify(ctx context.Context, token secret.String) (string, error) {
 	f.mu.Lock()
-	f.identified++
+	f.identifies++
 	uuid, known := f.owners[token.Reveal()]
 	latency, err := f.latency, f.identErr
 	f.mu.Unlock()

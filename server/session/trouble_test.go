@@ -302,8 +302,8 @@ func TestRejectedTokensAreRemembered(t *testing.T) {
 		report := func(token string, calls int) error {
 			t.Helper()
 			_, err := h.Open(t.Context(), session.Login{Token: secret.New(token)})
-			if h.capture.identified != calls {
-				t.Fatalf("%d calls, want %d", h.capture.identified, calls)
+			if h.capture.identified() != calls {
+				t.Fatalf("%d calls, want %d", h.capture.identified(), calls)
 			}
 			return err
 		}
