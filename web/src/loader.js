@@ -39,7 +39,7 @@ let answers = [];
 
 function postOnce(payload, info) {
   const code = attempt(() => payload.authorizationCode, nothing);
-  if (typeof code !== "string" || !code || (module.api && !module.api.answered)) return;
+  if (typeof code !== "string" || !code) return;
   info.posted = true;
   if (isPosted(code)) return;
   const redirectUri = attempt(() => page.janrain.settings.capture.redirectUri, nothing);
@@ -73,8 +73,7 @@ function hear(name, payload) {
   if (kindOf(name) === "login") postOnce(payload, info);
   if (kindOf(name) === "ended") {
     info.cause = causeOfEnd();
-    info.gesture = info.cause === "person";
-    if (info.gesture && !module.api) {
+    if (info.cause === "person" && !module.api) {
       info.told = true;
       endAlone("signed_out", "A person signed out.");
     }
@@ -163,9 +162,7 @@ function moduleChanged(failed) {
   }
   if (!module.api) return;
   check("checkPlace");
-  for (const event of drain()) {
-    if (!event[2].posted || module.api.answered) call("event", ...event);
-  }
+  for (const event of drain()) call("event", ...event);
   answers.splice(0).forEach((answer) => call("answered", answer));
   askAgain();
   if (options.dialog) module.runtime.showDialog(bringDialog, page.captureKeepalive);

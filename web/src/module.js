@@ -150,7 +150,7 @@ function crash(error) {
 /** Calls the module; a call that throws is its end. */
 export function call(method, ...args) {
   const mine = program;
-  if (!api || typeof api[method] !== "function") return undefined;
+  if (!api) return undefined;
   return attempt(
     () => api[method](...args),
     (error) => void (mine === program && mine && (mine.stop(), crash(error))),
