@@ -18,7 +18,7 @@ export interface CaptureKeepalive {
   /** Leaves no listener or handler behind, and does nothing any more. The session stays as it is. */
   stop(): void;
   /**
-   * Listens to an event. Who listens late is told, soon after, of an end that still holds.
+   * Listens to an event. A listener that comes after an end gets it soon, while no user has signed in since.
    * @returns the function that unsubscribes.
    */
   on<Name extends keyof Events>(event: Name, listener: (event: Events[Name]) => void): () => void;
@@ -43,7 +43,7 @@ export interface CaptureKeepalive {
   end(): Promise<void>;
   /** Where the session stands. Holds no secret. */
   status(): Status;
-  /** The last transitions, oldest first: why did it do what it did. Holds no secret. */
+  /** The last transitions, oldest first, each with its reason. Holds no secret. */
   diagnostics(): Diagnostic[];
   /** One block of text for a ticket: versions, status, warnings, the last events. Holds no secret. */
   report(): string;
@@ -60,13 +60,13 @@ export interface Options {
   /** Where the server is: a path, or a URL on the same site. Default "/keepalive". */
   endpoint?: string;
   /**
-   * Seconds before its end that a token is renewed; never more than a third of its life.
+   * How many seconds before its end a token is renewed; never more than a third of its life.
    * Default 0: two minutes, or a fifth of the token's life if that is less.
    */
   margin?: number;
   /**
    * When the module is loaded for a user who may be signed in: "idle" (default) once the document is
-   * parsed and the page is idle, "now" at once, and for everybody. An event that needs it loads it, too.
+   * parsed and the page is idle, "now" at once, for every visitor. An event that needs it loads it, too.
    */
   load?: "idle" | "now";
   /**
@@ -84,7 +84,7 @@ export interface Options {
   hold?: boolean;
   /**
    * The page's own handlers of onCaptureExpiredToken, onCaptureInvalidToken and
-   * onCaptureAccessDenied hear of it only when the session could not be saved. Default true.
+   * onCaptureAccessDenied are called only when the session could not be saved. Default true.
    * Handlers added before keepalive.js ran cannot be guarded.
    */
   guard?: boolean;
@@ -134,7 +134,7 @@ export interface Events {
   /** Any of the next three. */
   ended: Notice;
   // Of the next three one is emitted, once, until a user signs in again.
-  /** A limit was reached, the grant is gone, or the server said no. */
+  /** A limit was reached, the grant is gone, or the server refused. */
   expired: Notice;
   /** A person signed out, here or in another tab. */
   signedout: Notice;
@@ -215,7 +215,7 @@ export interface Status {
   clockSkew?: number;
   /** Of keepalive.js. */
   version: string;
-  /** Wrong use, told on the console, too. */
+  /** Wrong use. The console has it, too. */
   warnings: Warning[];
 }
 
@@ -241,7 +241,7 @@ export type WarningId =
 export interface Diagnostic {
   /** Unix ms. */
   at: number;
-  /** What happened; "loader" for what keepalive.js has to say. */
+  /** What happened; "loader" for a note of keepalive.js. */
   event: string;
   message: string;
   from?: Status["phase"];
@@ -252,9 +252,9 @@ export interface Diagnostic {
 }
 
 /**
- * What dialog.js says. A page sets window.captureKeepaliveDialog to what it wants to say otherwise, in
- * words or in another language. It is read each time the dialog has something to say; a name or a text
- * that is wrong is told on the console and left out.
+ * The texts of the dialog. A page replaces some or all of them in window.captureKeepaliveDialog, in its
+ * own words or language. The dialog reads them each time it shows a text. It ignores a wrong name or
+ * text, with a warning on the console.
  *
  * The dialog lives in the open shadow tree of <capture-keepalive-dialog>, a child of <html>. A page
  * styles it by custom properties on that element, --keepalive-accent, --keepalive-on-accent,

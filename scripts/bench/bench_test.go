@@ -33,7 +33,7 @@ func TestReadAnswer(t *testing.T) {
 	}
 }
 
-// The whole machinery, but for the programs it measures.
+// The whole machinery, without the programs it measures.
 func TestCallsAndPage(t *testing.T) {
 	calls, err := measureCalls(t.Context())
 	if err != nil {

@@ -46,8 +46,8 @@ type swept struct {
 	written     int64 // bytes that one activity writes then
 }
 
-// filler is the n-th row of a session whose end is over in an hour. They come in
-// the order of their keys, which fills a bolt file in minutes and not in hours.
+// filler is the n-th row of a session that expires at end. Rows come in the
+// order of their keys, which fills a bolt file in minutes and not in hours.
 func filler(n uint32, end time.Time) store.Row {
 	row := store.Row{Version: 1, Expires: end, Value: make([]byte, value)}
 	binary.BigEndian.PutUint32(row.Key[:], n*(1<<32/peak))

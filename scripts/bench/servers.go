@@ -99,7 +99,7 @@ func (w *world) run(name string, args, env []string) (log string, err error) {
 	return file.Name(), nil
 }
 
-// await waits until somebody listens at address. The log says why nobody does.
+// await waits until a server listens at address. The log says why none does.
 func await(address, log string) error {
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		connection, err := net.Dial("tcp", address)
@@ -113,7 +113,7 @@ func await(address, log string) error {
 	}
 }
 
-// freeAddress is where nobody listens just now.
+// freeAddress has no listener just now.
 func freeAddress() (string, error) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// listener is a tab whose console can be read.
+// listener is a tab with a console that can be read.
 type listener interface {
 	// listen gives add everything on the console, in order, until the channel
 	// is closed, after the tab is.
@@ -94,7 +94,7 @@ func (c *console) expect(text string) <-chan struct{} {
 }
 
 // Console returns everything on the page's console up to now, over all
-// navigations: what was logged, exceptions nobody caught, and what the browser
+// navigations: what was logged, uncaught exceptions, and what the browser
 // itself reports, such as, in Chromium, a file that is not there. A line is
 // "type: text (url:line)", where type is log, info, debug, warning, error or
 // exception. The driver of WebKit cannot read it.

@@ -87,7 +87,7 @@ func waitFor(in tab, js string, timeout time.Duration) error {
 	}
 }
 
-// poll is an expression whose value is "" once js is true, or, when the time is
+// poll is an expression. Its value is "" once js is true, or, when the time is
 // over, what js was instead. A timer looks, since a page in the background gets
 // no animation frames.
 func poll(js string, timeout time.Duration) string {
@@ -108,7 +108,7 @@ func poll(js string, timeout time.Duration) string {
 })()`, timeout.Milliseconds(), js)
 }
 
-// waitVisible is for the browsers whose protocol does not wait for an element.
+// waitVisible is for the protocols that do not wait for an element.
 func waitVisible(in tab, selector string) error {
 	return waitFor(in, fmt.Sprintf(`document.querySelector(%s)?.checkVisibility({visibilityProperty: true})`, quote(selector)), actionTimeout)
 }

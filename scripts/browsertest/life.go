@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// freezer is a tab whose page can be frozen.
+// freezer is a tab with a page that can be frozen.
 type freezer interface {
 	freeze(ctx context.Context, frozen bool) error
 }
@@ -28,7 +28,7 @@ func (p *Page) Unfreeze(t testing.TB) {
 	p.do(t, "unfreezing", func(ctx context.Context) error { return tab.freeze(ctx, false) })
 }
 
-// hider is a tab whose window can be put away.
+// hider is a tab with a window that can be put away.
 type hider interface {
 	hide(ctx context.Context, hidden bool) error
 }

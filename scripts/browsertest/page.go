@@ -106,7 +106,7 @@ func (p *Page) Offline(t testing.TB, offline bool) {
 	p.do(t, what, func(ctx context.Context) error { return network.setOffline(ctx, offline) })
 }
 
-// Block makes the requests fail whose URL matches one of the patterns, in the
+// Block fails the requests with a URL that matches one of the patterns, in the
 // syntax of the URLPattern API, such as "*://*:*/*.wasm". Without patterns,
 // nothing is blocked any more. To block what a page loads at once, open
 // about:blank first. Only Chromium's driver can do it.
@@ -129,7 +129,7 @@ func (p *Page) Look(t testing.TB, width, height int64, scheme string) {
 	p.do(t, what, func(ctx context.Context) error { return looks.look(ctx, width, height, scheme) })
 }
 
-// Screenshot writes a PNG of what is visible to path, whose directory it makes.
+// Screenshot writes a PNG of what is visible to path. It makes the directory.
 func (p *Page) Screenshot(t testing.TB, path string) {
 	t.Helper()
 	p.do(t, "taking a screenshot", func(ctx context.Context) error {

@@ -18,7 +18,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/gotool"
 )
 
-// maxIdle bounds the resident memory of a server that nobody uses, in bytes.
+// maxIdle bounds the resident memory of a server without users, in bytes.
 const maxIdle = 25 * 1000 * 1000
 
 // TestIdleMemory starts the binary that was built last, as an operator does,

@@ -63,8 +63,8 @@ const (
 )
 
 // runtimeScript are the options for runtime.js: wasm_exec.js goes into a
-// function whose parameter has the globals that the file must not take from
-// the page, nor leave there.
+// function. Its parameter has the globals that the file must not take from the
+// page, nor leave there.
 func runtimeScript(version string, wasmExec []byte) esbuild.BuildOptions {
 	const head = "export const wasmExec = (globals) => {\n" +
 		"const { globalThis, fs, Reflect, setTimeout, clearTimeout, console, Date } = globals;\n"

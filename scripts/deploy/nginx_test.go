@@ -378,7 +378,7 @@ func run(t *testing.T, command *exec.Cmd) {
 	})
 }
 
-// freeAddress is one that nobody listens on. Another program may take it in
+// freeAddress is one without a listener. Another program may take it in
 // between, and then the test fails and says so.
 func freeAddress(t *testing.T) string {
 	t.Helper()
@@ -401,7 +401,7 @@ func waitFor(t *testing.T, address string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("nobody listens: %v", err)
+			t.Fatalf("no listener: %v", err)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func commands(t *testing.T, document string) []string {
 	return found
 }
 
-// reader follows a document from top to bottom, as a stranger does. Only ports,
+// reader follows a document from top to bottom, as a newcomer does. Only ports,
 // the folder and the address of Capture and of the site are the test's.
 type reader struct {
 	program string
@@ -157,7 +157,7 @@ func (r *reader) start(t *testing.T, env []string, args ...string) string {
 	t.Cleanup(func() {
 		end()
 		_ = running.Wait() // it was killed
-		_ = w.Close()      // nobody writes any more
+		_ = w.Close()      // the writer is gone
 	})
 	address := regexp.MustCompile(`http://localhost:\d+|"public":"[^"]+"`)
 	lines := bufio.NewScanner(said)

@@ -217,7 +217,7 @@ func anchors(page string) []string {
 	return ids
 }
 
-// A stranger reads the README in two minutes, on any screen.
+// A newcomer reads the README in two minutes, on any screen.
 func TestReadmeIsShort(t *testing.T) {
 	if lines := strings.Count(read(t, "README.md"), "\n"); lines > 120 {
 		t.Errorf("the README has %d lines, more than 120", lines)

@@ -12,8 +12,8 @@ import (
 // claim is a link of a page to a file of ours, by the name of a test or a path.
 var claim = regexp.MustCompile("\\[`([^`]+)`\\]\\((\\.\\./[^)#]+)\\)")
 
-// unproved returns the links of a page in docs whose file is not there, or
-// does not have the test that the link names.
+// unproved returns the links of a page in docs to a file that is not there,
+// or that does not have the test of the link.
 func unproved(docs string, page []byte) (missing []string) {
 	for _, link := range claim.FindAllSubmatch(page, -1) {
 		name, path := string(link[1]), filepath.Join(docs, filepath.FromSlash(string(link[2])))

@@ -114,8 +114,8 @@ func TestOnDemand(t *testing.T) {
 	p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
 }
 
-// A sign-out reaches the other tab although there is no token whose absence
-// could tell.
+// A sign-out reaches the other tab although there is no token that
+// could be missing there.
 func TestOnDemandTwoTabs(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "--life", "10m")

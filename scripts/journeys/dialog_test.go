@@ -62,7 +62,7 @@ func TestDialogBeforeIdleLimit(t *testing.T) {
 	noErrors(t, p)
 }
 
-// Whoever stays in one tab has stayed in all of them.
+// A user who stays in one tab stays in all of them.
 func TestDialogInTwoTabs(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "--life", "10m")
@@ -108,7 +108,7 @@ func TestDialogBeforeAbsoluteLimit(t *testing.T) {
 	noErrorsBut401(t, p)
 }
 
-// Nobody gets a dialog who has not asked for one.
+// A page without the option gets no dialog.
 func TestDialogIsOff(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "--life", "10m")
@@ -221,7 +221,7 @@ func TestDialogCountsDown(t *testing.T) {
 		}
 		var asked bool
 		if p.Eval(t, `calls.includes("renew")`, &asked); !asked {
-			t.Error("whoever came back to the page may have come from another tab: the server was not asked")
+			t.Error("the user came back, maybe from another tab, and the server was not asked")
 		}
 		// The server's answer: there is time after all, for another tab was used.
 		p.Eval(t, `limit("idle", 1800), 1`, nil)
@@ -272,7 +272,7 @@ func TestDialogStates(t *testing.T) {
 		{"expired, signed in again", `warn("idle", 60), emit("expired"), emit("renewed")`, "", "", ""},
 		{"expired without a warning", `emit("expired")`, "", "", ""},
 		{"signed out elsewhere", `warn("idle", 60), warn("absolute", 70), emit("signedout")`, "", "", ""},
-		{"somebody else", `warn("idle", 60), emit("identitychanged")`, "", "", ""},
+		{"another user", `warn("idle", 60), emit("identitychanged")`, "", "", ""},
 		{"stopped", `warn("idle", 60), phase = "off"`, "", "", ""},
 		{"stopped, after the end", `warn("idle", 60), emit("expired"), phase = "off"`, "", "", ""},
 	} {
@@ -290,7 +290,7 @@ func TestDialogStates(t *testing.T) {
 			if want, there := times[tc.name]; there && got.Time != want {
 				t.Errorf("it says %s, want %s", got.Time, want)
 			}
-			// The dialog was open: its title has changed, which nobody hears.
+			// The dialog was open: its title has changed, which a screen reader does not say.
 			if strings.HasPrefix(tc.do, `warn("idle"`) && tc.title != "" && tc.title != idle && !strings.HasPrefix(got.Status, tc.title) {
 				t.Errorf("it speaks %q, want the title first", got.Status)
 			}

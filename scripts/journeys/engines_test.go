@@ -95,8 +95,8 @@ func token(t *testing.T, p *browsertest.Page) string {
 	return found
 }
 
-// watchThrown keeps a list of what nobody caught in window.thrown: not every
-// browser's console can be read.
+// watchThrown keeps a list of the uncaught errors in window.thrown: the driver
+// of some browsers cannot read the console.
 func watchThrown(t *testing.T, p *browsertest.Page) {
 	t.Helper()
 	p.Eval(t, `window.thrown = [], addEventListener("error", e => thrown.push(String(e.message))),
@@ -107,6 +107,6 @@ func nothingThrown(t *testing.T, p *browsertest.Page) {
 	t.Helper()
 	var thrown []string
 	if p.Eval(t, `window.thrown`, &thrown); len(thrown) > 0 {
-		t.Errorf("nobody caught:\n%s", strings.Join(thrown, "\n"))
+		t.Errorf("uncaught errors:\n%s", strings.Join(thrown, "\n"))
 	}
 }

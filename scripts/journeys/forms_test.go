@@ -39,7 +39,7 @@ const richForm = `janrain.settings.capture.standIn = {
 	},
 }, 1`
 
-// writeDown writes down what is submitted, before anybody stops it.
+// writeDown writes down what is submitted, before a handler stops it.
 const writeDown = `window.sent = [], window.savedCount = 0,
 	janrain.events.onCaptureProfileSaveSuccess.addHandler(() => savedCount++),
 	document.addEventListener("submit", (e) => sent.push(JSON.stringify(Array.from(new FormData(e.target, e.submitter),
@@ -358,9 +358,9 @@ func TestHeldSave(t *testing.T) {
 	}
 }
 
-// Law 1: the first user's form is never saved in the session of the second, who
-// signs in between Save and its refusal.
-func TestSomebodyElseSignsInMeanwhile(t *testing.T) {
+// Law 1: the first user's form is never saved in the session of the second.
+// The second user signs in between Save and its refusal.
+func TestAnotherUserSignsInMeanwhile(t *testing.T) {
 	t.Parallel()
 	browsertest.Each(t, func(t *testing.T, b *browsertest.Browser) {
 		d := startDemo(t, "--life", "10m")

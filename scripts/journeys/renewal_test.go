@@ -10,7 +10,7 @@ import (
 )
 
 // The bar: a visitor who signs in and does nothing is kept signed in over five
-// token lives, with one new token a life, and nobody notices.
+// token lives, with one new token a life, and sees nothing of it.
 func TestFiveLivesOfDoingNothing(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
@@ -31,7 +31,7 @@ func TestFiveLivesOfDoingNothing(t *testing.T) {
 		t.Errorf("the Registration UI said %v", dead)
 	}
 	if got := d.calls(t, "entity", ""); got != 1 {
-		t.Errorf("Capture was asked %d times whose token it is, want once", got)
+		t.Errorf("Capture was asked %d times for the user of the token, want once", got)
 	}
 	noErrors(t, p)
 }

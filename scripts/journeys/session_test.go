@@ -36,8 +36,8 @@ func TestRestoredSilently(t *testing.T) {
 	}
 }
 
-// A page with a healthy token asks nobody anything.
-func TestReloadAsksNobody(t *testing.T) {
+// A page with a healthy token asks neither the server nor Capture.
+func TestReloadWithAHealthyToken(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "--life", "10m")
 	p := visit(t, browsertest.Chromium(t), d.URL)
@@ -56,7 +56,7 @@ func TestReloadAsksNobody(t *testing.T) {
 	}
 }
 
-// Nothing is loaded, and nobody asked, for a visitor who never signed in.
+// For a visitor who never signed in nothing is loaded and no call is made.
 func TestAnonymousVisitor(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
@@ -67,7 +67,7 @@ func TestAnonymousVisitor(t *testing.T) {
 	p.Eval(t, `performance.getEntriesByType("resource").map(e => new URL(e.name).pathname).filter(n => n.startsWith("/keepalive/"))
 		.filter(n => !/\/(keepalive|wasm_exec)\.js$/.test(n))`, &ours)
 	if len(ours) > 0 {
-		t.Errorf("loaded %v for nobody", ours)
+		t.Errorf("loaded %v for a visitor who is not signed in", ours)
 	}
 	if events := heard(t, p); len(events) > 0 {
 		t.Errorf("heard %v", events)
@@ -135,7 +135,7 @@ func TestSignOutWhileLeaving(t *testing.T) {
 }
 
 // end() signs out also where the Registration UI is not there to help: the next
-// page finds nobody.
+// page finds no user.
 func TestSignOutWithoutTheUI(t *testing.T) {
 	t.Parallel()
 	for _, alone := range []bool{false, true} { // with the module, and by the loader alone

@@ -6,7 +6,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
 )
 
-// A stranger signs in once, types once and saves once: the side without
+// A visitor signs in once, types once and saves once: the side without
 // capture-keepalive loses the text, the side with it saves.
 func TestDemoShowsBothSides(t *testing.T) {
 	t.Parallel()

@@ -33,7 +33,7 @@ func noLocks(t *testing.T, p *browsertest.Page) {
 }
 
 // renewInTurn opens three visible tabs with a server that takes 800 ms: each
-// round of renewal is one request, whose token all tabs have within 2 s.
+// round of renewal is one request, and all tabs have its token within 2 s.
 func renewInTurn(t *testing.T, b *browsertest.Browser, rounds int) {
 	t.Helper()
 	w := outside(t, startDemo(t))
@@ -65,7 +65,7 @@ func TestThreeTabsTwentyRounds(t *testing.T) {
 	renewInTurn(t, browsertest.Chromium(t), 20)
 }
 
-// A tab that is frozen while it renews holds nobody up for long, and finds the
+// A tab that is frozen while it renews does not hold up the others for long, and finds the
 // new token when it comes back.
 func TestFrozenInItsTurn(t *testing.T) {
 	t.Parallel()
@@ -235,7 +235,7 @@ func TestOwnLogoutInOneTab(t *testing.T) {
 	}
 }
 
-// Somebody else signs in, in another tab: this one says so, once, and sends
+// Another user signs in, in another tab: this one says so, once, and sends
 // nothing of the first user's as the second.
 func TestAnotherUser(t *testing.T) {
 	t.Parallel()

@@ -78,7 +78,7 @@ func TestRetryAfterIsShared(t *testing.T) {
 			tabs[1].Eval(t, `captureKeepalive.renew().catch(() => {}), 1`, nil)
 			wait(long - 4*time.Second - time.Since(began))
 			if got := w.asked(); got != asked || asked-before > 2 {
-				t.Errorf("asked %d times before and %d times while the server wanted to be left alone", asked-before, got-asked)
+				t.Errorf("asked %d times before and %d times during the time of Retry-After", asked-before, got-asked)
 			}
 			for _, tab := range tabs {
 				tab.WaitFor(t, `captureKeepalive.status().phase === "active" && captureKeepalive.status().expiresIn > 0`, 2*life)

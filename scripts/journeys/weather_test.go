@@ -157,7 +157,7 @@ func portal(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("<title>Welcome to our Wi-Fi</title>"))
 }
 
-// gateway answers as a proxy does whose server is gone.
+// gateway answers as a proxy does when its server is gone.
 func gateway(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html")
 	w.WriteHeader(http.StatusBadGateway)
@@ -167,7 +167,7 @@ func gateway(w http.ResponseWriter, _ *http.Request) {
 // reset drops the connection.
 func reset(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// tooMany asks to be left alone.
+// tooMany asks the client to wait.
 func tooMany(retryAfter func() string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")

@@ -137,7 +137,7 @@ func sourceRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(filepath.Dir(own)), nil
 }
 
-// isClean refuses sources that no commit has: nobody could build them again.
+// isClean refuses sources that no commit has: they could not be built again.
 func isClean(ctx context.Context, root string) error {
 	changed, err := gotool.Output(ctx, root, nil, "git", "status", "--porcelain")
 	if err != nil {

@@ -108,7 +108,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 	}
 }
 
-// SHA256SUMS is true, and complete but for itself.
+// SHA256SUMS is true, and complete except for itself.
 func TestSums(t *testing.T) {
 	r := testRelease(t)
 	want := hashes(t, r.out)

@@ -1,5 +1,5 @@
 // The calls that the Capture service got, asked for once a second while
-// somebody is looking.
+// a person is looking.
 
 import { clock } from "./format.js";
 

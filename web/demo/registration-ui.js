@@ -24,7 +24,7 @@
 //                              [name, payload], or nothing
 //
 // With responseType "code" a sign-in yields a one-time code and no token: from
-// then on nobody has a session here until createCaptureSession() brings one.
+// then on no user has a session here until createCaptureSession() brings one.
 //
 // Settings are read when they are needed, never remembered.
 (() => {
@@ -378,7 +378,7 @@
     fill(name, focused, element("p", { className: "capture_message", role: "status" }), again);
   }
 
-  // Whoever had the keyboard in a screen finds it at the top of the next.
+  // The keyboard focus of a screen moves to the top of the next.
   function fill(name, focused, ...content) {
     const heading = element("h3", { className: "capture_header", textContent: screens[name].title, tabIndex: -1 });
     container(name).replaceChildren(heading, ...content);
@@ -489,7 +489,7 @@
     fire("onCaptureScreenShow", { screen: DENIED, flow: flow() });
   }
 
-  // A hidden screen is emptied: whoever signs in next must not see, even for
+  // A hidden screen is emptied: the next user must not see, even for
   // the moment of loading, what the last one typed.
   function show(name) {
     for (const each of [...Object.keys(screens), DENIED]) {

@@ -4,11 +4,11 @@
 
 const TOKEN = "janrainCaptureToken";
 
-// Whoever tells how much time is left counts whole seconds and rounds down.
+// Every source of the time left counts whole seconds and rounds down.
 // Within this, in ms, two answers are the same moment, the later one nearer.
 const ROUNDING = 1_500;
 
-// The phases of capture-keepalive in which somebody is signed in.
+// The phases of capture-keepalive in which a user is signed in.
 export const SIGNED_IN = new Set(["active", "renewing", "waiting"]);
 
 export function storedToken() {
@@ -36,7 +36,7 @@ export class TokenWatch {
   stays = []; // {from, to}: when a token was in the browser's storage
   #lifetime;
 
-  // lifetime, in ms, is for a token of which nobody says how long it lives.
+  // lifetime, in ms, is for a token without a stated lifetime.
   constructor(lifetime) {
     this.#lifetime = lifetime;
   }

@@ -29,7 +29,7 @@ export const kindOf = (name) => KINDS[name] || "other";
 export const isDeadToken = (name, payload) =>
   kindOf(name) === "deadToken" || attempt(() => payload.statusMessage, nothing) === "invalidAccessToken";
 
-/** Those that mean nothing where nobody is signed in. */
+/** Those that mean nothing where no user is signed in. */
 export const needsSession = (name) => ["deadToken", "notFound", "ended"].includes(kindOf(name));
 
 /** Those that the module is loaded for at once. */

@@ -1,5 +1,5 @@
 // The product's files: where they are, and how they come, each with a time
-// limit and, but for the manifest that says so, with its integrity.
+// limit. All but the manifest are checked against the integrity it states.
 import {
   AbortController, Error, Promise, SyntaxError, addListener, addressOf, append, ask, attempt, clearTimer,
   createElement, currentScript, natives, nonceOf, nothing, page, remove, root, setTimer,

@@ -1,5 +1,5 @@
 // Runs a compiled Go program with globals of its own. To Go the window is the
-// page's, but for the names that we provide: the host, Go's own fs, process
+// page's, except for the names that we provide: the host, Go's own fs, process
 // and path, and the browser's classes as they were when keepalive.js ran.
 import { wasmExec } from "wasm_exec.js"; // see scripts/build
 import {

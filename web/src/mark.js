@@ -22,8 +22,8 @@ function readMark() {
 
 /**
  * Whether nothing says that this browser has a session: no token, no mark, and
- * no cookie that a script can read. Then there is nothing to load, and nobody
- * to ask.
+ * no cookie that a script can read. Then there is nothing to load, and no
+ * call to make.
  */
 export function isAnonymous() {
   const mark = readMark();

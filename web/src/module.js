@@ -7,7 +7,7 @@ import { cancel, later, listen } from "./scope.js";
 import { warn } from "./warnings.js";
 
 const LONGEST = 300; // seconds between attempts, which double from one
-const LEAST = 500; // ms between attempts, whoever asks
+const LEAST = 500; // ms between attempts, even when asked
 const MOST_CRASHES = 1;
 
 /**

@@ -14,7 +14,7 @@ function inPage() {
 
 function onServer() {
   const none = () => {};
-  const nobody = Object.freeze({ signedIn: null });
+  const unknown = Object.freeze({ signedIn: null });
   const refused = () => {
     const error = Object.assign(new Error("captureKeepalive: unavailable on a server"), { code: "unavailable" });
     return Promise.reject(error);
@@ -25,7 +25,7 @@ function onServer() {
     stay: none,
     on: () => none,
     subscribe: () => none,
-    user: () => nobody,
+    user: () => unknown,
     ready: Promise.resolve({ signedIn: null }),
     token: refused,
     renew: refused,

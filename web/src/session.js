@@ -14,7 +14,7 @@ const subscribers = new Set();
 
 /** @type {import("../keepalive").User} */
 let snapshot = freeze({ signedIn: null });
-/** @type {{name: string, detail: object} | undefined} the end that holds until somebody signs in */
+/** @type {{name: string, detail: object} | undefined} the end that holds until a user signs in */
 let end;
 let settleReady;
 /** @type {import("../keepalive").CaptureKeepalive["ready"]} */

@@ -112,7 +112,7 @@ func (s *Shown) Err() error {
 	return s.err
 }
 
-// ErrExited is the error of a browser that nobody asked to end.
+// ErrExited is the error of a browser that ended by itself.
 var ErrExited = errors.New("the browser exited by itself")
 
 // Show starts b on url. It ends, with all its processes, when ctx does.
@@ -163,7 +163,7 @@ func (b Browser) start(ctx context.Context, said output, arguments func(paths []
 	go func() {
 		defer close(shown.ended)
 		_ = cmd.Wait() // ProcessState says the same in a sentence
-		// What did not heed SIGTERM. There may be nobody left to tell, and a
+		// What ignored SIGTERM. The process may be gone already, and a
 		// profile that cannot be removed is only a directory in /tmp.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = os.RemoveAll(profile)

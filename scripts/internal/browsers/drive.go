@@ -89,9 +89,9 @@ func answers(ctx context.Context, url string) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// freePort returns a port that nobody listens on: WebKitWebDriver takes a
+// freePort returns a port without a listener: WebKitWebDriver takes a
 // number, and does not say which it got for 0. Linux hands the number out to
-// somebody else only by chance, in the moment before the driver has it.
+// another process only by chance, in the moment before the driver has it.
 func freePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -32,7 +32,7 @@ func TestDrive(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if conn, err := net.Dial("tcp", at.Host); err != nil {
-			t.Errorf("%s: nobody listens: %v", name, err)
+			t.Errorf("%s: no listener: %v", name, err)
 		} else {
 			conn.Close()
 		}
@@ -43,7 +43,7 @@ func TestDrive(t *testing.T) {
 		}
 		if conn, err := net.Dial("tcp", at.Host); err == nil {
 			conn.Close()
-			t.Errorf("%s: somebody still listens", name)
+			t.Errorf("%s: it still listens", name)
 		}
 	}
 }
