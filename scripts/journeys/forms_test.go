@@ -64,11 +64,15 @@ func submits(t *testing.T, p *browsertest.Page) []string {
 	return sent
 }
 
-// savedAsSent waits until the form is saved, and fails the test unless it was
-// sent twice, the same.
-func savedAsSent(t *testing.T, d *demo, p *browsertest.Page, saved int) {
+// saveWithDeadToken presses Save when the token is dead, and waits until the
+// form is saved. The test fails unless the form was sent twice, the same.
+func saveWithDeadToken(t *testing.T, d *demo, p *browsertest.Page) {
 	t.Helper()
-	p.WaitFor(t, `savedCount === 1 && captureKeepalive.status().phase === "active" || heard.some((e) => e.startsWith("unfinished:"))`, soon)
+	saved := d.saved(t)
+	expire(t, p)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `savedCount === 1 && captureKeepalive.status().phase === "active" ||
+		heard.some((e) => e.startsWith("unfinished:"))`, soon)
 	sent := submits(t, p)
 	if len(sent) != 2 || sent[0] != sent[1] {
 		t.Errorf("sent\n%s", strings.Join(sent, "\n"))
@@ -105,10 +109,7 @@ func TestFieldByField(t *testing.T) {
 			files.items.add(new File(["content"], "photo.png"));
 			$("photo").files = files.files;
 		})()`, nil)
-		saved := d.saved(t)
-		expire(t, p)
-		p.Click(t, "#capture_editProfile_submit")
-		savedAsSent(t, d, p, saved)
+		saveWithDeadToken(t, d, p)
 		var fields [][2]string
 		if err := json.Unmarshal([]byte(submits(t, p)[0]), &fields); err != nil {
 			t.Fatal(err)
@@ -180,10 +181,7 @@ func TestTheUIResetsTheForm(t *testing.T) {
 			p.Type(t, "#capture_editProfile_password", "Correct-Horse-1")
 			p.Type(t, "#capture_editProfile_city", "Rome")
 			p.Click(t, "#news")
-			saved := d.saved(t)
-			expire(t, p)
-			p.Click(t, "#capture_editProfile_submit")
-			savedAsSent(t, d, p, saved)
+			saveWithDeadToken(t, d, p)
 		})
 	}
 }
@@ -209,10 +207,7 @@ func TestTwoFormsOnAScreen(t *testing.T) {
 	}, 1`)
 	p.Type(t, "#capture_editProfile_nick", "Countess")
 	p.Type(t, "#capture_editProfile_city", "London")
-	saved := d.saved(t)
-	expire(t, p)
-	p.Click(t, "#capture_editProfile_submit")
-	savedAsSent(t, d, p, saved)
+	saveWithDeadToken(t, d, p)
 	if sent := submits(t, p)[0]; !strings.Contains(sent, "London") || strings.Contains(sent, "nick") {
 		t.Errorf("sent %s", sent)
 	}
@@ -237,10 +232,7 @@ func TestFieldsNamedAsWhatAFormHas(t *testing.T) {
 		},
 	}, 1`)
 	p.Type(t, "#capture_editProfile_city", "London")
-	saved := d.saved(t)
-	expire(t, p)
-	p.Click(t, "#capture_editProfile_submit")
-	savedAsSent(t, d, p, saved)
+	saveWithDeadToken(t, d, p)
 }
 
 // A browser without requestSubmit (Safari before 16).
@@ -251,10 +243,7 @@ func TestNoRequestSubmit(t *testing.T) {
 	p.Eval(t, `delete HTMLFormElement.prototype.requestSubmit`, nil)
 	signIn(t, p)
 	editing(t, p, richForm)
-	saved := d.saved(t)
-	expire(t, p)
-	p.Click(t, "#capture_editProfile_submit")
-	savedAsSent(t, d, p, saved)
+	saveWithDeadToken(t, d, p)
 }
 
 // Law 4: what cannot be sent again is told, with the reason and the screen, and
