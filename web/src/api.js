@@ -36,7 +36,8 @@ const diagnostics = () => notes.concat(call("diagnostics") || []);
 /** One block of text for a ticket: no secret, and no uuid. */
 function report() {
   const lines = [status(), ...diagnostics().slice(-30)].map((each) => JSON.stringify(each));
-  return [`capture-keepalive ${version}`, location.origin + location.pathname, page.navigator.userAgent, ...lines].join("\n");
+  const place = location.origin + location.pathname;
+  return [`capture-keepalive ${version}`, place, page.navigator.userAgent, ...lines].join("\n");
 }
 
 /** fetch(), with the token for the origins that may have it. */

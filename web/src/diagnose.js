@@ -12,14 +12,26 @@ const siteOf = (host) => host.split(".").slice(-2).join(".");
 /** What can be seen without a call. @param {Warn} warn */
 export function checkPlace(warn, endpoint, version) {
   if (version !== VERSION) {
-    warn("version-mismatch", `This page has version ${version} of keepalive.js or its package, the server ${VERSION}. Use the server's.`);
+    warn(
+      "version-mismatch",
+      `This page has version ${version} of keepalive.js or its package, the server ${VERSION}. ` +
+        "Use the server's.",
+    );
   }
   if (page.isSecureContext === false) {
-    warn("insecure-page", "This page came over plain http. Browsers keep the session's cookie for https and for localhost only.");
+    warn(
+      "insecure-page",
+      "This page came over plain http. " +
+        "Browsers keep the session's cookie for https and for localhost only.",
+    );
   }
   const host = hostOf(endpoint);
   if (siteOf(host) !== siteOf(location.hostname)) {
-    warn("endpoint-on-another-site", `The endpoint is on ${host}, another site than ${location.hostname}: browsers keep no cookie for it. Serve it from this site, through a proxy or a sub-domain.`);
+    warn(
+      "endpoint-on-another-site",
+      `The endpoint is on ${host}, another site than ${location.hostname}: ` +
+        "browsers keep no cookie for it. Serve it from this site, through a proxy or a sub-domain.",
+    );
   }
 }
 
@@ -29,7 +41,11 @@ export function checkCookie(warn, endpoint) {
   setTimer(() => {
     // Without the token it may be over already.
     if (storedToken() && !hasCookie()) {
-      warn("cookie-not-kept", "The server has opened a session, and the browser did not keep its cookie: cookies are blocked, or a proxy drops Set-Cookie.");
+      warn(
+        "cookie-not-kept",
+        "The server has opened a session, and the browser did not keep its cookie: " +
+          "cookies are blocked, or a proxy drops Set-Cookie.",
+      );
     }
   }, 1000);
 }

@@ -86,7 +86,8 @@ function trusted(address) {
   const { trustedTypes } = page;
   if (!trustedTypes) return address;
   const createScriptURL = (text) => (text.startsWith(folder + "/") ? text : undefined);
-  policy ||= attempt(() => trustedTypes.createPolicy("capture-keepalive", { __proto__: null, createScriptURL }), nothing);
+  const rules = { __proto__: null, createScriptURL };
+  policy ||= attempt(() => trustedTypes.createPolicy("capture-keepalive", rules), nothing);
   return policy ? policy.createScriptURL(address) : address;
 }
 

@@ -13,7 +13,12 @@ const call = (endpoint, method, body) =>
   ask(endpoint + "/session", {
     method,
     body,
-    headers: { __proto__: null, "X-Keepalive": "1", Accept: "application/json", ...(body && { "Content-Type": "application/json" }) },
+    headers: {
+      __proto__: null,
+      "X-Keepalive": "1",
+      Accept: "application/json",
+      ...(body && { "Content-Type": "application/json" }),
+    },
     credentials: "include",
     cache: "no-store",
     redirect: "error",

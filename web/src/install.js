@@ -12,7 +12,9 @@ export function install() {
   const found = page.captureKeepalive;
   if (isStub(found)) return { object: found, isOurs: true, catchUp: adoptStub(found) };
   // An element with that id is none.
-  if (isObject(found) && typeof found.diagnostics === "function") return { object: found, isOurs: false, catchUp: nothing };
+  if (isObject(found) && typeof found.diagnostics === "function") {
+    return { object: found, isOurs: false, catchUp: nothing };
+  }
   page.captureKeepalive = api;
   return { object: api, isOurs: true, catchUp: nothing };
 }

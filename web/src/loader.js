@@ -1,7 +1,8 @@
 // Between the page, the Registration UI and the module: what the UI does goes
 // to the module, or waits for it, and what the module says goes to the page.
 import {
-  FormData, Promise, attempt, document, failure, find, location, nothing, now, page, readyState, rethrow, targetOf, whenIdle,
+  FormData, Promise, attempt, document, failure, find, location, nothing, now, page, readyState,
+  rethrow, targetOf, whenIdle,
 } from "./native.js";
 import { causeOfEnd } from "./cause.js";
 import { kindOf, needsModule, needsSession } from "./events.js";
@@ -148,7 +149,8 @@ function host(signal) {
 const check = (name) => module.runtime && module.runtime[name](warn, options.endpoint, VERSION);
 
 function sawViolation({ disposition, blockedURI, effectiveDirective }) {
-  if (disposition === "enforce" && (`${blockedURI}`.startsWith(place()) || `${blockedURI}`.startsWith(options.endpoint))) {
+  const isOurs = [place(), options.endpoint].some((ours) => `${blockedURI}`.startsWith(ours));
+  if (disposition === "enforce" && isOurs) {
     warn("blocked-by-policy", `The page's ${effectiveDirective} blocks ${blockedURI}. Allow it.`);
   }
 }

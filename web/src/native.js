@@ -2,7 +2,6 @@
 // prototypes, and an image or a form field with a name hides a property of the
 // document or of its form. None of that reaches our code: we keep what we use,
 // and read the DOM through the getters and methods of its own classes.
-
 //
 // runtime.js runs later, and is given what was kept here as its own "window".
 
@@ -14,13 +13,16 @@ const own = window;
 export const natives = { __proto__: null, window: page };
 for (const name of (
   "AbortController Array DataTransfer Date Document Element Error Event EventTarget FormData HTMLElement " +
-  "HTMLFormElement HTMLInputElement HTMLScriptElement HTMLSelectElement HTMLTextAreaElement Headers JSON LockManager Math " +
-  "Node Object Promise Reflect Request Response Storage SubmitEvent SyntaxError TypeError URL Uint8Array WebAssembly " +
+  "HTMLFormElement HTMLInputElement HTMLScriptElement HTMLSelectElement HTMLTextAreaElement " +
+  "Headers JSON LockManager Math Node Object Promise Reflect Request Response Storage SubmitEvent " +
+  "SyntaxError TypeError URL Uint8Array WebAssembly " +
   "clearTimeout console crypto document fetch location navigator performance requestIdleCallback setTimeout"
 ).split(" ")) {
   natives[name] = own[name];
 }
-export const { AbortController, Error, FormData, Headers, Promise, Request, SyntaxError, TypeError, URL, WebAssembly } = natives;
+export const {
+  AbortController, Error, FormData, Headers, Promise, Request, SyntaxError, TypeError, URL, WebAssembly,
+} = natives;
 export const { document, location } = natives;
 const { Date, Document, Element, Event, EventTarget, HTMLElement, HTMLScriptElement, Node, Reflect, Storage } = natives;
 const { clearTimeout, console, fetch, requestIdleCallback, setTimeout } = natives;
@@ -70,7 +72,10 @@ export const isHidden = () => getter(Document, "hidden")(document);
 export const cookies = () => attempt(() => getter(Document, "cookie")(document), nothing) || "";
 export const addressOf = (script) => attempt(() => getter(HTMLScriptElement, "src")(script), nothing) || "";
 export const nonceOf = (script) =>
-  attempt(() => getter(HTMLElement, "nonce")(script) || method(Element, "getAttribute")(script, "nonce"), nothing) || "";
+  attempt(
+    () => getter(HTMLElement, "nonce")(script) || method(Element, "getAttribute")(script, "nonce"),
+    nothing,
+  ) || "";
 export const attributeNames = method(Element, "getAttributeNames");
 export const attribute = method(Element, "getAttribute");
 export const setAttribute = method(Element, "setAttribute");
@@ -96,7 +101,8 @@ export const removeItem = (key) => stored("removeItem", key);
 export const ask = (address, init) => apply(fetch, page, [address, { __proto__: null, ...init }]);
 export const send = (input, init) => apply(fetch, page, [input, init]);
 /** A library's console may throw. */
-export const say = (level, text) => attempt(() => apply(console[level], console, ["captureKeepalive: " + text]), nothing);
+export const say = (level, text) =>
+  attempt(() => apply(console[level], console, ["captureKeepalive: " + text]), nothing);
 /** rethrow lets the page's own error reporting hear of what its code threw. */
 export const rethrow = (error) =>
   setTimer(() => {

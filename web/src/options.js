@@ -12,7 +12,11 @@ const seconds = {
   what: "seconds, 0 to 86400",
   read: (text) => (/^\d+(\.\d+)?$/.test(text) ? +text : text),
 };
-const oneOf = (...values) => ({ valid: (value) => values.includes(value), what: `"${values.join('" or "')}"`, read: (text) => text });
+const oneOf = (...values) => ({
+  valid: (value) => values.includes(value),
+  what: `"${values.join('" or "')}"`,
+  read: (text) => text,
+});
 const ORIGIN = /^https?:\/\/([^\s/?#@:[\]\\]+|\[[\da-f:.]+\])(:\d+)?$/;
 const origins = {
   valid: (value) => isArray(value) && value.every((each) => typeof each === "string" && ORIGIN.test(each)),
@@ -46,7 +50,9 @@ export function resolve(endpoint) {
   if (typeof endpoint !== "string" || !/^[^\s?#\\]+$/.test(endpoint)) return "";
   const { origin, protocol, pathname } = location;
   const folder = endpoint[0] === "/" ? "" : pathname.replace(/[^/]*$/, "");
-  const absolute = /^\w+:/.test(endpoint) ? endpoint : endpoint.startsWith("//") ? protocol + endpoint : origin + folder + endpoint;
+  let absolute = origin + folder + endpoint;
+  if (/^\w+:/.test(endpoint)) absolute = endpoint;
+  else if (endpoint.startsWith("//")) absolute = protocol + endpoint;
   const [, host, path] = /^(https?:\/\/[^/]+)(.*)$/i.exec(absolute) || [];
   return host && ORIGIN.test(host.toLowerCase()) ? host.toLowerCase() + path.replace(/\/+$/, "") : "";
 }

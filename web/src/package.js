@@ -38,6 +38,8 @@ function onServer() {
 }
 
 export default captureKeepalive;
-export const { start, stop, on, subscribe, user, ready, token, renew, stay, end, status, diagnostics, report } = captureKeepalive;
+export const {
+  start, stop, on, subscribe, user, ready, token, renew, stay, end, status, diagnostics, report,
+} = captureKeepalive;
 const fetchWithToken = captureKeepalive.fetch;
 export { fetchWithToken as fetch };

@@ -8,4 +8,6 @@ import { compile, createProgram } from "./go.js";
 
 /** @type {any} */
 const given = window;
-given.receive({ checkCookie, checkPlace, checkRefusal, compile, createProgram, fetchWithToken, hideDialog, showDialog });
+given.receive({
+  checkCookie, checkPlace, checkRefusal, compile, createProgram, fetchWithToken, hideDialog, showDialog,
+});

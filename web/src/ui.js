@@ -31,7 +31,8 @@ const silent = (fn) => attempt(fn, nothing);
 // --- Hooks ----------------------------------------------------------------
 
 function hookEvent(event, name) {
-  if (!isObject(event) || typeof event.addHandler !== "function" || hooked.has(event) || stubbed.includes(event)) return;
+  if (!isObject(event) || typeof event.addHandler !== "function") return;
+  if (hooked.has(event) || stubbed.includes(event)) return;
   hooked.add(event);
   const add = wrapped.get(event) || event.addHandler;
   const handler = (payload) => silent(() => handlers && handlers.event(name, payload));
@@ -169,7 +170,8 @@ export function watchUI(given) {
   if (late) {
     warn(
       "script-too-late",
-      "keepalive.js ran after the Registration UI: the page's earlier handlers cannot be held back. Include it, or its stub, first.",
+      "keepalive.js ran after the Registration UI: the page's earlier handlers cannot be held back. " +
+        "Include it, or its stub, first.",
     );
   }
 }
