@@ -118,7 +118,8 @@ func testWait(t *testing.T, browser *Browser, url string) {
 		says     string
 	}{
 		{"a promise", `new Promise((done) => setTimeout(() => done(1), 50))`, 10 * time.Second, false, ""},
-		{"true after more than a slice", `(window.since ??= performance.now()) + 1200 < performance.now()`, 10 * time.Second, false, ""},
+		{"true after more than a slice",
+			`(window.since ??= performance.now()) + 1200 < performance.now()`, 10 * time.Second, false, ""},
 		{"never true", `document.title === "three"`, 50 * time.Millisecond, true, "was false"},
 		{"throws", `document.querySelector("#nowhere").value`, 50 * time.Millisecond, true, "threw TypeError"},
 		{"a promise that hangs", `new Promise(() => {})`, 50 * time.Millisecond, true, "did not answer"},
@@ -281,7 +282,8 @@ func testConsole(t *testing.T, browser *Browser, url string) {
 	page.Eval(t, `console.warn("a warning")`, nil)
 	lines := page.Console(t)
 	hello := "log: hello from one (" + url + "/page.js:2)"
-	if !slices.Contains(lines, hello) || !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "warning: a warning") }) {
+	if !slices.Contains(lines, hello) || !slices.ContainsFunc(lines,
+		func(line string) bool { return strings.HasPrefix(line, "warning: a warning") }) {
 		t.Errorf("no %q and no warning in %q", hello, lines)
 	}
 	wanted := []string{"thrown on purpose", "rejected on purpose", "error: an error"}

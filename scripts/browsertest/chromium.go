@@ -161,7 +161,8 @@ func (c *chromiumTab) screenshot(ctx context.Context) ([]byte, error) {
 
 func (c *chromiumTab) setOffline(ctx context.Context, offline bool) error {
 	_, err := chromedp.Call(ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
-		MatchedNetworkConditions: []*network.Conditions{{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1}},
+		MatchedNetworkConditions: []*network.Conditions{{Offline: offline, DownloadThroughput: -1,
+			UploadThroughput: -1}},
 	})
 	if err != nil {
 		return err

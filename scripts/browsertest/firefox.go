@@ -27,7 +27,8 @@ func Firefox(t testing.TB) *Browser {
 		end()
 		<-driven.Ended()
 	})
-	f := &firefox{ctx: ctx, listeners: make(map[string]func(message)), asked: make(map[string]map[*context.CancelCauseFunc]bool)}
+	f := &firefox{ctx: ctx, listeners: make(map[string]func(message)),
+		asked: make(map[string]map[*context.CancelCauseFunc]bool)}
 	starting, cancel := context.WithTimeout(ctx, actionTimeout)
 	defer cancel()
 	if f.session, err = dialBiDi(starting, driven.URL, f.hear); err != nil {

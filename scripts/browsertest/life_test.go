@@ -96,7 +96,8 @@ func testClock(t *testing.T, browser *Browser, url string) {
 				is: new Date() instanceof Date && new Date().constructor === Date && new (class extends Date {})() instanceof Date,
 				kept: performance.now() < 600e3})`, &date)
 			want := time.Now().Add(offset)
-			for name, got := range map[string]int64{"Date.now()": date.Now, "new Date()": date.Made, "Date()": date.Written} {
+			for name, got := range map[string]int64{"Date.now()": date.Now, "new Date()": date.Made,
+				"Date()": date.Written} {
 				if off := want.Sub(time.UnixMilli(got)).Abs(); off > 10*time.Second {
 					t.Errorf("with %s, in %s, %s is off by %s", offset, document, name, off)
 				}

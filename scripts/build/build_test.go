@@ -172,7 +172,8 @@ func checkDist(t *testing.T, dist map[string][]byte) {
 			t.Errorf("%s: .br and .gz hold different bytes", name)
 		}
 		sum := sha512.Sum384(content)
-		got := []any{len(content), len(dist[name+".br"]), len(dist[name+".gz"]), "sha384-" + base64.StdEncoding.EncodeToString(sum[:])}
+		got := []any{len(content), len(dist[name+".br"]), len(dist[name+".gz"]),
+			"sha384-" + base64.StdEncoding.EncodeToString(sum[:])}
 		if said := []any{size, br, gz, integrity}; !slices.Equal(got, said) {
 			t.Errorf("%s: the manifest says %v, the files %v", name, said, got)
 		}
@@ -322,7 +323,8 @@ func TestCache(t *testing.T) {
 				want = test.kept
 			}
 			if !bytes.Equal(got, want) {
-				t.Errorf("got %d bytes, want the %d of %v", len(got), len(want), map[bool]string{true: "the cache", false: "a new run"}[test.reused])
+				t.Errorf("got %d bytes, want the %d of %v", len(got), len(want),
+					map[bool]string{true: "the cache", false: "a new run"}[test.reused])
 			}
 		})
 	}

@@ -62,7 +62,8 @@ func encoderVersion() string {
 
 func (c *cache) compress(content []byte) ([]byte, error) {
 	sum := sha256.Sum256(content)
-	path := filepath.Join(c.dir, fmt.Sprintf("%s-q%d-%s", c.encoder, brotli.BestCompression, hex.EncodeToString(sum[:])))
+	path := filepath.Join(c.dir, fmt.Sprintf("%s-q%d-%s", c.encoder, brotli.BestCompression,
+		hex.EncodeToString(sum[:])))
 	if kept, err := os.ReadFile(path); err == nil && yields(kept, content) {
 		return kept, nil
 	}

@@ -103,7 +103,8 @@ func buildServer(ctx context.Context, root, version string) (int64, error) {
 // describe names the version in root, from git where there is one: a source
 // archive has none and is then simply a development state.
 func describe(ctx context.Context, root string) string {
-	out, err := gotool.Output(ctx, root, nil, "git", "describe", "--tags", "--match=v[0-9]*", "--always", "--abbrev=12", "--dirty")
+	out, err := gotool.Output(ctx, root, nil, "git", "describe", "--tags", "--match=v[0-9]*",
+		"--always", "--abbrev=12", "--dirty")
 	if err != nil {
 		return next + "-dev"
 	}

@@ -133,7 +133,8 @@ func writePackage(root, version string, contents map[string][]byte) error {
 	if !bytes.Contains(files["package.json"], []byte(placeholder)) {
 		return fmt.Errorf("web/npm/package.json has no %s for the build to replace", placeholder)
 	}
-	files["package.json"] = bytes.Replace(files["package.json"], []byte(placeholder), fmt.Appendf(nil, `"version": %q`, version), 1)
+	files["package.json"] = bytes.Replace(files["package.json"], []byte(placeholder),
+		fmt.Appendf(nil, `"version": %q`, version), 1)
 	dist := output{dir: filepath.Join(source, "dist")}
 	for name, content := range files {
 		if err := dist.add(name, content); err != nil {

@@ -20,7 +20,8 @@ func TestInitsNginxBlock(t *testing.T) {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if said, err := exec.Command(programs[0], "-t", "-p", dir, "-c", path, "-e", "stderr").CombinedOutput(); err != nil {
+	test := exec.Command(programs[0], "-t", "-p", dir, "-c", path, "-e", "stderr")
+	if said, err := test.CombinedOutput(); err != nil {
 		t.Errorf("nginx: %v\n%s", err, said)
 	}
 }

@@ -90,7 +90,8 @@ func newTown(t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := gotool.Output(t.Context(), root, gotool.ServerEnv(), "go", gotool.Server("test", "-o", town.binary)...); err != nil {
+	if _, err := gotool.Output(t.Context(), root, gotool.ServerEnv(), "go",
+		gotool.Server("test", "-o", town.binary)...); err != nil {
 		t.Fatal(err)
 	}
 	front, public, admin := freeAddress(t), freeAddress(t), freeAddress(t)
@@ -242,7 +243,8 @@ func (town *town) call(t *testing.T, method, path, body string) int {
 func (town *town) signIn(t *testing.T) (uuid string) {
 	t.Helper()
 	uuid, code := town.capture.SignInCode("ada@example.com", "Ada", redirectURI)
-	if status := town.call(t, http.MethodPost, "/session", fmt.Sprintf(`{"authorizationCode":%q}`, code)); status != http.StatusCreated {
+	if status := town.call(t, http.MethodPost, "/session",
+		fmt.Sprintf(`{"authorizationCode":%q}`, code)); status != http.StatusCreated {
 		t.Fatalf("login: %d", status)
 	}
 	return uuid
@@ -261,7 +263,8 @@ func TestNginx(t *testing.T) {
 
 	t.Run("signed out", func(t *testing.T) {
 		for _, headers := range [][]string{nil, spoofed, {"Cookie", "__Host-Http-keepalive=forged"}} {
-			if response, _ := town.get(t, "/account/", false, headers...); response.StatusCode != http.StatusUnauthorized {
+			if response, _ := town.get(t, "/account/", false,
+				headers...); response.StatusCode != http.StatusUnauthorized {
 				t.Errorf("with %q: %s, want 401", headers, response.Status)
 			}
 		}
@@ -288,7 +291,8 @@ func TestNginx(t *testing.T) {
 	})
 
 	t.Run("not for browsers", func(t *testing.T) {
-		for _, path := range []string{"/_keepalive/auth", "/keepalive/auth", "/keepalive/revoke", "/keepalive/../_keepalive/auth", "/keepalive/%2e%2e/_keepalive/auth"} {
+		for _, path := range []string{"/_keepalive/auth", "/keepalive/auth", "/keepalive/revoke",
+			"/keepalive/../_keepalive/auth", "/keepalive/%2e%2e/_keepalive/auth"} {
 			if response, _ := town.get(t, path, true); response.StatusCode != http.StatusNotFound {
 				t.Errorf("GET %s: %s, want 404", path, response.Status)
 			}
@@ -314,10 +318,12 @@ func TestNginx(t *testing.T) {
 		town.env["KEYS"] = newKey + "," + oldKey
 		town.serve()
 		response, _ := town.get(t, "/account/", true)
-		if got := response.Cookies(); len(got) != 1 || got[0].Name != "__Host-Http-keepalive" || !got[0].Secure || !got[0].HttpOnly {
+		if got := response.Cookies(); len(got) != 1 || got[0].Name != "__Host-Http-keepalive" ||
+			!got[0].Secure || !got[0].HttpOnly {
 			t.Errorf("Set-Cookie: %q", response.Header.Values("Set-Cookie"))
 		}
-		if response, at := town.get(t, "/account/", true); response.StatusCode != http.StatusOK || len(response.Cookies()) != 0 || len(at.UUID) != 1 {
+		if response, at := town.get(t, "/account/", true); response.StatusCode != http.StatusOK ||
+			len(response.Cookies()) != 0 || len(at.UUID) != 1 {
 			t.Errorf("with the new cookie: %s, Set-Cookie %q", response.Status, response.Header.Values("Set-Cookie"))
 		}
 	})
@@ -339,7 +345,8 @@ func TestNginx(t *testing.T) {
 
 	t.Run("the site's own fault is its own", func(t *testing.T) {
 		if response, _ := town.get(t, "/account/broken", true); response.StatusCode != http.StatusInternalServerError || response.Header.Get("Retry-After") != "" {
-			t.Errorf("%s, Retry-After %q, want 500 as the site said", response.Status, response.Header.Get("Retry-After"))
+			t.Errorf("%s, Retry-After %q, want 500 as the site said", response.Status,
+				response.Header.Get("Retry-After"))
 		}
 	})
 

@@ -54,7 +54,8 @@ func TestDockerfile(t *testing.T) {
 	if len(shipped["COPY"]) != 3 || shipped["ADD"] != nil || shipped["RUN"] != nil {
 		t.Errorf("the image holds more than binary, authorities and the store's directory: %q", shipped)
 	}
-	if user := shipped["USER"]; len(user) != 1 || !regexp.MustCompile(`^[1-9][0-9]*:[1-9][0-9]*$`).MatchString(user[0]) {
+	if user := shipped["USER"]; len(user) != 1 ||
+		!regexp.MustCompile(`^[1-9][0-9]*:[1-9][0-9]*$`).MatchString(user[0]) {
 		t.Errorf("USER %q: want one, by number, for an image without /etc/passwd, and not root", user)
 	} else if !slices.ContainsFunc(shipped["COPY"], func(copied string) bool {
 		return strings.Contains(copied, "--chown="+user[0]+" /state ")

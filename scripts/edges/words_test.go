@@ -140,11 +140,14 @@ func TestEventNames(t *testing.T) {
 		}
 		return true
 	})
-	uis := slices.DeleteFunc(slices.Clone(module), func(name string) bool { return !strings.HasPrefix(name, "onCapture") })
-	same(t, "the loader's own events", loaders, slices.DeleteFunc(slices.Clone(module), func(name string) bool { return slices.Contains(uis, name) }))
+	uis := slices.DeleteFunc(slices.Clone(module),
+		func(name string) bool { return !strings.HasPrefix(name, "onCapture") })
+	same(t, "the loader's own events", loaders,
+		slices.DeleteFunc(slices.Clone(module), func(name string) bool { return slices.Contains(uis, name) }))
 	// Those that end in Success or Failed it knows by that.
 	ruled := func(name string) bool { return strings.HasSuffix(name, "Success") || strings.HasSuffix(name, "Failed") }
-	within(t, "events.js", slices.DeleteFunc(groups(loaderSource(t, "events.js"), `(?m)^  (onCapture\w+):`), ruled), uis)
+	within(t, "events.js", slices.DeleteFunc(groups(loaderSource(t, "events.js"),
+		`(?m)^  (onCapture\w+):`), ruled), uis)
 
 	var tests []string
 	ast.Inspect(parse(t, "wasm", "browser", "events_test.go"), func(n ast.Node) bool {

@@ -203,7 +203,8 @@ func compile(ctx context.Context, dir, pkg string) ([]byte, error) {
 	}
 	defer os.RemoveAll(tmp)
 	out := filepath.Join(tmp, "test.wasm")
-	if _, err := gotool.Output(ctx, dir, gotool.WasmEnv(), "go", gotool.Wasm("test", "-c", "-o", out, pkg)...); err != nil {
+	if _, err := gotool.Output(ctx, dir, gotool.WasmEnv(), "go",
+		gotool.Wasm("test", "-c", "-o", out, pkg)...); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(out)

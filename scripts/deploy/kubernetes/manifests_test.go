@@ -96,7 +96,8 @@ func TestSelectors(t *testing.T) {
 		}
 	}
 	if *m.deployment.Spec.Replicas != 2 || m.budget.Spec.MinAvailable.IntValue() != 1 {
-		t.Errorf("%d replicas, of which %v stay: want 2, and 1", *m.deployment.Spec.Replicas, m.budget.Spec.MinAvailable)
+		t.Errorf("%d replicas, of which %v stay: want 2, and 1", *m.deployment.Spec.Replicas,
+			m.budget.Spec.MinAvailable)
 	}
 }
 
@@ -116,8 +117,10 @@ func TestPorts(t *testing.T) {
 			t.Errorf("service %s has ports %+v, want %s alone", service, got, port)
 		}
 	}
-	for path, probe := range map[string]*core.Probe{"/readyz": m.container().ReadinessProbe, "/healthz": m.container().LivenessProbe} {
-		if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port != intstr.FromString("admin") {
+	for path, probe := range map[string]*core.Probe{"/readyz": m.container().ReadinessProbe,
+		"/healthz": m.container().LivenessProbe} {
+		if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path ||
+			probe.HTTPGet.Port != intstr.FromString("admin") {
 			t.Errorf("the probe for %s is %+v", path, probe)
 		}
 	}
@@ -153,11 +156,12 @@ func TestSecurityContext(t *testing.T) {
 	m := render(t)
 	pod, container := m.pod().SecurityContext, m.container().SecurityContext
 	for what, ok := range map[string]bool{
-		"not root":                 *pod.RunAsNonRoot && *pod.RunAsUser == 65532 && *pod.RunAsGroup == 65532,
-		"the runtime's seccomp":    pod.SeccompProfile.Type == core.SeccompProfileTypeRuntimeDefault,
-		"no more privileges":       !*container.AllowPrivilegeEscalation,
-		"a read-only file system":  *container.ReadOnlyRootFilesystem,
-		"no capability":            slices.Equal(container.Capabilities.Drop, []core.Capability{"ALL"}) && container.Capabilities.Add == nil,
+		"not root":                *pod.RunAsNonRoot && *pod.RunAsUser == 65532 && *pod.RunAsGroup == 65532,
+		"the runtime's seccomp":   pod.SeccompProfile.Type == core.SeccompProfileTypeRuntimeDefault,
+		"no more privileges":      !*container.AllowPrivilegeEscalation,
+		"a read-only file system": *container.ReadOnlyRootFilesystem,
+		"no capability": slices.Equal(container.Capabilities.Drop,
+			[]core.Capability{"ALL"}) && container.Capabilities.Add == nil,
 		"no token of Kubernetes":   !*m.pod().AutomountServiceAccountToken,
 		"no variables of services": !*m.pod().EnableServiceLinks,
 	} {
@@ -187,7 +191,8 @@ func TestServerTakesTheSettings(t *testing.T) {
 	}
 	mount := m.container().VolumeMounts[0]
 	secret := m.pod().Volumes[0].Secret
-	if mount.MountPath != "/etc/capture-keepalive" || mount.Name != m.pod().Volumes[0].Name || *secret.DefaultMode != 0o440 {
+	if mount.MountPath != "/etc/capture-keepalive" || mount.Name != m.pod().Volumes[0].Name ||
+		*secret.DefaultMode != 0o440 {
 		t.Errorf("the secrets are mounted as %+v of %+v", mount, secret)
 	}
 	var environment []string
@@ -205,8 +210,10 @@ func TestServerTakesTheSettings(t *testing.T) {
 		t.Errorf("it listens on %s and %s", read.Listen, read.AdminListen)
 	}
 	grace := time.Duration(*m.pod().TerminationGracePeriodSeconds) * time.Second
-	if needs := read.ShutdownDelay + config.DrainTimeout; read.ShutdownDelay < 5*time.Second || grace < needs+5*time.Second {
-		t.Errorf("stopping takes up to %s, of which %s are SHUTDOWN_DELAY: the pod has %s", needs, read.ShutdownDelay, grace)
+	if needs := read.ShutdownDelay + config.DrainTimeout; read.ShutdownDelay < 5*time.Second ||
+		grace < needs+5*time.Second {
+		t.Errorf("stopping takes up to %s, of which %s are SHUTDOWN_DELAY: the pod has %s", needs,
+			read.ShutdownDelay, grace)
 	}
 	if len(m.container().Env) != len(secrets) {
 		t.Errorf("%d variables name files, the secret has %d", len(m.container().Env), len(secrets))

@@ -130,7 +130,8 @@ type output interface {
 
 // start runs the command line that arguments returns for b's programs and a
 // fresh profile.
-func (b Browser) start(ctx context.Context, said output, arguments func(paths []string, profile string) []string) (*Shown, error) {
+func (b Browser) start(ctx context.Context, said output,
+	arguments func(paths []string, profile string) []string) (*Shown, error) {
 	paths, err := b.Need.Find()
 	if err != nil {
 		return nil, err
@@ -148,7 +149,8 @@ func (b Browser) start(ctx context.Context, said output, arguments func(paths []
 	line := arguments(paths, profile)
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	// A profile does not hold everything that browsers leave behind.
-	cmd.Env = append(os.Environ(), "HOME="+profile, "XDG_CACHE_HOME="+profile, "XDG_CONFIG_HOME="+profile, "TMPDIR="+profile)
+	cmd.Env = append(os.Environ(), "HOME="+profile, "XDG_CACHE_HOME="+profile,
+		"XDG_CONFIG_HOME="+profile, "TMPDIR="+profile)
 	cmd.Stdout, cmd.Stderr = said, said
 	// A browser is many processes: they get a group, so that all of them can
 	// be told to end.

@@ -26,7 +26,8 @@ type Driven struct {
 func DriveFirefox(ctx context.Context) (Driven, error) {
 	said := &announcement{pattern: regexp.MustCompile(`WebDriver BiDi listening on (ws://[\d.]+:\d+)`), found: make(chan string, 1)}
 	shown, err := firefox.start(ctx, said, func(paths []string, profile string) []string {
-		return []string{paths[0], "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", "about:blank"}
+		return []string{paths[0], "--headless", "--no-remote", "--profile", profile,
+			"--remote-debugging-port=0", "about:blank"}
 	})
 	if err != nil {
 		return Driven{}, err
@@ -39,7 +40,8 @@ func DriveFirefox(ctx context.Context) (Driven, error) {
 	case <-shown.Ended():
 		return Driven{}, shown.Err()
 	case <-late.C:
-		return Driven{}, fmt.Errorf("firefox said nothing of WebDriver BiDi within %s: %w", startTimeout, context.DeadlineExceeded)
+		return Driven{}, fmt.Errorf("firefox said nothing of WebDriver BiDi within %s: %w",
+			startTimeout, context.DeadlineExceeded)
 	}
 }
 

@@ -13,13 +13,17 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/need"
 )
 
+var drives = map[string]func(context.Context) (Driven, error){
+	"firefox": DriveFirefox, "webkit": DriveWebKit,
+}
+
 // A driven browser takes orders until its context ends, and nothing of it is
 // left then.
 func TestDrive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this test runs Firefox and WebKit")
 	}
-	for name, drive := range map[string]func(context.Context) (Driven, error){"firefox": DriveFirefox, "webkit": DriveWebKit} {
+	for name, drive := range drives {
 		ctx, end := context.WithCancel(t.Context())
 		driven, err := drive(ctx)
 		if err != nil {
@@ -50,7 +54,7 @@ func TestDrive(t *testing.T) {
 
 func TestDriveWithoutPrograms(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	for name, drive := range map[string]func(context.Context) (Driven, error){"firefox": DriveFirefox, "webkit": DriveWebKit} {
+	for name, drive := range drives {
 		_, err := drive(t.Context())
 		var missing *need.MissingError
 		if !errors.As(err, &missing) || missing.Need.Name != name {
@@ -62,7 +66,8 @@ func TestDriveWithoutPrograms(t *testing.T) {
 // A browser that ends at once is noticed at once, with what it said.
 func TestDriveExited(t *testing.T) {
 	bin := t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "firefox-esr"), []byte("#!/bin/sh\necho no screen >&2\nexit 3\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "firefox-esr"),
+		[]byte("#!/bin/sh\necho no screen >&2\nexit 3\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin)
