@@ -131,6 +131,12 @@ type TokenRequest struct {
 	Counts *PageCounts `json:"counts,omitempty"`
 }
 
+// ActivityRequest is the body of POST /session/activity. It may be left out.
+type ActivityRequest struct {
+	// Counts is what the page did since it last told; nil: nothing.
+	Counts *PageCounts `json:"counts,omitempty"`
+}
+
 // MaxPageCount is the most that one member of PageCounts can say. The server
 // takes a larger number for this one.
 const MaxPageCount = 20

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/app"
 	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
@@ -64,14 +65,15 @@ func Run(ctx context.Context, options Options, stdout, stderr io.Writer) (err er
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	fmt.Fprintf(stdout, "The demo is at http://localhost:%d. Stop it with Ctrl-C.\n", portOf(front))
-	return s.serve(ctx, front, handler(s.server.Public(), s.standIn, web.Demo(), hosts))
+	return s.serve(ctx, front, handler(s.server, s.standIn, web.Demo(), hosts))
 }
 
 // handler puts everything under one origin: the page, the stand-in service
-// that its Registration UI calls, and the server.
-func handler(keepalive, standIn http.Handler, pages fs.FS, hosts map[string]bool) http.Handler {
+// that its Registration UI calls, the server, and what it measures.
+func handler(server *app.App, standIn http.Handler, pages fs.FS, hosts map[string]bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(api.DefaultBasePath+"/", keepalive)
+	mux.Handle(api.DefaultBasePath+"/", server.Public())
+	mux.Handle("GET /metrics", server.Admin())
 	mux.Handle("/capture/", http.StripPrefix("/capture", standIn))
 	files := http.FileServerFS(pages)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

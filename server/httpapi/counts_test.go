@@ -42,6 +42,27 @@ func TestPageCounts(t *testing.T) {
 	}
 }
 
+// A page tells with what it says that the user is there, too.
+func TestActivityCounts(t *testing.T) {
+	var got counting
+	s := newSite(t, func(c *httpapi.Config) { c.Observer = &got })
+	known := s.login(t)
+	for body, status := range map[string]int{
+		`{"counts":{"finished":1,"kept":2}}`: http.StatusNoContent,
+		`{}`:                                 http.StatusNoContent,
+		``:                                   http.StatusNoContent,
+		`{"counts":{"other":1}}`:             http.StatusBadRequest,
+	} {
+		response := s.do(request("POST", "/session/activity", body, cookie(known)))
+		if response.StatusCode != status {
+			t.Errorf("%s: %s, want %d", body, response.Status, status)
+		}
+	}
+	if want := (counting{3, 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 // A hostile page can make numbers up, but not large ones, and gets its tokens
 // all the same.
 func TestPageCountsAreBounded(t *testing.T) {

@@ -38,11 +38,17 @@ func decode[T any](r *http.Request) (T, error) {
 
 // decodeNothing reads the body of a call that takes none.
 func decodeNothing(r *http.Request) error {
-	if r.ContentLength == 0 {
-		return nil
-	}
-	_, err := decode[struct{}](r)
+	_, err := decodeOptional[struct{}](r)
 	return err
+}
+
+// decodeOptional reads a body that may be left out.
+func decodeOptional[T any](r *http.Request) (T, error) {
+	if r.ContentLength == 0 {
+		var nothing T
+		return nothing, nil
+	}
+	return decode[T](r)
 }
 
 var errMalformed = badRequest("the body is not well-formed JSON")

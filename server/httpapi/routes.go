@@ -188,12 +188,14 @@ func (s *Server) activity(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := decodeNothing(c.Request()); err != nil {
+	body, err := decodeOptional[api.ActivityRequest](c.Request())
+	if err != nil {
 		return err
 	}
 	if err := s.config.Sessions.Touch(c.Request().Context(), id); err != nil {
 		return err
 	}
+	s.countPage(id, body.Counts)
 	return c.NoContent(http.StatusNoContent)
 }
 

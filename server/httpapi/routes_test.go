@@ -106,7 +106,7 @@ func TestBodies(t *testing.T) {
 
 		{"an activity", "/session/activity", ``, ""},
 		{"an activity with an empty object", "/session/activity", `{}`, ""},
-		{"an activity that says something", "/session/activity", `{"uuid":"u"}`, "it knows none"},
+		{"an activity that says something", "/session/activity", `{"uuid":"u"}`, "it knows counts"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newSite(t)

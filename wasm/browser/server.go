@@ -33,7 +33,9 @@ type server struct {
 var _ session.Server = (*server)(nil)
 
 // Do implements session.Server.
-func (s *server) Do(stop <-chan struct{}, call session.Call) session.Answer {
+func (s *server) Do(
+	stop <-chan struct{}, call session.Call, counts session.Counts,
+) session.Answer {
 	signal, release, err := s.abortSignal(stop)
 	if err != nil {
 		return session.Answer{Why: session.WhyOffline}
@@ -58,6 +60,7 @@ func (s *server) Do(stop <-chan struct{}, call session.Call) session.Answer {
 		if !call.Token.Empty() {
 			body["have"] = call.Token.Reveal()
 		}
+		addCounts(body, counts)
 		response, err = s.fetch(signal, "POST", api.PathToken, body)
 	case session.CallEnd:
 		response, err = s.fetch(signal, "DELETE", api.PathSession, nil)
@@ -69,13 +72,31 @@ func (s *server) Do(stop <-chan struct{}, call session.Call) session.Answer {
 }
 
 // Activity implements session.Server.
-func (s *server) Activity(stop <-chan struct{}) {
+func (s *server) Activity(stop <-chan struct{}, counts session.Counts) bool {
 	signal, release, err := s.abortSignal(stop)
 	if err != nil {
-		return
+		return false
 	}
 	defer release()
-	_, _ = s.fetch(signal, "POST", api.PathActivity, map[string]any{})
+	body := map[string]any{}
+	addCounts(body, counts)
+	response, err := s.fetch(signal, "POST", api.PathActivity, body)
+	if err != nil {
+		return false
+	}
+	status, _ := number(get(response, "status"))
+	return status == 204
+}
+
+// addCounts adds api.PageCounts to a body, if there is anything to tell.
+func addCounts(body map[string]any, counts session.Counts) {
+	if counts == (session.Counts{}) {
+		return
+	}
+	body["counts"] = map[string]any{
+		"finished": counts.Finished, "held": counts.Held, "sent": counts.Sent,
+		"kept": counts.Kept, "signInsAvoided": counts.SignInsAvoided,
+	}
 }
 
 // abortSignal ends a request, head and body, when its time is up or stop is

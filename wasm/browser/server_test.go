@@ -71,13 +71,13 @@ func encode(t *testing.T, value any) string {
 func do(call session.Call) session.Answer {
 	stop := make(chan struct{})
 	defer close(stop)
-	return newServer().Do(stop, call)
+	return newServer().Do(stop, call, session.Counts{})
 }
 
 func reportActivity() {
 	stop := make(chan struct{})
 	defer close(stop)
-	newServer().Activity(stop)
+	newServer().Activity(stop, session.Counts{})
 }
 
 func newServer() *server { return &server{endpoint: "/keepalive", timeout: callTimeout} }
@@ -136,8 +136,34 @@ func TestRequests(t *testing.T) {
 		{
 			name:   "activity",
 			do:     reportActivity,
-			method: http.MethodPost, path: api.PathActivity, body: `{}`, decoded: &struct{}{},
-			wantedBody: &struct{}{}, keepalive: true,
+			method: http.MethodPost, path: api.PathActivity, body: `{}`, decoded: &api.ActivityRequest{},
+			wantedBody: &api.ActivityRequest{}, keepalive: true,
+		},
+		{
+			name: "activity with counts",
+			do: func() {
+				stop := make(chan struct{})
+				defer close(stop)
+				if !newServer().Activity(stop, session.Counts{Held: 2, Sent: 3, Kept: 4}) {
+					t.Error("the server has not heard of the activity")
+				}
+			},
+			method: http.MethodPost, path: api.PathActivity, decoded: &api.ActivityRequest{},
+			wantedBody: &api.ActivityRequest{Counts: &api.PageCounts{Held: 2, Sent: 3, Kept: 4}},
+			keepalive:  true,
+		},
+		{
+			name: "token with counts",
+			do: func() {
+				stop := make(chan struct{})
+				defer close(stop)
+				newServer().Do(stop, session.Call{Kind: session.CallToken, Why: session.WhyDue},
+					session.Counts{Finished: 1, SignInsAvoided: 5})
+			},
+			method: http.MethodPost, path: api.PathToken, decoded: &api.TokenRequest{},
+			wantedBody: &api.TokenRequest{
+				Reason: api.ReasonDue, Counts: &api.PageCounts{Finished: 1, SignInsAvoided: 5},
+			},
 		},
 	}
 	for _, test := range tests {
@@ -547,9 +573,9 @@ func TestStopAborts(t *testing.T) {
 			// A call that is over is let go, and does not keep the next from
 			// being aborted.
 			fakeFetch(t, func(request) any { return response(t, 204, nil) })
-			s.Do(stop, ask(session.CallEnd))
+			s.Do(stop, ask(session.CallEnd), session.Counts{})
 			asked := hanging(t, body)
-			go func() { answers <- s.Do(stop, ask(session.CallToken)) }()
+			go func() { answers <- s.Do(stop, ask(session.CallToken), session.Counts{}) }()
 			<-asked
 			select {
 			case got := <-answers:
@@ -568,14 +594,14 @@ func TestStopAborts(t *testing.T) {
 		stop, s := make(chan struct{}), newServer()
 		close(stop)
 		for range 2 {
-			if got := s.Do(stop, ask(session.CallToken)); got.OK || got.Final {
+			if got := s.Do(stop, ask(session.CallToken), session.Counts{}); got.OK || got.Final {
 				t.Errorf("%+v, want a temporary no", got)
 			}
 		}
 	})
 	t.Run("activity", func(t *testing.T) {
 		asked, stop, done := hanging(t, false), make(chan struct{}), make(chan struct{})
-		go func() { newServer().Activity(stop); close(done) }()
+		go func() { newServer().Activity(stop, session.Counts{}); close(done) }()
 		<-asked
 		close(stop)
 		<-done
@@ -589,7 +615,7 @@ func TestTimeoutAborts(t *testing.T) {
 			hasty := &server{endpoint: "/keepalive", timeout: time.Millisecond}
 			stop := make(chan struct{})
 			defer close(stop)
-			if got := hasty.Do(stop, ask(session.CallToken)); got.OK || got.Final {
+			if got := hasty.Do(stop, ask(session.CallToken), session.Counts{}); got.OK || got.Final {
 				t.Errorf("%+v, want a temporary no", got)
 			}
 		})

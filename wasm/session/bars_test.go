@@ -249,7 +249,7 @@ type ordered struct {
 	opened time.Time
 }
 
-func (o *ordered) Do(stop <-chan struct{}, call session.Call) session.Answer {
+func (o *ordered) Do(stop <-chan struct{}, call session.Call, _ session.Counts) session.Answer {
 	kind := map[session.CallKind]string{session.CallOpen: "open", session.CallEnd: "end"}[call.Kind]
 	o.note(kind + " begins")
 	defer o.note(kind + " is over")
@@ -266,7 +266,7 @@ func (o *ordered) Do(stop <-chan struct{}, call session.Call) session.Answer {
 	}
 }
 
-func (o *ordered) Activity(<-chan struct{}) {}
+func (o *ordered) Activity(<-chan struct{}, session.Counts) bool { return true }
 
 func (o *ordered) note(line string) {
 	o.mu.Lock()

@@ -28,6 +28,7 @@ type Loop struct {
 	mu    sync.Mutex
 	inbox inbox
 	state State
+	tally tally
 	log   []Entry
 	// pending are the calls under way, by number.
 	pending map[uint64]*pendingCall
@@ -201,8 +202,10 @@ func (l *Loop) next(ev Event, snap Snapshot, now Instant) ([]Effect, Entry, bool
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	from := l.state.Phase()
+	saves := l.state.account.session.savesSignIn(ev, now, l.Policy)
 	state, effects := Next(l.state, ev, snap, now, l.Policy)
 	l.state = state
+	l.tally.observe(ev, effects, saves)
 	entry, worth := describe(ev, from, state.Phase(), effects, now)
 	if worth {
 		const most = 100
@@ -238,9 +241,34 @@ func (l *Loop) ask(call Call) {
 		}
 		l.postAndWait(LockAcquired{Seq: call.Seq})
 		if l.wants(f) {
-			l.postAndWait(Answered{Call: call, Answer: l.Server.Do(f.stopped, call)})
+			l.postAndWait(Answered{Call: call, Answer: l.do(f)})
 		}
 	})
+}
+
+// do makes a call. One for a token also tells the server what was counted.
+func (l *Loop) do(f *pendingCall) Answer {
+	if f.call.Kind != CallToken {
+		return l.Server.Do(f.stopped, f.call, Counts{})
+	}
+	var answer Answer
+	l.tell(func(c Counts) bool {
+		answer = l.Server.Do(f.stopped, f.call, c)
+		return answer.OK
+	})
+	return answer
+}
+
+// tell gives the counts to a call that says whether the server heard them.
+func (l *Loop) tell(call func(Counts) bool) {
+	l.mu.Lock()
+	counts := l.tally.take()
+	l.mu.Unlock()
+	if !call(counts) {
+		l.mu.Lock()
+		l.tally.add(counts)
+		l.mu.Unlock()
+	}
 }
 
 func (l *Loop) callDone(seq uint64) {
@@ -270,7 +298,11 @@ func (l *Loop) pendingCall(seq uint64) *pendingCall {
 func (l *Loop) cancel(seq uint64)   { l.pendingCall(seq).cancel() }
 func (l *Loop) overtake(seq uint64) { l.pendingCall(seq).overtake() }
 
-func (l *Loop) reportActivity() { l.calls.Go(func() { l.Server.Activity(l.stop) }) }
+func (l *Loop) reportActivity() {
+	l.calls.Go(func() {
+		l.tell(func(c Counts) bool { return l.Server.Activity(l.stop, c) })
+	})
+}
 
 // Holds reports whether a form that is sent on a screen now can only fail, and
 // is worth holding back until the session is good again.

@@ -110,22 +110,43 @@ type service struct {
 	calls  []session.Call
 	times  []time.Time
 	active int
+	down   bool // it hears of no activity
+	told   session.Counts
 }
 
 var _ session.Server = (*service)(nil)
 
-func (s *service) Do(_ <-chan struct{}, call session.Call) session.Answer {
+func (s *service) Do(_ <-chan struct{}, call session.Call, counts session.Counts) session.Answer {
 	s.mu.Lock()
 	s.calls, s.times = append(s.calls, call), append(s.times, time.Now())
 	s.mu.Unlock()
 	<-time.After(s.takes) // fake time
-	return s.answer(call)
+	answer := s.answer(call)
+	if answer.OK {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.hear(counts)
+	}
+	return answer
 }
 
-func (s *service) Activity(<-chan struct{}) {
+func (s *service) Activity(_ <-chan struct{}, counts session.Counts) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active++
+	if s.down {
+		return false
+	}
+	s.hear(counts)
+	return true
+}
+
+func (s *service) hear(c session.Counts) {
+	s.told.Finished += c.Finished
+	s.told.Held += c.Held
+	s.told.Sent += c.Sent
+	s.told.Kept += c.Kept
+	s.told.SignInsAvoided += c.SignInsAvoided
 }
 
 // mints answers every question with the next token of alice, and a report with
@@ -296,9 +317,9 @@ type slow struct {
 	stopped time.Time
 }
 
-func (s *slow) Do(stop <-chan struct{}, call session.Call) session.Answer {
+func (s *slow) Do(stop <-chan struct{}, call session.Call, counts session.Counts) session.Answer {
 	if call.Kind != session.CallToken {
-		return s.service.Do(stop, call)
+		return s.service.Do(stop, call, counts)
 	}
 	<-stop
 	s.stopped = time.Now()
