@@ -37,8 +37,9 @@ func (e ends) meaning(ev SignedOutSeen, f finding, s session, snap Snapshot) sig
 		return signOutKnown // a user has signed in since, or the page knows
 	case ev.Told && s.over:
 		return signOutToldOnly
-	case s.over && e.serverNotTold && ev.Cause == CausePerson:
-		// Storage may have shown this sign-out before the UI told of it.
+	case s.over && e.by != NoticeExpired && e.serverNotTold && ev.Cause == CausePerson:
+		// Storage may have shown this sign-out before the UI told of it. After an
+		// expiry it is the page's own clean-up: see TestEndInAllTabs.
 		return signOutLate
 	case s.over:
 		return signOutKnown // most likely a handler's second one

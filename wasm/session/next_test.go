@@ -458,6 +458,13 @@ func TestNext(t *testing.T) {
 			p.yes("", "mark:ended")
 			p.on(session.SignedOutSeen{})
 		}},
+		{"a page that logs out when it hears of an expiry leaves the reason for the other tabs", func(p *page) {
+			p.active("alice-1")
+			p.due(firstDue-time.Minute, "ask:due(alice-1)")
+			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop")
+			p.on(session.SignedOutSeen{Cause: session.CauseOwn})
+			p.on(session.SignedOutSeen{})
+		}},
 		{"a sign-out that has not reached the server does not end a login since", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
