@@ -19,7 +19,8 @@ found() {
 	chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	firefox) command -v firefox-esr || command -v firefox ;;
 	webkit) command -v WebKitWebDriver && command -v xvfb-run && command -v xauth ;;
-	node) command -v node && command -v npm ;; # the page's types and packages
+	node) # the page's types and packages: Vite needs this version
+		command -v npm && node -e 'let [a, b] = process.versions.node.split("."); process.exit(!(a > 20 || a == 20 && b >= 19))' ;;
 	esac >/dev/null
 }
 
@@ -68,7 +69,7 @@ apt-get update
 "${install[@]}"
 for name in "${missing[@]}"; do
 	if ! found "$name"; then
-		echo "setup.sh: $(packages "$name") installed, but $name is still not found." >&2
+		echo "setup.sh: $(packages "$name") installed, but $name is still not found, or too old (node: 20.19)." >&2
 		exit 1
 	fi
 done

@@ -37,6 +37,18 @@ type demo struct {
 // startDemo runs the demo until the test ends.
 func startDemo(t *testing.T, args ...string) *demo {
 	t.Helper()
+	return startProgram(t, append([]string{"demo", "--listen", "localhost:0", "--life", life.String()}, args...))
+}
+
+// startDev runs the server and the stand-in service for pages of an origin.
+func startDev(t *testing.T, origin string) *demo {
+	t.Helper()
+	return startProgram(t, []string{"dev", "--listen", "localhost:0", "--life", "10m", "--origin", origin})
+}
+
+// startProgram runs the built program until the test ends.
+func startProgram(t *testing.T, args []string) *demo {
+	t.Helper()
 	binary, err := filepath.Abs("../../bin/capture-keepalive")
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +56,6 @@ func startDemo(t *testing.T, args ...string) *demo {
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("%v: run `make build` first", err)
 	}
-	args = append([]string{"demo", "--listen", "localhost:0", "--life", life.String()}, args...)
 	cmd := exec.Command(binary, args...)
 	cmd.Stderr = t.Output()
 	stdout, err := cmd.StdoutPipe()
@@ -60,13 +71,13 @@ func startDemo(t *testing.T, args ...string) *demo {
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		t.Fatalf("the demo said nothing: %v", err)
+		t.Fatalf("the program said nothing: %v", err)
 	}
-	url := regexp.MustCompile(`http://localhost:\d+`).FindString(line)
-	if url == "" {
+	named := regexp.MustCompile(`http://localhost:\d+`).FindAllString(line, -1)
+	if len(named) == 0 {
 		t.Fatalf("no address in %q", line)
 	}
-	return &demo{URL: url, cmd: cmd}
+	return &demo{URL: named[len(named)-1], cmd: cmd} // dev names the page's origin first
 }
 
 // port is what the demo listens on, for starting it again in the same place.
