@@ -20,7 +20,8 @@ found() {
 	firefox) command -v firefox-esr || command -v firefox ;;
 	webkit) command -v WebKitWebDriver && command -v xvfb-run && command -v xauth ;;
 	node) # the page's types and packages: Vite needs this version
-		command -v npm && node -e 'let [a, b] = process.versions.node.split("."); process.exit(!(a > 20 || a == 20 && b >= 19))' ;;
+		command -v npm &&
+			node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || a == 20 && b > 18 ? 0 : 1)' ;;
 	esac >/dev/null
 }
 
