@@ -2,6 +2,8 @@ package capture
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
@@ -12,14 +14,13 @@ import (
 const maxLife = 24 * time.Hour
 
 // readTokens reads an answer of oauth/token. Life 0 means that Capture named
-// none. The tokens are good all the same, and there is no second chance to get
-// them.
+// none, or one that cannot be read. The tokens are good all the same, and there
+// is no second chance to get them.
 func readTokens(body []byte) (tokens Tokens, ok bool) {
 	var answer struct {
-		Access  string `json:"access_token"`
-		Refresh string `json:"refresh_token"`
-		// A json.Number is read from a number and from a text that holds one.
-		Seconds json.Number `json:"expires_in"`
+		Access  string          `json:"access_token"`
+		Refresh string          `json:"refresh_token"`
+		Seconds json.RawMessage `json:"expires_in"`
 	}
 	if json.Unmarshal(body, &answer) != nil {
 		return Tokens{}, false
@@ -28,7 +29,8 @@ func readTokens(body []byte) (tokens Tokens, ok bool) {
 	if !usable(tokens.Access) || !tokens.Refresh.Empty() && !usable(tokens.Refresh) {
 		return Tokens{}, false
 	}
-	if seconds, err := answer.Seconds.Float64(); err == nil && seconds > 0 {
+	text := strings.Trim(string(answer.Seconds), "\" ") // a number, or a text that holds one
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds > 0 {
 		tokens.Life = time.Duration(min(seconds, maxLife.Seconds()) * float64(time.Second))
 	}
 	return tokens, true

@@ -115,6 +115,8 @@ func judge(
 		failure.Cause = errRedirect
 	case len(body) > maxAnswer:
 		failure.Cause = errTooLong
+	case readable && answer.Stat == "error" && ambiguous(body):
+		failure.Cause = errAmbiguous
 	case readable && answer.Stat == "error":
 		failure.Kind = verdict(op, answer.Code, answer.Argument)
 	case readable && answer.Stat == "ok" && status < 300:
@@ -149,4 +151,23 @@ func cause(err error) error {
 		return os.ErrDeadlineExceeded
 	}
 	return errProtocol
+}
+
+// ambiguous reports whether an object has a member twice. Two readers may differ
+// about which one counts, and a verdict can end sessions for good.
+func ambiguous(body []byte) bool {
+	seen := make(map[string]bool)
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	_, _ = decoder.Token() // the opening brace: the body has been read once
+	for decoder.More() {
+		token, _ := decoder.Token()
+		name, _ := token.(string)
+		name = strings.ToLower(name) // encoding/json takes any spelling
+		var value json.RawMessage
+		if seen[name] || decoder.Decode(&value) != nil {
+			return true
+		}
+		seen[name] = true
+	}
+	return false
 }

@@ -76,6 +76,11 @@ func TestJudge(t *testing.T) {
 		{"ordinary error", 200, refusal(413), GrantGone, nil},
 		{"oauth error, 400", 400, refusal(413), GrantGone, nil},
 		{"oauth error, 401", 401, refusal(402), OperatorFault, nil},
+		// Which of the two counts, no two readers need agree on.
+		{"two numbers", 200, `{"stat":"error","code":500,"code":310}`, Temporary, errAmbiguous},
+		{"two spellings", 200, `{"stat":"error","code":500,"Code":310}`, Temporary, errAmbiguous},
+		{"two stats", 400, `{"stat":"ok","code":413,"stat":"error"}`, Temporary, errAmbiguous},
+		{"two of something else", 200, `{"x":{"x":1},"stat":"error","code":413}`, GrantGone, nil},
 		// A proxy in between, or a service in trouble.
 		{"429 says wait, whatever the number", 429, refusal(413), RateLimited, nil},
 		{"502 ends no session", 502, refusal(413), Temporary, errServer},

@@ -218,7 +218,8 @@ func try(
 		err:       err,
 		connected: connected.Load(),
 		reused:    reused.Load(),
-		answered:  answered.Load(),
+		// An answer that comes while the attempt is given up is not read.
+		answered: answered.Load() && context.Cause(ctx) != errSilent,
 	}
 	if err != nil {
 		return made

@@ -15,11 +15,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/andybalholm/brotli"
@@ -456,4 +458,38 @@ func TestOutageIsTransportOr5xx(t *testing.T) {
 			t.Errorf("%s: outage %v, want %v", tc.name, got, tc.want)
 		}
 	}
+}
+
+// lateAnswer is a kept connection on which an answer comes just when the attempt
+// is given up, as after a pause of the process.
+type lateAnswer struct{ calls int }
+
+func (l *lateAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.calls++
+	trace := httptrace.ContextClientTrace(r.Context())
+	trace.GotConn(httptrace.GotConnInfo{Reused: true})
+	if l.calls == 1 {
+		<-r.Context().Done()
+		trace.GotFirstResponseByte()
+		return nil, r.Context().Err()
+	}
+	trace.GotFirstResponseByte()
+	answer := httptest.NewRecorder()
+	_, _ = answer.WriteString(`{"stat":"ok","accessToken":"a1b2c3d4e5f6g7h8"}`)
+	return answer.Result(), nil
+}
+
+func TestAnAnswerThatCameTooLateIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := new(lateAnswer)
+		settings := firewallConfig("http://localhost")
+		settings.Transport = line
+		client, err := New(settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Issue(t.Context(), "u1"); err != nil || line.calls != 2 {
+			t.Errorf("%v after %d attempts, want none after 2", err, line.calls)
+		}
+	})
 }
