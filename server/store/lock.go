@@ -115,6 +115,8 @@ func (h *leased) keep(ctx context.Context) *Lock {
 	go func() {
 		defer close(ended)
 		defer close(lost)
+		// A panic of the database's client loses the lock, and not the process.
+		defer func() { _ = recover() }()
 		h.extendUntilLost(holding)
 	}()
 	return &Lock{lost: lost, release: func(ctx context.Context) error {

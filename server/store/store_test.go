@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/keyring"
@@ -56,6 +57,36 @@ func (brokenLocks) Lock(context.Context, store.Key, store.Holder, time.Duration)
 	return errDisk
 }
 func (brokenLocks) Unlock(context.Context, store.Key, store.Holder) error { return errDisk }
+
+// panicking gives a lock once, and then panics.
+type panicking struct {
+	store.Backend
+	calls *int
+}
+
+func (p panicking) Locks() store.Locks { return p }
+func (p panicking) Lock(context.Context, store.Key, store.Holder, time.Duration) error {
+	if *p.calls++; *p.calls > 1 {
+		panic("a fault of the database's client")
+	}
+	return nil
+}
+func (panicking) Unlock(context.Context, store.Key, store.Holder) error { return nil }
+
+// A lock is extended in a goroutine of its own, where nothing else catches a panic.
+func TestAPanicOfTheDatabaseLosesTheLockOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.New(panicking{memory.New(), new(int)}, testRing(t), nil)
+		held, err := s.Lock(t.Context(), "name", time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-held.Lost()
+		if err := held.Release(t.Context()); err != nil {
+			t.Errorf("Release() = %v", err)
+		}
+	})
+}
 
 func TestSystemFailureIsNoVerdict(t *testing.T) {
 	st := store.New(broken{}, testRing(t), nil)

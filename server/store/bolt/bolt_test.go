@@ -336,6 +336,36 @@ func TestDamagedRows(t *testing.T) {
 	}
 }
 
+// A file that was spoilt under a running server does not end the process, which
+// has renewals to finish: closing the store is an error.
+func TestDamageMetByClosing(t *testing.T) {
+	for name, spoil := range map[string]func(*os.File) error{
+		"zeros": func(file *os.File) error {
+			_, err := file.WriteAt(make([]byte, 40*os.Getpagesize()), int64(2*os.Getpagesize()))
+			return err
+		},
+		"cut off": func(file *os.File) error { return file.Truncate(int64(2 * os.Getpagesize())) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newPath(t)
+			b := mustOpen(t, path)
+			if err := b.Insert(t.Context(), testRow(1), 0); err != nil {
+				t.Fatal(err)
+			}
+			file, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(spoil(file), file.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Close(); !errors.Is(err, bolt.ErrDamaged) {
+				t.Errorf("Close() = %v, want ErrDamaged", err)
+			}
+		})
+	}
+}
+
 func TestDamagedPages(t *testing.T) {
 	// damage overwrites the head of every page with these bytes in it.
 	damage := func(t *testing.T, path string, with []byte) {

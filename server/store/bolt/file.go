@@ -185,8 +185,11 @@ func prepare(tx *bbolt.Tx) error {
 // not read the whole file.
 func closeFile(db *bbolt.DB) (err error) {
 	defer catchDamage(&err)
+	debug.SetPanicOnFault(true) // as readers.run does
 	db.NoFreelistSync = false
-	err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(tidyKey, nil) })
+	_, err = newCommitter(db).update([]*job{{
+		do: func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(tidyKey, nil) },
+	}})
 	return errors.Join(err, db.Close())
 }
 
