@@ -30,6 +30,12 @@ func (p *program) checkCommand() *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error {
 			ctx := command.Context()
 			switch {
+			case options.origin != "" && options.url == "":
+				return usageError("--origin goes with --url")
+			case options.url != "" && (options.live || options.running || options.uuid != ""),
+				options.running && (options.live || options.uuid != ""):
+				return usageError("--url, --running and --live (or --uuid) are three different checks; " +
+					"run them one after the other")
 			case options.running:
 				return p.checkRunning(ctx)
 			case options.url != "":

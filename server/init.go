@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -22,6 +23,9 @@ func (p *program) initCommand() *cobra.Command {
 			"overwritten.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+				return usageError("--dir " + dir + " is no folder; make it first, or name another one")
+			}
 			answers, err := setup.Ask(command.Context(), p.stdin, p.stdout)
 			if err != nil {
 				return err

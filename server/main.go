@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -67,10 +68,11 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
 	started := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	root.PersistentPreRunE = func(command *cobra.Command, _ []string) error {
+		started = true
+		return refuseEmptyFlags(command)
+	}
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
@@ -83,6 +85,16 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	return exitError
+}
+
+// refuseEmptyFlags finds what a shell's unset variable leaves: --url "$URL".
+func refuseEmptyFlags(command *cobra.Command) (err error) {
+	command.Flags().Visit(func(flag *pflag.Flag) {
+		if strings.TrimSpace(flag.Value.String()) == "" {
+			err = usageError("--" + flag.Name + " is empty; give it a value, or leave it out")
+		}
+	})
+	return err
 }
 
 // usageError is an error in the command line.
@@ -105,6 +117,8 @@ func (p *program) root() *cobra.Command {
 			return usageError("no command is given")
 		},
 	}
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		unknown, ok := errors.AsType[*pflag.NotExistError](err)
 		if ok && unknown.GetSpecifiedShortnames() != "" {
@@ -112,6 +126,7 @@ func (p *program) root() *cobra.Command {
 		}
 		return usageError(err.Error())
 	})
+	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(
 		p.serveCommand(),
 		p.checkCommand(),
@@ -124,7 +139,27 @@ func (p *program) root() *cobra.Command {
 		p.snippetCommand(),
 		p.versionCommand(root.Version),
 	)
+	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"})
+	completion.RunE = func(*cobra.Command, []string) error {
+		return usageError("completion needs a shell: bash, zsh, fish or powershell")
+	}
 	return root
+}
+
+// helpCommand fails for what is no command; the library's own does not.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			about, _, err := root.Find(args)
+			if err != nil {
+				return usageError(err.Error())
+			}
+			return about.Help()
+		},
+	}
 }
 
 func (p *program) versionCommand(text string) *cobra.Command {

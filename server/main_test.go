@@ -187,6 +187,19 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"check", "--uuid", "ada@example.com"}, exitUsage, "", "is no uuid"},
 		{[]string{"sessions"}, exitUsage, "", "--uuid is missing"},
 		{[]string{"demo", "--help"}, exitOK, "--store", ""},
+		{[]string{"help", "serve"}, exitOK, "KEEPALIVE_ in front", ""},
+		{[]string{"help", "nothing"}, exitUsage, "", `unknown command "nothing"`},
+		{[]string{"completion"}, exitUsage, "", "bash, zsh, fish or powershell"},
+		{[]string{"completion", "tcsh"}, exitUsage, "", `unknown command "tcsh"`},
+		// A shell's unset variable is no reason to check something else.
+		{[]string{"check", "--url", ""}, exitUsage, "", "--url is empty"},
+		{[]string{"check", "--live", "--uuid", " "}, exitUsage, "", "--uuid is empty"},
+		{[]string{"revoke", "--uuid", ""}, exitUsage, "", "--uuid is empty"},
+		{[]string{"check", "--origin", testOrigin}, exitUsage, "", "--origin goes with --url"},
+		{[]string{"check", "--running", "--live"}, exitUsage, "", "three different checks"},
+		{[]string{"check", "--url", "https://www.example.com/keepalive", "--live"}, exitUsage, "", "three different checks"},
+		{[]string{"init", "--dir", "/nowhere/at/all"}, exitUsage, "", "is no folder"},
+		{[]string{"snippet", "--endpoint", "//keepalive"}, exitUsage, "", "such as /keepalive"},
 		{[]string{"completion", "bash"}, exitOK, "__start_capture-keepalive", ""},
 	} {
 		var stdout, stderr output

@@ -25,6 +25,7 @@ func (p *program) snippetCommand() *cobra.Command {
 			place, err := config.Clean(endpoint)
 			absolute := strings.HasPrefix(place, "https://") || strings.HasPrefix(place, "http://")
 			if err != nil || !absolute && !strings.HasPrefix(place, "/") ||
+				strings.HasPrefix(place, "//") ||
 				strings.ContainsAny(place, "\"'<>& ") {
 				return usageError("--endpoint must be a path or an address, such as /keepalive")
 			}

@@ -53,6 +53,9 @@ func checkBasePath(path string) string {
 	return ""
 }
 
+// originHost is a host as browsers write it, with a port or without.
+var originHost = regexp.MustCompile(`^([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]+)?$`)
+
 // checkOrigin accepts exactly what a browser writes into Origin (RFC 6454
 // section 6.2), so that comparing strings is enough ever after.
 func checkOrigin(origin string) string {
@@ -71,7 +74,7 @@ func checkOrigin(origin string) string {
 		return "has more than scheme, host and port (a path or slash at the end, capitals in " +
 			"the scheme, a query). " +
 			"Write it like https://www.example.com."
-	case origin != strings.ToLower(origin), strings.ContainsFunc(origin, unprintable):
+	case !originHost.MatchString(parsed.Host):
 		return "has a host that browsers write otherwise. Write it in lower case, " +
 			"international names in their xn-- form."
 	case defaultPort(parsed):

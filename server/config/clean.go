@@ -21,6 +21,9 @@ var (
 	errQuote   = errors.New("begins or ends with a quote that has no partner; remove it")
 	errEscape  = errors.New(`ends with a backslash and a letter, such as \n, ` +
 		"that was not turned into a line break; remove both")
+	errTail = errors.New(`ends with a comma, a semicolon or a backslash, which is no part of it; ` +
+		"remove it")
+	errComment  = errors.New("has a comment behind it; put the comment on a line of its own")
 	errAssign   = errors.New("holds the name of the variable, too; leave the value alone")
 	errJSON     = errors.New("is JSON; write the value alone")
 	errTemplate = errors.New("is a placeholder that was not filled in; write the real value")
@@ -65,6 +68,10 @@ func checkClean(value string) error {
 		return errTemplate
 	}
 	switch {
+	case strings.ContainsRune(`,;\`, last):
+		return errTail
+	case strings.Contains(value, " #"):
+		return errComment
 	case strings.HasPrefix(value, Prefix), strings.HasPrefix(value, "export "):
 		return errAssign
 	case first == '{' && last == '}', first == '[' && last == ']':

@@ -78,8 +78,9 @@ func (c *Config) checkCapture(p *Problems) {
 	if c.AuthScheme != capture.SchemeBasic && c.AuthScheme != capture.SchemeSignature {
 		p.check("AUTH_SCHEME", "must be basic or signature.")
 	}
-	if strings.ContainsFunc(c.TypeName, unprintable) {
-		p.check("TYPE_NAME", "must be the name of an entity type, such as user, without spaces.")
+	if !clientID.MatchString(c.TypeName) {
+		p.check("TYPE_NAME", "must be the name of an entity type, such as user: letters, "+
+			"digits and _, without spaces.")
 	}
 }
 
