@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -314,6 +315,19 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	}
 	if lines := strings.Split(err.Error(), "\n"); len(lines) != len(want) {
 		t.Errorf("%d lines for %d problems", len(lines), len(want))
+	}
+}
+
+func TestFilesThatDoNotAnswer(t *testing.T) {
+	fileTimeout = 10 * time.Millisecond
+	defer func() { fileTimeout = 5 * time.Second }()
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := exec.Command("mkfifo", path).Run(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Read(configtest.Environment("KEYS", "KEYS_FILE="+path))
+	if err == nil || !strings.Contains(err.Error(), "KEEPALIVE_KEYS_FILE names a file that cannot be read in time") {
+		t.Errorf("Read() = %v", err)
 	}
 }
 

@@ -114,7 +114,30 @@ func files(values map[string]string) map[string]string {
 // the file: "cannot be opened …".
 func ReadKeys(path string) (string, error) { return readFile(path, CleanList) }
 
+// fileTimeout bounds the reading of a file: one on a network that stands still, or
+// a pipe that nothing writes to, would hold up every reading after it.
+var fileTimeout = 5 * time.Second
+
 func readFile(path string, clean func(string) (string, error)) (string, error) {
+	type answer struct {
+		value string
+		err   error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		value, err := readNow(path, clean)
+		done <- answer{value, err}
+	}()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-time.After(fileTimeout):
+		return "", errors.New("cannot be read in time (a pipe, or a disk that stands still?); " +
+			"name a plain file")
+	}
+}
+
+func readNow(path string, clean func(string) (string, error)) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("cannot be opened (%w); correct the path or its permissions", err)

@@ -336,6 +336,38 @@ func TestDamagedRows(t *testing.T) {
 	}
 }
 
+// check looks at the file without opening the store.
+func TestDiagnose(t *testing.T) {
+	dir := t.TempDir()
+	good, foreign, pipe := newPath(t), filepath.Join(dir, "passwd"), filepath.Join(dir, "pipe")
+	b := mustOpen(t, good)
+	content := bytes.Repeat([]byte("root:x:0:0:root:/root:/bin/bash\n"), 1000)
+	if err := errors.Join(os.WriteFile(foreign, content, 0o600), exec.Command("mkfifo", pipe).Run()); err != nil {
+		t.Fatal(err)
+	}
+	diagnose := func(path string) error {
+		_, err := bolt.Driver.Diagnose(t.Context(), secret.New("bolt:"+path))
+		return err
+	}
+	if err := diagnose(good); err != nil {
+		t.Errorf("open in a server: %v", err)
+	}
+	mustClose(t, b)
+	for _, path := range []string{good, filepath.Join(dir, "new")} {
+		if err := diagnose(path); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if err := diagnose(foreign); !errors.Is(err, bolt.ErrForeign) {
+		t.Errorf("the file of another program: %v, want ErrForeign", err)
+	}
+	for _, path := range []string{pipe, "/dev/null"} {
+		if err := diagnose(path); err == nil || !strings.Contains(err.Error(), "plain file") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 // A file that was spoilt under a running server does not end the process, which
 // has renewals to finish: closing the store is an error.
 func TestDamageMetByClosing(t *testing.T) {

@@ -7,9 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 	"unicode"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -40,7 +43,8 @@ func pathOf(location secret.String) string {
 var (
 	errNoFile = errors.New("the location names no file; write it like " +
 		"bolt:/var/lib/keepalive/keepalive.db")
-	errPath = errors.New("the path has a control character, or a space or quote at one end; " +
+	errNoPlainFile = errors.New("the file is a device, a pipe or the like; name a plain file")
+	errPath        = errors.New("the path has a control character, or a space or quote at one end; " +
 		"write it without, like bolt:/var/lib/keepalive/keepalive.db")
 )
 
@@ -82,7 +86,17 @@ const checkTimeout = 3 * time.Second
 func checkFile(path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err == nil {
-		return file.Close()
+		info, err := file.Stat()
+		err = errors.Join(err, file.Close())
+		switch {
+		case err != nil:
+			return err
+		case !info.Mode().IsRegular():
+			return errNoPlainFile
+		case info.Size() == 0:
+			return nil
+		}
+		return checkContent(path)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf(
@@ -98,4 +112,21 @@ func checkFile(path string) error {
 		)
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// checkContent finds a file of another program. That a server has the file open
+// is no fault.
+func checkContent(path string) (err error) {
+	defer catchDamage(&err)
+	debug.SetPanicOnFault(true)
+	readOnly := options()
+	readOnly.ReadOnly, readOnly.Timeout = true, lockTimeout/10
+	db, err := bbolt.Open(path, 0o600, readOnly)
+	switch err = openError(err); {
+	case errors.Is(err, ErrInUse):
+		return nil
+	case err != nil:
+		return err
+	}
+	return db.Close()
 }
