@@ -84,6 +84,48 @@ func TestForms(t *testing.T) {
 				"unfinished:unclear", "forget(2)")
 			p.yes("alice-2", renewed...)
 		}},
+		{"a double click on Save: the second refusal is about the second request", func(p *page) {
+			p.on(on(1, "editProfile", "f", p))
+			p.on(on(2, "editProfile", "f", p), "finish(1)")
+			p.on(dead("editProfile"), "ask:savefailed(alice-1)")
+			p.yes("alice-2", append(renewed, "repeat(2)")...)
+			p.on(dead("editProfile"))
+			p.on(session.SaveAnswered{Screen: "editProfile"}, "finish(2)")
+		}},
+		{"a double click on Save, told without a screen", func(p *page) {
+			p.on(on(1, "editProfile", "f", p))
+			p.on(on(2, "editProfile", "f", p), "finish(1)")
+			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired", "repeat(2)")
+			p.on(session.DeadToken{Why: session.WhyExpired})
+			p.on(session.SaveAnswered{}, "finish(2)")
+		}},
+		{"a double click on Save, and the token is refused after the renewal, too: told once", func(p *page) {
+			p.on(on(1, "editProfile", "f", p))
+			p.on(on(2, "editProfile", "f", p), "finish(1)")
+			p.on(dead("editProfile"), "ask:savefailed(alice-1)")
+			p.yes("alice-2", append(renewed, "repeat(2)")...)
+			p.pass(3 * time.Second)
+			p.on(dead("editProfile"), "unfinished:refused_again", "forget(2)", "renewerror:refused_again")
+		}},
+		{"sent with a token that died and anew with the next: one refusal says nothing of the second", func(p *page) {
+			p.on(on(1, "editProfile", "f", p))
+			p.otherTab("alice-2", life)
+			p.on(session.StorageChanged{})
+			p.on(on(2, "editProfile", "f", p), "finish(1)")
+			p.on(dead("editProfile"), "ask:savefailed(alice-2)")
+			p.yes("alice-3", "mark", "adopt(alice-3)", "renewed:savefailed")
+			p.on(session.SaveAnswered{Screen: "editProfile"}, "unfinished:unclear", "forget(2)")
+		}},
+		{"saved, left, and another form saved with the next token: a refusal without a screen is not about that", func(p *page) {
+			p.submits(1, "alice-1")
+			p.on(session.ScreenShown{Screen: screen(2)}, "finish(1)")
+			p.otherTab("alice-2", life)
+			p.on(session.StorageChanged{})
+			p.submits(2, "alice-2")
+			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-2)")
+			p.yes("alice-3", "mark", "adopt(alice-3)", "renewed:expired")
+		}},
 		{"sent again and refused again: told once", func(p *page) {
 			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
 			p.yes("alice-2", append(renewed, "repeat(1)")...)

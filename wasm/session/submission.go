@@ -22,15 +22,15 @@ const (
 	lateEvent = time.Second
 )
 
-// submissionState is where a submission stands. One that has its outcome is
-// not kept.
+// submissionState is where a submission stands.
 type submissionState uint8
 
 const (
-	sent     submissionState = iota // the UI has it; what came of it is not known
-	held                            // stopped before the UI heard of it
-	failed                          // it met a dead token
-	resuming                        // the browser is sending it again
+	sent       submissionState = iota // the UI has it; what came of it is not known
+	held                              // stopped before the UI heard of it
+	failed                            // it met a dead token
+	resuming                          // the browser is sending it again
+	superseded                        // it has its outcome; see submissions.supersede
 )
 
 // submission is a form that the user sent.
@@ -97,6 +97,9 @@ func (s submission) unclear() bool {
 }
 
 func (s submission) waits() bool { return s.state == held || s.state == failed }
+
+// unsettled reports whether the page is to be told when it is given up.
+func (s submission) unsettled() bool { return s.waits() || s.state == resuming }
 
 func nothing(submission) []Effect { return nil }
 

@@ -34,7 +34,7 @@ func (l submissions) submitted(ev Submitted, owner string, now Instant) (submiss
 	twice := ev.Held && slices.ContainsFunc(l.list, func(o submission) bool {
 		return earlier(o) && o.state == held
 	})
-	l, effects = l.close(earlier, nothing, Finished)
+	l, effects = l.supersede(earlier)
 	l.list = append(l.list, s)
 	if ev.Held && !twice {
 		effects = append(effects, tellScreen(NoticeHolding, WhyExpired, s.screen))
@@ -42,28 +42,54 @@ func (l submissions) submitted(ev Submitted, owner string, now Instant) (submiss
 	return l, effects
 }
 
+// supersede closes what matches: the user has sent the form anew, or the UI
+// has moved on. The values of one that the UI has not answered yet are gone,
+// but a failure that comes later may still be about it, and not about what was
+// sent after it.
+func (l submissions) supersede(match func(submission) bool) (submissions, []Effect) {
+	open := func(s submission) bool { return match(s) && s.state == sent }
+	past := slices.DeleteFunc(slices.Clone(l.list), func(s submission) bool { return !open(s) })
+	l, effects := l.close(func(s submission) bool {
+		return match(s) && s.state != superseded
+	}, nothing, Finished)
+	for _, s := range past {
+		s.id, s.state = 0, superseded
+		l.list = append(l.list, s)
+	}
+	return l, effects
+}
+
 // failed finds the submission that a dead token is about, and tells the token
 // that was in force when it was sent.
 func (l submissions) failed(ev DeadToken, now Instant) (submissions, failure, Token) {
-	candidates := l.candidates(ev.Screen, now)
+	candidates := l.candidates(sent, ev.Screen, now)
+	past := l.candidates(superseded, ev.Screen, now)
 	l.list = slices.Clone(l.list)
-	switch {
-	case len(candidates) == 0:
-		return l.failedBefore(ev)
-	case len(candidates) > 1 && ev.Screen == "":
-		return l, failureUnclear, Token{}
+	if len(candidates) == 0 {
+		return l.failedBefore(ev, past)
+	}
+	// A token that was refused is refused to what was sent with it later, too:
+	// only what was sent with another leaves a doubt.
+	last := l.list[candidates[len(candidates)-1]]
+	need := len(candidates)
+	for _, i := range past {
+		if l.list[i].token != last.token {
+			need++
+		}
 	}
 	kind := failureKind(ev.Why)
-	first := l.list[candidates[0]]
-	late := first.again && first.failures[kind] == 0 && now.Since(first.since) < lateEvent
+	late := last.again && int(last.failures[kind]) <= len(past) && now.Since(last.since) < lateEvent
 	if len(candidates) == 1 && late {
 		l.list[candidates[0]].failures[kind]++
 		return l, failureLate, Token{}
 	}
+	if need > 1 && ev.Screen == "" {
+		return l, failureUnclear, Token{}
+	}
 	all := true
 	for _, i := range candidates {
 		l.list[i].failures[kind]++
-		all = all && int(l.list[i].failures[kind]) >= len(candidates)
+		all = all && int(l.list[i].failures[kind]) >= need
 	}
 	if !all {
 		return l, failureUnclear, Token{} // of which of them, the next event may tell
@@ -76,17 +102,24 @@ func (l submissions) failed(ev DeadToken, now Instant) (submissions, failure, To
 		}
 		s.state, s.since, s.handlers = failed, now, ev.Handlers
 	}
-	return l, result, first.token
+	return l, result, l.list[candidates[0]].token
 }
 
-// failedBefore finds a submission that is known to have failed. It changes the
-// list.
-func (l submissions) failedBefore(ev DeadToken) (submissions, failure, Token) {
+// failedBefore finds a submission that is known to have failed, or one of past,
+// which are superseded. It changes the list.
+func (l submissions) failedBefore(
+	ev DeadToken, past []int,
+) (submissions, failure, Token) {
 	i := slices.IndexFunc(l.list, func(s submission) bool {
 		return (s.waits() || s.state == resuming) && s.state != held &&
 			(ev.Screen == "" || s.screen == ev.Screen)
 	})
-	if i < 0 {
+	switch {
+	case i < 0 && len(past) > 0:
+		token := l.list[past[0]].token
+		l.list = slices.Delete(l.list, past[0], past[0]+1)
+		return l, failureUnknown, token
+	case i < 0:
 		return l, failureUnknown, Token{}
 	}
 	s := &l.list[i]
@@ -100,15 +133,16 @@ func (l submissions) failedBefore(ev DeadToken) (submissions, failure, Token) {
 	return l, failureKnown, s.token
 }
 
-// candidates are the submissions that a failure on a screen may be about.
-func (l submissions) candidates(screen string, now Instant) []int {
+// candidates are the submissions in a state that a failure on a screen may be
+// about.
+func (l submissions) candidates(state submissionState, screen string, now Instant) []int {
 	life := sentLife
 	if screen == "" {
 		life = namelessLife
 	}
 	var found []int
 	for i, s := range l.list {
-		if s.state == sent && (screen == "" || s.screen == screen) && now.Since(s.since) < life {
+		if s.state == state && (screen == "" || s.screen == screen) && now.Since(s.since) < life {
 			found = append(found, i)
 		}
 	}
@@ -206,9 +240,9 @@ func (l submissions) edited(screen, form string) (submissions, []Effect) {
 func (l submissions) left(shown string) (submissions, []Effect) {
 	elsewhere := func(s submission) bool { return s.screen != shown && s.screen != "" }
 	l, cancelled := l.unfinishedIf(func(s submission) bool {
-		return elsewhere(s) && s.state != sent
+		return elsewhere(s) && s.unsettled()
 	}, WhyLeft)
-	l, finished := l.close(elsewhere, nothing, Finished)
+	l, finished := l.supersede(elsewhere)
 	return l, append(cancelled, finished...)
 }
 
@@ -240,7 +274,7 @@ func (l submissions) proven(s session) submissions {
 // giveUp forgets everything: the person or the token is another, or the
 // session is over.
 func (l submissions) giveUp(why Why) (submissions, []Effect) {
-	l, unfinished := l.unfinishedIf(func(s submission) bool { return s.state != sent }, why)
+	l, unfinished := l.unfinishedIf(submission.unsettled, why)
 	l, finished := l.close(func(submission) bool { return true }, nothing, Finished)
 	return l, append(unfinished, finished...)
 }
@@ -294,6 +328,7 @@ func (l submissions) overdue(offline bool, now Instant) (submissions, []Effect) 
 	}, WhyUnclear)
 	add := func(next submissions, more []Effect) { l, effects = next, append(effects, more...) }
 	add(l.close(late(sent), nothing, Finished))
+	add(l.close(late(superseded), nothing, Finished))
 	add(l.unfinishedIf(late(failed), WhyHeldTooLong))
 	add(l.unfinishedIf(late(resuming), WhyGone))
 	if offline {
@@ -311,7 +346,9 @@ func (l submissions) waiting() bool { return slices.ContainsFunc(l.list, submiss
 func (l submissions) times(offline bool) []Instant {
 	var times []Instant
 	for _, s := range l.list {
-		times = append(times, s.bound(offline))
+		if s.state != superseded {
+			times = append(times, s.bound(offline))
+		}
 	}
 	return times
 }
