@@ -69,6 +69,10 @@ func TestMarkGarbage(t *testing.T) {
 		"2 f w 1  3 4 5 - - false 0 -",
 		"2 f w 9223372036854775807 2 3 4 5 - - false 0 -", // no Duration holds it
 		"2 f w 1 2 3 4 9223372036854775 - - false 0 -",
+		// A token without a user, a user without a token, a token of no time.
+		"2 f - 1 2 3 4 5 - - false 0 -",
+		"2 - w 1 2 3 4 5 - - false 0 -",
+		"2 f w - 2 3 4 5 - - false 0 -",
 		"2 f w 99999999999999999999 2 3 4 5 - - false 0 -",
 	} {
 		if got := decodeMark(line); got != (session.Mark{}) {

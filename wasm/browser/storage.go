@@ -32,12 +32,16 @@ func area() (safejs.Value, bool) {
 	return area, callable(area, "getItem")
 }
 
-func item(area safejs.Value, key string) string {
+// read reads an item; "" when there is none. It fails where storage is there
+// and cannot be read: then there being no item means nothing.
+func read(area safejs.Value, key string) (string, error) {
 	value, err := invoke(area, "getItem", key)
-	if err != nil {
-		return ""
-	}
-	return text(value)
+	return text(value), err
+}
+
+func item(area safejs.Value, key string) string {
+	value, _ := read(area, key)
+	return value
 }
 
 // snapshot reads what concerns us, as of now.
@@ -46,9 +50,13 @@ func (s *storage) snapshot() session.Snapshot {
 	if !ok {
 		return session.Snapshot{}
 	}
+	token, err := read(area, keyToken)
+	if err != nil {
+		return session.Snapshot{}
+	}
 	return session.Snapshot{
 		Readable: true,
-		Token:    session.NewToken(item(area, keyToken)),
+		Token:    session.NewToken(token),
 		Expires:  parseDate(item(area, keyExpires)),
 		Mark:     decodeMark(item(area, keyMark)),
 		// Of a profile that cannot be read there is none.

@@ -65,6 +65,9 @@ func (d *dealing) limit(l limits, e []Effect)   { d.session.limits = l; d.do(e..
 // observe compares storage with what is expected of it, and acts on it.
 func (d *dealing) observe() {
 	d.exchange = d.exchange.heard(d.snap.Mark, d.now)
+	if d.snap.Mark.Written.After(d.expect.lastMarkAt) {
+		d.exchange.pace = d.exchange.pace.answered(d.snap.Mark, d.now)
+	}
 	f := d.find()
 	d.expect = d.expect.seen(f, d.session, d.snap, d.now)
 	switch f {

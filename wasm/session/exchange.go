@@ -9,9 +9,12 @@ const (
 	// end the cookie of that login as well.
 	endPatience = 5 * time.Second
 	// lockPatience is how long a call waits for another tab when no user waits
-	// for it, and urgentLockPatience when one does.
+	// for it, urgentLockPatience when one does: what follows takes time, too,
+	// and the user is to be served within a second. cookieLockPatience is of
+	// the calls that change the cookie.
 	lockPatience       = 5 * time.Second
-	urgentLockPatience = time.Second
+	urgentLockPatience = 500 * time.Millisecond
+	cookieLockPatience = time.Second
 	// handOffPatience is how long the answer to a code that the loader has
 	// posted is waited for.
 	handOffPatience = 5 * time.Second
@@ -321,7 +324,10 @@ func (c Call) patience() time.Duration {
 }
 
 func (x exchange) lockPatience(urgent bool) time.Duration {
-	if urgent || x.call.Kind.changesCookie() {
+	switch {
+	case x.call.Kind.changesCookie():
+		return cookieLockPatience
+	case urgent:
 		return urgentLockPatience
 	}
 	return lockPatience

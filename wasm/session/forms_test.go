@@ -113,6 +113,7 @@ func TestForms(t *testing.T) {
 			p.otherTab("alice-2", life)
 			p.on(session.StorageChanged{})
 			p.on(on(2, "editProfile", "f", p), "finish(1)")
+			p.pass(floor) // no form is known to wait
 			p.on(dead("editProfile"), "ask:savefailed(alice-2)")
 			p.yes("alice-3", "mark", "adopt(alice-3)", "renewed:savefailed")
 			p.on(session.SaveAnswered{Screen: "editProfile"}, "unfinished:unclear", "forget(2)")
@@ -123,6 +124,7 @@ func TestForms(t *testing.T) {
 			p.otherTab("alice-2", life)
 			p.on(session.StorageChanged{})
 			p.submits(2, "alice-2")
+			p.pass(floor) // no user is known to wait
 			p.on(session.DeadToken{Why: session.WhyExpired}, "ask:expired(alice-2)")
 			p.yes("alice-3", "mark", "adopt(alice-3)", "renewed:expired")
 		}},
@@ -214,6 +216,7 @@ func TestForms(t *testing.T) {
 			p.pass(2 * time.Second)
 			p.otherTab("bob-1", life)
 			p.on(session.StorageChanged{}, "identitychanged:other_user", "signedin:signed_in")
+			p.pass(urgentFloor)
 			p.on(session.ScreenDenied{Screen: "editProfile"}, "ask:denied(bob-1)")
 			p.yes("bob-2", "mark", "adopt(bob-2)", "renewed:denied", "show(editProfile)")
 		}},

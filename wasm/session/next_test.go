@@ -308,6 +308,7 @@ func TestNext(t *testing.T) {
 		{"an action failed with another tab's newer token, before this one knew of it", func(p *page) {
 			p.active("alice-1")
 			p.otherTab("alice-2", life)
+			p.pass(urgentFloor)
 			p.fails(1, "alice-2", "ask:savefailed(alice-2)")
 			p.yes("alice-3", "mark", "adopt(alice-3)", "renewed:savefailed", "repeat(1)")
 		}},

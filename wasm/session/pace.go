@@ -37,7 +37,7 @@ func backoffAfter(failures int) time.Duration { return backoff[min(failures, len
 // pace says when the next call for a token may be made. Failures count for all
 // tabs: they read them from the mark.
 type pace struct {
-	last     Instant // the last call
+	last     Instant // the last call that this tab knows of
 	failures int     // in a row
 	failedAt Instant
 	// notBefore is what the server asked us to wait for; nothing hurries it.
@@ -128,6 +128,14 @@ func (p pace) heard(m Mark, now Instant) pace {
 	case p.failures > 0 && m.Fingerprint != "" && m.Failures == 0 && recent(m.Written) &&
 		m.Written.After(p.failedAt.Wall()):
 		p.failures = 0
+	}
+	return p
+}
+
+// answered notes that another tab has had a token, and wrote the mark for it.
+func (p pace) answered(m Mark, now Instant) pace {
+	if at := m.Written; m.Fingerprint != "" && !at.After(now.Wall()) {
+		p.last = later(p.last, now.onBothClocks(at))
 	}
 	return p
 }
