@@ -35,6 +35,7 @@ type control struct {
 	checked  bool
 	selected []string
 	files    []safejs.Value
+	unsent   bool // it has no name, or is disabled
 }
 
 // elementsOf lists the controls of a form, also those that are tied to it by
@@ -66,6 +67,7 @@ func readControl(element safejs.Value) (control, bool) {
 		return c, false
 	}
 	c.name = attribute(element, "name")
+	c.unsent = c.name == "" || disabled(element)
 	if c.name == "" {
 		c.name = "#" + elementID(element)
 	}
@@ -159,25 +161,36 @@ func (c *control) trust(sent []safejs.Value) []safejs.Value {
 	return sent
 }
 
-// putInto sets a control and reports whether that changed it.
-func (c control) putInto(now control) bool {
+// says reports whether a control says the same as another.
+func (c control) says(other control) bool {
 	switch c.kind {
 	case choiceControl:
-		return c.checked != now.checked && tick(now.element, c)
+		return c.checked == other.checked
 	case selectControl:
-		if slices.Equal(c.selected, now.selected) {
-			return false
-		}
+		return slices.Equal(c.selected, other.selected)
+	case fileControl:
+		return slices.EqualFunc(c.files, other.files, sameFile)
+	}
+	return c.value == other.value
+}
+
+// empty reports whether nothing was entered.
+func (c control) empty() bool { return c.says(control{controlKey: c.controlKey}) }
+
+// putInto sets a control and reports whether that changed it, and others are
+// still to be told.
+func (c control) putInto(now control) bool {
+	if c.says(now) {
+		return false
+	}
+	switch c.kind {
+	case choiceControl:
+		return tick(now.element, c)
+	case selectControl:
 		return selectOptions(now.element, c.selected)
 	case fileControl:
-		if slices.EqualFunc(c.files, now.files, sameFile) {
-			return false
-		}
 		setFiles(now.element, c.files)
 	default:
-		if c.value == now.value {
-			return false
-		}
 		if class, ok := valueClasses[c.tag]; ok {
 			setNative(now.element, class, "value", c.value)
 		} else {

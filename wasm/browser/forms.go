@@ -28,8 +28,9 @@ type submission struct {
 	state     formState
 	token     session.Token // in force when it was sent
 	focus     string        // id of the field that had it
-	// edited: the user has changed the form since.
-	edited bool
+	// edited: the user has changed the form since. unreadable: they had typed
+	// in a part of it that cannot be read.
+	edited, unreadable bool
 	// handled: the UI's script took care of the submit event, and left nothing
 	// to the browser.
 	handled bool
@@ -57,6 +58,9 @@ type forms struct {
 	// typedIn is the form that the user typed in last and has not sent, toldOf
 	// the one with the edit that was reported last.
 	typedIn, toldOf safejs.Value
+	// closed are forms with a part that the user typed in and that cannot be
+	// read: a component that keeps its fields to itself.
+	closed []safejs.Value
 }
 
 func newForms(now func() session.Instant, post func(session.Event)) *forms {
@@ -107,6 +111,7 @@ func (f *forms) submitted(payload safejs.Value) session.Event {
 		submitter: readSubmitter(form, get(event, "submitter")),
 		state:     stateAt(form, get(payload, "data")),
 		token:     session.NewToken(text(get(payload, "token"))), focus: focused(),
+		unreadable: slices.ContainsFunc(f.closed, form.Equal),
 	}
 	f.kept[s.id] = s
 	if !held {
@@ -149,7 +154,20 @@ func (f *forms) input(event safejs.Value) {
 	if f.filling || !isTrue(get(event, "isTrusted")) || isChoice(target) {
 		return // a script that clicks a box makes trusted events; see gesture
 	}
-	f.typed(formAround(target))
+	form := formAround(target)
+	if present(form) && !readable(target) {
+		f.closed = append(slices.DeleteFunc(f.closed, func(c safejs.Value) bool {
+			return !connected(c)
+		}), form)
+	}
+	f.typed(form)
+}
+
+// readable reports whether what is typed in an element is read with its form.
+func readable(element safejs.Value) bool {
+	kind, _, _ := kindOf(element)
+	return kind != customControl || elementTag(get(element, "form")) == "form" ||
+		isTrue(native(element, "HTMLElement", "isContentEditable"))
 }
 
 func (f *forms) typed(form safejs.Value) {

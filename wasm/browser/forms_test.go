@@ -1085,3 +1085,87 @@ func TestSubmittedBeforeTheModule(t *testing.T) {
 		t.Errorf("submitted %q, want %s", s.submits, filled)
 	}
 }
+
+// A form is sent by the button that the user pressed, or not at all: another
+// one may delete the account.
+func TestTheSameButton(t *testing.T) {
+	const html = `<section id="editProfile"><form>` +
+		`<input id="capture_editProfile_city" name="city">%s</form></section>`
+	for _, tc := range []struct {
+		name, drawn, redrawn string
+		want                 session.RepeatResult
+	}{
+		{"alike", `<button>Save</button><button>Delete</button>`,
+			`<button>Save</button><button>Delete</button>`, session.RepeatSent},
+		{"in another place", `<button>Save</button><button>Delete</button>`,
+			`<button>Delete</button><button>Save</button>`, session.RepeatSent},
+		{"another one in its place", `<button>Save</button>`, `<button>Delete</button>`, session.RepeatChanged},
+		{"it would send the form elsewhere", `<button>Save</button>`,
+			`<button formaction="/delete">Save</button>`, session.RepeatChanged},
+		{"with another value", `<button id="go" name="go" value="save">Save</button>`,
+			`<button id="go" name="go" value="delete">Save</button>`, session.RepeatChanged},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newScreens(t)
+			s.impatient()
+			s.draw(fmt.Sprintf(html, tc.drawn))
+			id := s.save("button")
+			pressed := ""
+			call(t, document(), "addEventListener", "submit", function(t, func(args []safejs.Value) any {
+				pressed = text(get(get(args[0], "submitter"), "textContent"))
+				return nil
+			}), map[string]any{"once": true})
+			s.draw(fmt.Sprintf(html, tc.redrawn))
+			s.again(id, tc.want)
+			if sent := tc.want == session.RepeatSent; sent && pressed != "Save" || !sent && pressed != "" {
+				t.Errorf("sent by %q", pressed)
+			}
+		})
+	}
+}
+
+// What no form sends, but a script may: a field without a name that is not
+// there any more, and what was typed into a component that keeps its fields to
+// itself.
+func TestRepeatWithoutWhatIsNotSent(t *testing.T) {
+	for _, tc := range []struct{ name, html, redrawn, typed string }{
+		{"a field without a name", `<input id="capture_editProfile_bio">`, ``, "#capture_editProfile_bio"},
+		{"a component of its own", `<p class="bio"></p>`, `<p class="bio"></p>`, ".bio"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newScreens(t)
+			s.impatient()
+			s.draw(strings.Replace(profile, "<button", tc.html+"<button", 1))
+			s.types(tc.typed, "a life")
+			id := s.save("[name=save]")
+			s.draw(strings.Replace(profile, "<button", tc.redrawn+"<button", 1))
+			s.again(id, session.RepeatChanged)
+			s.submitted(1)
+		})
+	}
+}
+
+// A form that is handed back says what the user sent, or it is not sent, and
+// the page is told.
+func TestHandBackWhatTheUserSent(t *testing.T) {
+	s := newScreens(t)
+	var told []session.Event
+	s.draw(profile)
+	s.dead = true
+	s.fill("[name=city]", "Rome")
+	id := s.save("[name=save]")
+	s.forms.post = func(ev session.Event) { told = append(told, ev) }
+	s.fill("[name=city]", "Bern") // a script's doing
+	s.HandBack(id)
+	s.submitted(0)
+	want := session.Event(session.NotHandedBack{Screen: "editProfile", Result: session.RepeatChanged})
+	if !slices.Equal(told, []session.Event{want}) {
+		t.Errorf("told %+v", told)
+	}
+	s.fill("[name=city]", "Rome")
+	s.HandBack(id)
+	s.submitted(1)
+	if len(told) != 1 {
+		t.Errorf("then told %+v", told[1:])
+	}
+}

@@ -95,15 +95,29 @@ func editablesOf(form safejs.Value) []editable {
 }
 
 // sameAs reports whether a form would send what this state says, field by
-// field and in the same order, and shows the same edited text.
+// field and in the same order, and shows the same in what no form sends but a
+// script may read: controls without a name, disabled ones, edited text.
 func (s formState) sameAs(form safejs.Value) bool {
 	now, err := formData(form)
-	if err != nil || !sameData(s.data, now) {
+	if err != nil || !sameData(s.data, now) || !s.sameUnsent(controlsOf(form)) {
 		return false
 	}
 	return slices.EqualFunc(s.editables, editablesOf(form), func(a, b editable) bool {
 		return a.html == b.html
 	})
+}
+
+func (s formState) sameUnsent(now []control) bool {
+	for _, want := range s.controls {
+		if !want.unsent {
+			continue
+		}
+		at := slices.IndexFunc(now, func(c control) bool { return c.controlKey == want.controlKey })
+		if at < 0 && !want.empty() || at >= 0 && !want.says(now[at]) {
+			return false
+		}
+	}
+	return true
 }
 
 // formEntry is one field of a FormData.
@@ -136,10 +150,10 @@ func entriesOf(data safejs.Value) (entries []formEntry, ok bool) {
 func sameData(a, b safejs.Value) bool {
 	x, readable := entriesOf(a)
 	y, too := entriesOf(b)
-	return readable && too && slices.EqualFunc(x, y, func(x, y formEntry) bool {
-		return x.name == y.name && sameValue(x.value, y.value)
-	})
+	return readable && too && slices.EqualFunc(x, y, sameEntry)
 }
+
+func sameEntry(a, b formEntry) bool { return a.name == b.name && sameValue(a.value, b.value) }
 
 func sameValue(a, b safejs.Value) bool {
 	if a.Type() == safejs.TypeString || b.Type() == safejs.TypeString {

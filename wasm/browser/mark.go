@@ -74,9 +74,8 @@ func decodeMark(line string) session.Mark {
 		NotBefore: ms(fields[8]), Why: session.Why(or(fields[9])), Ending: fields[10] == "true",
 		Failures: int(num(fields[11])), FailedAt: ms(fields[12]),
 	}
-	marked := m.Fingerprint != ""
-	whole := marked == (m.Who != "") && !(marked && m.Written.IsZero())
-	if bad || !whole || m.Why != "" && m.Why.Sentence() == "" {
+	half := (m.Fingerprint == "") != (m.Who == "")
+	if bad || half || m.Why != "" && m.Why.Sentence() == "" {
 		return session.Mark{}
 	}
 	return m

@@ -35,7 +35,7 @@ func TestMarkRoundTrip(t *testing.T) {
 		{Written: session.AtWall(1)},
 		{Written: session.AtWall(1), Why: session.WhyIdleLimit},
 		{NotBefore: session.AtWall(1)},
-		{Fingerprint: "f"}, {Who: "w"}, {Life: time.Millisecond},
+		{Fingerprint: "f", Who: "w"}, {Life: time.Millisecond},
 	} {
 		if got := decodeMark(encodeMark(mark)); got != mark {
 			t.Errorf("%q: %+v, want %+v", encodeMark(mark), got, mark)
@@ -69,10 +69,9 @@ func TestMarkGarbage(t *testing.T) {
 		"2 f w 1  3 4 5 - - false 0 -",
 		"2 f w 9223372036854775807 2 3 4 5 - - false 0 -", // no Duration holds it
 		"2 f w 1 2 3 4 9223372036854775 - - false 0 -",
-		// A token without a user, a user without a token, a token of no time.
+		// A token without a user, and a user without a token.
 		"2 f - 1 2 3 4 5 - - false 0 -",
 		"2 - w 1 2 3 4 5 - - false 0 -",
-		"2 f w - 2 3 4 5 - - false 0 -",
 		"2 f w 99999999999999999999 2 3 4 5 - - false 0 -",
 	} {
 		if got := decodeMark(line); got != (session.Mark{}) {

@@ -62,8 +62,11 @@ func (r *repetition) done() bool {
 }
 
 func (r *repetition) look() (result session.RepeatResult, done bool) {
-	if r.submission.edited {
+	switch {
+	case r.submission.edited:
 		return session.RepeatEdited, true
+	case r.unreadable:
+		return session.RepeatChanged, true // what the user sent is not known
 	}
 	form, ok := r.find(r.submission)
 	if !ok {
@@ -184,13 +187,30 @@ func valid(form safejs.Value) bool {
 }
 
 // handBack sends a form that was held as it stands, so that the UI says that it
-// fails: but never with another token than the one that it was sent with, which
-// may be another user's.
+// fails: but only what the user sent, and never with another token than then,
+// which may be another user's.
 func (f *forms) handBack(id uint64) {
 	s, ok := f.kept[id]
-	if !ok || !connected(s.form) || !f.uses(s.token) {
+	if !ok {
 		return
 	}
-	button, _ := s.submitter.in(s.form)
-	f.send(s.form, button, false)
+	result := session.RepeatGone
+	if connected(s.form) {
+		result = f.sendHeld(s)
+	}
+	if result != session.RepeatSent {
+		f.post(session.NotHandedBack{Screen: s.screen, Result: result})
+	}
+}
+
+func (f *forms) sendHeld(s *submission) session.RepeatResult {
+	button, same := s.submitter.in(s.form)
+	switch {
+	case !f.uses(s.token):
+		return session.RepeatMoved
+	case !same || !s.state.sameAs(s.form):
+		return session.RepeatChanged
+	}
+	result, _ := f.send(s.form, button, false)
+	return result
 }

@@ -4,17 +4,21 @@ package browser
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/hack-pad/safejs"
 )
 
-// submitter is the button by which a form was sent, if there was one. Its name
-// and value are part of what was sent.
+// submitter is the button by which a form was sent, if there was one. What it
+// adds is part of what was sent, and a script may do another thing for another
+// button.
 type submitter struct {
-	element         safejs.Value
-	id, name, value string
-	nth             int // among the form's buttons
-	known           bool
+	element safejs.Value
+	known   bool
+	id      string
+	looks   string      // what it says, and where it sends the form
+	adds    []formEntry // to what the form sends
+	nth     int         // among the form's buttons
 }
 
 func readSubmitter(form, element safejs.Value) submitter {
@@ -23,8 +27,8 @@ func readSubmitter(form, element safejs.Value) submitter {
 	}
 	at := slices.IndexFunc(submitButtons(form), func(b safejs.Value) bool { return b.Equal(element) })
 	return submitter{
-		element: element, id: elementID(element), nth: at, known: true,
-		name: attribute(element, "name"), value: attribute(element, "value"),
+		element: element, known: true, id: elementID(element), looks: looksOf(element),
+		adds: addedBy(form, element), nth: at,
 	}
 }
 
@@ -35,25 +39,53 @@ func (s submitter) in(form safejs.Value) (button safejs.Value, same bool) {
 		return safejs.Undefined(), true
 	}
 	buttons := submitButtons(form)
-	for _, alike := range []func(safejs.Value) bool{
-		func(b safejs.Value) bool { return b.Equal(s.element) },
-		func(b safejs.Value) bool { return s.id != "" && elementID(b) == s.id },
-		func(b safejs.Value) bool { return s.name != "" && s.adds(b) },
-		func(b safejs.Value) bool {
-			return s.nth >= 0 && s.nth < len(buttons) && b.Equal(buttons[s.nth])
-		},
+	for _, alike := range []func(i int, b safejs.Value) bool{
+		func(_ int, b safejs.Value) bool { return b.Equal(s.element) },
+		func(_ int, b safejs.Value) bool { return s.id != "" && elementID(b) == s.id },
+		func(i int, b safejs.Value) bool { return i == s.nth && looksOf(b) == s.looks },
+		func(_ int, b safejs.Value) bool { return looksOf(b) == s.looks },
 	} {
-		if at := slices.IndexFunc(buttons, alike); at >= 0 && s.adds(buttons[at]) {
-			return buttons[at], s.name == "" || !disabled(buttons[at])
+		for i, b := range buttons {
+			if alike(i, b) && slices.EqualFunc(s.adds, addedBy(form, b), sameEntry) {
+				return b, true
+			}
 		}
 	}
-	return safejs.Undefined(), s.name == ""
+	return safejs.Undefined(), len(buttons) == 0 && len(s.adds) == 0
 }
 
-// adds reports whether a button adds the same name and value.
-func (s submitter) adds(button safejs.Value) bool {
-	return attribute(button, "name") == s.name &&
-		(s.name == "" || attribute(button, "value") == s.value)
+// looksOf tells one button of a form from another by what the user reads on
+// it, and by the attributes that send the form elsewhere.
+func looksOf(button safejs.Value) string {
+	looks := []string{strings.TrimSpace(text(native(button, "Node", "textContent")))}
+	for _, name := range []string{
+		"name", "value", "alt", "formaction", "formmethod", "formenctype", "formtarget", "formnovalidate",
+	} {
+		looks = append(looks, attribute(button, name))
+	}
+	return strings.Join(looks, "\n")
+}
+
+// addedBy is what a form sends when it is sent by a button, besides what it
+// sends without: the button's name and value, or the place of the click.
+func addedBy(form, button safejs.Value) []formEntry {
+	without, err := formData(form)
+	if err != nil {
+		return nil
+	}
+	with, err := path("FormData").New(form, button)
+	if err != nil {
+		return nil
+	}
+	rest, _ := entriesOf(without)
+	all, _ := entriesOf(with)
+	return slices.DeleteFunc(all, func(e formEntry) bool {
+		at := slices.IndexFunc(rest, func(r formEntry) bool { return sameEntry(r, e) })
+		if at >= 0 {
+			rest = slices.Delete(rest, at, at+1)
+		}
+		return at >= 0
+	})
 }
 
 // submitButtons lists the buttons that send a form.

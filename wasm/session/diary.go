@@ -38,6 +38,8 @@ func reason(ev Event) Why {
 		return WhyDenied
 	case Repeated:
 		return ev.Result.why()
+	case NotHandedBack:
+		return ev.Result.why()
 	case Wanted:
 		return WhyRequest
 	case Answered:

@@ -101,6 +101,11 @@ type (
 	// SaveAnswered: the UI told of a success, or of an answer that is not about
 	// a dead token. Screen is empty when the event does not name it.
 	SaveAnswered struct{ Screen string }
+	// NotHandedBack: a form that was to be handed back could not be sent.
+	NotHandedBack struct {
+		Screen string
+		Result RepeatResult
+	}
 	// Repeated: the browser has done, or could not do, what Repeat asked for.
 	Repeated struct {
 		ID     uint64
@@ -172,6 +177,7 @@ func (DeadToken) name() string      { return "dead_token" }
 func (ev Submitted) name() string   { return either(ev.Held, "submit_held", "submitted") }
 func (Edited) name() string         { return "edited" }
 func (SaveAnswered) name() string   { return "save_answered" }
+func (NotHandedBack) name() string  { return "not_handed_back" }
 func (Repeated) name() string       { return "repeated" }
 func (StorageChanged) name() string { return "storage_changed" }
 func (Woke) name() string           { return "woke" }

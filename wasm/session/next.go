@@ -126,6 +126,9 @@ func (ev ScreenDenied) happen(x *step) {
 func (ev Edited) happen(x *step)       { x.works(x.work.edit(ev, x.now)) }
 func (ev SaveAnswered) happen(x *step) { x.works(x.work.answered(ev)) }
 func (ev Repeated) happen(x *step)     { x.works(x.work.repeated(ev, x.now)) }
+func (ev NotHandedBack) happen(x *step) {
+	x.do(tellScreen(NoticeUnfinished, ev.Result.why(), ev.Screen))
+}
 
 func (ev ScreenWanted) happen(x *step) {
 	x.work.screens = x.work.screens.want(ev.Screen, x.now)
