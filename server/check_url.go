@@ -150,10 +150,10 @@ func (o *outside) route(ctx context.Context) []finding {
 		return bad("The server refuses pages of %s: %s. Set KEEPALIVE_ORIGINS to the origin of "+
 			"the pages, name it here with --origin, "+
 			"or have the proxy pass the header Origin on.", o.origin, answer.Detail)
+	default:
+		return bad("The server answers %s: %s. Have the proxy pass all headers on, %s and "+
+			"Origin among them.", answer.Code, answer.Detail, api.HeaderKeepalive)
 	}
-	return bad("The server answers %s: %s. Have the proxy pass all headers on, %s and Origin "+
-		"among them.",
-		answer.Code, answer.Detail, api.HeaderKeepalive)
 }
 
 // preflight is for pages of another origin: their browser asks first.

@@ -197,7 +197,7 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"revoke", "--uuid", ""}, exitUsage, "", "--uuid is empty"},
 		{[]string{"check", "--origin", testOrigin}, exitUsage, "", "--origin goes with --url"},
 		{[]string{"check", "--running", "--live"}, exitUsage, "", "three different checks"},
-		{[]string{"check", "--url", "https://www.example.com/keepalive", "--live"}, exitUsage, "", "three different checks"},
+		{[]string{"check", "--url", testOrigin, "--live"}, exitUsage, "", "three different checks"},
 		{[]string{"init", "--dir", "/nowhere/at/all"}, exitUsage, "", "is no folder"},
 		{[]string{"snippet", "--endpoint", "//keepalive"}, exitUsage, "", "such as /keepalive"},
 		{[]string{"completion", "bash"}, exitOK, "__start_capture-keepalive", ""},

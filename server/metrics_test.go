@@ -51,7 +51,8 @@ func TestMetrics(t *testing.T) {
 	}
 
 	text := scrape(t, server)
-	for deadline := time.Now().Add(patience); !strings.Contains(text, "\nkeepalive_sessions{"); text = scrape(t, server) {
+	deadline := time.Now().Add(patience)
+	for ; !strings.Contains(text, "\nkeepalive_sessions{"); text = scrape(t, server) {
 		if time.Now().After(deadline) {
 			t.Fatal("the living sessions are not counted")
 		}

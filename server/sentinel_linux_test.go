@@ -64,7 +64,8 @@ func echo(status int) http.Handler {
 		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
 		w.WriteHeader(status)
 		body, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, `{"stat":"error","code":500,"error":%q,"argument_name":%q,"request_id":%q,"error_description":%q}`,
+		fmt.Fprintf(w, `{"stat":"error","code":500,"error":%q,"argument_name":%q,`+
+			`"request_id":%q,"error_description":%q}`,
 			r.Header.Get("Authorization"), body, body, dump)
 	})
 }

@@ -16,7 +16,8 @@ func TestInitsNginxBlock(t *testing.T) {
 	programs := need.Nginx.Require(t)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "nginx.conf")
-	config := fmt.Sprintf("pid %s/pid;\nevents {}\nhttp {\naccess_log off;\nserver {\nlisten 127.0.0.1:8443;\n%s}\n}\n", dir, setup.Block("nginx"))
+	config := fmt.Sprintf("pid %s/pid;\nevents {}\nhttp {\naccess_log off;\n"+
+		"server {\nlisten 127.0.0.1:8443;\n%s}\n}\n", dir, setup.Block("nginx"))
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

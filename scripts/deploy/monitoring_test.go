@@ -120,7 +120,8 @@ func TestAlerts(t *testing.T) {
 		t.Fatal(err)
 	}
 	var documented []string
-	for _, match := range regexp.MustCompile("(?m)^\\| `(Keepalive[A-Za-z]+)` \\|").FindAllStringSubmatch(string(page), -1) {
+	alert := regexp.MustCompile("(?m)^\\| `(Keepalive[A-Za-z]+)` \\|")
+	for _, match := range alert.FindAllStringSubmatch(string(page), -1) {
 		documented = append(documented, match[1])
 	}
 	slices.Sort(alerts)

@@ -97,7 +97,8 @@ func newTown(t *testing.T) *town {
 	front, public, admin := freeAddress(t), freeAddress(t), freeAddress(t)
 	town.env = map[string]string{
 		"LISTEN": public, "ADMIN_LISTEN": admin, "ORIGINS": origin, "KEYS": oldKey,
-		"CAPTURE_URL": upstream.URL, "CLIENT_ID": "page", "ISSUER_CLIENT_ID": "issuer", "ISSUER_CLIENT_SECRET": issuerSecret,
+		"CAPTURE_URL": upstream.URL, "CLIENT_ID": "page",
+		"ISSUER_CLIENT_ID": "issuer", "ISSUER_CLIENT_SECRET": issuerSecret,
 		"LOGIN_CLIENT_ID": "login", "LOGIN_CLIENT_SECRET": loginSecret, "REDIRECT_URI": redirectURI,
 		"STORE": "bolt:" + filepath.Join(dir, "keepalive.db"), "TRUSTED_PROXIES": "127.0.0.1",
 	}
@@ -344,7 +345,9 @@ func TestNginx(t *testing.T) {
 	})
 
 	t.Run("the site's own fault is its own", func(t *testing.T) {
-		if response, _ := town.get(t, "/account/broken", true); response.StatusCode != http.StatusInternalServerError || response.Header.Get("Retry-After") != "" {
+		response, _ := town.get(t, "/account/broken", true)
+		if response.StatusCode != http.StatusInternalServerError ||
+			response.Header.Get("Retry-After") != "" {
 			t.Errorf("%s, Retry-After %q, want 500 as the site said", response.Status,
 				response.Header.Get("Retry-After"))
 		}

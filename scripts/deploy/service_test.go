@@ -91,7 +91,8 @@ func TestUnitCredentials(t *testing.T) {
 		if credential, ok := strings.CutPrefix(line, "LoadCredential="); ok {
 			name, path, _ := strings.Cut(credential, ":")
 			if path != "/etc/capture-keepalive/"+name {
-				t.Errorf("credential %s comes from %q, docs/operations.md puts it in /etc/capture-keepalive", name, path)
+				t.Errorf("credential %s comes from %q, docs/operations.md puts it in "+
+					"/etc/capture-keepalive", name, path)
 			}
 			loaded = append(loaded, name)
 		}

@@ -84,21 +84,18 @@ func Reasons() []Reason {
 
 // Known reports whether r is on the list.
 func (r Reason) Known() bool {
-	switch r {
-	case ReasonStart, ReasonDue, ReasonWake, ReasonRequest:
-		return true
+	for _, known := range Reasons() {
+		if r == known {
+			return true
+		}
 	}
-	return r.Refusal()
+	return false
 }
 
 // Refusal reports whether r says that Capture refused a token. Only such a
 // reason, together with the refused token, forces a renewal.
 func (r Reason) Refusal() bool {
-	switch r {
-	case ReasonExpired, ReasonInvalid, ReasonDenied, ReasonSaveFailed:
-		return true
-	}
-	return false
+	return r == ReasonExpired || r == ReasonInvalid || r == ReasonDenied || r == ReasonSaveFailed
 }
 
 // OpenRequest is the body of POST /session: exactly one kind of credential.

@@ -81,44 +81,9 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 		log:      log,
 		settings: settings,
 	}
-	a.sessions = session.New(session.Config{
-		Store:   a.store,
-		Capture: watch.Capture(secrets),
-		Application: session.ApplicationOf(
-			settings.CaptureURL, settings.TypeName, settings.ClientID, settings.LoginClientID),
-		MaxSessionsPerUser: settings.MaxSessionsPerUser,
-		Now:                steady.Now,
-		RedirectURIs:       settings.RedirectURIs,
-		TokenLifetime:      settings.TokenLifetime,
-		IdleTimeout:        settings.IdleTimeout,
-		AbsoluteTimeout:    settings.AbsoluteTimeout,
-		UpstreamTimeout:    settings.UpstreamTimeout,
-		Forced:             settings.RateForced,
-		Ceiling:            watch.Ceiling(limit.NewCeiling(settings.RateUpstream)),
-		Observer:           watch,
-		Log:                log,
-	})
+	a.sessions = session.New(a.sessionConfig(watch, steady.Now))
 	watch.Breaker(a.sessions.BreakerOpen)
-	a.api, err = httpapi.New(httpapi.Config{
-		Sessions:        a.sessions,
-		Modes:           settings.Modes(),
-		Keys:            &secrets.keys,
-		BasePath:        settings.BasePath,
-		Origins:         settings.Origins,
-		Files:           options.Files,
-		InsecureCookie:  settings.InsecureCookie,
-		TrustedProxies:  settings.Proxies,
-		RateLogin:       settings.RateLogin,
-		Timeout:         requestTimeout(settings.UpstreamTimeout),
-		AuthTokenHeader: settings.AuthTokenHeader,
-		AuthIsActivity:  settings.AuthIsActivity,
-		Pprof:           settings.Pprof,
-		List:            a.store.Sessions,
-		Observer:        watch,
-		Metrics:         watch,
-		Now:             steady.Now,
-		Log:             log,
-	})
+	a.api, err = httpapi.New(a.httpConfig(watch, steady.Now, options.Files))
 	if err != nil {
 		return nil, errors.Join(err, a.store.Close())
 	}
@@ -129,6 +94,53 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 	a.swept.Go(func() { reference.measureOften(sweeping, log) })
 	a.swept.Go(func() { a.countOften(sweeping, watch) })
 	return a, nil
+}
+
+func (a *App) sessionConfig(watch *monitor.Monitor, now func() time.Time) session.Config {
+	settings := a.settings
+	return session.Config{
+		Store:   a.store,
+		Capture: watch.Capture(a.secrets),
+		Application: session.ApplicationOf(
+			settings.CaptureURL, settings.TypeName, settings.ClientID, settings.LoginClientID),
+		MaxSessionsPerUser: settings.MaxSessionsPerUser,
+		Now:                now,
+		RedirectURIs:       settings.RedirectURIs,
+		TokenLifetime:      settings.TokenLifetime,
+		IdleTimeout:        settings.IdleTimeout,
+		AbsoluteTimeout:    settings.AbsoluteTimeout,
+		UpstreamTimeout:    settings.UpstreamTimeout,
+		Forced:             settings.RateForced,
+		Ceiling:            watch.Ceiling(limit.NewCeiling(settings.RateUpstream)),
+		Observer:           watch,
+		Log:                a.log,
+	}
+}
+
+func (a *App) httpConfig(
+	watch *monitor.Monitor, now func() time.Time, files fs.FS,
+) httpapi.Config {
+	settings := a.settings
+	return httpapi.Config{
+		Sessions:        a.sessions,
+		Modes:           settings.Modes(),
+		Keys:            &a.secrets.keys,
+		BasePath:        settings.BasePath,
+		Origins:         settings.Origins,
+		Files:           files,
+		InsecureCookie:  settings.InsecureCookie,
+		TrustedProxies:  settings.Proxies,
+		RateLogin:       settings.RateLogin,
+		Timeout:         requestTimeout(settings.UpstreamTimeout),
+		AuthTokenHeader: settings.AuthTokenHeader,
+		AuthIsActivity:  settings.AuthIsActivity,
+		Pprof:           settings.Pprof,
+		List:            a.store.Sessions,
+		Observer:        watch,
+		Metrics:         watch,
+		Now:             now,
+		Log:             a.log,
+	}
 }
 
 // Public is the handler for pages.

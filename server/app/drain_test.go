@@ -132,7 +132,10 @@ func TestTheEndComesInTime(t *testing.T) {
 	for name, blocks := range map[string]func(capture, database *block){
 		"Capture stands still":   func(capture, _ *block) { capture.armed.Store(true) },
 		"the store stands still": func(_, database *block) { database.armed.Store(true) },
-		"both stand still":       func(capture, database *block) { capture.armed.Store(true); database.armed.Store(true) },
+		"both stand still": func(capture, database *block) {
+			capture.armed.Store(true)
+			database.armed.Store(true)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -46,7 +46,8 @@ func (d *databaseTime) measure(ctx context.Context, log *slog.Logger) {
 	offset := time.UnixMicro(int64(moment)).Sub(middle)
 	before := time.Duration(d.offset.Swap(int64(offset)))
 	if offset.Abs() >= largeOffset && (offset-before).Abs() >= largeOffset {
-		log.Warn("This machine's clock and that of the store differ. Sessions end by the store's clock. Set both by NTP.",
+		log.Warn("This machine's clock and that of the store differ. "+
+			"Sessions end by the store's clock. Set both by NTP.",
 			"store_ahead_by", offset.Round(time.Second))
 	}
 }

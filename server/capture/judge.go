@@ -115,10 +115,8 @@ func judge(
 		failure.Cause = errRedirect
 	case len(body) > maxAnswer:
 		failure.Cause = errTooLong
-	case readable && answer.Stat == "error" && ambiguous(body):
-		failure.Cause = errAmbiguous
 	case readable && answer.Stat == "error":
-		failure.Kind = verdict(op, answer.Code, answer.Argument)
+		failure.Kind, failure.Cause = refusal(op, answer, body)
 	case readable && answer.Stat == "ok" && status < 300:
 		return nil
 	default:
@@ -151,6 +149,14 @@ func cause(err error) error {
 		return os.ErrDeadlineExceeded
 	}
 	return errProtocol
+}
+
+// refusal is what an error of Capture means.
+func refusal(op operation, answer reply, body []byte) (Kind, error) {
+	if ambiguous(body) {
+		return Temporary, errAmbiguous
+	}
+	return verdict(op, answer.Code, answer.Argument), nil
 }
 
 // ambiguous reports whether an object has a member twice. Two readers may differ

@@ -391,7 +391,8 @@ func TestTokenIsSentOnce(t *testing.T) {
 				return
 			}
 			requests.Add(1)
-			const body = `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8","refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`
+			const body = `{"stat":"ok","access_token":"a1b2c3d4e5f6g7h8",` +
+				`"refresh_token":"r1b2c3d4e5f6g7h8","expires_in":3600}`
 			_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 			// The next request is read and never answered.
 			if n, _ := conn.Read(make([]byte, 1)); n > 0 {

@@ -123,7 +123,8 @@ func TestTroubleIsTold(t *testing.T) {
 		`"code":"upstream_unavailable","session":"aaaaaaaa"}` + "\n" +
 		`{"time":"2026-11-26T13:02:00Z","level":"WARN","msg":"A renewal failed for now.",` +
 		`"session":"aaaaaaaa","user":"` + session.UserTag(uuid) + `"}` + "\n" +
-		`{"time":"2026-11-26T13:03:00Z","level":"INFO","msg":"request","code":"session_missing","session":"aaaaaaaa"}` + "\n"
+		`{"time":"2026-11-26T13:03:00Z","level":"INFO","msg":"request",` +
+		`"code":"session_missing","session":"aaaaaaaa"}` + "\n"
 	got, err := Story(strings.NewReader(log), uuid, time.Time{})
 	if err != nil || len(got) != 4 ||
 		!strings.Contains(got[1], "was answered upstream_unavailable") ||

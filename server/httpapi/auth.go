@@ -103,9 +103,7 @@ func (s *Server) recordActivity(ctx context.Context, id store.ID) error {
 // mayPass reports whether an error is trouble of Capture or of the store, which
 // may be over in a moment and says nothing about the session.
 func mayPass(err error) bool {
-	switch problemOf(err).code {
-	case api.UpstreamRefused, api.UpstreamUnavailable, api.StoreUnavailable:
-		return true
-	}
-	return false
+	code := problemOf(err).code
+	return code == api.UpstreamRefused || code == api.UpstreamUnavailable ||
+		code == api.StoreUnavailable
 }

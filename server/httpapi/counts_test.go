@@ -71,8 +71,9 @@ func TestPageCountsAreBounded(t *testing.T) {
 		s := newSite(t, func(c *httpapi.Config) { c.Observer = &got })
 		known := s.login(t)
 		for range 1000 {
-			if response := tell(s, known,
-				`{"finished":999,"held":999,"sent":999,"kept":999,"signInsAvoided":999}`); response.StatusCode != http.StatusOK {
+			response := tell(s, known,
+				`{"finished":999,"held":999,"sent":999,"kept":999,"signInsAvoided":999}`)
+			if response.StatusCode != http.StatusOK {
 				t.Fatal(response.Status)
 			}
 		}

@@ -83,7 +83,8 @@ func TestNothingFromElsewhereGetsIn(t *testing.T) {
 						response := s.do(r)
 						is := func(problem string) {
 							t.Errorf("%s %s, %s, %s, %s, %s: %s; behind the checks: %q",
-								route.method, route.path, from.name, site.name, mark.name, media.name, problem, s.sessions.calls)
+								route.method, route.path, from.name, site.name, mark.name, media.name, problem,
+								s.sessions.calls)
 						}
 						admitted := from.ours || from.name == "no origin" && site.ours
 						want := admitted && mark.ours && (route.body == "" || media.ours)

@@ -186,7 +186,8 @@ func TestWithoutABuild(t *testing.T) {
 				t.Errorf("the log does not say so at the start:\n%s", s.log)
 			}
 			for _, file := range []string{"keepalive.js", "wasm_exec.js", "keepalive.d.ts", "manifest.json"} {
-				if problem := wantProblem(t, s.get("GET", file), api.NotFound); !strings.Contains(problem.Detail, "make build") {
+				problem := wantProblem(t, s.get("GET", file), api.NotFound)
+				if !strings.Contains(problem.Detail, "make build") {
 					t.Errorf("%s: %q has no remedy", file, problem.Detail)
 				}
 			}

@@ -123,7 +123,8 @@ func TestWhoMayAsk(t *testing.T) {
 			s := newSite(t)
 			session := s.login(t)
 			with := append(tc.change, cookie(session))
-			if posted := s.do(request("POST", "/session/activity", "", with...)); posted.StatusCode != http.StatusNoContent {
+			posted := s.do(request("POST", "/session/activity", "", with...))
+			if posted.StatusCode != http.StatusNoContent {
 				t.Errorf("POST: status %s", posted.Status)
 			}
 			r := request("GET", "/session", "", with...)

@@ -273,7 +273,8 @@ func TestStoreErrors(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tc.err), func(t *testing.T) {
 			m := monitor.New("v1")
-			if _, err := m.Backend(brokenBackend{err: tc.err}).Lookup(t.Context(), store.Key{}); !errors.Is(err, tc.err) {
+			_, err := m.Backend(brokenBackend{err: tc.err}).Lookup(t.Context(), store.Key{})
+			if !errors.Is(err, tc.err) {
 				t.Errorf("got %v", err)
 			}
 			wantLines(t, m,

@@ -123,8 +123,8 @@ func (s *Service) doubtVerdict(
 		"if the users are gone indeed, end their sessions with the revoke command."
 	if record.Application != s.config.Application {
 		message = "Capture does not know a user or grant of a session " +
-			"that was opened under other settings. The session is kept. Compare KEEPALIVE_CAPTURE_URL, KEEPALIVE_TYPE_NAME " +
-			"and the clients with those from before."
+			"that was opened under other settings. The session is kept. " +
+			"Compare KEEPALIVE_CAPTURE_URL, KEEPALIVE_TYPE_NAME and the clients with those from before."
 	}
 	s.config.Log.ErrorContext(ctx, message, "event", "verdict_doubted",
 		"session", Tag(id), "user", UserTag(record.UUID), "cause", cause)

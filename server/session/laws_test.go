@@ -92,7 +92,9 @@ func TestLoginsHaveABreakerOfTheirOwn(t *testing.T) {
 // within its rate, takes no more than five sessions could.
 func TestForcedRenewalsOfAUserAreLimitedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, func(c *session.Config) { c.Ceiling = limit.NewCeiling(limit.Rate{Events: 100, Per: time.Second}) })
+		h := newHouse(t, func(c *session.Config) {
+			c.Ceiling = limit.NewCeiling(limit.Rate{Events: 100, Per: time.Second})
+		})
 		all := make([]session.Session, 100)
 		for i := range all {
 			all[i] = h.login(t, reported)

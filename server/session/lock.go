@@ -44,49 +44,58 @@ const (
 func (s *Service) lock(
 	ctx context.Context, id store.ID, key renewalKey,
 ) (record store.Record, unlock func(), err error) {
-	name := "renewal " + hex.EncodeToString(key.session[:])
 	for {
-		// The lock lasts until unlock, whatever becomes of ctx: answers are stored
-		// under it.
-		holding, stop := context.WithCancel(context.WithoutCancel(ctx))
-		held, err := s.store.Lock(holding, name, lease)
-		unlock = func() {
-			if held == nil {
-				stop()
-				return
-			}
-			s.background(ctx, func(ctx context.Context) {
-				defer stop()
-				if err := held.Release(ctx); err != nil {
-					s.config.Log.WarnContext(ctx,
-						"A session's lock could not be released. Its next renewal may have to wait.",
-						"session", Tag(id), "for", lease, "cause", err)
-				}
-			})
+		record, unlock, err := s.tryLock(ctx, id, key)
+		if unlock != nil || err != nil {
+			return record, unlock, err
 		}
-		if err != nil && !errors.Is(err, store.ErrLocked) {
-			stop()
-			return store.Record{}, nil, storeFailed(err)
-		}
-		// A record that was read before the lock was there may be old. Without the
-		// lock the record is watched, and not the lock: the answer is stored before
-		// the lock is released.
-		record, err := s.read(ctx, id)
-		mayBegin := err == nil && s.mayBegin(key, record) // watched from the first look on
-		if err == nil && (key.replaced(record) || held != nil && mayBegin) {
-			return record, unlock, nil
-		}
-		unlock()
-		if err == nil {
-			err = clock.Sleep(ctx, pollInterval)
-		}
-		if err == nil && s.work.closing() || err != nil && codeOf(err) == "" {
-			err = putOff(retryTemporary, "another server renews this session; ask again soon")
-		}
-		if err != nil {
-			return store.Record{}, nil, err
+		if clock.Sleep(ctx, pollInterval) != nil || s.work.closing() {
+			return store.Record{}, nil,
+				putOff(retryTemporary, "another server renews this session; ask again soon")
 		}
 	}
+}
+
+// tryLock is one attempt of lock. It returns no unlock if another server is at
+// work.
+func (s *Service) tryLock(
+	ctx context.Context, id store.ID, key renewalKey,
+) (record store.Record, unlock func(), err error) {
+	// The lock lasts until unlock, whatever becomes of ctx: answers are stored
+	// under it.
+	holding, stop := context.WithCancel(context.WithoutCancel(ctx))
+	held, err := s.store.Lock(holding, "renewal "+hex.EncodeToString(key.session[:]), lease)
+	switch {
+	case err == nil:
+		unlock = func() { s.release(ctx, id, held, stop) }
+	case errors.Is(err, store.ErrLocked):
+		unlock = stop
+	default:
+		stop()
+		return store.Record{}, nil, storeFailed(err)
+	}
+	// A record that was read before the lock was there may be old. Without the
+	// lock the record is watched, and not the lock: the answer is stored before
+	// the lock is released.
+	if record, err = s.read(ctx, id); err == nil {
+		mayBegin := s.mayBegin(key, record) // watched from the first look on
+		if key.replaced(record) || held != nil && mayBegin {
+			return record, unlock, nil
+		}
+	}
+	unlock()
+	return store.Record{}, nil, err
+}
+
+func (s *Service) release(ctx context.Context, id store.ID, held *store.Lock, stop func()) {
+	s.background(ctx, func(ctx context.Context) {
+		defer stop()
+		if err := held.Release(ctx); err != nil {
+			s.config.Log.WarnContext(ctx,
+				"A session's lock could not be released. Its next renewal may have to wait.",
+				"session", Tag(id), "for", lease, "cause", err)
+		}
+	})
 }
 
 // intents is what this process has seen of the intents of others.

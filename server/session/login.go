@@ -161,8 +161,9 @@ func (s *Service) loginFailed(ctx context.Context, cause error) *Error {
 		return grantRefused(cause)
 	case capture.OperatorFault:
 		return s.alarm(ctx, retryAfter, cause)
+	default:
+		return unavailable(retryAfter, cause)
 	}
-	return unavailable(retryAfter, cause)
 }
 
 // mismatch is the answer to a login with a claim that is not true.

@@ -64,8 +64,9 @@ func (s *Service) answer(
 	case api.UpstreamRefused, api.UpstreamUnavailable, api.RateLimited:
 		// The renewal has said why in the log; the old token still works.
 		return grantOf(record, s.now()), OutcomeKept, nil
+	default:
+		return Grant{}, "", err
 	}
-	return Grant{}, "", err
 }
 
 // join waits for the renewal of a key, and starts it if it is not under way. A
@@ -361,10 +362,11 @@ func (s *Service) renewalFailed(
 		return s.coolDown(r, s.doubtVerdict(ctx, r.id, record, cause))
 	case capture.OperatorFault:
 		return s.coolDown(r, s.alarm(ctx, retryAfter, cause))
+	default:
+		s.config.Log.WarnContext(ctx, "A renewal failed for now.",
+			"session", Tag(r.id), "user", UserTag(record.UUID), "cause", cause)
+		return s.coolDown(r, unavailable(retryAfter, cause))
 	}
-	s.config.Log.WarnContext(ctx, "A renewal failed for now.",
-		"session", Tag(r.id), "user", UserTag(record.UUID), "cause", cause)
-	return s.coolDown(r, unavailable(retryAfter, cause))
 }
 
 // coolDown has later callers hear a failure for a while instead of asking again.

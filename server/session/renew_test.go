@@ -382,7 +382,8 @@ func TestRenewalFailures(t *testing.T) {
 				// In its margin, alive, not refused: the old token still works.
 				<-time.After(lifetime - time.Minute)
 				if tc.ends == 0 {
-					if grant := ask(t, h, asking.ID, api.ReasonDue, reported); !grant.Token.Equal(secret.New(reported)) {
+					grant := ask(t, h, asking.ID, api.ReasonDue, reported)
+					if !grant.Token.Equal(secret.New(reported)) {
 						t.Error("not the stored token")
 					}
 					if !strings.Contains(h.log.String(), `"level":"WARN"`) &&
@@ -557,7 +558,8 @@ func TestCeiling(t *testing.T) {
 		_, err = h.Token(t.Context(), opened.ID, api.ReasonInvalid, secret.New(reported))
 		wantCode(t, err, api.UpstreamUnavailable)
 		if h.capture.identified() != 1 || h.capture.mints() != 0 {
-			t.Errorf("Capture was asked %d and %d times over a ceiling of one", h.capture.identified(), h.capture.mints())
+			t.Errorf("Capture was asked %d and %d times over a ceiling of one",
+				h.capture.identified(), h.capture.mints())
 		}
 	})
 }

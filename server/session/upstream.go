@@ -103,6 +103,7 @@ func newBreaker(name string, log *slog.Logger) *breaker {
 					"calls", name, "failures", breakAfter, "for", breakFor)
 			case gobreaker.StateClosed:
 				log.Info("The circuit breaker is closed: Capture answers again.", "calls", name)
+			case gobreaker.StateHalfOpen: // one call finds out
 			}
 		},
 	})

@@ -34,7 +34,8 @@ func TestRowsOfTheFirstVersionAreRead(t *testing.T) {
 		Owner: store.OwnerOf(want.UUID), Version: 1, Expires: want.Expires(),
 		Value: unhex("" +
 			"01026b31d4fa02bd88562a9a8e31e3b181fdef2c7cf3faa9dff14000f636ad5f347bc7a3fb23b7f61c6b039171e6f70324b65f97" +
-			"46ba3598dcbe081a048e85ae7782187740feb998cdeffffbb918469e155f3cf1319c168450d2e5119419e8cd36bb471af4704cdd33dfeaf6" +
+			"46ba3598dcbe081a048e85ae7782187740feb998cdeffffbb918469e155f3cf1319c168450d2e5119419" +
+			"e8cd36bb471af4704cdd33dfeaf6" +
 			"0ccc04f05870492d1821c6ed58b8518f07f2551296f488"),
 	}, 0); err != nil {
 		t.Fatal(err)

@@ -220,6 +220,7 @@ func (t *target) readPath(path string, parameters url.Values) error {
 			return errMaster
 		}
 		t.master, number = master, parameters.Get("db")
+	case single: // the path is the number
 	}
 	if number == "" {
 		return nil
