@@ -117,9 +117,7 @@ func (a *App) sessionConfig(watch *monitor.Monitor, now func() time.Time) sessio
 	}
 }
 
-func (a *App) httpConfig(
-	watch *monitor.Monitor, now func() time.Time, files fs.FS,
-) httpapi.Config {
+func (a *App) httpConfig(watch *monitor.Monitor, now func() time.Time, files fs.FS) httpapi.Config {
 	settings := a.settings
 	return httpapi.Config{
 		Sessions:        a.sessions,

@@ -17,9 +17,7 @@ func (c *Current) get() *Ring {
 }
 
 // Seal is [Ring.Seal].
-func (c *Current) Seal(
-	plaintext, aad []byte,
-) ([]byte, error) {
+func (c *Current) Seal(plaintext, aad []byte) ([]byte, error) {
 	return c.get().Seal(plaintext, aad)
 }
 

@@ -84,8 +84,7 @@ var (
 		"-base64 32`")
 	errNoID  = errors.New("there is no id before the colon: write id:key")
 	errBadID = fmt.Errorf(
-		"the id must be at most %d of the characters A-Z a-z 0-9 . _ -",
-		maxIDSize,
+		"the id must be at most %d of the characters A-Z a-z 0-9 . _ -", maxIDSize,
 	)
 	errDuplicateID  = errors.New("an earlier key has the same id: give every key its own")
 	errDuplicateKey = errors.New("an earlier entry has the same key: make a new one with " +
@@ -193,8 +192,7 @@ func validID(id string) bool {
 		return false
 	}
 	return strings.Trim(
-		id,
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-",
+		id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-",
 	) == ""
 }
 

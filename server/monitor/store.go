@@ -63,78 +63,61 @@ type watchedBackend struct {
 }
 
 // Insert implements store.Backend.
-func (w watchedBackend) Insert(ctx context.Context, row store.Row, begun store.Moment) error {
-	began := time.Now()
-	err := w.next.Insert(ctx, row, begun)
-	w.monitor.stored(storeInsert, began, err)
-	return err
+func (w watchedBackend) Insert(ctx context.Context, row store.Row, begun store.Moment) (err error) {
+	defer w.monitor.stored(storeInsert, time.Now(), &err)
+	return w.next.Insert(ctx, row, begun)
 }
 
 // Lookup implements store.Backend.
-func (w watchedBackend) Lookup(ctx context.Context, key store.Key) (store.Row, error) {
-	began := time.Now()
-	row, err := w.next.Lookup(ctx, key)
-	w.monitor.stored(storeLookup, began, err)
-	return row, err
+func (w watchedBackend) Lookup(ctx context.Context, key store.Key) (_ store.Row, err error) {
+	defer w.monitor.stored(storeLookup, time.Now(), &err)
+	return w.next.Lookup(ctx, key)
 }
 
 // Replace implements store.Backend.
-func (w watchedBackend) Replace(ctx context.Context, row store.Row) error {
-	began := time.Now()
-	err := w.next.Replace(ctx, row)
-	w.monitor.stored(storeReplace, began, err)
-	return err
+func (w watchedBackend) Replace(ctx context.Context, row store.Row) (err error) {
+	defer w.monitor.stored(storeReplace, time.Now(), &err)
+	return w.next.Replace(ctx, row)
 }
 
 // Remove implements store.Backend.
-func (w watchedBackend) Remove(ctx context.Context, key store.Key) (bool, error) {
-	began := time.Now()
-	removed, err := w.next.Remove(ctx, key)
-	w.monitor.stored(storeRemove, began, err)
-	return removed, err
+func (w watchedBackend) Remove(ctx context.Context, key store.Key) (_ bool, err error) {
+	defer w.monitor.stored(storeRemove, time.Now(), &err)
+	return w.next.Remove(ctx, key)
 }
 
 // RemoveOwner implements store.Backend.
-func (w watchedBackend) RemoveOwner(ctx context.Context, owner store.Owner) (int, error) {
-	began := time.Now()
-	removed, err := w.next.RemoveOwner(ctx, owner)
-	w.monitor.stored(storeRemoveOwner, began, err)
-	return removed, err
+func (w watchedBackend) RemoveOwner(ctx context.Context, owner store.Owner) (_ int, err error) {
+	defer w.monitor.stored(storeRemoveOwner, time.Now(), &err)
+	return w.next.RemoveOwner(ctx, owner)
 }
 
 // Owned implements store.Backend.
-func (w watchedBackend) Owned(ctx context.Context, owner store.Owner) ([]store.Row, error) {
-	began := time.Now()
-	rows, err := w.next.Owned(ctx, owner)
-	w.monitor.stored(storeOwned, began, err)
-	return rows, err
+func (w watchedBackend) Owned(ctx context.Context, owner store.Owner) (_ []store.Row, err error) {
+	defer w.monitor.stored(storeOwned, time.Now(), &err)
+	return w.next.Owned(ctx, owner)
 }
 
 // Walk implements store.Backend.
-func (w watchedBackend) Walk(ctx context.Context, visit func(store.Row) error) error {
-	began := time.Now()
-	err := w.next.Walk(ctx, visit)
-	w.monitor.stored(storeWalk, began, err)
-	return err
+func (w watchedBackend) Walk(ctx context.Context, visit func(store.Row) error) (err error) {
+	defer w.monitor.stored(storeWalk, time.Now(), &err)
+	return w.next.Walk(ctx, visit)
 }
 
 // Sweep implements store.Backend.
 func (w watchedBackend) Sweep(
 	ctx context.Context, before time.Time, limit int,
-) ([]store.Row, error) {
-	began := time.Now()
-	swept, err := w.next.Sweep(ctx, before, limit)
-	w.monitor.stored(storeSweep, began, err)
+) (swept []store.Row, err error) {
+	defer w.monitor.stored(storeSweep, time.Now(), &err)
+	swept, err = w.next.Sweep(ctx, before, limit)
 	w.monitor.swept.Add(len(swept))
 	return swept, err
 }
 
 // Now implements store.Backend.
-func (w watchedBackend) Now(ctx context.Context) (store.Moment, error) {
-	began := time.Now()
-	now, err := w.next.Now(ctx)
-	w.monitor.stored(storeNow, began, err)
-	return now, err
+func (w watchedBackend) Now(ctx context.Context) (_ store.Moment, err error) {
+	defer w.monitor.stored(storeNow, time.Now(), &err)
+	return w.next.Now(ctx)
 }
 
 // Locks implements store.Backend.
@@ -154,27 +137,21 @@ type watchedLocks struct {
 // Lock implements store.Locks.
 func (w watchedLocks) Lock(
 	ctx context.Context, key store.Key, holder store.Holder, lease time.Duration,
-) error {
-	began := time.Now()
-	err := w.next.Lock(ctx, key, holder, lease)
-	w.monitor.stored(storeLock, began, err)
-	return err
+) (err error) {
+	defer w.monitor.stored(storeLock, time.Now(), &err)
+	return w.next.Lock(ctx, key, holder, lease)
 }
 
 // Unlock implements store.Locks.
-func (w watchedLocks) Unlock(ctx context.Context, key store.Key, holder store.Holder) error {
-	began := time.Now()
-	err := w.next.Unlock(ctx, key, holder)
-	w.monitor.stored(storeUnlock, began, err)
-	return err
+func (w watchedLocks) Unlock(ctx context.Context, key store.Key, holder store.Holder) (err error) {
+	defer w.monitor.stored(storeUnlock, time.Now(), &err)
+	return w.next.Unlock(ctx, key, holder)
 }
 
 // Ping implements store.Backend.
-func (w watchedBackend) Ping(ctx context.Context) error {
-	began := time.Now()
-	err := w.next.Ping(ctx)
-	w.monitor.stored(storePing, began, err)
-	return err
+func (w watchedBackend) Ping(ctx context.Context) (err error) {
+	defer w.monitor.stored(storePing, time.Now(), &err)
+	return w.next.Ping(ctx)
 }
 
 // Close implements store.Backend.
@@ -182,9 +159,9 @@ func (w watchedBackend) Close() error { return w.next.Close() }
 
 // stored counts as errors only those of the database: the others are answers
 // about a row, and a caller who gave up is neither.
-func (m *Monitor) stored(operation string, began time.Time, err error) {
+func (m *Monitor) stored(operation string, began time.Time, err *error) {
 	m.storeTime.Observe(time.Since(began), operation)
-	if err != nil && !store.IsVerdict(err) && !errors.Is(err, context.Canceled) {
+	if *err != nil && !store.IsVerdict(*err) && !errors.Is(*err, context.Canceled) {
 		m.storeErrors.Inc(operation)
 	}
 }

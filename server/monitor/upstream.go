@@ -84,41 +84,33 @@ type watchedCapture struct {
 }
 
 // Identify implements session.Capture.
-func (w watchedCapture) Identify(ctx context.Context, token secret.String) (string, error) {
-	began := time.Now()
-	uuid, err := w.next.Identify(ctx, token)
-	w.monitor.called(callIdentify, began, err)
-	return uuid, err
+func (w watchedCapture) Identify(ctx context.Context, token secret.String) (_ string, err error) {
+	defer w.monitor.called(callIdentify, time.Now(), &err)
+	return w.next.Identify(ctx, token)
 }
 
 // Issue implements session.Capture.
-func (w watchedCapture) Issue(ctx context.Context, uuid string) (capture.Token, error) {
-	began := time.Now()
-	token, err := w.next.Issue(ctx, uuid)
-	w.monitor.called(callIssue, began, err)
-	return token, err
+func (w watchedCapture) Issue(ctx context.Context, uuid string) (_ capture.Token, err error) {
+	defer w.monitor.called(callIssue, time.Now(), &err)
+	return w.next.Issue(ctx, uuid)
 }
 
 // Exchange implements session.Capture.
 func (w watchedCapture) Exchange(
 	ctx context.Context, code secret.String, redirectURI string,
-) (capture.Tokens, error) {
-	began := time.Now()
-	tokens, err := w.next.Exchange(ctx, code, redirectURI)
-	w.monitor.called(callExchange, began, err)
-	return tokens, err
+) (_ capture.Tokens, err error) {
+	defer w.monitor.called(callExchange, time.Now(), &err)
+	return w.next.Exchange(ctx, code, redirectURI)
 }
 
 // Refresh implements session.Capture.
-func (w watchedCapture) Refresh(ctx context.Context, token secret.String) (capture.Tokens, error) {
-	began := time.Now()
-	tokens, err := w.next.Refresh(ctx, token)
-	w.monitor.called(callRefresh, began, err)
-	return tokens, err
+func (w watchedCapture) Refresh(ctx context.Context, token secret.String) (_ capture.Tokens, err error) {
+	defer w.monitor.called(callRefresh, time.Now(), &err)
+	return w.next.Refresh(ctx, token)
 }
 
-func (m *Monitor) called(call string, began time.Time, err error) {
-	switch {
+func (m *Monitor) called(call string, began time.Time, failure *error) {
+	switch err := *failure; {
 	case err == nil:
 		m.calls.Inc(call, codeOK)
 	case errors.Is(err, context.Canceled):

@@ -87,9 +87,7 @@ type histogram struct {
 	vector *prometheus.HistogramVec
 }
 
-func (m *Monitor) histogram(
-	name, help string, bounds []time.Duration, with ...label,
-) histogram {
+func (m *Monitor) histogram(name, help string, bounds []time.Duration, with ...label) histogram {
 	buckets := make([]float64, len(bounds))
 	for i, bound := range bounds {
 		buckets[i] = bound.Seconds()

@@ -57,10 +57,7 @@ func (s *Store) Sessions(ctx context.Context, uuid string) ([]Listed, error) {
 // left, and returns those that it ended. The session with the id stays, as the
 // one that has just been opened.
 func (s *Store) EndOldest(
-	ctx context.Context,
-	uuid string,
-	keep int,
-	id ID,
+	ctx context.Context, uuid string, keep int, id ID,
 ) (ended []Listed, err error) {
 	listed, err := s.Sessions(ctx, uuid)
 	if err != nil {

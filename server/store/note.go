@@ -61,9 +61,7 @@ func (s *Store) MarkOnce(ctx context.Context, name string, ttl time.Duration) er
 		return fmt.Errorf("store: mark: %w", err)
 	}
 	err = within(
-		ctx,
-		Timeout,
-		func(ctx context.Context) error { return s.backend.Insert(ctx, row, 0) },
+		ctx, Timeout, func(ctx context.Context) error { return s.backend.Insert(ctx, row, 0) },
 	)
 	if err != nil {
 		return fmt.Errorf("store: mark: %w", err)

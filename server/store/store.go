@@ -124,9 +124,7 @@ func (s *Store) Create(ctx context.Context, id ID, r Record, begun Moment) error
 		return fmt.Errorf("store: create: %w", err)
 	}
 	err = within(
-		ctx,
-		Timeout,
-		func(ctx context.Context) error { return s.backend.Insert(ctx, row, begun) },
+		ctx, Timeout, func(ctx context.Context) error { return s.backend.Insert(ctx, row, begun) },
 	)
 	if err != nil {
 		return fmt.Errorf("store: create: %w", err)
@@ -169,9 +167,7 @@ func (s *Store) Update(ctx context.Context, id ID, r Record) (Record, error) {
 		return Record{}, fmt.Errorf("store: update: %w", err)
 	}
 	err = within(
-		ctx,
-		Timeout,
-		func(ctx context.Context) error { return s.backend.Replace(ctx, row) },
+		ctx, Timeout, func(ctx context.Context) error { return s.backend.Replace(ctx, row) },
 	)
 	if err != nil {
 		return Record{}, fmt.Errorf("store: update: %w", err)
@@ -226,10 +222,7 @@ func within(ctx context.Context, limit time.Duration, call func(context.Context)
 	err := call(limited)
 	if err != nil && !IsVerdict(err) && limited.Err() != nil && ctx.Err() == nil {
 		return fmt.Errorf(
-			"%w (within %s: %v)",
-			ErrTimeout,
-			limit,
-			err,
+			"%w (within %s: %v)", ErrTimeout, limit, err,
 		) //nolint:errorlint // not the caller's deadline
 	}
 	return err

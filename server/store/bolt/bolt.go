@@ -147,9 +147,7 @@ func (b *Backend) Walk(ctx context.Context, visit func(store.Row) error) error {
 	var after []byte
 	for {
 		page, err := read(
-			ctx,
-			b,
-			func(t tables) (p page, err error) { return t.page(after, walkStep), nil },
+			ctx, b, func(t tables) (p page, err error) { return t.page(after, walkStep), nil },
 		)
 		if err != nil {
 			return err

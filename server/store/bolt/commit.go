@@ -221,9 +221,7 @@ func (c *committer) abandon() {
 // The context is looked at again when the transaction begins; from then on the
 // write happens, even if its caller has left.
 func write[T any](
-	ctx context.Context,
-	b *Backend,
-	fn func(tables) (value T, verdict, failure error),
+	ctx context.Context, b *Backend, fn func(tables) (value T, verdict, failure error),
 ) (value T, err error) {
 	if err := ctx.Err(); err != nil {
 		return value, err

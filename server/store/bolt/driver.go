@@ -100,8 +100,7 @@ func checkFile(path string) error {
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf(
-			"the file cannot be read and written (%w); correct the path or its permissions",
-			err,
+			"the file cannot be read and written (%w); correct the path or its permissions", err,
 		)
 	}
 	probe, err := os.CreateTemp(filepath.Dir(path), ".keepalive-check-*")

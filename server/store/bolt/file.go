@@ -176,8 +176,7 @@ func prepare(tx *bbolt.Tx) error {
 	}
 	meta := tx.Bucket(bucketMeta)
 	return errors.Join(
-		meta.Delete(tidyKey),
-		meta.Put(schemaKey, binary.BigEndian.AppendUint64(nil, schema)),
+		meta.Delete(tidyKey), meta.Put(schemaKey, binary.BigEndian.AppendUint64(nil, schema)),
 	)
 }
 

@@ -257,9 +257,7 @@ func encodeRow(row store.Row) []byte {
 func decodeRow(key store.Key, raw []byte) (store.Row, error) {
 	if len(raw) < rowHeader {
 		return store.Row{}, fmt.Errorf(
-			"%w: the row has %d bytes, fewer than its header",
-			store.ErrTampered,
-			len(raw),
+			"%w: the row has %d bytes, fewer than its header", store.ErrTampered, len(raw),
 		)
 	}
 	row := store.Row{Key: key, Owner: store.Owner(raw[:32]), Value: raw[rowHeader:]}

@@ -49,10 +49,7 @@ func (l *lines) dial(ctx context.Context, network, address string) (net.Conn, er
 }
 
 func encrypt(
-	ctx context.Context,
-	conn net.Conn,
-	address string,
-	config *tls.Config,
+	ctx context.Context, conn net.Conn, address string, config *tls.Config,
 ) (net.Conn, error) {
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(address)

@@ -31,10 +31,7 @@ func (b *Backend) Locks() store.Locks { return b }
 
 // Lock implements store.Locks.
 func (b *Backend) Lock(
-	ctx context.Context,
-	key store.Key,
-	holder store.Holder,
-	lease time.Duration,
+	ctx context.Context, key store.Key, holder store.Holder, lease time.Duration,
 ) error {
 	within, cancel, err := b.enter(ctx)
 	if err != nil {
@@ -42,11 +39,7 @@ func (b *Backend) Lock(
 	}
 	defer cancel()
 	answer, err := b.run(
-		within,
-		lockScript,
-		[]string{lockKey(key)},
-		holder[:],
-		lease.Milliseconds(),
+		within, lockScript, []string{lockKey(key)}, holder[:], lease.Milliseconds(),
 	)
 	switch {
 	case err != nil:

@@ -32,9 +32,7 @@ func (b *Backend) RemoveOwner(ctx context.Context, owner store.Owner) (int, erro
 
 // revoke marks an owner, and returns the rows that the index has at that moment.
 func (b *Backend) revoke(
-	ctx context.Context,
-	owner store.Owner,
-	now store.Moment,
+	ctx context.Context, owner store.Owner, now store.Moment,
 ) ([]store.Key, error) {
 	within, cancel, err := b.enter(ctx)
 	if err != nil {
@@ -42,11 +40,7 @@ func (b *Backend) revoke(
 	}
 	defer cancel()
 	members, err := b.ask(
-		within,
-		revokeScript,
-		ownerKeys(owner),
-		moment(now),
-		store.RevokedFor.Milliseconds(),
+		within, revokeScript, ownerKeys(owner), moment(now), store.RevokedFor.Milliseconds(),
 	)
 	if err != nil {
 		return nil, failure(ctx, err)
@@ -66,9 +60,7 @@ func (b *Backend) revoke(
 
 // removeOwned deletes those of the rows that are the owner's.
 func (b *Backend) removeOwned(
-	ctx context.Context,
-	owner store.Owner,
-	keys []store.Key,
+	ctx context.Context, owner store.Owner, keys []store.Key,
 ) (int, error) {
 	within, cancel, err := b.enter(ctx)
 	if err != nil {
@@ -135,9 +127,7 @@ func (b *Backend) indexed(ctx context.Context, owner store.Owner) ([]string, err
 }
 
 func (b *Backend) ownedAmong(
-	ctx context.Context,
-	owner store.Owner,
-	members []string,
+	ctx context.Context, owner store.Owner, members []string,
 ) ([]store.Row, error) {
 	within, cancel, err := b.enter(ctx)
 	if err != nil {

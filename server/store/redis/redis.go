@@ -191,10 +191,7 @@ func (b *Backend) Lookup(ctx context.Context, key store.Key) (store.Row, error) 
 
 // rowOf is the row of an answer to HGETALL.
 func rowOf(
-	ctx context.Context,
-	key store.Key,
-	fields map[string]string,
-	err error,
+	ctx context.Context, key store.Key, fields map[string]string, err error,
 ) (store.Row, error) {
 	switch {
 	case goredis.HasErrorPrefix(err, "WRONGTYPE"):
@@ -220,8 +217,7 @@ func decode(key store.Key, fields map[string]string) (store.Row, error) {
 	}
 	if !found || errVersion != nil || errExpires != nil || len(fields["owner"]) != len(row.Owner) {
 		return store.Row{}, fmt.Errorf(
-			"%w: its fields are none that were written here",
-			store.ErrTampered,
+			"%w: its fields are none that were written here", store.ErrTampered,
 		)
 	}
 	copy(row.Owner[:], fields["owner"])
@@ -249,11 +245,7 @@ func (b *Backend) Replace(ctx context.Context, row store.Row) error {
 // the entry stays: it names a row that is another owner's or not there, and both
 // mean nothing to RemoveOwner.
 func (b *Backend) write(
-	ctx context.Context,
-	s script,
-	row store.Row,
-	begun string,
-	more ...any,
+	ctx context.Context, s script, row store.Row, begun string, more ...any,
 ) (answer string, err error) {
 	within, cancel, err := b.enter(ctx)
 	if err != nil {

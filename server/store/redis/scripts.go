@@ -198,10 +198,7 @@ func (b *Backend) run(ctx context.Context, s script, keys []string, args ...any)
 
 // ask calls a script, and once more where that can help. It returns the answer.
 func (b *Backend) ask(
-	ctx context.Context,
-	s script,
-	keys []string,
-	args ...any,
+	ctx context.Context, s script, keys []string, args ...any,
 ) (answer any, err error) {
 	call := func(ctx context.Context) error {
 		answer, err = b.askOnce(ctx, s, keys, args...)

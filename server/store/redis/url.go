@@ -96,8 +96,7 @@ var (
 // its errors quote what they are about.
 func parse(text secret.String) (target, error) {
 	if strings.ContainsFunc(
-		text.Reveal(),
-		func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfeff },
+		text.Reveal(), func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfeff },
 	) {
 		return target{}, errBlank
 	}

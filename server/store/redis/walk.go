@@ -28,9 +28,7 @@ func (b *Backend) Walk(ctx context.Context, visit func(store.Row) error) error {
 }
 
 func (b *Backend) walk(
-	ctx context.Context,
-	node goredis.UniversalClient,
-	visit func(store.Row) error,
+	ctx context.Context, node goredis.UniversalClient, visit func(store.Row) error,
 ) error {
 	for cursor := uint64(0); ; {
 		next, err := b.scan(ctx, node, cursor, visit)
@@ -43,10 +41,7 @@ func (b *Backend) walk(
 
 // scan visits some rows of one node, and returns where to go on; 0 at the end.
 func (b *Backend) scan(
-	ctx context.Context,
-	node goredis.UniversalClient,
-	cursor uint64,
-	visit func(store.Row) error,
+	ctx context.Context, node goredis.UniversalClient, cursor uint64, visit func(store.Row) error,
 ) (uint64, error) {
 	within, cancel, err := b.enter(ctx)
 	if err != nil {

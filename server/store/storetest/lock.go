@@ -172,9 +172,7 @@ func (s suite) locksOfTheBackend(t *testing.T) {
 	lock(two, lease, nil)
 	lock(one, time.Hour, store.ErrLocked)
 	if !repeat(
-		t,
-		10*lease,
-		func() bool { return locks.Lock(t.Context(), key, one, time.Hour) == nil },
+		t, 10*lease, func() bool { return locks.Lock(t.Context(), key, one, time.Hour) == nil },
 	) {
 		t.Error("a lock is not free after its lease")
 	}

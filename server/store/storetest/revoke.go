@@ -106,8 +106,7 @@ func (s suite) revocationBeatsALoginUnderWay(t *testing.T) {
 		errs := together(logins+1, func(i int) error {
 			for range rand.N(4) { // spread them: calls that cost a little
 				if _, err := b.Lookup(t.Context(), store.Key{0xff}); !errors.Is(
-					err,
-					store.ErrNotFound,
+					err, store.ErrNotFound,
 				) {
 					return err
 				}

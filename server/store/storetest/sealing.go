@@ -90,11 +90,7 @@ func (s suite) swapped(t *testing.T) {
 			for _, id := range []store.ID{one, two} {
 				if r, err := st.Get(t.Context(), id); verdict(err) != store.ErrTampered {
 					t.Errorf(
-						"%s of %v swapped: Get() = %+v, %v, want ErrTampered",
-						name,
-						uuids,
-						r,
-						err,
+						"%s of %v swapped: Get() = %+v, %v, want ErrTampered", name, uuids, r, err,
 					)
 				}
 			}

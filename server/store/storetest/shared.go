@@ -33,10 +33,7 @@ type hold struct {
 }
 
 func (l *memoryLocks) Lock(
-	ctx context.Context,
-	key store.Key,
-	holder store.Holder,
-	lease time.Duration,
+	ctx context.Context, key store.Key, holder store.Holder, lease time.Duration,
 ) error {
 	if err := ctx.Err(); err != nil {
 		return err

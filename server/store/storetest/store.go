@@ -261,19 +261,9 @@ func (s suite) deleteByUUID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, two, other := mustCreate(
-		t,
-		st,
-		s.record("u1"),
-	), mustCreate(
-		t,
-		st,
-		s.record("u1"),
-	), mustCreate(
-		t,
-		st,
-		s.record("u2"),
-	)
+	one, two, other := mustCreate(t, st, s.record("u1")), mustCreate(
+		t, st, s.record("u1"),
+	), mustCreate(t, st, s.record("u2"))
 	if n, err := st.DeleteByUUID(t.Context(), "u1"); n != 2 || err != nil {
 		t.Errorf("DeleteByUUID() = %d, %v, want 2", n, err)
 	}
@@ -302,25 +292,13 @@ func noSession(t *testing.T) func(store.Ended) {
 func (s suite) storeSweep(t *testing.T) {
 	st, _, c := s.store(t)
 	idle, absolute, long := s.record("u1"), s.record("u2"), s.record("u3")
-	absolute.AbsoluteExpires, absolute.IdleExpires = s.base.Add(
-		30*time.Minute,
-	), s.base.Add(
+	absolute.AbsoluteExpires, absolute.IdleExpires = s.base.Add(30*time.Minute), s.base.Add(
 		2*time.Hour,
 	)
 	long.IdleExpires = long.IdleExpires.Add(time.Hour)
-	gone, goneToo, kept := mustCreate(
-		t,
-		st,
-		idle,
-	), mustCreate(
-		t,
-		st,
-		absolute,
-	), mustCreate(
-		t,
-		st,
-		long,
-	)
+	gone, goneToo, kept := mustCreate(t, st, idle), mustCreate(
+		t, st, absolute,
+	), mustCreate(t, st, long)
 
 	c.Set(s.base.Add(time.Hour)) // an hour ahead
 	wantVerdict(t, st, gone, store.ErrExpired)
