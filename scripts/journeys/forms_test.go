@@ -2,6 +2,7 @@ package journeys
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -381,4 +382,97 @@ func TestAnotherUserSignsInMeanwhile(t *testing.T) {
 			t.Errorf("saved %d times", got)
 		}
 	})
+}
+
+// What a hasty person does with a dead token: each on the same page, with what
+// is told of it and how often the service saved.
+func TestHastyHands(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	w := outside(t, d)
+	p := visit(t, browsertest.Chromium(t), w.URL)
+	signIn(t, p)
+	editing(t, p, `janrain.settings.capture.standIn = {
+		redraw: true,
+		decorate(form, screen) {
+			if (screen !== "editProfile") return;
+			const add = (tag, properties) => form.prepend(Object.assign(document.createElement(tag), properties));
+			add("input", { type: "date", name: "born", id: "born" });
+			for (const value of ["card", "cash"]) add("input", { type: "radio", name: "pay", value, id: value });
+			for (const value of ["daily", "weekly"]) add("input", { type: "checkbox", name: "news", value, id: value });
+			add("input", { type: "range", name: "size", id: "size" });
+			customElements.get("x-bio") || customElements.define("x-bio", class extends HTMLElement {
+				constructor() {
+					super();
+					this.attachShadow({ mode: "closed", delegatesFocus: true }).innerHTML = "<input size=4>";
+				}
+			});
+			window.bio && add("x-bio", { id: "bio" });
+		},
+	}, 1`)
+	const save = "#capture_editProfile_submit"
+	for _, tc := range []struct {
+		name string
+		// fill is before Save, then while the new token is on its way.
+		fill, then func()
+		told       []string
+		saved      int
+	}{
+		{name: "controls of many kinds", saved: 1, fill: func() {
+			p.Type(t, "#born", "02292000")
+			for _, id := range []string{"#cash", "#weekly", "#size"} {
+				p.Click(t, id)
+			}
+		}},
+		{name: "Save is pressed twice more", saved: 1, told: []string{"holding:expired", "released:renewed"}, then: func() {
+			p.Click(t, save)
+			p.Click(t, save)
+		}},
+		{name: "a date is half typed", told: []string{"unfinished:invalid_form"}, then: func() {
+			p.Click(t, "#born")
+			p.Press(t, "2")
+		}},
+		{name: "another box is ticked", told: []string{"unfinished:edited"}, then: func() { p.Click(t, "#daily") }},
+		{name: "the user goes to another screen", told: []string{"unfinished:left"}, then: func() {
+			p.Eval(t, `janrain.capture.ui.renderScreen("publicProfile"), 1`, nil)
+			p.WaitFor(t, `!document.querySelector("#publicProfile").hidden`, soon)
+		}},
+		{name: "a component keeps its field to itself", told: []string{"unfinished:changed"}, fill: func() {
+			p.Eval(t, `window.bio = 1, janrain.capture.ui.renderScreen("publicProfile"), janrain.capture.ui.renderScreen("editProfile"), 1`, nil)
+			p.WaitFor(t, `!!document.querySelector("#bio")`, soon)
+			p.Eval(t, `document.querySelector("#bio").focus(), 1`, nil)
+			p.Press(t, "a")
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p.Eval(t, `window.bio = 0, janrain.capture.ui.renderScreen("publicProfile"), janrain.capture.ui.renderScreen("editProfile"), 1`, nil)
+			p.WaitFor(t, `!document.querySelector("#editProfile").hidden && !!document.querySelector("#born") && !document.querySelector("#bio")`, soon)
+			if tc.fill != nil {
+				tc.fill()
+			}
+			p.Eval(t, `heard.length = 0, sent.length = 0, 1`, nil)
+			saved := d.saved(t)
+			expire(t, p)
+			keep, arrived, open := gate(t)
+			w.turns(keep)
+			p.Click(t, save)
+			waitFor(t, arrived)
+			if tc.then != nil {
+				tc.then()
+			}
+			open()
+			w.turns(nil)
+			p.WaitFor(t, fmt.Sprintf(`heard.filter((e) => !e.startsWith("renewed:")).join() === %q`, strings.Join(tc.told, ",")), soon)
+			p.WaitFor(t, `captureKeepalive.status().phase === "active" && heard.some((e) => e.startsWith("renewed:"))`, soon)
+			for deadline := time.Now().Add(soon); d.saved(t)-saved < tc.saved && time.Now().Before(deadline); {
+				wait(50 * time.Millisecond)
+			}
+			if got := d.saved(t) - saved; got != tc.saved {
+				t.Errorf("saved %d times, want %d; sent\n%s", got, tc.saved, strings.Join(submits(t, p), "\n"))
+			}
+			if sent := submits(t, p); tc.saved == 1 && sent[0] != sent[len(sent)-1] {
+				t.Errorf("sent\n%s", strings.Join(sent, "\n"))
+			}
+		})
+	}
 }

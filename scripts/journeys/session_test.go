@@ -208,6 +208,19 @@ func TestAccessDenied(t *testing.T) {
 	for _, event := range without(heard(t, p), "renewed:") {
 		t.Errorf("heard %s", event)
 	}
+	// Denied again, by an event that names no screen, while the user has typed:
+	// the screen that was wanted before is not drawn over it.
+	p.Eval(t, `janrain.settings.capture.standIn = { tell: (name, payload) =>
+		name === "onCaptureProfileSaveFailed" ? ["onCaptureAccessDenied", {}] : [name, payload] }, window.before = heard.length, 1`, nil)
+	p.Type(t, "#capture_editProfile_aboutMe", "half a sentence")
+	expire(t, p)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `heard.length > before && heard.at(-1) === "renewed:denied"`, soon)
+	var text string
+	p.Eval(t, `document.querySelector("#editProfile").hidden ? "hidden" : document.querySelector("#capture_editProfile_aboutMe").value`, &text)
+	if !strings.HasSuffix(text, "half a sentence") {
+		t.Errorf("the field says %q", text)
+	}
 }
 
 // Two tabs are one session: a renewal in one is the other's, and a sign-out

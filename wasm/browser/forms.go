@@ -51,7 +51,7 @@ type forms struct {
 	redrawWithin, equalWithin time.Duration
 
 	lastID  uint64
-	kept    map[uint64]*submission
+	kept    []*submission // the oldest first
 	sending sending
 	// filling: what changes now, we change.
 	filling bool
@@ -66,7 +66,6 @@ type forms struct {
 func newForms(now func() session.Instant, post func(session.Event)) *forms {
 	return &forms{
 		now: now, post: post, redrawWithin: redrawWithin, equalWithin: equalWithin,
-		kept: map[uint64]*submission{},
 	}
 }
 
@@ -113,7 +112,7 @@ func (f *forms) submitted(payload safejs.Value) session.Event {
 		token:     session.NewToken(text(get(payload, "token"))), focus: focused(),
 		unreadable: slices.ContainsFunc(f.closed, form.Equal),
 	}
-	f.kept[s.id] = s
+	f.kept = append(f.kept, s)
 	if !held {
 		// After every listener of the page has run.
 		time.AfterFunc(0, func() { s.handled = isTrue(get(event, "defaultPrevented")) })
@@ -145,7 +144,19 @@ func (f *forms) sentAt(unixMilli safejs.Value) session.Instant {
 }
 
 // forget drops what was entered in a form.
-func (f *forms) forget(id uint64) { delete(f.kept, id) }
+func (f *forms) forget(id uint64) {
+	f.kept = slices.DeleteFunc(slices.Clone(f.kept), func(s *submission) bool { return s.id == id })
+}
+
+// get is what is kept under an id; nil when it is not, or not any more.
+func (f *forms) get(id uint64) *submission {
+	for _, s := range f.kept {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
+}
 
 // input hears that the user typed or chose something, and reports which form
 // they changed.
@@ -185,7 +196,7 @@ func (f *forms) typed(form safejs.Value) {
 // edited reports an edit of a form that was sent, once for each time, under the
 // key that it was sent with.
 func (f *forms) edited(form safejs.Value, screen string) (told bool) {
-	for _, s := range f.inOrder() {
+	for _, s := range f.kept {
 		if s.screen != screen || s.edited {
 			continue
 		}
@@ -216,7 +227,7 @@ func (f *forms) gesture(event safejs.Value) {
 		state formState
 	}
 	before := map[*submission]look{}
-	for _, s := range f.inOrder() {
+	for _, s := range f.kept {
 		form, ok := f.find(s)
 		if !ok || s.edited {
 			continue
@@ -227,21 +238,11 @@ func (f *forms) gesture(event safejs.Value) {
 	}
 	time.AfterFunc(0, func() { // when the page has dealt with it
 		for s, was := range before {
-			if f.kept[s.id] == s && connected(was.form) && !was.state.sameAs(was.form) {
+			if f.get(s.id) == s && connected(was.form) && !was.state.sameAs(was.form) {
 				f.edited(was.form, s.screen)
 			}
 		}
 	})
-}
-
-// inOrder lists what is kept, the oldest first.
-func (f *forms) inOrder() []*submission {
-	var list []*submission
-	for _, s := range f.kept {
-		list = append(list, s)
-	}
-	slices.SortFunc(list, func(a, b *submission) int { return int(a.id) - int(b.id) })
-	return list
 }
 
 // find finds the form of a submission: itself, or the one drawn in its place.

@@ -33,8 +33,8 @@ type repetition struct {
 
 // repeat sends a form again, now or when it can be, and reports once.
 func (f *forms) repeat(id uint64, token session.Token) {
-	s, ok := f.kept[id]
-	if !ok {
+	s := f.get(id)
+	if s == nil {
 		f.post(session.Repeated{ID: id, Result: session.RepeatGone})
 		return
 	}
@@ -51,7 +51,7 @@ func (f *forms) repeat(id uint64, token session.Token) {
 
 // done has a look, and reports whether it was the last.
 func (r *repetition) done() bool {
-	if r.kept[r.id] != r.submission {
+	if r.get(r.id) != r.submission {
 		return true // forgotten
 	}
 	result, done := r.look()
@@ -190,8 +190,8 @@ func valid(form safejs.Value) bool {
 // fails: but only what the user sent, and never with another token than then,
 // which may be another user's.
 func (f *forms) handBack(id uint64) {
-	s, ok := f.kept[id]
-	if !ok {
+	s := f.get(id)
+	if s == nil {
 		return
 	}
 	result := session.RepeatGone

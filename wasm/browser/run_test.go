@@ -200,7 +200,8 @@ func TestRun(t *testing.T) {
 	}
 
 	l.do("stay")
-	expectAsked(`POST /session/activity {}`)
+	expectAsked(`POST /session/activity ` +
+		`{"counts":{"finished":0,"held":0,"kept":0,"sent":0,"signInsAvoided":1}}`)
 	if got := <-l.emitted; !strings.HasPrefix(got, `["stayed",`) {
 		t.Errorf("emitted %s", got)
 	}

@@ -57,7 +57,7 @@ func (s submitter) in(form safejs.Value) (button safejs.Value, same bool) {
 // looksOf tells one button of a form from another by what the user reads on
 // it, and by the attributes that send the form elsewhere.
 func looksOf(button safejs.Value) string {
-	looks := []string{strings.TrimSpace(text(native(button, "Node", "textContent")))}
+	looks := []string{text(native(button, "Node", "textContent"))}
 	for _, name := range []string{
 		"name", "value", "alt", "formaction", "formmethod", "formenctype", "formtarget", "formnovalidate",
 	} {

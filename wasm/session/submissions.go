@@ -47,14 +47,21 @@ func (l submissions) submitted(ev Submitted, owner string, now Instant) (submiss
 // but a failure that comes later may still be about it, and not about what was
 // sent after it.
 func (l submissions) supersede(match func(submission) bool) (submissions, []Effect) {
-	open := func(s submission) bool { return match(s) && s.state == sent }
-	past := slices.DeleteFunc(slices.Clone(l.list), func(s submission) bool { return !open(s) })
-	l, effects := l.close(func(s submission) bool {
-		return match(s) && s.state != superseded
-	}, nothing, Finished)
-	for _, s := range past {
-		s.id, s.state = 0, superseded
-		l.list = append(l.list, s)
+	var effects []Effect
+	list := l.list
+	l.list = nil
+	for _, s := range list {
+		switch {
+		case !match(s) || s.state == superseded:
+			l.list = append(l.list, s)
+			continue
+		case s.id != 0:
+			effects = append(effects, Forget{ID: s.id, Outcome: Finished})
+		}
+		if s.state == sent {
+			s.id, s.state = 0, superseded
+			l.list = append(l.list, s)
+		}
 	}
 	return l, effects
 }

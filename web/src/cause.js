@@ -1,7 +1,7 @@
 // Why a session is ended. A page that ends it in a handler of a dead token does
 // so because of the token, and the module undoes it. Everything else, and what
 // is in doubt, is a person who signs out.
-import { attempt, closest, find, isObject, nothing, now, setTimer, targetOf } from "./native.js";
+import { attempt, closest, find, focused, isObject, nothing, now, setTimer, targetOf } from "./native.js";
 
 const DOUBT = 10000; // ms in which a click may still be at work
 const PATIENCE = 30000; // ms that an asynchronous handler is waited for
@@ -38,8 +38,11 @@ function waitFor(promise) {
   });
 }
 
+// What a person does in a frame is not heard here: it has the focus then.
+const inFrame = () => attempt(() => /^i?frame$/i.test(focused().tagName), nothing);
+
 const cause = () =>
-  depth || (waiting && now() - elsewhereAt > DOUBT) ? "reaction" : "person";
+  depth || (waiting && now() - elsewhereAt > DOUBT && !inFrame()) ? "reaction" : "person";
 
 /** The page, or a link of the UI's, asks for the end. */
 export const askEnd = (given = cause()) => void asked.push({ cause: given, at: now() });

@@ -68,6 +68,7 @@ export const whenIdle = (fn) =>
 
 export const currentScript = () => getter(Document, "currentScript")(document);
 export const readyState = () => getter(Document, "readyState")(document);
+export const focused = () => getter(Document, "activeElement")(document);
 export const isHidden = () => getter(Document, "hidden")(document);
 export const cookies = () => attempt(() => getter(Document, "cookie")(document), nothing) || "";
 export const addressOf = (script) => attempt(() => getter(HTMLScriptElement, "src")(script), nothing) || "";
