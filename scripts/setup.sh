@@ -8,7 +8,7 @@
 # programs in the system's own way; the script then finds them.
 set -euo pipefail
 
-all="compiler redis nginx chromium firefox webkit node"
+all="compiler redis nginx apache haproxy chromium firefox webkit node"
 
 # found NAME: is it here?
 found() {
@@ -16,6 +16,8 @@ found() {
 	compiler) command -v gcc && test -e /usr/include/stdlib.h ;; # for -race
 	redis) command -v redis-server && command -v redis-cli ;;
 	nginx) command -v nginx || test -x /usr/sbin/nginx ;;
+	apache) command -v apache2 || test -x /usr/sbin/apache2 ;;
+	haproxy) command -v haproxy || test -x /usr/sbin/haproxy ;;
 	chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	firefox) command -v firefox-esr || command -v firefox ;;
 	webkit) command -v WebKitWebDriver && command -v xvfb-run && command -v xauth ;;
@@ -30,6 +32,7 @@ packages() {
 	case $1 in
 	compiler) echo gcc libc6-dev ;;
 	redis) echo redis-server redis-tools ;;
+	apache) echo apache2-bin ;; # without the service
 	firefox) echo firefox-esr ;;
 	webkit) echo webkit2gtk-driver xvfb xauth ;;
 	node) echo nodejs npm ;;

@@ -1,5 +1,5 @@
 // Package need finds the programs that tests run beside Go: browsers, Redis,
-// nginx. scripts/setup.sh installs them.
+// proxies. scripts/setup.sh installs them.
 package need
 
 import (
@@ -24,6 +24,8 @@ var (
 	Redis = Need{Name: "redis", Programs: [][]string{{"redis-server"}, {"redis-cli"}}}
 	// Debian puts nginx where only root's PATH leads.
 	Nginx    = Need{Name: "nginx", Programs: [][]string{{"nginx", "/usr/sbin/nginx"}}}
+	Apache   = Need{Name: "apache", Programs: [][]string{{"apache2", "/usr/sbin/apache2"}}}
+	HAProxy  = Need{Name: "haproxy", Programs: [][]string{{"haproxy", "/usr/sbin/haproxy"}}}
 	Chromium = Need{
 		Name:     "chromium",
 		Programs: [][]string{{"chromium", "chromium-browser", "google-chrome"}},
@@ -43,7 +45,7 @@ var (
 )
 
 // All lists every need.
-func All() []Need { return []Need{Redis, Nginx, Chromium, Firefox, WebKit} }
+func All() []Need { return []Need{Redis, Nginx, Apache, HAProxy, Chromium, Firefox, WebKit} }
 
 // Find returns the path of each program, in the order of Programs. The error
 // is a [*MissingError].
