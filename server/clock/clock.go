@@ -32,14 +32,11 @@ type Clock struct {
 	time time.Time
 }
 
-// New returns a Clock that begins with the time of the system's clock. On Linux
-// it counts the time in which the machine sleeps. Elsewhere a step ahead may be
-// such a sleep, and is followed at once.
-func New() *Clock { return newClock(time.Now, sinceBoot) }
-
-// Following is New for a clock other than the system's. Servers that share a
-// database follow its clock, so that no two of them differ about the end of a
-// session.
+// Following returns a Clock that begins with the time of another one: the
+// system's, or that of a database, which the servers that share it follow so
+// that no two of them differ about the end of a session. On Linux it counts the
+// time in which the machine sleeps. Elsewhere a step ahead may be such a sleep,
+// and is followed at once.
 func Following(wall func() time.Time) *Clock { return newClock(wall, sinceBoot) }
 
 func newClock(wall func() time.Time, elapsed func() time.Duration) *Clock {

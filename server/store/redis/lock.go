@@ -10,10 +10,7 @@ import (
 
 // Now implements store.Backend, by the clock of one node, which never goes back.
 func (b *Backend) Now(ctx context.Context) (store.Moment, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	answer, err := b.run(within, nowScript, []string{clockKey}, clockTime.Milliseconds())
 	if err != nil {
@@ -33,10 +30,7 @@ func (b *Backend) Locks() store.Locks { return b }
 func (b *Backend) Lock(
 	ctx context.Context, key store.Key, holder store.Holder, lease time.Duration,
 ) error {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	answer, err := b.run(
 		within, lockScript, []string{lockKey(key)}, holder[:], lease.Milliseconds(),
@@ -52,11 +46,8 @@ func (b *Backend) Lock(
 
 // Unlock implements store.Locks.
 func (b *Backend) Unlock(ctx context.Context, key store.Key, holder store.Holder) error {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	_, err = b.run(within, unlockScript, []string{lockKey(key)}, holder[:])
+	_, err := b.run(within, unlockScript, []string{lockKey(key)}, holder[:])
 	return failure(ctx, err)
 }

@@ -34,10 +34,7 @@ func (b *Backend) RemoveOwner(ctx context.Context, owner store.Owner) (int, erro
 func (b *Backend) revoke(
 	ctx context.Context, owner store.Owner, now store.Moment,
 ) ([]store.Key, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	members, err := b.ask(
 		within, revokeScript, ownerKeys(owner), moment(now), store.RevokedFor.Milliseconds(),
@@ -62,28 +59,17 @@ func (b *Backend) revoke(
 func (b *Backend) removeOwned(
 	ctx context.Context, owner store.Owner, keys []store.Key,
 ) (int, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	pipeline := b.client.Pipeline()
 	var answers []*goredis.Cmd
 	for _, key := range keys {
 		// In full: a pipeline has no second try for a script that the server
 		// does not know.
-		answers = append(
-			answers,
-			pipeline.Eval(
-				within,
-				removeOwnedScript,
-				[]string{rowKey(key)},
-				owner[:],
-				tombstoneTime.Milliseconds(),
-			),
-		)
+		answers = append(answers, pipeline.Eval(within, removeOwnedScript,
+			[]string{rowKey(key)}, owner[:], tombstoneTime.Milliseconds()))
 	}
-	_, err = pipeline.Exec(within)
+	_, err := pipeline.Exec(within)
 	removed := 0
 	for _, answer := range answers {
 		n, errAnswer := answer.Int()
@@ -113,13 +99,10 @@ func (b *Backend) Owned(ctx context.Context, owner store.Owner) ([]store.Row, er
 }
 
 func (b *Backend) indexed(ctx context.Context, owner store.Owner) ([]string, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	var members []string
-	err = repeat(within, func(ctx context.Context) (err error) {
+	err := repeat(within, func(ctx context.Context) (err error) {
 		members, err = b.client.ZRange(ctx, ownerKeys(owner)[0], 0, -1).Result()
 		return err
 	})
@@ -129,13 +112,10 @@ func (b *Backend) indexed(ctx context.Context, owner store.Owner) ([]string, err
 func (b *Backend) ownedAmong(
 	ctx context.Context, owner store.Owner, members []string,
 ) ([]store.Row, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	answers := map[store.Key]*goredis.MapStringStringCmd{}
-	err = repeat(within, func(ctx context.Context) error {
+	err := repeat(within, func(ctx context.Context) error {
 		pipeline := b.client.Pipeline()
 		for _, member := range members {
 			if len(member) == len(store.Key{}) {

@@ -146,20 +146,6 @@ func lockKey(key store.Key) string {
 	return "keepalive:lock:{" + base64.RawURLEncoding.EncodeToString(key[:]) + "}"
 }
 
-// enter begins a call: within is what its round trips are bound by.
-func (b *Backend) enter(
-	ctx context.Context,
-) (within context.Context, cancel context.CancelFunc, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	if b.closed.Load() {
-		return nil, nil, failure(ctx, goredis.ErrClosed)
-	}
-	within, cancel = context.WithTimeout(ctx, Timeout)
-	return within, cancel, nil
-}
-
 // Insert implements store.Backend.
 func (b *Backend) Insert(ctx context.Context, row store.Row, begun store.Moment) error {
 	answer, err := b.write(ctx, insertScript, row, moment(begun))
@@ -176,13 +162,10 @@ func (b *Backend) Insert(ctx context.Context, row store.Row, begun store.Moment)
 
 // Lookup implements store.Backend.
 func (b *Backend) Lookup(ctx context.Context, key store.Key) (store.Row, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return store.Row{}, err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	var fields map[string]string
-	err = repeat(within, func(ctx context.Context) (err error) {
+	err := repeat(within, func(ctx context.Context) (err error) {
 		fields, err = b.client.HGetAll(ctx, rowKey(key)).Result()
 		return err
 	})
@@ -247,20 +230,11 @@ func (b *Backend) Replace(ctx context.Context, row store.Row) error {
 func (b *Backend) write(
 	ctx context.Context, s script, row store.Row, begun string, more ...any,
 ) (answer string, err error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return "", err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	if !row.Unowned() {
-		answer, err := b.run(
-			within,
-			indexScript,
-			ownerKeys(row.Owner),
-			row.Key[:],
-			millis(row.Expires.Add(indexGrace)),
-			begun,
-		)
+		answer, err := b.run(within, indexScript, ownerKeys(row.Owner), row.Key[:],
+			millis(row.Expires.Add(indexGrace)), begun)
 		if err != nil || answer == revoked {
 			return answer, failure(ctx, err)
 		}
@@ -279,10 +253,7 @@ func moment(m store.Moment) string { return strconv.FormatInt(int64(m), 10) }
 // Remove implements store.Backend. It takes the entry out of the index only
 // after a row that was there, so that the Insert of that row is over.
 func (b *Backend) Remove(ctx context.Context, key store.Key) (bool, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return false, err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	owner, err := b.run(within, removeScript, []string{rowKey(key)})
 	if err != nil || owner == absent {
@@ -296,12 +267,10 @@ func (b *Backend) Remove(ctx context.Context, key store.Key) (bool, error) {
 
 // Sweep implements store.Backend: Redis drops rows by itself.
 func (b *Backend) Sweep(ctx context.Context, _ time.Time, _ int) ([]store.Row, error) {
-	_, cancel, err := b.enter(ctx)
-	if err != nil {
+	if err := ctx.Err(); err != nil || !b.closed.Load() {
 		return nil, err
 	}
-	cancel()
-	return nil, nil
+	return nil, failure(ctx, goredis.ErrClosed)
 }
 
 // Ping implements store.Backend. It makes an index entry that has expired,
@@ -310,12 +279,9 @@ func (b *Backend) Sweep(ctx context.Context, _ time.Time, _ int) ([]store.Row, e
 // this of one node, and, as long as cluster-require-full-coverage is on, that
 // the others are there.
 func (b *Backend) Ping(ctx context.Context) error {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	_, err = b.run(within, indexScript, []string{probeKey, probeKey}, "probe", "0", "")
+	_, err := b.run(within, indexScript, []string{probeKey, probeKey}, "probe", "0", "")
 	return failure(ctx, err)
 }
 

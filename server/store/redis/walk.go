@@ -43,10 +43,7 @@ func (b *Backend) walk(
 func (b *Backend) scan(
 	ctx context.Context, node goredis.UniversalClient, cursor uint64, visit func(store.Row) error,
 ) (uint64, error) {
-	within, cancel, err := b.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
+	within, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	names, next, err := node.Scan(within, cursor, rowPrefix+"*", batch).Result()
 	if err != nil {
