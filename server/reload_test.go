@@ -128,6 +128,43 @@ func TestKeyRollOut(t *testing.T) {
 	}
 }
 
+// A key that is written over the one that signs, under its id or another, is a
+// slip that would sign out everyone: their cookies and records are under the old
+// one. A restart takes it.
+func TestTheSigningKeyIsNotLost(t *testing.T) {
+	service, url := upstream(t)
+	file := filepath.Join(t.TempDir(), "keys")
+	write(t, file, configtest.Keys)
+	environment := serving(url, filepath.Join(t.TempDir(), "keepalive.db"), "KEYS", "KEYS_FILE="+file)
+	server := start(t, environment)
+	_, token := service.SignIn("ada@example.com", "Ada")
+	user := newPage(t, server.public)
+	user.login(t, token)
+	ask := func(t *testing.T, at *process) int {
+		t.Helper()
+		status, err := user.at(at.public).post(t.Context(), api.PathToken,
+			api.TokenRequest{Reason: api.ReasonStart}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status
+	}
+	for name, keys := range map[string]string{
+		"another id": secondKey, "the same id": "k1:" + secondKey[len("k2:"):],
+	} {
+		write(t, file, keys)
+		server.hangUp(t, "lacks the key that signs now")
+		if status := ask(t, server); status != http.StatusOK {
+			t.Errorf("%s: %d, want 200", name, status)
+		}
+	}
+	_ = server.command.Process.Kill()
+	_ = server.command.Wait()
+	if status := ask(t, start(t, environment)); status != http.StatusUnauthorized {
+		t.Errorf("after a restart with another key: %d, want 401", status)
+	}
+}
+
 // The secret of a client changes at Capture and in its file, and the server
 // goes on. Values that are wrong change nothing.
 func TestClientSecretIsReadAgain(t *testing.T) {

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -64,6 +66,9 @@ func (s *secrets) reload(
 func (s *secrets) readAgain(again func() (*config.Config, error), log *slog.Logger) {
 	settings, err := again()
 	if err == nil {
+		err = s.keepsSigningKey(settings.Ring)
+	}
+	if err == nil {
 		err = s.use(settings)
 	}
 	if err != nil {
@@ -75,6 +80,19 @@ func (s *secrets) readAgain(again func() (*config.Config, error), log *slog.Logg
 		log.Warn("KEEPALIVE_STORE has changed; restart the server to use it")
 	}
 	log.Info("keys and client secrets were read again and are in use", "keys", s.keys.String())
+}
+
+// errKeyGone keeps a slip of the hand from signing every user out.
+var errKeyGone = errors.New("KEEPALIVE_KEYS lacks the key that signs now, so every session " +
+	"would end. Put the new key in front of it and keep both; to end all sessions on purpose, " +
+	"restart the server")
+
+func (s *secrets) keepsSigningKey(next *keyring.Ring) error {
+	kid, key := s.keys.SigningKey()
+	if kept, ok := next.VerificationKey(kid); !ok || !bytes.Equal(kept, key) {
+		return errKeyGone
+	}
+	return nil
 }
 
 // Identify implements session.Capture.
