@@ -11,28 +11,39 @@ const LIMIT = 4000; // ms
 
 if (!(w.captureKeepalive || 0).on) {
   const janrain = (w.janrain ||= {});
-  const user = { phase: "off", signedIn: null };
-  const calls = []; // [method, arguments, resolve, reject] or [event, payload]
-  const held = []; // [event, call]
+  const user = { phase: "off", signedIn: null, warnings: [] };
   const hooked = [];
+  let arrived;
+  const loaded = new Promise((resolve) => (arrived = resolve));
+  const soon = new Promise((resolve, reject) => {
+    loaded.then(resolve);
+    setTimeout(reject, LIMIT, Object.assign(Error("unavailable"), { code: "unavailable" }));
+  });
+  // keepalive.js replaces every method here. What waits for it calls the stub
+  // again.
   const stub = (w.captureKeepalive = {
-    calls,
-    held,
+    arrived,
     hooked,
-    event: (...event) => calls.push(event),
-    hold: (name, call) => (/Save/.test(name) ? call() : held.push([name, call])),
+    // After start(), which the page may call later than the event.
+    event: (...event) => loaded.then().then(() => stub.event(...event)),
+    // By a timer, so that what a handler throws is an error as ever.
+    hold: (name, call) =>
+      /Save/.test(name) ? call() : soon.catch(() => 0).then(() => setTimeout(() => stub.hold(name, call))),
     status: () => user,
     user: () => user,
-    ready: new Promise((resolve) => calls.push(["ready", 0, 0, resolve])),
+    ready: soon.then(() => stub.ready, () => user),
   });
-  "start stop stay on subscribe token renew fetch end".split(" ").map((name, i) => {
+  soon.catch(() => (stub.hold = (name, call) => call()));
+  for (const name of ["token", "renew", "fetch", "end"]) {
+    stub[name] = (...args) => soon.then(() => stub[name](...args));
+  }
+  for (const name of ["start", "stop", "stay", "on", "subscribe"]) {
     stub[name] = (...args) => {
-      /** @type {any[]} */
-      const call = [name, args];
-      calls.push(call);
-      return i < 5 ? () => (call[2] ? call[2]() : (call[0] = 0)) : new Promise((...settle) => call.push(...settle));
+      let undo;
+      loaded.then(() => (undo ||= stub[name](...args)));
+      return () => (undo ? undo() : (undo = 1));
     };
-  });
+  }
 
   // The page reads janrain.events before it adds a handler: then we are first.
   let { events } = janrain;
@@ -53,12 +64,4 @@ if (!(w.captureKeepalive || 0).on) {
       return events;
     },
   });
-  setTimeout(() => {
-    if (stub.held) {
-      stub.hold = (name, call) => call();
-      held.splice(0).map((call) => setTimeout(call[1]));
-      const error = Object.assign(Error("unavailable"), { code: "unavailable" });
-      calls.map(([, args, , settle]) => settle && settle(args ? error : user));
-    }
-  }, LIMIT);
 }
