@@ -211,7 +211,7 @@ export interface Status {
   retryIn?: number;
   idleExpiresIn?: number;
   absoluteExpiresIn?: number;
-  /** This machine's clock minus the server's. */
+  /** The server's clock minus this machine's. */
   clockSkew?: number;
   /** Of keepalive.js. */
   version: string;

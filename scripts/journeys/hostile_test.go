@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +55,8 @@ var hostilities = []hostility{
 	{name: "an element called Go", head: `<p id="Go">`},
 	{name: "elements called fs, process and path", head: `<p id="fs"><p id="process"><p id="path">`},
 	{name: "an image that comes late", head: `<img src="/late">`},
+	{name: "elements called as what some browsers lack", head: `<form id="trustedTypes"><input name="createPolicy"></form><p id="requestIdleCallback"><p id="LockManager">`},
+	{name: "an object, a frame and a form called as globals", head: `<object id="fetch"></object><iframe name="localStorage"></iframe><form name="Promise"></form><img name="adoptedStyleSheets"><img name="currentScript">`},
 	{name: "a base that is elsewhere", head: `<base href="/elsewhere/deep/">`},
 	// Globals.
 	{name: "a Go of the page's own", before: `window.Go = class { run() { throw new Error("not this one") } }`},
@@ -69,7 +72,21 @@ var hostilities = []hostility{
 	{name: "a Date of a library", after: `Date.parse = (text) => new Date(text), Date.now = () => 0`},
 	{name: "a fetch that rejects", after: `window.realFetch = fetch, window.fetch = (to, init) => String(to).includes("/keepalive/") ? Promise.reject(new Error("no")) : realFetch(to, init)`},
 	{name: "a console that throws", after: `console.warn = console.debug = () => { throw new Error("no console") }`},
+	{name: "TextEncoder, WeakSet and others of a library", after: `for (const name of ["TextEncoder", "TextDecoder", "WeakSet", "WeakMap", "CSSStyleSheet", "URL", "Request"]) window[name] = undefined`},
+	{name: "a loader of modules", before: `window.define = Object.assign(() => { throw new Error("defined") }, {amd: {}}), window.module = {exports: {}}, window.exports = module.exports, window.require = window.define`},
+	{name: "a Promise of a library, before", before: `{ const N = Promise; window.Promise = class extends N { static get allSettled() {} static get any() {} } }`},
+	{name: "timers and listeners that a library patches, before", before: `{ const set = setTimeout, add = EventTarget.prototype.addEventListener;
+		window.setTimeout = function (fn, ms) { return set.call(window, function () { return fn.apply(this, arguments) }, ms) };
+		EventTarget.prototype.addEventListener = function (type, fn, options) { return add.call(this, type, fn, options === true || !!(options && options.capture)) } }`},
+	{name: "timers that throw", after: `window.clearTimeout = window.requestIdleCallback = () => { throw new Error("no timers") }`, notDriven: "webkit"},
+	{name: "scripts that a blocker watches", after: `Object.defineProperty(HTMLScriptElement.prototype, "src", {get: () => "", set() { throw new Error("blocked") }}); document.createElement = () => { throw new Error("blocked") }`, ui: `delete document.createElement`},
+	{name: "scripts that an extension removes", after: `new MutationObserver(list => list.forEach(({addedNodes}) => addedNodes.forEach(n => n.nodeName === "SCRIPT" && /runtime|dialog/.test(n.src) && n.remove()))).observe(document, {childList: true, subtree: true})`},
+	{name: "a script that is removed when it has run", after: `document.querySelector("script[src*=keepalive]").remove()`},
+	{name: "a script that is moved", after: `document.documentElement.append(document.querySelector("script[src*=keepalive]"))`},
 	// Prototypes.
+	{name: "prototypes that are frozen", before: `[Object, Array, Function, Promise].forEach(each => Object.freeze(each.prototype))`},
+	{name: "an older browser's String and Array", before: `delete String.prototype.padStart, delete Array.prototype.findLast, delete String.prototype.replaceAll`},
+	{name: "iteration of a library", after: `Array.prototype.entries = function () { return this.slice() }, Object.values = Reflect.ownKeys = () => []`},
 	{name: "no Object.hasOwn", before: `delete Object.hasOwn`},
 	{name: "no Promise.allSettled", before: `delete Promise.allSettled`},
 	{name: "no Array.prototype.at, flat and flatMap", before: `for (const name of ["at", "flat", "flatMap"]) delete Array.prototype[name]`},
@@ -90,6 +107,13 @@ var hostilities = []hostility{
 	{name: "settings that are frozen", page: `Object.freeze(janrain.settings.capture)`},
 	{name: "janrain made anew", page: `window.janrain = {settings: janrain.settings}`},
 	{name: "events made anew", ui: `janrain.events = {...janrain.events}`},
+	{name: "janrain behind an accessor", page: `{ let kept = janrain; Object.defineProperty(window, "janrain", {configurable: true, get: () => kept, set: (v) => { kept = v }}) }`},
+	{name: "janrain behind an accessor that stays", before: `{ let kept; Object.defineProperty(window, "janrain", {get: () => kept, set: (v) => { kept = v }}) }`},
+	{name: "janrain in a Proxy", page: `window.janrain = new Proxy(janrain, {})`},
+	{name: "janrain made anew three times", page: `for (let i = 0; i < 3; i++) window.janrain = {...janrain}`},
+	{name: "janrain that is sealed", page: `janrainPrepare.push(() => { Object.seal(janrain), Object.seal(janrain.capture), Object.seal(janrain.events) })`},
+	{name: "events in a Proxy", page: `janrainPrepare.push(() => { janrain.events = new Proxy(janrain.events, {ownKeys() { throw new Error("odd") }}) })`},
+	{name: "a UI in a Proxy that refuses", page: `janrainPrepare.push(() => { janrain.capture.ui = new Proxy(janrain.capture.ui, {set() { throw new Error("odd") }, defineProperty() { throw new Error("odd") }}) })`},
 	{name: "handlers that throw", page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(event => event.addHandler(() => { throw new Error("faulty") })))`},
 	// Policies.
 	{name: "the policy without nonces for us", policy: "default-src 'self'; script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:", tag: noNonce},
@@ -97,7 +121,16 @@ var hostilities = []hostility{
 	{name: "a strict-dynamic policy", policy: "script-src 'nonce-n' 'strict-dynamic' 'wasm-unsafe-eval'; object-src 'none'; base-uri 'none'"},
 	{name: "Trusted Types", policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'" + trustType, tag: noNonce},
 	{name: "Trusted Types and nonces", policy: "script-src 'nonce-n' 'wasm-unsafe-eval'" + trustType, tag: oneTag},
+	{name: "Trusted Types, and a default policy that throws", policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'" + trustType + " default",
+		before: `window.trustedTypes?.createPolicy("default", {createScriptURL() { throw new Error("no") }})`},
+	{name: "Trusted Types, and a default policy alone", policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; require-trusted-types-for 'script'; trusted-types default",
+		before: `window.trustedTypes?.createPolicy("default", {createScriptURL: (text) => text})`},
+	{name: "a policy of a sandbox", policy: "sandbox allow-scripts allow-same-origin allow-forms"},
 	// Orders of scripts.
+	{name: "the npm package, behind the stub", tag: `<script nonce="n" src="/keepalive/stub.js"></script><script type="module" nonce="n" src="/npm/index.js"></script>`},
+	{name: "the npm package, after the Registration UI", tag: `<script type="module" nonce="n">import keepalive, { start, user } from "/npm/index.js"; start({dialog: true}); if (user() !== keepalive.user() || keepalive !== captureKeepalive) thrown.push("two of us")</script>`},
+	{name: "written by a script", tag: `<script nonce="n">document.write('<script nonce="n" src="/keepalive/keepalive.js"><\/script>')</script>`},
+	{name: "after the Registration UI", tag: `<!-- later -->`, ui: `{ const script = document.createElement("script"); script.src = "/keepalive/keepalive.js"; script.onload = () => captureKeepalive.start({dialog: true}); document.head.append(script) }`},
 	{name: "one tag", tag: oneTag},
 	{name: "the stub, and one tag", tag: withStub},
 	{name: "included twice", tag: strings.Repeat(`<script nonce="n" src="/keepalive/keepalive.js"></script>`, 2)},
@@ -188,6 +221,7 @@ func hostileTo(t *testing.T, d *demo) *hostileSite {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = w.Write([]byte(`thrown.push("a script from elsewhere was run")`))
 	})
+	mux.Handle("/npm/", http.StripPrefix("/npm/", http.FileServer(http.Dir(filepath.Join("..", "..", "web", "npm", "dist")))))
 	mux.Handle("/", proxy)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.CloseClientConnections)
@@ -196,9 +230,12 @@ func hostileTo(t *testing.T, d *demo) *hostileSite {
 	return s
 }
 
-// liveThrough loads a page, signs in, renews and saves with a dead token, and
-// signs out.
-func liveThrough(t *testing.T, d *demo, s *hostileSite, p *browsertest.Page, name string) {
+// dialogIs finds the dialog on a page that hides what a document has.
+const dialogIs = `Document.prototype.querySelector.call(document, "capture-keepalive-dialog")?.shadowRoot.querySelector("dialog")`
+
+// liveThrough loads a page, signs in, renews and saves with a dead token, is
+// stopped, started and warned, and signs out.
+func liveThrough(t *testing.T, d *demo, s *hostileSite, p *browsertest.Page, engine, name string) {
 	t.Helper()
 	defer func() {
 		if t.Failed() {
@@ -224,6 +261,12 @@ func liveThrough(t *testing.T, d *demo, s *hostileSite, p *browsertest.Page, nam
 	p.WaitFor(t, `document.getElementsByClassName("capture_message")[0]?.textContent === "Saved."`, bound)
 	if got := d.saved(t) - saved; got != 1 || token(t, p) == first {
 		t.Errorf("saved %d times; the token was renewed: %t", got, token(t, p) != first)
+	}
+	if engine == "chromium" { // of every row a second, in one engine
+		p.Eval(t, `captureKeepalive.stop(), captureKeepalive.start({load: "now", dialog: true, idleWarning: 43200}), 1`, nil)
+		p.WaitFor(t, dialogIs+`?.open === true`, bound)
+		p.Eval(t, `captureKeepalive.stop(), captureKeepalive.start({load: "now"}), 1`, nil)
+		p.WaitFor(t, `!`+dialogIs+` && captureKeepalive.status().phase === "active"`, bound)
 	}
 	p.Click(t, "#out")
 	p.WaitFor(t, `heard.includes("ended") && !localStorage.janrainCaptureToken`, bound)
@@ -255,7 +298,7 @@ func TestHostilePages(t *testing.T) {
 			}
 			t.Run(row.name, func(t *testing.T) {
 				s.set(row)
-				liveThrough(t, d, s, p, row.name)
+				liveThrough(t, d, s, p, b.Name, row.name)
 			})
 		}
 	})

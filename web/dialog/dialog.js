@@ -4,7 +4,11 @@
 // keepalive.d.ts.
 (() => {
   "use strict";
-  const script = Object.getOwnPropertyDescriptor(Document.prototype, "currentScript").get.call(document);
+  /** A property of the document, which an element with that name may hide. */
+  const ofDocument = (name) => Reflect.get(Document.prototype, name, document);
+  const script = ofDocument("currentScript");
+  // What keepalive.js has kept, before a library could replace it.
+  const { AbortController, CSSStyleSheet, Date, Map, clearTimeout, setTimeout } = script?.captureKeepalive ?? window;
   const supported = "adoptedStyleSheets" in document;
   /** @type {any} the public API, while the dialog is in use */
   let api;
@@ -101,8 +105,8 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
 }`;
   // What stays inside the dialog.
   const INSIDE =
-    "keydown keypress keyup click dblclick auxclick contextmenu wheel touchstart touchmove touchend".split(" ").concat(
-      ...["pointer", "mouse"].map((kind) => ["down", "up", "move", "over", "out"].map((what) => kind + what)),
+    "keydown keypress keyup click dblclick auxclick contextmenu wheel touchstart touchmove touchend touchcancel".split(" ").concat(
+      ...["pointer", "mouse"].map((kind) => ["down", "up", "move", "over", "out", "cancel"].map((what) => kind + what)),
     );
   // Seconds left that are spoken. A timer that speaks every second cannot be
   // listened to.
@@ -145,7 +149,7 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
     const result = { ...TEXTS };
     for (const [key, text] of Object.entries(window.captureKeepaliveDialog || {})) {
       if (key in TEXTS && text && typeof text === "string" && (key !== "lang" || isLanguage(text))) result[key] = text;
-      else console.warn(`captureKeepaliveDialog: "${key}" must be one of ${Object.keys(TEXTS)}, with a text, or a language tag for lang`);
+      else console.warn(`captureKeepaliveDialog: "${key}" must be one of ${Object.keys(TEXTS)}, with a text, or for lang a language tag`);
     }
     return result;
   };
@@ -159,16 +163,17 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
     return value.toLocaleString(texts.lang, { style: "unit", unit, unitDisplay: "long" });
   };
 
+  const create = (tag) => Document.prototype.createElement.call(document, tag);
   const open = () => {
     const undo = new AbortController();
-    const host = document.createElement("capture-keepalive-dialog");
+    const host = create("capture-keepalive-dialog");
     const root = host.attachShadow({ mode: "open" });
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(STYLE);
     root.adoptedStyleSheets = [sheet];
     ui = { host, undo };
     const add = (tag, id, parent, role) => {
-      const element = document.createElement(tag);
+      const element = create(tag);
       element.id = id;
       element.part = id;
       if (role) element.setAttribute("role", role);
@@ -192,14 +197,14 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
       event.preventDefault();
       if (ui?.dialog === dialog) answer();
     };
-    const listen = (target, type, fn) => target.addEventListener(type, fn, { capture: true, signal: undo.signal });
+    const listen = (target, type, fn) => EventTarget.prototype.addEventListener.call(target, type, fn, { capture: true, signal: undo.signal });
     // What happens on the dialog is not for the page: its search does not open,
     // its menu does not close, and no limit moves but by a button. Keys go to
     // body while Tab is between the last button and the first.
     for (const type of INSIDE) {
       listen(window, type, (event) => {
         const isKey = type.startsWith("key");
-        if (event.target !== host && !(isKey && event.target === document.body)) return;
+        if (event.target !== host && !(isKey && event.target === ofDocument("body"))) return;
         event.stopImmediatePropagation();
         if (type === "keyup") pressed = "";
         if (type === "keydown") pressed = event.key;
@@ -217,7 +222,7 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
     listen(window, "pageshow", look);
     listen(document, "visibilitychange", look);
     // Beside body: what a page hides or makes inert there is no matter.
-    document.documentElement.append(host);
+    ofDocument("documentElement").append(host);
   };
   const shut = () => {
     if (!ui) return;
@@ -300,12 +305,12 @@ button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
     else if (first) show(first);
     clearTimeout(timer);
     const second = (first && left(first) % 1) || 1;
-    if (!document.hidden) timer = setTimeout(update, second * 1000 + 20);
+    if (!ofDocument("hidden")) timer = setTimeout(update, second * 1000 + 20);
   };
   // look asks the server: the person may have come from another tab.
   const look = () => {
     update();
-    if (ui && !document.hidden) api.renew().then(update, update);
+    if (ui && !ofDocument("hidden")) api.renew().then(update, update);
   };
 
   const done = () => {

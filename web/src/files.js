@@ -2,7 +2,7 @@
 // limit. All but the manifest are checked against the integrity it states.
 import {
   AbortController, Error, Promise, SyntaxError, addListener, addressOf, append, ask, attempt, clearTimer,
-  createElement, currentScript, natives, nonceOf, nothing, page, remove, root, setTimer,
+  createElement, currentScript, natives, nonceOf, nothing, page, remove, root, setAttribute, setTimer,
 } from "./native.js";
 
 const FILE_LIMIT = 10000; // ms, for a small file
@@ -55,7 +55,7 @@ const readManifest = (from) =>
     } catch (error) {
       if (!error.missing && !(error instanceof SyntaxError)) throw error;
     }
-    const error = new Error(`its files are not in ${from}. Set endpoint to where the server is.`);
+    const error = new Error(`The files of capture-keepalive are not in ${from}. Set endpoint to where the server is.`);
     error.warning = "files-not-found";
     throw error;
   });
@@ -100,13 +100,14 @@ export const include = (manifest, name) =>
         remove(script);
         reject(new Error(`${folder}/${name} ${message}`)); // nothing, where it was received
       };
-      script.captureKeepalive = { __proto__: natives, receive: resolve };
+      script.captureKeepalive = { __proto__: null, ...natives, receive: resolve };
       addListener(script, "load", end("is not of this version"));
       addListener(script, "error", end("did not load"));
-      script.integrity = manifest.files[name].integrity;
-      script.crossOrigin = "anonymous";
-      script.nonce = nonce;
-      script.src = trusted(`${folder}/${name}`);
+      // Not by its properties, which blockers of scripts replace.
+      setAttribute(script, "integrity", manifest.files[name].integrity);
+      setAttribute(script, "crossorigin", "anonymous");
+      setAttribute(script, "nonce", nonce);
+      setAttribute(script, "src", trusted(`${folder}/${name}`));
       append(root(), script);
     }),
   );

@@ -3,7 +3,7 @@
 // and path, and the browser's classes as they were when keepalive.js ran.
 import { wasmExec } from "wasm_exec.js"; // see scripts/build
 import {
-  AbortController, Error, WebAssembly, apply, clearTimer, defineProperty, natives, nothing, ownKeys, page, setTimer,
+  AbortController, Error, WebAssembly, apply, clearTimer, defineProperty, natives, nothing, page, setTimer,
 } from "./native.js";
 
 const HOST = "__captureKeepalive";
@@ -89,27 +89,22 @@ class WithAllSettled extends natives.Promise {
 
 /** Runs wasm_exec.js, and returns the globals that it left, Go among them. */
 function makeGlobals(host, unlessGone) {
-  const { crypto, performance } = natives;
-  const { TextEncoder, TextDecoder } = page;
+  const { crypto, performance, TextEncoder, TextDecoder } = natives;
   const own = { __proto__: null, crypto, performance, TextEncoder, TextDecoder };
   const given = { __proto__: null, [HOST]: host };
   for (const name in natives) given[name] = natives[name];
   // The module waits with allSettled, which some pages have removed.
   if (!natives.Promise.allSettled) given.Promise = WithAllSettled;
-  const reflect = { __proto__: null };
-  for (const name of ownKeys(natives.Reflect)) reflect[name] = natives.Reflect[name];
-  reflect.get = (object, name) =>
+  const get = (object, name) =>
     object === page && name in given ? given[name] : natives.Reflect.get(object, name);
-  given.Reflect = reflect;
+  const reflect = (given.Reflect = { __proto__: null, ...natives.Reflect, get });
   wasmExec({
-    __proto__: null,
+    __proto__: natives,
     globalThis: own,
     fs: { __proto__: null, writeSync: (fd, text) => own.fs.writeSync(fd, text) },
     Reflect: reflect,
     setTimeout: (fn, ms) => setTimer(() => unlessGone(fn), ms),
     clearTimeout: clearTimer,
-    console: natives.console,
-    Date: natives.Date,
   });
   for (const name of ["fs", "process", "path"]) given[name] = own[name];
   return own;

@@ -12,22 +12,28 @@ const own = window;
 /** What we use, and what Go is given in the place of the page's globals. */
 export const natives = { __proto__: null, window: page };
 for (const name of (
-  "AbortController Array DataTransfer Date Document Element Error Event EventTarget FormData HTMLElement " +
+  "AbortController Array CSSStyleSheet DataTransfer DataView Date Document Element Error Event EventTarget FormData HTMLElement " +
   "HTMLFormElement HTMLInputElement HTMLScriptElement HTMLSelectElement HTMLTextAreaElement " +
-  "Headers JSON LockManager Math Node Object Promise Reflect Request Response Storage SubmitEvent " +
-  "SyntaxError TypeError URL Uint8Array WebAssembly " +
+  "Headers JSON LockManager Map Math Node Object Promise Reflect Request Response Storage SubmitEvent " +
+  "SyntaxError TextDecoder TextEncoder TypeError URL Uint8Array WeakSet WebAssembly " +
   "clearTimeout console crypto document fetch location navigator performance requestIdleCallback setTimeout"
 ).split(" ")) {
-  natives[name] = own[name];
+  // What the window only inherits is an element or a frame with that name.
+  natives[name] = window.Object.prototype.hasOwnProperty.call(own, name) ? own[name] : undefined;
 }
+// A library replaces members of it one by one. runtime.js gets the copy.
+const reflect = { __proto__: null };
+const { ownKeys } = natives.Reflect;
+for (const name of ownKeys(natives.Reflect)) reflect[name] = natives.Reflect[name];
+natives.Reflect = reflect;
 export const {
-  AbortController, Error, FormData, Headers, Promise, Request, SyntaxError, TypeError, URL, WebAssembly,
+  AbortController, Error, FormData, Headers, Promise, Request, SyntaxError, TypeError, URL, WeakSet, WebAssembly,
 } = natives;
 export const { document, location } = natives;
 const { Date, Document, Element, Event, EventTarget, HTMLElement, HTMLScriptElement, Node, Reflect, Storage } = natives;
 const { clearTimeout, console, fetch, requestIdleCallback, setTimeout } = natives;
-export const { apply, getOwnPropertyDescriptor: descriptor, ownKeys } = Reflect;
-export const { defineProperty, freeze, keys } = natives.Object;
+export const { apply, defineProperty, getOwnPropertyDescriptor: descriptor } = Reflect;
+export const { freeze, keys } = natives.Object;
 export const { isArray } = natives.Array;
 export const { random } = natives.Math;
 

@@ -2,7 +2,7 @@
 // start() wait where that helps, and tells why a session was ended. Nothing
 // that goes wrong here reaches the UI: each step is an attempt of its own.
 import {
-  apply, attempt, defineProperty, descriptor, document, isArray, isObject, keys, nothing, page,
+  apply, attempt, defineProperty, descriptor, document, isArray, isObject, keys, nothing, page, WeakSet,
 } from "./native.js";
 import { askEnd, inHandler, sawInput } from "./cause.js";
 import { KNOWN, kindOf } from "./events.js";
@@ -88,10 +88,9 @@ function hook() {
     const { janrain } = page;
     if (!isObject(janrain)) return;
     const events = janrain.events;
-    if (isObject(events)) {
-      for (const name of KNOWN.concat(keys(events))) {
-        if (name.startsWith("onCapture")) silent(() => hookEvent(events[name], name));
-      }
+    const others = silent(() => keys(events)) || [];
+    for (const name of KNOWN.concat(others)) {
+      if (name.startsWith("onCapture")) silent(() => hookEvent(events[name], name));
     }
     silent(() => isObject(janrain.capture) && hookUI(janrain.capture.ui));
     silent(() => trap(page, "janrain"));
