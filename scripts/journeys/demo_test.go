@@ -172,12 +172,16 @@ func heard(t *testing.T, p *browsertest.Page) []string {
 	return events
 }
 
-// signIn signs in through the form, as a visitor does.
+// signIn signs in through the form, as a visitor does, and takes what the page
+// hears of it out of what it has heard.
 func signIn(t *testing.T, p *browsertest.Page) {
 	t.Helper()
+	p.Eval(t, `window.logins = (window.heard ?? []).filter(e => e === "signedin:signed_in").length, 1`, nil)
 	p.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== ""`, soon)
 	p.Click(t, "#capture_signIn_submit")
 	waitSignedIn(t, p)
+	p.WaitFor(t, `!window.heard || heard.filter(e => e === "signedin:signed_in").length === logins + 1`, soon)
+	p.Eval(t, `window.heard && heard.splice(heard.lastIndexOf("signedin:signed_in"), 1), 1`, nil)
 }
 
 func waitSignedIn(t *testing.T, p *browsertest.Page) {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -161,7 +163,8 @@ func dialogPage(t *testing.T) string {
 			};
 			document.addEventListener("keydown", e => keys.push(e.key), true);
 			window.others = [];
-			for (const type of ["keyup", "keypress", "pointerdown", "pointerup", "mousedown", "mouseup", "click"]) {
+			for (const type of ["keyup", "keypress", "click"].concat(...["pointer", "mouse"].map(kind => ["down", "up"].map(what => kind + what)),
+				["start", "end"].map(what => "touch" + what))) {
 				document.addEventListener(type, e => others.push(type + " " + (e.key ?? "")), true);
 			}`,
 	}
@@ -305,6 +308,17 @@ func TestDialogStates(t *testing.T) {
 // elements that it finds, and the dialog is about where the focus is by itself.
 func keyboard(t *testing.T, url string) (eval func(js string, out any), press func(keys string, modifiers ...chromedp.KeyOption)) {
 	t.Helper()
+	eval, do := byHand(t, url)
+	press = func(keys string, modifiers ...chromedp.KeyOption) {
+		t.Helper()
+		do("pressing "+keys, chromedp.KeyEvent(keys, modifiers...))
+	}
+	return eval, press
+}
+
+// byHand opens a page and returns what does to it what a person does.
+func byHand(t *testing.T, url string) (eval func(js string, out any), do func(what string, action chromedp.Action[chromedp.Void])) {
+	t.Helper()
 	paths := need.Chromium.Require(t)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(paths[0]))
 	for _, flag := range browsers.ChromiumFlags {
@@ -333,13 +347,53 @@ func keyboard(t *testing.T, url string) (eval func(js string, out any), press fu
 			}
 		}
 	}
-	press = func(keys string, modifiers ...chromedp.KeyOption) {
+	do = func(what string, action chromedp.Action[chromedp.Void]) {
 		t.Helper()
-		if err := chromedp.Do(ctx, chromedp.KeyEvent(keys, modifiers...)); err != nil {
-			t.Fatalf("pressing %q: %v", keys, err)
+		if err := chromedp.Do(ctx, action); err != nil {
+			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	return eval, press
+	return eval, do
+}
+
+func touch(kind input.DispatchTouchEventType, points ...*input.TouchPoint) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: kind, TouchPoints: append([]*input.TouchPoint{}, points...)})
+		return err
+	})
+}
+
+// A pointer, a mouse or a finger on the dialog is not for the page: its menu
+// does not close because somebody stays.
+func TestDialogByPointer(t *testing.T) {
+	t.Parallel()
+	eval, do := byHand(t, dialogPage(t))
+	for _, way := range []string{"mouse", "touch"} {
+		eval(`others.length = calls.length = 0, warn("idle", 60), 1`, nil)
+		var at [2]float64
+		eval(`(() => { const box = ui("stay").getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2] })()`, &at)
+		if way == "mouse" {
+			do("clicking", chromedp.MouseClickXY(at[0], at[1]))
+		} else {
+			do("touching", touch(input.DispatchTouchEventTypeTouchStart, &input.TouchPoint{X: at[0], Y: at[1]}))
+			do("letting go", touch(input.DispatchTouchEventTypeTouchEnd))
+		}
+		var calls, others []string
+		eval(`new Promise(done => { const look = () => calls.length ? done(calls) : setTimeout(look, 10); look() })`, &calls)
+		if eval(`others`, &others); len(others) > 0 || !slices.Equal(calls, []string{"stay"}) {
+			t.Errorf("%s: the page heard %q, called %q", way, others, calls)
+		}
+		var open bool
+		if eval(`!!ui("dialog")`, &open); open {
+			t.Errorf("%s: the dialog is still there", way)
+		}
+	}
+	// Beside the dialog the page hears everything, as ever.
+	do("clicking on the page", chromedp.MouseClickXY(5, 5))
+	var others []string
+	if eval(`others`, &others); !slices.Contains(others, "click ") {
+		t.Errorf("of a click of its own the page heard %q", others)
+	}
 }
 
 // The focus goes to the answer that keeps the session, stays inside, and is

@@ -207,3 +207,87 @@ func TestToldLate(t *testing.T) {
 		t.Errorf("after the next login a listener is told %v", got)
 	}
 }
+
+// Who is signed in, as the page is told: by ready, user() and subscribe().
+func TestWhoIsSignedIn(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	b := browsertest.Chromium(t)
+	p := b.Open(t, "about:blank")
+	p.SetClock(t, time.Hour)
+	p.Navigate(t, d.URL)
+	listen(t, p)
+	var known bool
+	if p.Eval(t, `captureKeepalive.ready.then(r => r.signedIn)`, &known); known {
+		t.Error("ready says that a visitor is signed in")
+	}
+	p.Eval(t, `window.told = [], window.odd = [], window.gone = 0,
+		window.undo = captureKeepalive.subscribe(user => { told.push(user); if (user !== captureKeepalive.user() || !Object.isFrozen(user)) odd.push(user) }),
+		captureKeepalive.subscribe(() => gone++)(), captureKeepalive.subscribe(() => { throw new Error("faulty subscriber") }), 1`, nil)
+	p.Eval(t, `window.known = 0, captureKeepalive.on("signedin", () => { if (captureKeepalive.user().signedIn) known++ }), 1`, nil)
+	signIn(t, p) // for which the module is loaded
+	p.WaitFor(t, `captureKeepalive.user().signedIn && known === 1`, soon)
+	var skew float64
+	if p.Eval(t, `captureKeepalive.status().clockSkew`, &skew); skew < -3602 || skew > -3598 {
+		t.Errorf("clockSkew is %v s where this machine is an hour ahead, want -3600", skew)
+	}
+	p.Click(t, "#btn-signout")
+	p.WaitFor(t, `captureKeepalive.user().signedIn === false`, soon)
+	var got struct {
+		Told []struct {
+			SignedIn bool
+			UUID     string
+		}
+		Odd, Gone int
+	}
+	// In between it is not known.
+	p.Eval(t, `({told: told.filter(user => user.signedIn !== null), odd: odd.length, gone})`, &got)
+	if len(got.Told) != 3 || got.Told[0].SignedIn || !got.Told[1].SignedIn || len(got.Told[1].UUID) != 36 || got.Told[2].SignedIn ||
+		got.Told[2].UUID != "" {
+		t.Errorf("a subscriber was told %+v, want signed out, in with a uuid, out", got.Told)
+	}
+	if got.Odd != 0 || got.Gone != 1 {
+		t.Errorf("%d snapshots were not user(), one who left was told %d times", got.Odd, got.Gone)
+	}
+	p.Eval(t, `undo(), told.length = 0, 1`, nil)
+	signIn(t, p)
+	var after int
+	if p.Eval(t, `told.length`, &after); after != 0 {
+		t.Errorf("after unsubscribing, told %d times", after)
+	}
+	p.Reload(t)
+	if p.Eval(t, `captureKeepalive.ready.then(r => r.signedIn)`, &known); !known {
+		t.Error("ready does not say that the user of the page before is signed in")
+	}
+}
+
+// The UI waits for a token, but not for a server that accepts and says
+// nothing.
+func TestHoldWithoutAnswers(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.Handle("/keepalive/keepalive.js", http.StripPrefix("/keepalive/", http.FileServer(http.Dir(filepath.Join("..", "..", "web", "dist")))))
+	mux.HandleFunc("/keepalive/", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `<!doctype html><title>A page</title><link rel="icon" href="data:,"><script>
+localStorage.janrainCaptureToken = "0123456789abcdef"; localStorage.janrainCaptureToken_Expires = location.hash ? new Date(0) : "";</script>
+<script src="/keepalive/keepalive.js" data-start></script>
+<script>window.janrain.capture = {ui: {start() { window.startedAt = performance.now() }}}; window.askedAt = performance.now();
+window.result = janrain.capture.ui.start(); window.atOnce = !!window.startedAt</script>`)
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	p := browsertest.Chromium(t).Open(t, server.URL+"/#dead")
+	p.WaitFor(t, `startedAt > 0`, soon)
+	var waited float64
+	if p.Eval(t, `startedAt - askedAt`, &waited); waited < 900 || waited > 2500 {
+		t.Errorf("the UI waited for %v ms, want a second", waited)
+	}
+	p.Navigate(t, server.URL+"/")
+	p.Reload(t)
+	var atOnce bool
+	if p.Eval(t, `atOnce`, &atOnce); !atOnce {
+		t.Error("with a token that may be good, the UI waited")
+	}
+}

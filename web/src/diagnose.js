@@ -22,7 +22,7 @@ export function checkPlace(warn, endpoint, version) {
     warn(
       "insecure-page",
       "This page came over plain http. " +
-        "Browsers keep the session's cookie for https and for localhost only.",
+        "Browsers keep the session's cookie for https and for localhost only. Use https.",
     );
   }
   const host = hostOf(endpoint);
@@ -44,7 +44,7 @@ export function checkCookie(warn, endpoint) {
       warn(
         "cookie-not-kept",
         "The server has opened a session, and the browser did not keep its cookie: " +
-          "cookies are blocked, or a proxy drops Set-Cookie.",
+          "cookies are blocked, or a proxy drops Set-Cookie. `capture-keepalive check --url` says which header.",
       );
     }
   }, 1000);

@@ -15,7 +15,7 @@ import { checkOptions } from "./options.js";
 import { askAgain, openPromise, rejectAll, settle } from "./promises.js";
 import { drain, enqueue } from "./queue.js";
 import { closeScope, later, listen, openScope } from "./scope.js";
-import { ENDS, emit, forgetEnd, readyAnyway, setUser, user } from "./session.js";
+import { ENDS, emit, forgetEnd, isVisitor, readyAnyway, setUser, user } from "./session.js";
 import { unwatchUI, watchUI } from "./ui.js";
 import { warn } from "./warnings.js";
 
@@ -128,6 +128,12 @@ function host(signal) {
   const whileAlive = (fn) => (...args) => {
     if (!signal.aborted) fn(...args);
   };
+  const tell = whileAlive((type, detail) => {
+    if (type === "renewerror" && TROUBLE.includes(detail.reason)) check("checkRefusal");
+    if (type === "renewed" || type === "signedin") check("checkCookie");
+    if (ENDS.includes(type) && user().signedIn) setUser(false);
+    emit(type, detail);
+  });
   return {
     options,
     release: whileAlive(release),
@@ -135,13 +141,10 @@ function host(signal) {
     state: whileAlive((state) => {
       told = state;
       setUser(typeof state.signedIn === "boolean" ? state.signedIn : null, state.uuid);
+      // To a module that was loaded for a login, the session was always there.
+      if (state.signedIn && isVisitor()) tell("signedin", { reason: "signed_in", message: "A user signed in.", at: now() });
     }),
-    emit: whileAlive((type, detail) => {
-      if (type === "renewerror" && TROUBLE.includes(detail.reason)) check("checkRefusal");
-      if (type === "renewed" || type === "signedin") check("checkCookie");
-      if (ENDS.includes(type) && user().signedIn) setUser(false);
-      emit(type, detail);
-    }),
+    emit: tell,
   };
 }
 
@@ -174,13 +177,19 @@ function moduleChanged(failed) {
 
 /** @throws TypeError that names the option that is wrong. */
 export function start(given = {}) {
-  if (!/^https?:$/.test(location.protocol)) {
-    warn("not-http", `capture-keepalive does nothing on a page of ${location.protocol}`);
+  // In a sandbox the origin is "null".
+  if (!/^https?:$/.test(location.protocol) || page.origin === "null") {
+    warn("not-http", "This page is a file, or in a sandbox: nothing was started. Serve it over http or https.");
     return;
   }
   const checked = checkOptions(given);
   if (options) return; // it runs already
   options = checked;
+  // The page's own start goes on, whatever it has done to the browser.
+  attempt(begin);
+}
+
+function begin() {
   const mine = options;
   openScope();
   setPlace(options.endpoint, options.nonce);

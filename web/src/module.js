@@ -62,7 +62,7 @@ export const module = {
 /** @param {Owner} given */
 export function openModule(given) {
   owner = given;
-  failures = crashes = 0;
+  failures = crashes = failedAt = 0;
   why = "";
   off = false;
   const again = () => failures && !isHidden() && load();
@@ -79,9 +79,12 @@ export function closeModule() {
   api = program = undefined;
 }
 
-/** Loads the module, unless it is there, on its way, or not to come at all. */
+/**
+ * Loads the module, unless it is there, on its way, or not to come at all. The
+ * clock may have been set back since the last attempt.
+ */
 export function load() {
-  if (!owner || off || loading || program || now() - failedAt < LEAST) return;
+  if (!owner || off || loading || program || Math.abs(now() - failedAt) < LEAST) return;
   cancel(retry);
   loading = true;
   const mine = owner;

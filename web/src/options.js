@@ -78,13 +78,16 @@ export function checkOptions(given) {
   return checked;
 }
 
-/** The options that the data attributes of our own script spell. */
+/**
+ * The options that the data attributes of our own script spell: idleWarning is
+ * data-idle-warning. Where the dashes are does not matter.
+ */
 export function readAttributes(script) {
   const given = { __proto__: null };
-  const names = attributeNames(script);
-  for (const name of keys(OPTIONS)) {
-    const spelled = "data-" + name.replace(/[A-Z]/g, (letter) => "-" + letter.toLowerCase());
-    if (names.includes(spelled)) given[name] = OPTIONS[name].read(attribute(script, spelled));
+  for (const spelled of attributeNames(script)) {
+    const plain = spelled.replace(/-/g, "");
+    const name = keys(OPTIONS).find((each) => plain === "data" + each.toLowerCase());
+    if (name) given[name] = OPTIONS[name].read(attribute(script, spelled));
   }
   return given;
 }

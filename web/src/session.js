@@ -26,8 +26,13 @@ export const readyAnyway = () => settleReady({ signedIn: snapshot.signedIn });
 
 const notify = (fn, ...args) => attempt(() => fn(...args), rethrow);
 
+/** Whether the page was told that nobody is signed in, and of no login since. */
+let visitor = false;
+export const isVisitor = () => visitor;
+
 /** @param {boolean | null} signedIn @param {string} [uuid] */
 export function setUser(signedIn, uuid) {
+  if (signedIn === false) visitor = true;
   const known = signedIn && uuid ? uuid : undefined;
   if (snapshot.signedIn !== signedIn || snapshot.uuid !== known) {
     snapshot = freeze(known ? { signedIn, uuid: known } : { signedIn });
@@ -46,6 +51,7 @@ export function subscribe(fn) {
 
 /** Tells the page of an event; of an end, by its own name and as "ended". */
 export function emit(name, detail) {
+  if (name === "signedin") visitor = false;
   if (name === "signedin" || name === "renewed") forgetEnd();
   if (ENDS.includes(name)) {
     if (end && end.name === name) return; // told already
