@@ -85,33 +85,57 @@ if (window.captureKeepalive) {
 	})
 }
 
-// A file that fails is asked for again: one answer that is no use, and the
-// module that a manifest of another server names, cost nothing but time.
+// A file that fails is asked for again: one answer that is no use, one that
+// does not come, one that somebody has changed, and the module that a manifest
+// of another server names, cost nothing but time.
 func TestFilesComeLater(t *testing.T) {
 	t.Parallel()
-	for name, fails := range map[string]string{
-		"the manifest": "/manifest.json", "the runtime": "/runtime.js", "the module": ".wasm",
+	missing := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "not now", http.StatusNotFound) }
+	hanging := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	changed := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		w.Header().Set("Cache-Control", "no-store")
+		fmt.Fprint(w, "window.changed = true")
+	}
+	for _, tc := range []struct {
+		name, file string
+		answer     http.HandlerFunc
+	}{
+		{"the manifest is missing", "/manifest.json", missing},
+		{"the manifest hangs", "/manifest.json", hanging},
+		{"the runtime is missing", "/runtime.js", missing},
+		{"the runtime hangs", "/runtime.js", hanging},
+		{"the runtime was changed", "/runtime.js", changed},
+		{"the module is missing", ".wasm", missing},
+		{"the module was changed", ".wasm", changed},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			d := startDemo(t, "--life", "10m")
 			failed := make(chan struct{}, 1)
 			s := filesOf(t, d, func(w http.ResponseWriter, r *http.Request) bool {
-				if !strings.HasSuffix(r.URL.Path, fails) {
+				if !strings.HasSuffix(r.URL.Path, tc.file) {
 					return false
 				}
 				select {
 				case failed <- struct{}{}:
-					http.Error(w, "not now", http.StatusNotFound)
+					tc.answer(w, r)
 					return true
 				default:
 					return false
 				}
 			})
 			p := visit(t, browsertest.Chromium(t), s)
+			p.Eval(t, `captureKeepalive.stop(), captureKeepalive.start({load: "now"}), 1`, nil)
+			var code string
+			if p.Eval(t, `captureKeepalive.token().catch(e => e.code)`, &code); code != "unavailable" {
+				t.Errorf("token() rejects with %q, want unavailable", code)
+			}
+			p.Eval(t, `dispatchEvent(new Event("online")), 1`, nil)
 			signIn(t, p)
-			if len(failed) == 0 {
-				t.Error("nothing failed: the test tests nothing")
+			var ran bool
+			if p.Eval(t, `!!window.changed`, &ran); ran || len(failed) == 0 {
+				t.Errorf("what was changed has run: %t; %d failed, want 1", ran, len(failed))
 			}
 		})
 	}

@@ -91,14 +91,23 @@ function trusted(address) {
   return policy ? policy.createScriptURL(address) : address;
 }
 
+// A browser lets a second request wait for the first of that address, which
+// may hang, and a script's cannot be taken back: each has an address of its own.
+let failed = 0;
+const again = (error) => {
+  failed++;
+  throw error;
+};
+
 /** Runs a script of ours and returns what it has for us. */
 export const include = (manifest, name) =>
   timed(FILE_LIMIT, name, () =>
     new Promise((resolve, reject) => {
+      const address = `${folder}/${name}${failed ? "?" + failed : ""}`;
       const script = createElement("script");
       const end = (message) => () => {
         remove(script);
-        reject(new Error(`${folder}/${name} ${message}`)); // nothing, where it was received
+        reject(new Error(`${address} ${message}`)); // nothing, where it was received
       };
       script.captureKeepalive = { __proto__: null, ...natives, receive: resolve };
       addListener(script, "load", end("is not of this version"));
@@ -107,7 +116,7 @@ export const include = (manifest, name) =>
       setAttribute(script, "integrity", manifest.files[name].integrity);
       setAttribute(script, "crossorigin", "anonymous");
       setAttribute(script, "nonce", nonce);
-      setAttribute(script, "src", trusted(`${folder}/${name}`));
+      setAttribute(script, "src", trusted(address));
       append(root(), script);
     }),
-  );
+  ).catch(again);

@@ -15,7 +15,7 @@ import { checkOptions } from "./options.js";
 import { askAgain, openPromise, rejectAll, settle } from "./promises.js";
 import { drain, enqueue } from "./queue.js";
 import { closeScope, later, listen, openScope } from "./scope.js";
-import { ENDS, emit, forgetEnd, isVisitor, readyAnyway, setUser, user } from "./session.js";
+import { ENDS, emit, isVisitor, readyAnyway, sawLogin, setUser, user } from "./session.js";
 import { unwatchUI, watchUI } from "./ui.js";
 import { warn } from "./warnings.js";
 
@@ -70,7 +70,7 @@ function hear(name, payload) {
   if (needsSession(name) && isIdle()) return;
   const info = { __proto__: null };
   if (kindOf(name) === "deadToken" && options.guard && !module.isOff) info.held = groupOf(name).id;
-  if (name === "onCaptureLoginSuccess") forgetEnd();
+  if (name === "onCaptureLoginSuccess") sawLogin();
   if (kindOf(name) === "login") postOnce(payload, info);
   if (kindOf(name) === "ended") {
     info.cause = causeOfEnd();

@@ -26,7 +26,7 @@ export const readyAnyway = () => settleReady({ signedIn: snapshot.signedIn });
 
 const notify = (fn, ...args) => attempt(() => fn(...args), rethrow);
 
-/** Whether the page was told that nobody is signed in, and of no login since. */
+/** Whether a signedin is due as soon as a user is known. */
 let visitor = false;
 export const isVisitor = () => visitor;
 
@@ -62,8 +62,14 @@ export function emit(name, detail) {
   if (ENDS.includes(name)) tell("ended");
 }
 
-/** A user signs in: what was told of an end is of the past. */
-export const forgetEnd = () => void (end = undefined);
+/** What was told of an end is of the past. */
+const forgetEnd = () => void (end = undefined);
+
+/** A person signs in, maybe before it is known whether somebody was. */
+export function sawLogin() {
+  forgetEnd();
+  if (!snapshot.signedIn) visitor = true;
+}
 
 export function on(name, fn) {
   const set = listeners[name];
