@@ -177,6 +177,27 @@ func (c control) says(other control) bool {
 // empty reports whether nothing was entered.
 func (c control) empty() bool { return c.says(control{controlKey: c.controlKey}) }
 
+// asDrawn reports whether a control says what the UI drew it with, or nothing.
+func (c control) asDrawn() bool {
+	class := valueClasses[c.tag]
+	switch {
+	case c.empty():
+		return true
+	case c.kind == choiceControl:
+		return isTrue(native(c.element, "HTMLInputElement", "defaultChecked")) == c.checked
+	case c.kind == selectControl:
+		return !slices.ContainsFunc(items(native(c.element, "HTMLSelectElement", "options")), changedOption)
+	case class == "" || c.typ == "hidden": // what it was drawn with is not kept
+		return false
+	}
+	return text(native(c.element, class, "defaultValue")) == c.value
+}
+
+func changedOption(option safejs.Value) bool {
+	now := native(option, "HTMLOptionElement", "selected")
+	return isTrue(now) != isTrue(native(option, "HTMLOptionElement", "defaultSelected"))
+}
+
 // putInto sets a control and reports whether that changed it, and others are
 // still to be told.
 func (c control) putInto(now control) bool {

@@ -31,6 +31,9 @@ type submission struct {
 	// edited: the user has changed the form since. unreadable: they had typed
 	// in a part of it that cannot be read.
 	edited, unreadable bool
+	// touched: they have clicked or pressed a key since. What came of it later
+	// than at once cannot be told from what the UI does.
+	touched bool
 	// handled: the UI's script took care of the submit event, and left nothing
 	// to the browser.
 	handled bool
@@ -228,6 +231,7 @@ func (f *forms) gesture(event safejs.Value) {
 	}
 	before := map[*submission]look{}
 	for _, s := range f.kept {
+		s.touched = true
 		form, ok := f.find(s)
 		if !ok || s.edited {
 			continue

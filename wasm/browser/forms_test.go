@@ -1086,6 +1086,34 @@ func TestSubmittedBeforeTheModule(t *testing.T) {
 	}
 }
 
+// A widget that takes its time: what it enters after a click is the user's, and
+// stays. What the UI empties or resets, also after a click, is not.
+func TestSlowWidgetIsAnEdit(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		then func(s *screens)
+		want session.RepeatResult
+	}{
+		{"it enters a value", func(s *screens) { s.fill("[name=city]", "picked") }, session.RepeatEdited},
+		{"it enters one out of sight", func(s *screens) { s.fill("[name=iso]", "2001-01-01") }, session.RepeatEdited},
+		{"it ticks a box", func(s *screens) { assign(s.find("[name=news]"), "checked", true) }, session.RepeatEdited},
+		{"the UI resets the form", func(s *screens) { call(t, s.find("form"), "reset") }, session.RepeatSent},
+		{"the UI empties a field", func(s *screens) { s.fill("[name=city]", "") }, session.RepeatSent},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newScreens(t)
+			s.draw(strings.Replace(profile, "<button",
+				`<input type="hidden" name="iso"><input type="checkbox" name="news"><button`, 1))
+			s.fill("[name=city]", "Rome")
+			id := s.save("[name=save]")
+			s.forms.gesture(made(t, map[string]any{"isTrusted": true, "target": s.area}))
+			<-time.After(20 * time.Millisecond)
+			tc.then(s)
+			s.again(id, tc.want)
+		})
+	}
+}
+
 // A form is sent by the button that the user pressed, or not at all: another
 // one may delete the account.
 func TestTheSameButton(t *testing.T) {

@@ -120,6 +120,19 @@ func (s formState) sameUnsent(now []control) bool {
 	return true
 }
 
+// enteredSince reports whether a control says something new: neither what this
+// state says nor what it was drawn with, as after a reset.
+func (s formState) enteredSince(form safejs.Value) bool {
+	now := controlsOf(form)
+	for _, was := range s.controls {
+		at := slices.IndexFunc(now, func(c control) bool { return c.element.Equal(was.element) })
+		if at >= 0 && !was.says(now[at]) && !now[at].asDrawn() {
+			return true
+		}
+	}
+	return false
+}
+
 // formEntry is one field of a FormData.
 type formEntry struct {
 	name  string

@@ -78,7 +78,8 @@ func (r *repetition) look() (result session.RepeatResult, done bool) {
 	}
 	late := r.looks >= leastLooks && time.Since(r.since) > r.equalWithin
 	if !r.state.sameAs(form) {
-		if form.Equal(r.typedIn) {
+		inPlace := r.looks == 1 && form.Equal(r.form)
+		if form.Equal(r.typedIn) || inPlace && r.touched && r.state.enteredSince(form) {
 			return session.RepeatEdited, true
 		}
 		r.filling = true
