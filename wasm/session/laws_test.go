@@ -34,8 +34,9 @@ type record struct {
 	openedAt   session.Instant
 
 	// forms, by id: those that the user sent, that have their outcome, that
-	// were sent again, and that are held (an event has told of it).
-	submitted, forgotten, repeated, holding uint64
+	// were sent again, that were stopped before they were sent, and that are
+	// held (an event has told of it).
+	submitted, forgotten, repeated, unsent, holding uint64
 	handlers, promises, endings             uint64
 }
 
@@ -259,6 +260,9 @@ func (r *record) checkForms(before session.State, ev session.Event, after sessio
 	effects []session.Effect, p session.Policy) error {
 	if sent, ok := ev.(session.Submitted); ok {
 		r.submitted |= 1 << sent.ID
+		if sent.Held {
+			r.unsent |= 1 << sent.ID
+		}
 	}
 	is := after.View()
 	unfinished := 0
@@ -269,7 +273,7 @@ func (r *record) checkForms(before session.State, ev session.Event, after sessio
 			switch bit := uint64(1) << e.ID; {
 			case !p.Resubmit:
 				return errors.New("why: a form is sent again only when the page allows it")
-			case form.Again && r.repeated&bit != 0:
+			case r.unsent&bit == 0 && r.repeated&bit != 0:
 				return errors.New("why: a form is sent again at most once")
 			case form.State != "resuming":
 				return errors.New("why: only a form that failed or is held is sent")
@@ -277,7 +281,9 @@ func (r *record) checkForms(before session.State, ev session.Event, after sessio
 				return errors.New("owner: a form is sent again only in a session proven to be its owner's")
 			case is.Token.Empty() || is.Token == is.Dead || !signedIn(after):
 				return errors.New("a form is sent again only with a good token")
-			case form.Again:
+			case r.unsent&bit != 0:
+				r.unsent &^= bit // not again: for the first time
+			default:
 				r.repeated |= bit
 			}
 		case session.Forget:
