@@ -22,7 +22,12 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	switch name {
 	case "onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess",
 		"onCaptureFederateRefreshedToken":
-		if seen := signedIn(payload, info, true); seen != nil {
+		seen := signedIn(payload, info, true)
+		if token, ok := seen.(session.TokenSeen); ok && name == "onCaptureFederateRefreshedToken" {
+			token.Refreshed = true
+			return token
+		}
+		if seen != nil {
 			return seen
 		}
 		return session.SaveAnswered{Screen: screen} // it signed no one in

@@ -50,7 +50,7 @@ func TestEvents(t *testing.T) {
 		{"onCaptureRegistrationSuccess", recorded, "", login},
 		{"onCaptureEmailVerificationSuccess", recorded, "", login},
 		{"onCaptureFederateRefreshedToken", `{"accessToken":"token-1"}`, "",
-			session.TokenSeen{Token: token, Login: true}},
+			session.TokenSeen{Token: token, Login: true, Refreshed: true}},
 		{"onCaptureSessionCreated", recorded, "", session.TokenSeen{Token: token, UUID: "uuid-1"}},
 		{"onCaptureSessionFound", `{"accessToken":"token-1"}`, "", session.TokenSeen{Token: token}},
 

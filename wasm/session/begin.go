@@ -28,10 +28,11 @@ func (d *dealing) started(seed uint64) {
 type tokenMeaning uint8
 
 const (
-	tokenKnown   tokenMeaning = iota // ours, or told before, or too late
-	tokenMarked                      // the mark is of this token
-	tokenLogin                       // a person has just signed in with it
-	tokenUnknown                     // only Capture knows its user
+	tokenKnown     tokenMeaning = iota // ours, or told before, or too late
+	tokenMarked                        // the mark is of this token
+	tokenLogin                         // a person has just signed in with it
+	tokenRefreshed                     // it replaces the one of the person who is signed in
+	tokenUnknown                       // only Capture knows its user
 )
 
 func (ev TokenSeen) meaning(a account, snap Snapshot) tokenMeaning {
@@ -43,6 +44,8 @@ func (ev TokenSeen) meaning(a account, snap Snapshot) tokenMeaning {
 		return tokenLogin // seen in storage a moment before the UI told us
 	case ev.Token == s.token && (s.confirmed() || a.exchange.reports()):
 		return tokenKnown // our own createCaptureSession, or the second event of one login
+	case ev.Login && ev.Refreshed && s.confirmed():
+		return tokenRefreshed
 	case ev.Login:
 		return tokenLogin
 	case ev.Token == s.dead, ev.Token == a.expect.endedToken:
@@ -67,6 +70,11 @@ func (d *dealing) tokenSeen(ev TokenSeen) {
 	case tokenLogin:
 		d.ends = ends{}
 		d.report(call, session{token: ev.Token})
+	case tokenRefreshed:
+		// What waits goes on waiting: it is finished if the server says that
+		// the person is the same.
+		d.replace(d.session.unconfirmed(ev.Token))
+		d.open(call)
 	case tokenUnknown:
 		d.report(call, d.session.unconfirmed(ev.Token))
 	}
@@ -102,6 +110,10 @@ func (d *dealing) handedOff(answer Answer) {
 // its user.
 func (d *dealing) report(call Call, s session) {
 	d.renounce(s)
+	d.open(call)
+}
+
+func (d *dealing) open(call Call) {
 	call.Kind, call.Why = CallOpen, WhyStart
 	d.calls(d.exchange.send(call, d.now))
 }
@@ -112,6 +124,11 @@ func (d *dealing) renounce(s session) {
 	if d.session.who != "" || d.session.token != s.token {
 		d.signal(signal{what: signalAnother, why: WhyNewToken})
 	}
+	d.replace(s)
+}
+
+// replace goes on with another session, which the server has yet to confirm.
+func (d *dealing) replace(s session) {
 	if d.snap.Mark.Over() {
 		d.do(SetMark{d.snap.Mark.trouble()}) // that end was before
 	}

@@ -27,7 +27,9 @@ type (
 		// UUID is the page's claim.
 		UUID string
 		// Login: a person signed in just now; without it the event may be late.
-		Login bool
+		// Refreshed: single sign-on replaced the token of the person who is
+		// signed in, or so it says.
+		Login, Refreshed bool
 	}
 	// CodeSeen: a person signed in just now with responseType code.
 	CodeSeen struct {

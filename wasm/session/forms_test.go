@@ -175,7 +175,26 @@ func TestForms(t *testing.T) {
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
 			p.on(session.ScreenShown{Screen: "other"}, "released:left", "unfinished:left", "forget(1)")
 		}},
-		{"single sign-on of the same user does not send a held form, and tells", func(p *page) {
+		{"single sign-on of the same user does not drop a held form: it is sent when the server says so", func(p *page) {
+			p.pass(life)
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.refreshed("alice-2")
+			p.yes("alice-2", "mark", "released:renewed", "repeat(1)")
+		}},
+		{"single sign-on of another user drops it, and tells", func(p *page) {
+			p.pass(life)
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.refreshed("bob-1")
+			p.yes("bob-1", "identitychanged:other_user", "released:other_user", "unfinished:other_user", "forget(1)")
+		}},
+		{"single sign-on, and the server does not answer in time: handed back", func(p *page) {
+			p.pass(life)
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.refreshed("alice-2")
+			p.pass(10 * time.Second)
+			p.on(session.Ticked{}, "released:held_too_long", "handback(1)", "back(1)")
+		}},
+		{"another tab has renewed: what is held is sent", func(p *page) {
 			p.pass(life)
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
 			p.otherTab("alice-2", life) // another tab has renewed
@@ -227,6 +246,14 @@ func TestForms(t *testing.T) {
 			tc.play(p)
 		})
 	}
+}
+
+// refreshed is single sign-on that replaces the token.
+func (p *page) refreshed(token string) {
+	p.t.Helper()
+	p.writes(token)
+	p.on(session.TokenSeen{Token: tok(token), UUID: uuidOf(token), Login: true, Refreshed: true},
+		"cancel", "open("+token+","+uuidOf(token)+")")
 }
 
 // Limits are the session's, and only the server moves one that has passed.

@@ -37,7 +37,7 @@ type record struct {
 	// were sent again, that were stopped before they were sent, and that are
 	// held (an event has told of it).
 	submitted, forgotten, repeated, unsent, holding uint64
-	handlers, promises, endings             uint64
+	handlers, promises, endings                     uint64
 }
 
 // step runs Next under all laws that hold for every step whatever happens.
