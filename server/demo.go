@@ -21,6 +21,7 @@ func (p *program) demoCommand() *cobra.Command {
 			if err := config.CheckTokenLifetime(options.Life); err != nil {
 				return usageError("--life " + err.Error())
 			}
+			p.sayPageFiles()
 			return demo.Run(command.Context(), options, p.stdout, p.stderr)
 		},
 	}

@@ -29,6 +29,7 @@ func (p *program) devCommand() *cobra.Command {
 			if err := config.CheckTokenLifetime(options.Life); err != nil {
 				return usageError("--life " + err.Error())
 			}
+			p.sayPageFiles()
 			return demo.Dev(command.Context(), options, p.stdout, p.stderr)
 		},
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"io/fs"
 	"runtime/debug"
 	"strings"
@@ -31,4 +32,11 @@ func (p *program) adviseOnPageFiles() []string {
 		return nil
 	}
 	return []string{noPageFiles}
+}
+
+// sayPageFiles does so for a command that people watch.
+func (p *program) sayPageFiles() {
+	for _, advice := range p.adviseOnPageFiles() {
+		fmt.Fprintf(p.stderr, "capture-keepalive: %s\n", advice)
+	}
 }
