@@ -313,7 +313,7 @@ func TestArchiveRuns(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("the archive has %q, want %q", names, want)
 	}
-	checkDemo(t, program)
+	checkServing(t, program)
 }
 
 // Every module in the program is in its list of parts.
