@@ -351,6 +351,9 @@ func TestDraining(t *testing.T) {
 			go func() { drained <- h.Drain(t.Context()) }()
 		}
 		synctest.Wait()
+		if len(drained) > 0 {
+			t.Error("Drain has returned while an exchange and a refresh are under way")
+		}
 		// What comes while it drains is answered, and spends nothing.
 		_, err := h.Exchange(t.Context(), session.CodeLogin{Code: secret.New("bobscode00001")})
 		if failure := wantCode(t, err, api.UpstreamUnavailable); failure.RetryAfter == 0 {
