@@ -110,7 +110,8 @@ func TestInitsProxyBlocks(t *testing.T) {
 func checkProxy(t *testing.T, url string) {
 	t.Helper()
 	cookie := "keepalive=" + strings.Repeat("a", 40_000)
-	request, err := http.NewRequest("POST", url+"/keepalive/session/token?a=b%2Fc", strings.NewReader(`{"reason":"due"}`))
+	request, err := http.NewRequest("POST", url+"/keepalive/session/token?a=b%2Fc",
+		strings.NewReader(`{"reason":"due"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
