@@ -1,7 +1,8 @@
 // The public object.
 import { location, nothing, page, send } from "./native.js";
 import { isAnonymous } from "./mark.js";
-import { call, module } from "./module.js";
+import * as module from "./module.js";
+import { call } from "./module.js";
 import { end, notes, options, start, stay, stop, told, want } from "./loader.js";
 import { on, ready, subscribe, user } from "./session.js";
 import { warnings } from "./warnings.js";
@@ -13,8 +14,8 @@ const TIMES = ["expiresIn", "dueIn", "retryIn", "idleExpiresIn", "absoluteExpire
 
 function phaseWithout() {
   if (!options || module.isOff) return "off";
-  if (module.trouble.retryIn) return "waiting";
-  return module.isWanted || !isAnonymous() ? "loading" : "signedout";
+  if (module.trouble().retryIn) return "waiting";
+  return module.isWanted() || !isAnonymous() ? "loading" : "signedout";
 }
 
 /** @returns {import("../keepalive").Status} with its keys always in this order */
@@ -22,7 +23,7 @@ function status() {
   const said = call("status");
   /** @type {any} */
   const result = { phase: said ? said.phase : phaseWithout(), signedIn: user().signedIn };
-  const trouble = module.trouble;
+  const trouble = module.trouble();
   if (!said && options && trouble.reason) result.reason = trouble.reason;
   const times = said ? { ...told, ...said } : trouble;
   for (const name of TIMES) if (typeof times[name] === "number") result[name] = times[name];
@@ -42,7 +43,7 @@ function report() {
 
 /** fetch(), with the token for the origins that may have it. */
 async function fetchWithToken(input, init) {
-  const needed = options && options.apiOrigins.length && (module.isWanted || !isAnonymous());
+  const needed = options && options.apiOrigins.length && (module.isWanted() || !isAnonymous());
   if (needed && !module.runtime) await want(false).catch(nothing);
   if (!needed || !module.runtime) return send(input, init);
   return module.runtime.fetchWithToken(options.apiOrigins, want, input, init);

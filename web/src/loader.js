@@ -10,7 +10,8 @@ import { place, setPlace } from "./files.js";
 import { groupOf, holdCall, release, releaseAll } from "./guard.js";
 import { endSession, isPosted, postCode } from "./handoff.js";
 import { isAnonymous, isStale, storedToken } from "./mark.js";
-import { bringDialog, call, closeModule, load, module, openModule } from "./module.js";
+import * as module from "./module.js";
+import { bringDialog, call, closeModule, load, openModule } from "./module.js";
 import { checkOptions } from "./options.js";
 import { askAgain, openPromise, rejectAll, settle } from "./promises.js";
 import { drain, enqueue } from "./queue.js";
@@ -31,7 +32,7 @@ export let told = {};
 export const notes = [];
 
 const note = (message) => void notes.push({ at: now(), event: "loader", message });
-const isIdle = () => !module.isWanted && isAnonymous();
+const isIdle = () => !module.isWanted() && isAnonymous();
 
 // --- What the Registration UI does ----------------------------------------
 
@@ -200,7 +201,7 @@ function begin() {
   later(readyAnyway, READY_LIMIT);
   if (options.load === "now") load();
   const parsed = () => {
-    if (mine !== options || module.isWanted) return;
+    if (mine !== options || module.isWanted()) return;
     if (isAnonymous()) setUser(false);
     else whenIdle(() => mine === options && load());
   };

@@ -21,50 +21,38 @@ const MOST_CRASHES = 1;
 let owner;
 /** @type {any} what was loaded, for as long as the page lives */
 let files;
+/** @type {any} what came with it: see runtime.js */
+export let runtime;
 /** @type {any} what the running module offers */
-let api;
+export let api;
 /** @type {import("./go.js").Program | undefined} */
 let program;
 let loading = false;
-let answered = false;
+/** Whether the server has answered anything. */
+export let hasAnswered = false;
 let failures = 0;
 let failedAt = 0;
 let retryAt = 0;
 let retry;
 let crashes = 0;
 let why = ""; // why there is no module
-let off = false; // for good
+/** Whether there will be none, for good. */
+export let isOff = false;
 
-export const module = {
-  get api() {
-    return api;
-  },
-  get isWanted() {
-    return loading || !!program || failures > 0;
-  },
-  get isOff() {
-    return off;
-  },
-  /** What came with it: see runtime.js. */
-  get runtime() {
-    return files && files.runtime;
-  },
-  /** Whether the server has answered anything. */
-  get hasAnswered() {
-    return answered;
-  },
-  /** Why there is none, and seconds until the next attempt. */
-  get trouble() {
-    return { reason: why, retryIn: failures ? Math.max(0, Math.ceil((retryAt - now()) / 1000)) : 0 };
-  },
-};
+export const isWanted = () => loading || !!program || failures > 0;
+
+/** Why there is none, and seconds until the next attempt. */
+export const trouble = () => ({
+  reason: why,
+  retryIn: failures ? Math.max(0, Math.ceil((retryAt - now()) / 1000)) : 0,
+});
 
 /** @param {Owner} given */
 export function openModule(given) {
   owner = given;
   failures = crashes = failedAt = 0;
   why = "";
-  off = false;
+  isOff = false;
   const again = () => failures && !isHidden() && load();
   listen(page, "online", again);
   listen(page, "pageshow", again);
@@ -84,7 +72,7 @@ export function closeModule() {
  * clock may have been set back since the last attempt.
  */
 export function load() {
-  if (!owner || off || loading || program || Math.abs(now() - failedAt) < LEAST) return;
+  if (!owner || isOff || loading || program || Math.abs(now() - failedAt) < LEAST) return;
   cancel(retry);
   loading = true;
   const mine = owner;
@@ -97,10 +85,11 @@ export function load() {
 async function bring(endpoint) {
   if (files) return;
   const manifest = await fetchManifest(endpoint);
-  answered = true;
+  hasAnswered = true;
   const coming = include(manifest, "runtime.js");
   const compiled = await fetchModule(manifest, coming);
-  files = { manifest, runtime: await coming, compiled };
+  runtime = await coming;
+  files = { manifest, compiled };
 }
 
 /** The dialog's own script. */
@@ -108,7 +97,7 @@ export const bringDialog = () => include(files.manifest, "dialog.js");
 
 function start() {
   loading = false;
-  const mine = (program = files.runtime.createProgram((error) => mine === program && crash(error)));
+  const mine = (program = runtime.createProgram((error) => mine === program && crash(error)));
   return mine.start(files.compiled, {
     __proto__: null,
     ...owner.host(mine.signal),
@@ -130,7 +119,7 @@ function fail(error) {
   why = "not loaded: " + message;
   owner.note(why);
   if (error && error.warning) warn(error.warning, message);
-  if (error && error.final) off = true;
+  if (error && error.final) isOff = true;
   else {
     const wait = Math.min(LONGEST, 2 ** failures++) * 1000 * (0.8 + 0.4 * random());
     failedAt = now();
@@ -145,9 +134,9 @@ function crash(error) {
   api = program = undefined;
   why = "the module failed: " + ((error && error.message) || "it exited");
   owner.note(why);
-  off = crashes++ >= MOST_CRASHES;
-  owner.changed(off);
-  if (!off) load();
+  isOff = crashes++ >= MOST_CRASHES;
+  owner.changed(isOff);
+  if (!isOff) load();
 }
 
 /** Calls the module; a call that throws is its end. */
