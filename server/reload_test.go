@@ -38,6 +38,12 @@ func (p *process) hangUp(t *testing.T, says string) {
 	if err := p.command.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
+	p.wantLog(t, says, before)
+}
+
+// wantLog waits until the log says something more than so many times.
+func (p *process) wantLog(t *testing.T, says string, before int) {
+	t.Helper()
 	ticks := time.NewTicker(5 * time.Millisecond)
 	defer ticks.Stop()
 	for deadline := time.Now().Add(patience); strings.Count(p.log(), says) == before; <-ticks.C {
@@ -160,9 +166,12 @@ func TestTheSigningKeyIsNotLost(t *testing.T) {
 	}
 	_ = server.command.Process.Kill()
 	_ = server.command.Wait()
-	if status := ask(t, start(t, environment)); status != http.StatusUnauthorized {
+	write(t, file, secondKey)
+	server = start(t, environment)
+	if status := ask(t, server); status != http.StatusUnauthorized {
 		t.Errorf("after a restart with another key: %d, want 401", status)
 	}
+	server.wantLog(t, "sealed under a key that KEEPALIVE_KEYS lacks", 0)
 }
 
 // The secret of a client changes at Capture and in its file, and the server

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/monitor"
@@ -17,9 +18,10 @@ const (
 
 // countOften counts the living sessions for the metrics until ctx is done.
 func (a *App) countOften(ctx context.Context, watch *monitor.Monitor) {
+	lost := 0 // sessions that the log has spoken of
 	for {
 		began := time.Now()
-		guarded(a.log, "census", func() { a.count(ctx, watch) })
+		guarded(a.log, "census", func() { lost = max(lost, a.count(ctx, watch, lost)) })
 		pause := time.NewTimer(max(censusInterval, censusShare*time.Since(began)))
 		select {
 		case <-ctx.Done():
@@ -30,13 +32,28 @@ func (a *App) countOften(ctx context.Context, watch *monitor.Monitor) {
 	}
 }
 
-func (a *App) count(ctx context.Context, watch *monitor.Monitor) {
+// count returns how many sessions no key of the ring opens, and says so where
+// there are more than told.
+func (a *App) count(ctx context.Context, watch *monitor.Monitor, told int) (lost int) {
 	census, err := a.store.Count(ctx)
 	switch {
 	case ctx.Err() != nil:
+		return 0
 	case err != nil:
 		a.log.Warn("the living sessions could not be counted for the metrics", "error", err)
-	default:
-		watch.Census(census, a.secrets.keys.IDs())
+		return 0
 	}
+	keys := a.secrets.keys.IDs()
+	watch.Census(census, keys)
+	for key, sessions := range census.ByKey {
+		if !slices.Contains(keys, key) {
+			lost += sessions
+		}
+	}
+	if lost > told {
+		a.log.Error("Sessions are sealed under a key that KEEPALIVE_KEYS lacks, so their users are "+
+			"signed out. Put that key back behind the first one, unless it was stolen.",
+			"sessions", lost)
+	}
+	return lost
 }
