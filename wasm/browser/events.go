@@ -22,15 +22,7 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	switch name {
 	case "onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess",
 		"onCaptureFederateRefreshedToken":
-		seen := signedIn(payload, info, true)
-		if token, ok := seen.(session.TokenSeen); ok && name == "onCaptureFederateRefreshedToken" {
-			token.Refreshed = true
-			return token
-		}
-		if seen != nil {
-			return seen
-		}
-		return session.SaveAnswered{Screen: screen} // it signed no one in
+		return login(name, screen, payload, info)
 	case "onCaptureSessionCreated", "onCaptureSessionFound":
 		return signedIn(payload, info, false)
 	case "onCaptureSessionNotFound":
@@ -57,6 +49,19 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 		return outcome(name, screen, payload, info)
 	}
 	return p.ownEvent(name, screen, payload)
+}
+
+// login reads an event that may sign a person in.
+func login(name, screen string, payload, info safejs.Value) session.Event {
+	switch seen := signedIn(payload, info, true).(type) {
+	case nil:
+		return session.SaveAnswered{Screen: screen} // it signed no one in
+	case session.TokenSeen:
+		seen.Refreshed = name == "onCaptureFederateRefreshedToken"
+		return seen
+	default:
+		return seen
+	}
 }
 
 // ownEvent is what the loader tells of itself.

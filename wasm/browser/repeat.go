@@ -15,7 +15,7 @@ const (
 	lookEvery = 50 * time.Millisecond
 	// leastLooks are taken at a form before it is given up: in a hidden tab, or
 	// on a busy machine, a look comes when the time is nearly over.
-	leastLooks = 3
+	leastLooks = 5
 )
 
 // repetition is a form on its way to be sent again. It goes through looks: each
@@ -43,8 +43,14 @@ func (f *forms) repeat(id uint64, token session.Token) {
 		return
 	}
 	go func() {
-		for !r.done() {
-			time.Sleep(lookEvery)
+		for wait := lookEvery; ; {
+			time.Sleep(wait)
+			begun := time.Now()
+			if r.done() {
+				return
+			}
+			// The page's own scripts, which fill its lists, need the thread, too.
+			wait = max(lookEvery, 2*time.Since(begun))
 		}
 	}()
 }
@@ -77,14 +83,8 @@ func (r *repetition) look() (result session.RepeatResult, done bool) {
 		r.focusAgain(form)
 	}
 	late := r.looks >= leastLooks && time.Since(r.since) > r.equalWithin
-	if !r.state.sameAs(form) {
-		inPlace := r.looks == 1 && form.Equal(r.form)
-		if form.Equal(r.typedIn) || inPlace && r.touched && r.state.enteredSince(form) {
-			return session.RepeatEdited, true
-		}
-		r.filling = true
-		r.state.putInto(form)
-		r.filling = false
+	if !r.state.sameAs(form) && !r.fill(form) {
+		return session.RepeatEdited, true
 	}
 	button, same := r.submitter.in(form)
 	switch {
@@ -96,6 +96,19 @@ func (r *repetition) look() (result session.RepeatResult, done bool) {
 	must := r.handled || !form.Equal(r.form)
 	result, listens := r.send(form, button, must)
 	return result, listens || late
+}
+
+// fill makes a form say again what the user had entered, but not over what
+// they have entered since. It reports whether it did.
+func (r *repetition) fill(form safejs.Value) bool {
+	inPlace := r.looks == 1 && form.Equal(r.form)
+	if form.Equal(r.typedIn) || inPlace && r.touched && r.state.enteredSince(form) {
+		return false
+	}
+	r.filling = true
+	r.state.putInto(form)
+	r.filling = false
+	return true
 }
 
 // askScreen has the UI draw the form's screen again, once, and reports whether

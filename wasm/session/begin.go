@@ -36,13 +36,11 @@ const (
 )
 
 func (ev TokenSeen) meaning(a account, snap Snapshot) tokenMeaning {
-	s, planned := a.session, a.exchange.retry.Kind == CallOpen
+	s := a.session
 	switch {
 	case ev.Token.Empty():
 		return tokenKnown
-	case ev.Token == s.token && ev.Login && planned && a.exchange.fresh():
-		return tokenLogin // seen in storage a moment before the UI told us
-	case ev.Token == s.token && (s.confirmed() || a.exchange.reports()):
+	case ev.Token == s.token && ev.repeats(a):
 		return tokenKnown // our own createCaptureSession, or the second event of one login
 	case ev.Login && ev.Refreshed && s.confirmed():
 		return tokenRefreshed
@@ -56,6 +54,15 @@ func (ev TokenSeen) meaning(a account, snap Snapshot) tokenMeaning {
 		return tokenMarked
 	}
 	return tokenUnknown
+}
+
+// repeats reports whether the session knows already what the event tells of its
+// token: not if that was only seen in storage, a moment before a login is told.
+func (ev TokenSeen) repeats(a account) bool {
+	if ev.Login && a.exchange.fresh() {
+		return false
+	}
+	return a.session.confirmed() || a.exchange.reports()
 }
 
 func (d *dealing) tokenSeen(ev TokenSeen) {

@@ -43,10 +43,16 @@ func (e ends) meaning(ev SignedOutSeen, f finding, s session, snap Snapshot) sig
 		return signOutLate
 	case s.over:
 		return signOutKnown // most likely a handler's second one
-	case ev.Cause == CauseReaction && !ev.Told && f != overElsewhere && f != otherUser:
+	case ev.reacts(f):
 		return signOutReaction
 	}
 	return signOutPerson
+}
+
+// reacts reports whether the page's own code has ended a session that goes on,
+// for all that storage says.
+func (ev SignedOutSeen) reacts(f finding) bool {
+	return ev.Cause == CauseReaction && !ev.Told && f != overElsewhere && f != otherUser
 }
 
 func (e ends) ended(by NoticeName) ends {

@@ -118,7 +118,7 @@ func TestForms(t *testing.T) {
 			p.yes("alice-3", "mark", "adopt(alice-3)", "renewed:savefailed")
 			p.on(session.SaveAnswered{Screen: "editProfile"}, "unfinished:unclear", "forget(2)")
 		}},
-		{"saved, left, and another form saved with the next token: a refusal without a screen is not about that", func(p *page) {
+		{"left, and another form sent with the next token: a refusal without a screen is not about that", func(p *page) {
 			p.submits(1, "alice-1")
 			p.on(session.ScreenShown{Screen: screen(2)}, "finish(1)")
 			p.otherTab("alice-2", life)
@@ -160,7 +160,7 @@ func TestForms(t *testing.T) {
 			p.silent = true
 			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
 			p.yes("alice-2", append(renewed, "repeat(1)")...)
-			p.pass(10 * time.Second)
+			p.pass(15 * time.Second)
 			p.on(session.Ticked{}, "unfinished:gone", "forget(1)")
 			p.on(session.Repeated{ID: 1}) // too late
 		}},
@@ -175,7 +175,7 @@ func TestForms(t *testing.T) {
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
 			p.on(session.ScreenShown{Screen: "other"}, "released:left", "unfinished:left", "forget(1)")
 		}},
-		{"single sign-on of the same user does not drop a held form: it is sent when the server says so", func(p *page) {
+		{"single sign-on of the same user: a held form is sent when the server says so", func(p *page) {
 			p.pass(life)
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
 			p.refreshed("alice-2")

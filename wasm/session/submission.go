@@ -15,8 +15,9 @@ const (
 	// offlineBound while there is none.
 	holdBound    = 10 * time.Second
 	offlineBound = 5 * time.Minute
-	// repeatBound is how long the browser may take to send it again.
-	repeatBound = 10 * time.Second
+	// repeatBound is how long the browser may take to send it again: the UI has
+	// to draw the form, and the page's scripts to fill it.
+	repeatBound = 15 * time.Second
 	// lateEvent is how soon after a repetition another kind of event still
 	// tells of the first failure.
 	lateEvent = time.Second

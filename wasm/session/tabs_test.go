@@ -869,7 +869,9 @@ func (w *world) key(b []byte) []byte {
 		num(int64(r.failures))
 		flag(t.stale, r.over, r.told)
 		token(r.opened)
-		for _, bits := range []uint64{r.submitted, r.forgotten, r.repeated, r.unsent, r.holding, r.handlers, r.promises} {
+		for _, bits := range []uint64{
+			r.submitted, r.forgotten, r.repeated, r.unsent, r.holding, r.handlers, r.promises,
+		} {
 			num(int64(bits))
 		}
 		b = append(b, byte(t.forms))
