@@ -159,8 +159,10 @@ func TestUserWaitsBehindAHungTab(t *testing.T) {
 	p.Click(t, "#capture_editProfile_submit")
 	p.WaitFor(t, `window.tookMs > 0`, soon)
 	var took float64
-	if p.Eval(t, `tookMs`, &took); took > 1000 {
-		t.Errorf("the user waited %.0f ms", took)
+	p.Eval(t, `tookMs`, &took)
+	t.Logf("the user waited %.0f ms", took)
+	if took > 1000 {
+		t.Error("that is more than a second")
 	}
 	hung.Close()
 	noLocks(t, p)

@@ -118,7 +118,7 @@ func TestForms(t *testing.T) {
 			p.yes("alice-3", "mark", "adopt(alice-3)", "renewed:savefailed")
 			p.on(session.SaveAnswered{Screen: "editProfile"}, "unfinished:unclear", "forget(2)")
 		}},
-		{"left, and another form sent with the next token: a refusal without a screen is not about that", func(p *page) {
+		{"left, and another form sent with the next token: a refusal is not about that", func(p *page) {
 			p.submits(1, "alice-1")
 			p.on(session.ScreenShown{Screen: screen(2)}, "finish(1)")
 			p.otherTab("alice-2", life)
