@@ -337,8 +337,8 @@ func (w *world) acquire(k int8) error {
 	for j := w.pendingCount - 1; j >= 0; j-- {
 		o := w.pending[j]
 		changes := o.call.Kind == session.CallOpen || o.call.Kind == session.CallEnd
-		if j == k || !o.hasLock || !changes || w.tabs[o.tab].load != o.load {
-			continue
+		if o.tab == f.tab || !o.hasLock || !changes || w.tabs[o.tab].load != o.load {
+			continue // a tab keeps its own calls in order without the lock
 		}
 		w.remove(j)
 		if err := w.handle(o.tab, session.Answered{Call: o.call, Answer: unreachable}); err != nil {
