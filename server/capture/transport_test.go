@@ -35,7 +35,7 @@ const okBody = `{"stat":"ok","accessToken":"a1b2c3d4e5f6g7h8","result":{"uuid":"
 
 func firewallConfig(base string) Config {
 	return Config{
-		URL: base, ClientID: "page", Timeout: 3 * time.Second,
+		URL: base, ClientID: "page", Timeout: 5 * time.Second,
 		Issuer: Credentials{ID: "issuer", Secret: secret.New("issuersecret")},
 		Login:  Credentials{ID: "login", Secret: secret.New("loginsecret")},
 	}
