@@ -188,7 +188,8 @@ addEventListener("securitypolicyviolation", e => violations.push(e.effectiveDire
 window.janrain = {settings: {capture: {captureServer: "/capture", clientId: "demo-page"}}};
 window.janrainCaptureWidgetOnLoad = () => {
   const { events, capture: { ui } } = janrain;
-  for (const name of ["SessionFound", "LoginSuccess"]) events["onCapture" + name].addHandler(() => ui.renderScreen("editProfile"));
+  const edit = () => ui.renderScreen("editProfile");
+  for (const name of ["SessionFound", "LoginSuccess"]) events["onCapture" + name].addHandler(edit);
   events.onCaptureSessionNotFound.addHandler(() => ui.renderScreen("signIn"));
   ui.start();
 };`
