@@ -27,6 +27,8 @@ const inner = () => setTimeout(() => fire("SessionEnded"));
 janrain.capture.ui.endCaptureSession = inner;
 link.addEventListener("click", inner);
 window.later = (ms) => new Promise(done => setTimeout(done, ms));</script>
+<script>window.outlive = []; const plain = window.fetch;
+window.fetch = (to, init) => { if (init?.method === "DELETE") outlive.push(init.keepalive); return plain(to, init) };</script>
 <script src="/keepalive/keepalive.js"></script>
 <script>captureKeepalive.start(); window.end = () => janrain.capture.ui.endCaptureSession();
 form.addEventListener("submit", event => { event.preventDefault(); setTimeout(() => fire("SaveFailed"), 100) });</script>`
@@ -121,5 +123,9 @@ func endFor(t *testing.T, p *browsertest.Page, why cause, told *atomic.Int64) {
 	}
 	if got := told.Load(); got != want {
 		t.Errorf("the server was told %d times, want %d", got, want)
+	}
+	var outlives bool // the page, should it be left
+	if p.Eval(t, `outlive.every(keepalive => keepalive === true)`, &outlives); !outlives {
+		t.Error("the call does not outlive the page")
 	}
 }

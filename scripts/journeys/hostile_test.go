@@ -1,6 +1,8 @@
 package journeys
 
 import (
+	"crypto/sha512"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -217,9 +219,17 @@ func hostileTo(t *testing.T, d *demo) *hostileSite {
 	mux.HandleFunc("/hostile", s.page)
 	// Not never: the driver of WebKit runs nothing before a page has loaded.
 	mux.HandleFunc("/late", func(_ http.ResponseWriter, r *http.Request) { slow(5*time.Second)(nil, r) })
-	mux.HandleFunc("/elsewhere/", func(w http.ResponseWriter, _ *http.Request) {
+	// All that a place needs whose scripts somebody wants to have run.
+	const elsewhere = `thrown.push("a script from elsewhere was run")`
+	sum := sha512.Sum384([]byte(elsewhere))
+	integrity := "sha384-" + base64.StdEncoding.EncodeToString(sum[:])
+	mux.HandleFunc("/elsewhere/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
-		_, _ = w.Write([]byte(`thrown.push("a script from elsewhere was run")`))
+		if strings.HasSuffix(r.URL.Path, "/manifest.json") {
+			_, _ = fmt.Fprintf(w, `{"module":{"file":"keepalive.1.wasm","integrity":%[1]q},"files":{"runtime.js":{"integrity":%[1]q}}}`, integrity)
+			return
+		}
+		_, _ = w.Write([]byte(elsewhere))
 	})
 	mux.Handle("/npm/", http.StripPrefix("/npm/", http.FileServer(http.Dir(filepath.Join("..", "..", "web", "npm", "dist")))))
 	mux.Handle("/", proxy)

@@ -43,6 +43,7 @@ func TestServerThatHangs(t *testing.T) {
 if (window.captureKeepalive) {
   captureKeepalive.on("ended", () => {})();
   captureKeepalive.token().catch(e => window.refused = e.code);
+  captureKeepalive.fetch("/blank").then(r => window.fetched = r.status);
   window.twice = 0; window.removed = 0;
   const counted = () => { twice++; window.handled = performance.now() }, gone = () => removed++;
   const { onCaptureExpiredToken: event } = janrain.events;
@@ -77,7 +78,7 @@ if (window.captureKeepalive) {
 				t.Errorf("%s: the page's scripts ran after %v ms", path, at)
 			}
 		}
-		p.WaitFor(t, `refused === "unavailable" && twice === 1`, soon)
+		p.WaitFor(t, `refused === "unavailable" && twice === 1 && fetched === 200`, soon)
 		var got []float64
 		if p.Eval(t, `[early, twice, removed, handled]`, &got); got[0] != 0 || got[1] != 1 || got[2] != 0 || got[3] < 3000 {
 			t.Errorf("held, called, removed and when: %v", got)

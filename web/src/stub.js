@@ -32,9 +32,11 @@ if (!(w.captureKeepalive || 0).on) {
     status: () => user,
     user: () => user,
     ready: soon.then(() => stub.ready, () => user),
+    // Without us it is the plain one.
+    fetch: (input, init) => soon.then(() => stub.fetch(input, init), () => fetch(input, init)),
   });
   soon.catch(() => (stub.hold = (name, call) => call()));
-  for (const name of ["token", "renew", "fetch", "end"]) {
+  for (const name of ["token", "renew", "end"]) {
     stub[name] = (...args) => soon.then(() => stub[name](...args));
   }
   for (const name of ["start", "stop", "stay", "on", "subscribe"]) {
