@@ -61,5 +61,10 @@ fuzz: ## run every fuzz target for FUZZTIME (60s)
 release: ## make what a release ships, in dist: make release VERSION=0.1.0
 	go run -C scripts/release . -version "$(VERSION)"
 
-bench: ## measure the server on this machine, write docs/performance.md, and fail below the bar
-	go run ./scripts/bench
+BENCH := go test -run='^$$' -benchtime=1x -timeout=60m ./scripts/bench
+
+bench: ## measure the server on this machine; fails below its bars
+	$(BENCH) -bench=Share
+	$(BENCH) -bench=Token -count=9 >bench.txt
+	go tool -modfile=scripts/tools/go.mod benchstat -row=/server bench.txt
+	$(BENCH) -bench='Memory|Peak'
