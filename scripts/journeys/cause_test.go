@@ -68,7 +68,8 @@ var causes = []cause{
 	{name: "by a person's key, while a handler works",
 		do: `on("SaveFailed", () => later(5000)), fire("SaveFailed"), out.onclick = end, out.focus()`, press: "Enter",
 		person: true},
-	{name: "by a person in a frame, while a handler works", do: `on("SaveFailed", () => later(5000)), fire("SaveFailed")`,
+	{name: "by a person in a frame, while a handler works",
+		do:    `on("SaveFailed", () => later(5000)), fire("SaveFailed")`,
 		click: "#frame", person: true},
 	{name: "by a person's slow sign-out, with a dead token in between",
 		do: `on("SaveFailed", () => later(5000)),
@@ -86,7 +87,8 @@ func TestWhyASessionIsEnded(t *testing.T) {
 	loader := filepath.Join("..", "..", "web", "dist", "keepalive.js")
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(causePage)) })
-	mux.HandleFunc("/keepalive/keepalive.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, loader) })
+	mux.HandleFunc("/keepalive/keepalive.js",
+		func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, loader) })
 	mux.HandleFunc("DELETE /keepalive/session", func(w http.ResponseWriter, _ *http.Request) {
 		told.Add(1)
 		w.WriteHeader(http.StatusNoContent)

@@ -214,12 +214,14 @@ func TestDialogCountsDown(t *testing.T) {
 			forward      int
 			time, status string
 		}{
-			{0, "01:00", "60 seconds"}, {28, "00:32", "60 seconds"}, {3, "00:29", "29 seconds"}, {18, "00:11", "29 seconds"},
+			{0, "01:00", "60 seconds"}, {28, "00:32", "60 seconds"},
+			{3, "00:29", "29 seconds"}, {18, "00:11", "29 seconds"},
 			{2, "00:09", "9 seconds"}, {10, "Checking your session…", "Checking your session…"},
 		} {
 			p.Eval(t, fmt.Sprintf(`pass(...[%s].map(c => c * %d))`, clock, step.forward), nil)
 			if got := read(t, p); got.Time != step.time || got.Status != step.status {
-				t.Errorf("clocks %s: it shows %q and says %q, want %q and %q", clock, got.Time, got.Status, step.time, step.status)
+				t.Errorf("clocks %s: it shows %q and says %q, want %q and %q", clock, got.Time,
+					got.Status, step.time, step.status)
 			}
 		}
 		var asked bool
@@ -261,7 +263,8 @@ func TestDialogStates(t *testing.T) {
 		{"absolute before idle", `warn("idle", 60), warn("absolute", 30)`, absolute, closes, ""},
 		{"both at once", `warn("idle", 60), warn("absolute", 60)`, absolute, closes, ""},
 		{"stay", `warn("idle", 60), ui("stay").click()`, "", "", "stay"},
-		{"stay, and then the absolute limit", `warn("idle", 30), warn("absolute", 60), ui("stay").click()`, absolute, closes, "stay"},
+		{"stay, and then the absolute limit",
+			`warn("idle", 30), warn("absolute", 60), ui("stay").click()`, absolute, closes, "stay"},
 		{"idle after what was closed", `warn("absolute", 60), ui("close").click(), warn("idle", 30)`, idle, stays, ""},
 		{"close", `warn("absolute", 60), ui("close").click()`, "", "", ""},
 		{"sign out", `warn("idle", 60), ui("signout").click()`, "", "", "end"},
@@ -294,10 +297,12 @@ func TestDialogStates(t *testing.T) {
 				t.Errorf("it says %s, want %s", got.Time, want)
 			}
 			// The dialog was open: its title has changed, which a screen reader does not say.
-			if strings.HasPrefix(tc.do, `warn("idle"`) && tc.title != "" && tc.title != idle && !strings.HasPrefix(got.Status, tc.title) {
+			if strings.HasPrefix(tc.do, `warn("idle"`) && tc.title != "" && tc.title != idle &&
+				!strings.HasPrefix(got.Status, tc.title) {
 				t.Errorf("it speaks %q, want the title first", got.Status)
 			}
-			if got.Open != (tc.title != "") || got.Title != tc.title || got.Buttons != tc.buttons || got.Calls != tc.calls {
+			if got.Open != (tc.title != "") || got.Title != tc.title || got.Buttons != tc.buttons ||
+				got.Calls != tc.calls {
 				t.Errorf("%+v, want title %q, buttons %q, calls %q", got, tc.title, tc.buttons, tc.calls)
 			}
 		})
@@ -306,7 +311,8 @@ func TestDialogStates(t *testing.T) {
 
 // keyboard opens a page and returns what types into it: browsertest types into
 // elements that it finds, and the dialog is about where the focus is by itself.
-func keyboard(t *testing.T, url string) (eval func(js string, out any), press func(keys string, modifiers ...chromedp.KeyOption)) {
+func keyboard(t *testing.T, url string) (eval func(js string, out any),
+	press func(keys string, modifiers ...chromedp.KeyOption)) {
 	t.Helper()
 	eval, do := byHand(t, url)
 	press = func(keys string, modifiers ...chromedp.KeyOption) {
@@ -317,7 +323,8 @@ func keyboard(t *testing.T, url string) (eval func(js string, out any), press fu
 }
 
 // byHand opens a page and returns what does to it what a person does.
-func byHand(t *testing.T, url string) (eval func(js string, out any), do func(what string, action chromedp.Action[chromedp.Void])) {
+func byHand(t *testing.T, url string) (eval func(js string, out any),
+	do func(what string, action chromedp.Action[chromedp.Void])) {
 	t.Helper()
 	paths := need.Chromium.Require(t)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(paths[0]))
@@ -358,7 +365,8 @@ func byHand(t *testing.T, url string) (eval func(js string, out any), do func(wh
 
 func touch(kind input.DispatchTouchEventType, points ...*input.TouchPoint) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: kind, TouchPoints: append([]*input.TouchPoint{}, points...)})
+		_, err := cdp.Call(ctx, target, input.DispatchTouchEvent,
+			input.DispatchTouchEventParams{Type: kind, TouchPoints: append([]*input.TouchPoint{}, points...)})
 		return err
 	})
 }
@@ -414,7 +422,8 @@ func TestDialogByKeyboard(t *testing.T) {
 	eval(`ui("dialog").getAttribute("role")`, &role)
 	eval(`ui(ui("dialog").getAttribute("aria-labelledby")).textContent`, &name)
 	eval(`ui("dialog").getAttribute("aria-describedby").split(" ").map(id => ui(id).textContent).join(" ")`, &description)
-	if role != "alertdialog" || name != "Are you still there?" || !strings.HasPrefix(description, "You have not used") || !strings.HasSuffix(description, " 60 seconds") {
+	if role != "alertdialog" || name != "Are you still there?" ||
+		!strings.HasPrefix(description, "You have not used") || !strings.HasSuffix(description, " 60 seconds") {
 		t.Errorf("role %q, name %q, description %q", role, name, description)
 	}
 	if got := focus(); got != "stay" {
@@ -426,7 +435,8 @@ func TestDialogByKeyboard(t *testing.T) {
 		visited = append(visited, focus())
 	}
 	// Between the last and the first, Tab goes to the browser's own controls.
-	if slices.Contains(visited, "field") || slices.Contains(visited, "after") || !slices.Contains(visited, "signout") || !slices.Contains(visited, "stay") {
+	if slices.Contains(visited, "field") || slices.Contains(visited, "after") ||
+		!slices.Contains(visited, "signout") || !slices.Contains(visited, "stay") {
 		t.Errorf("Tab went to %q", visited)
 	}
 	eval(`field.focus(), 1`, nil)
@@ -496,7 +506,8 @@ func TestDialogTexts(t *testing.T) {
 	p.Eval(t, `window.captureKeepaliveDialog = {lang: "de", idleTitle: "Sind Sie noch da?", stay: "Angemeldet bleiben", signOut: "<b>Abmelden</b>", clsoe: "x", close: 5, endedText: ""},
 		warn("idle", 59.9), 1`, nil)
 	got := read(t, p)
-	if got.Title != "Sind Sie noch da?" || got.Buttons != "<b>Abmelden</b>, Angemeldet bleiben" || got.Status != "60 Sekunden" {
+	if got.Title != "Sind Sie noch da?" || got.Buttons != "<b>Abmelden</b>, Angemeldet bleiben" ||
+		got.Status != "60 Sekunden" {
 		t.Errorf("it says %+v", got)
 	}
 	var lang string
@@ -532,7 +543,8 @@ func TestDialogLooks(t *testing.T) {
 				out: Math.max(-box.left, -box.top, box.right - innerWidth, box.bottom - innerHeight)};
 		})()`, &got)
 		if got.Wide > 0 || got.Out > 0 || got.Least < 44 {
-			t.Errorf("%s: %v px too wide, %v px out of sight, the least target has %v px", dir, got.Wide, got.Out, got.Least)
+			t.Errorf("%s: %v px too wide, %v px out of sight, the least target has %v px", dir,
+				got.Wide, got.Out, got.Least)
 		}
 		p.Eval(t, `emit("stayed")`, nil)
 	}

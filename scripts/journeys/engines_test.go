@@ -81,7 +81,8 @@ func TestEveryEngine(t *testing.T) {
 			var asked int
 			p.Eval(t, `performance.getEntriesByType("resource").filter(e => e.name.includes("/keepalive/session")).length`, &asked)
 			if asked != 0 || d.issued(t) != 0 || d.calls(t, "entity", "") != 1 {
-				t.Errorf("%d requests, %d tokens minted, %d identified; want 0, 0 and 1", asked, d.issued(t), d.calls(t, "entity", ""))
+				t.Errorf("%d requests, %d tokens minted, %d identified; want 0, 0 and 1", asked,
+					d.issued(t), d.calls(t, "entity", ""))
 			}
 			nothingThrown(t, p)
 		})

@@ -116,7 +116,8 @@ func TestFieldByField(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, want := range [][2]string{
-			{"password", "Correct-Horse-1"}, {"iso", "2000-02-29"}, {"country", "ch"}, {"canton", "Uri"}, {"news", "on"},
+			{"password", "Correct-Horse-1"}, {"iso", "2000-02-29"}, {"country", "ch"},
+			{"canton", "Uri"}, {"news", "on"},
 			{"photo", "photo.png"}, {"story", "<b>Bold</b> words"},
 		} {
 			if !slices.Contains(fields, want) {
@@ -159,7 +160,8 @@ func TestHalfTypedPassword(t *testing.T) {
 			t.Errorf("saved %d times", got)
 		}
 		var value string
-		if p.Eval(t, `document.querySelector("#capture_editProfile_password").value`, &value); value != "Correct-Horse-1Bat" {
+		if p.Eval(t, `document.querySelector("#capture_editProfile_password").value`,
+			&value); value != "Correct-Horse-1Bat" {
 			t.Errorf("the field says %q", value)
 		}
 	})
@@ -178,7 +180,8 @@ func TestTheUIResetsTheForm(t *testing.T) {
 			d := startDemo(t, "--life", "10m")
 			p := visit(t, browsertest.Chromium(t), d.URL)
 			signIn(t, p)
-			editing(t, p, strings.Replace(richForm, "redraw: true", "redraw: false, afterFailure: (form) => { "+does+" }", 1))
+			editing(t, p, strings.Replace(richForm, "redraw: true",
+				"redraw: false, afterFailure: (form) => { "+does+" }", 1))
 			p.Type(t, "#capture_editProfile_password", "Correct-Horse-1")
 			p.Type(t, "#capture_editProfile_city", "Rome")
 			p.Click(t, "#news")
@@ -424,10 +427,11 @@ func TestHastyHands(t *testing.T) {
 				p.Click(t, id)
 			}
 		}},
-		{name: "Save is pressed twice more", saved: 1, told: []string{"holding:expired", "released:renewed"}, then: func() {
-			p.Click(t, save)
-			p.Click(t, save)
-		}},
+		{name: "Save is pressed twice more", saved: 1,
+			told: []string{"holding:expired", "released:renewed"}, then: func() {
+				p.Click(t, save)
+				p.Click(t, save)
+			}},
 		{name: "a date is half typed", told: []string{"unfinished:invalid_form"}, then: func() {
 			p.Click(t, "#born")
 			p.Press(t, "2")
@@ -462,7 +466,8 @@ func TestHastyHands(t *testing.T) {
 			}
 			open()
 			w.turns(nil)
-			p.WaitFor(t, fmt.Sprintf(`heard.filter((e) => !e.startsWith("renewed:")).join() === %q`, strings.Join(tc.told, ",")), soon)
+			p.WaitFor(t, fmt.Sprintf(`heard.filter((e) => !e.startsWith("renewed:")).join() === %q`,
+				strings.Join(tc.told, ",")), soon)
 			p.WaitFor(t, `captureKeepalive.status().phase === "active" && heard.some((e) => e.startsWith("renewed:"))`, soon)
 			for deadline := time.Now().Add(soon); d.saved(t)-saved < tc.saved && time.Now().Before(deadline); {
 				wait(50 * time.Millisecond)

@@ -63,7 +63,8 @@ var hostilities = []hostility{
 	// Globals.
 	{name: "a Go of the page's own", before: `window.Go = class { run() { throw new Error("not this one") } }`},
 	{name: "a Go that cannot be replaced", before: `Object.defineProperty(window, "Go", {value: 1})`},
-	{name: "fs, process and path of the page's own", before: `window.fs = 1, window.process = {env: {}}, window.path = "/"`},
+	{name: "fs, process and path of the page's own",
+		before: `window.fs = 1, window.process = {env: {}}, window.path = "/"`},
 	{name: "a path that cannot be replaced", before: `Object.defineProperty(window, "path", {value: "/"})`},
 	{name: "the toolchain's own wasm_exec.js", head: `<script nonce="n" src="/keepalive/wasm_exec.js"></script>`},
 	{name: "a variable called URL, before", before: `window.URL = "/shop/"`},
@@ -83,15 +84,19 @@ var hostilities = []hostility{
 	{name: "timers that throw", after: `window.clearTimeout = window.requestIdleCallback = () => { throw new Error("no timers") }`, notDriven: "webkit"},
 	{name: "scripts that a blocker watches", after: `Object.defineProperty(HTMLScriptElement.prototype, "src", {get: () => "", set() { throw new Error("blocked") }}); document.createElement = () => { throw new Error("blocked") }`, ui: `delete document.createElement`},
 	{name: "scripts that an extension removes", after: `new MutationObserver(list => list.forEach(({addedNodes}) => addedNodes.forEach(n => n.nodeName === "SCRIPT" && /runtime|dialog/.test(n.src) && n.remove()))).observe(document, {childList: true, subtree: true})`},
-	{name: "a script that is removed when it has run", after: `document.querySelector("script[src*=keepalive]").remove()`},
-	{name: "a script that is moved", after: `document.documentElement.append(document.querySelector("script[src*=keepalive]"))`},
+	{name: "a script that is removed when it has run",
+		after: `document.querySelector("script[src*=keepalive]").remove()`},
+	{name: "a script that is moved",
+		after: `document.documentElement.append(document.querySelector("script[src*=keepalive]"))`},
 	// Prototypes.
-	{name: "prototypes that are frozen", before: `[Object, Array, Function, Promise].forEach(each => Object.freeze(each.prototype))`},
+	{name: "prototypes that are frozen",
+		before: `[Object, Array, Function, Promise].forEach(each => Object.freeze(each.prototype))`},
 	{name: "an older browser's String and Array", before: `delete String.prototype.padStart, delete Array.prototype.findLast, delete String.prototype.replaceAll`},
 	{name: "iteration of a library", after: `Array.prototype.entries = function () { return this.slice() }, Object.values = Reflect.ownKeys = () => []`},
 	{name: "no Object.hasOwn", before: `delete Object.hasOwn`},
 	{name: "no Promise.allSettled", before: `delete Promise.allSettled`},
-	{name: "no Array.prototype.at, flat and flatMap", before: `for (const name of ["at", "flat", "flatMap"]) delete Array.prototype[name]`},
+	{name: "no Array.prototype.at, flat and flatMap",
+		before: `for (const name of ["at", "flat", "flatMap"]) delete Array.prototype[name]`},
 	{name: "something on Object.prototype", before: `Object.prototype.extend = function () {}`, notDriven: "webkit"},
 	{name: "options on Object.prototype", before: `Object.prototype.debug = "yes", Object.prototype.margin = -1`},
 	{name: "a held group on Object.prototype", before: `Object.prototype.held = 7, Object.prototype.told = true`},
@@ -99,7 +104,8 @@ var hostilities = []hostility{
 	{name: "something on Function.prototype", before: `Function.prototype.held = 1`},
 	{name: "a bind of a library's", before: `Function.prototype.bind = function (to, ...first) { const fn = this; return function (...rest) { return fn.apply(to, first.concat(rest)) } }`},
 	// The Registration UI.
-	{name: "an event that is frozen", page: `janrainPrepare.push(() => Object.freeze(janrain.events.onCaptureExpiredToken))`},
+	{name: "an event that is frozen",
+		page: `janrainPrepare.push(() => Object.freeze(janrain.events.onCaptureExpiredToken))`},
 	{name: "all events frozen", page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(Object.freeze))`},
 	{name: "a read-only UI", page: `janrainPrepare.push(() => Object.freeze(janrain.capture.ui))`},
 	{name: "a read-only capture", page: `janrainPrepare.push(() => Object.freeze(janrain.capture))`},
@@ -120,10 +126,12 @@ var hostilities = []hostility{
 	// Policies.
 	{name: "the policy without nonces for us", policy: "default-src 'self'; script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:", tag: noNonce},
 	{name: "a policy of nonces", policy: "default-src 'self'; script-src 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:"},
-	{name: "a strict-dynamic policy", policy: "script-src 'nonce-n' 'strict-dynamic' 'wasm-unsafe-eval'; object-src 'none'; base-uri 'none'"},
+	{name: "a strict-dynamic policy",
+		policy: "script-src 'nonce-n' 'strict-dynamic' 'wasm-unsafe-eval'; object-src 'none'; base-uri 'none'"},
 	{name: "Trusted Types", policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'" + trustType, tag: noNonce},
 	{name: "Trusted Types and nonces", policy: "script-src 'nonce-n' 'wasm-unsafe-eval'" + trustType, tag: oneTag},
-	{name: "Trusted Types, and a default policy that throws", policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'" + trustType + " default",
+	{name: "Trusted Types, and a default policy that throws",
+		policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'" + trustType + " default",
 		before: `window.trustedTypes?.createPolicy("default", {createScriptURL() { throw new Error("no") }})`},
 	{name: "Trusted Types, and a default policy alone", policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; require-trusted-types-for 'script'; trusted-types default",
 		before: `window.trustedTypes?.createPolicy("default", {createScriptURL: (text) => text})`},
@@ -231,7 +239,8 @@ func hostileTo(t *testing.T, d *demo) *hostileSite {
 		}
 		_, _ = w.Write([]byte(elsewhere))
 	})
-	mux.Handle("/npm/", http.StripPrefix("/npm/", http.FileServer(http.Dir(filepath.Join("..", "..", "web", "npm", "dist")))))
+	mux.Handle("/npm/", http.StripPrefix("/npm/",
+		http.FileServer(http.Dir(filepath.Join("..", "..", "web", "npm", "dist")))))
 	mux.Handle("/", proxy)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.CloseClientConnections)

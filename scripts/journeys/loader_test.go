@@ -60,7 +60,9 @@ if (window.captureKeepalive) {
 	mux.HandleFunc("/blank", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<title>Blank</title>") })
 	mux.HandleFunc("/tag", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, page, "") })
 	stub := stubCode(t)
-	mux.HandleFunc("/stub", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, page, "<script>"+stub+"</script>") })
+	mux.HandleFunc("/stub", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, page, "<script>"+stub+"</script>")
+	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
@@ -80,7 +82,8 @@ if (window.captureKeepalive) {
 		}
 		p.WaitFor(t, `refused === "unavailable" && twice === 1 && fetched === 200`, soon)
 		var got []float64
-		if p.Eval(t, `[early, twice, removed, handled]`, &got); got[0] != 0 || got[1] != 1 || got[2] != 0 || got[3] < 3000 {
+		if p.Eval(t, `[early, twice, removed, handled]`, &got); got[0] != 0 || got[1] != 1 ||
+			got[2] != 0 || got[3] < 3000 {
 			t.Errorf("held, called, removed and when: %v", got)
 		}
 	})
@@ -267,7 +270,8 @@ func TestWhoIsSignedIn(t *testing.T) {
 	}
 	// In between it is not known.
 	p.Eval(t, `({told: told.filter(user => user.signedIn !== null), odd: odd.length, gone})`, &got)
-	if len(got.Told) != 3 || got.Told[0].SignedIn || !got.Told[1].SignedIn || len(got.Told[1].UUID) != 36 || got.Told[2].SignedIn ||
+	if len(got.Told) != 3 || got.Told[0].SignedIn || !got.Told[1].SignedIn ||
+		len(got.Told[1].UUID) != 36 || got.Told[2].SignedIn ||
 		got.Told[2].UUID != "" {
 		t.Errorf("a subscriber was told %+v, want signed out, in with a uuid, out", got.Told)
 	}
@@ -291,7 +295,8 @@ func TestWhoIsSignedIn(t *testing.T) {
 func TestHoldWithoutAnswers(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
-	mux.Handle("/keepalive/keepalive.js", http.StripPrefix("/keepalive/", http.FileServer(http.Dir(filepath.Join("..", "..", "web", "dist")))))
+	mux.Handle("/keepalive/keepalive.js",
+		http.StripPrefix("/keepalive/", http.FileServer(http.Dir(filepath.Join("..", "..", "web", "dist")))))
 	mux.HandleFunc("/keepalive/", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `<!doctype html><title>A page</title><link rel="icon" href="data:,"><script>

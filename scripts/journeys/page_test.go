@@ -204,7 +204,8 @@ func TestHold(t *testing.T) {
 		p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
 		var found string
 		p.Eval(t, `document.querySelector("#log").textContent`, &found)
-		if !strings.Contains(found, "A stored session was found") || strings.Contains(found, "No stored session was found") {
+		if !strings.Contains(found, "A stored session was found") ||
+			strings.Contains(found, "No stored session was found") {
 			t.Errorf("%s: the UI did not wait: %s", tc.mode, found)
 		}
 	}

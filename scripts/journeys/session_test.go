@@ -14,7 +14,8 @@ func TestRestoredSilently(t *testing.T) {
 	for _, tc := range []struct{ name, forget string }{
 		{"the UI's keys are gone", `["", "_Expires"].forEach(s => localStorage.removeItem("janrainCaptureToken" + s)), 1`},
 		{"all of localStorage is gone", `localStorage.clear(), 1`},
-		{"the UI believes that the token has expired", `localStorage.setItem("janrainCaptureToken_Expires", new Date(0).toUTCString()), 1`},
+		{"the UI believes that the token has expired",
+			`localStorage.setItem("janrainCaptureToken_Expires", new Date(0).toUTCString()), 1`},
 	} {
 		d := startDemo(t)
 		p := visit(t, browsertest.Chromium(t), d.URL)

@@ -67,17 +67,21 @@ func anotherVersion(w http.ResponseWriter, r *http.Request) bool {
 }
 
 var wrongUses = []wrongUse{
-	{warning: "script-too-late", head: `<script nonce="n">` + smallUI + `</script>` + plainTag, start: `{}`, remedy: "first"},
+	{warning: "script-too-late", head: `<script nonce="n">` + smallUI + `</script>` + plainTag,
+		start: `{}`, remedy: "first"},
 	{warning: "wrong-attribute", head: `<script nonce="n" src="/keepalive/keepalive.js" data-start data-idle-warning="soon"></script>`, remedy: `"idleWarning" must be seconds`},
 	{warning: "not-http", head: plainTag, start: loadNow, policy: "sandbox allow-scripts", remedy: "Serve"},
 	{warning: "insecure-page", head: `<script nonce="n">Object.defineProperty(window, "isSecureContext", {value: false})</script>` + plainTag, start: loadNow, remedy: "https"},
 	{warning: "endpoint-on-another-site", head: plainTag, start: `{load: "now", endpoint: location.origin.replace("localhost", "127.0.0.1") + "/keepalive"}`, remedy: "from this site"},
 	{warning: "cookie-not-kept", signIn: true, remedy: "check --url"},
-	{warning: "origin-refused", head: hasToken + plainTag, start: loadNow, session: refuseOrigin, remedy: "KEEPALIVE_ORIGINS"},
+	{warning: "origin-refused", head: hasToken + plainTag, start: loadNow, session: refuseOrigin,
+		remedy: "KEEPALIVE_ORIGINS"},
 	{warning: "files-not-found", head: plainTag, start: loadNow, files: noFiles, remedy: "Set endpoint"},
 	{warning: "version-mismatch", head: plainTag, start: loadNow, files: anotherVersion, remedy: "Use the server's"},
-	{warning: "blocked-by-policy", head: plainTag, start: loadNow, policy: fitPolicy + "; connect-src 'none'", remedy: "Allow"},
-	{warning: "wasm-blocked", head: plainTag, start: loadNow, policy: "script-src 'nonce-n' 'self'", remedy: "'wasm-unsafe-eval'"},
+	{warning: "blocked-by-policy", head: plainTag, start: loadNow,
+		policy: fitPolicy + "; connect-src 'none'", remedy: "Allow"},
+	{warning: "wasm-blocked", head: plainTag, start: loadNow, policy: "script-src 'nonce-n' 'self'",
+		remedy: "'wasm-unsafe-eval'"},
 }
 
 // Wrong use is told once, on the console and in status(), with what to do and
