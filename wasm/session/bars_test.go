@@ -186,7 +186,7 @@ func TestTabsShareWhatTheServerSays(t *testing.T) {
 				_, stop := openTabs(3, server, make(queue, 1))
 				<-time.After(firstDue + tc.within)
 				synctest.Wait()
-				if got := len(server.calls); got != tc.calls {
+				if got := len(server.asked()); got != tc.calls {
 					t.Errorf("%d calls, want %d", got, tc.calls)
 				}
 				stop()
@@ -206,10 +206,10 @@ func TestHungTabDelaysByHalfASecond(t *testing.T) {
 		<-time.After(life) // the token has died meanwhile, without a renewal
 		asked := time.Now()
 		tabs[0].Post(session.Wanted{ID: 1})
-		for len(server.calls) == 0 {
+		for len(server.asked()) == 0 {
 			<-time.After(10 * time.Millisecond)
 		}
-		if waited := server.times[0].Sub(asked); waited > 510*time.Millisecond {
+		if waited := server.askedAt()[0].Sub(asked); waited > 510*time.Millisecond {
 			t.Errorf("waited %v for another tab", waited)
 		}
 		stop()

@@ -141,6 +141,34 @@ func (s *service) Activity(_ <-chan struct{}, counts session.Counts) bool {
 	return true
 }
 
+// asked are the calls that came.
+func (s *service) asked() []session.Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// askedAt are the times of these calls.
+func (s *service) askedAt() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.times)
+}
+
+// reports is how many reports of activity came.
+func (s *service) reports() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.active
+}
+
+// counted is what the counts of the page add up to.
+func (s *service) counted() session.Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.told
+}
+
 func (s *service) hear(c session.Counts) {
 	s.told.Finished += c.Finished
 	s.told.Held += c.Held
@@ -207,9 +235,9 @@ func TestLoopRenewsWhenDue(t *testing.T) {
 		loop.Post(session.Stopped{})
 		wait()
 		var asked []time.Duration
-		for i, call := range server.calls {
+		for i, call := range server.asked() {
 			if call.Kind == session.CallToken {
-				asked = append(asked, server.times[i].Sub(begun))
+				asked = append(asked, server.askedAt()[i].Sub(begun))
 			}
 		}
 		if want := []time.Duration{firstDue, 2 * firstDue, 3 * firstDue}; !slices.Equal(asked, want) {
@@ -253,8 +281,8 @@ func TestLoopRetriesWhenPlanned(t *testing.T) {
 		synctest.Wait()
 		loop.Post(session.Stopped{})
 		wait()
-		if n := len(server.times); n != 3 || server.times[2].Sub(server.times[1]) != 20*time.Second {
-			t.Errorf("asked at %v", server.times)
+		if n := len(server.askedAt()); n != 3 || server.askedAt()[2].Sub(server.askedAt()[1]) != 20*time.Second {
+			t.Errorf("asked at %v", server.askedAt())
 		}
 	})
 }
@@ -368,8 +396,8 @@ func TestLoopReportsActivity(t *testing.T) {
 		synctest.Wait()
 		loop.Post(session.Stopped{})
 		wait()
-		if server.active != 1 {
-			t.Errorf("activity was reported %d times; want once", server.active)
+		if server.reports() != 1 {
+			t.Errorf("activity was reported %d times; want once", server.reports())
 		}
 	})
 }
@@ -577,7 +605,7 @@ func TestLoopAsksInTurn(t *testing.T) {
 				tabs, stop := openTabs(3, server, lock)
 				<-time.After(firstDue + 10*time.Second) // all of them are due at once
 				synctest.Wait()
-				if got := len(server.calls); got != tc.calls {
+				if got := len(server.asked()); got != tc.calls {
 					t.Errorf("%d calls, want %d", got, tc.calls)
 				}
 				for i, tab := range tabs {
@@ -608,7 +636,7 @@ func TestLoopBehindOneThatHangs(t *testing.T) {
 			_, stop := openTabs(1, server, lock)
 			<-time.After(firstDue + tc.stopped)
 			stop()
-			if got := len(server.calls); got != tc.calls {
+			if got := len(server.asked()); got != tc.calls {
 				t.Errorf("%d calls after %v, want %d", got, tc.stopped, tc.calls)
 			}
 		})

@@ -69,8 +69,8 @@ func TestCountsAreTold(t *testing.T) {
 				}
 				loop.Post(session.Stopped{})
 				wait()
-				if server.told != tc.want {
-					t.Errorf("the server was told %+v, want %+v", server.told, tc.want)
+				if told := server.counted(); told != tc.want {
+					t.Errorf("the server was told %+v, want %+v", told, tc.want)
 				}
 			})
 		})
@@ -86,14 +86,15 @@ func TestCountsAreNotLost(t *testing.T) {
 			loop.Post(ev)
 			synctest.Wait()
 		}
-		if server.active != 1 || server.told != (session.Counts{}) {
-			t.Fatalf("%d reports of activity, and %+v told", server.active, server.told)
+		if active, told := server.reports(), server.counted(); active != 1 || told != (session.Counts{}) {
+			t.Fatalf("%d reports of activity, and %+v told", active, told)
 		}
 		<-time.After(life)
 		loop.Post(session.Stopped{})
 		wait()
-		if want := (session.Counts{Finished: 1, SignInsAvoided: 1}); server.told != want {
-			t.Errorf("the next renewal told %+v, want %+v", server.told, want)
+		told := server.counted()
+		if want := (session.Counts{Finished: 1, SignInsAvoided: 1}); told != want {
+			t.Errorf("the next renewal told %+v, want %+v", told, want)
 		}
 	})
 }

@@ -40,7 +40,10 @@ func newDisk(t *testing.T) disk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range [][]string{{"mkfs.ext4", "-q", image}, {"mount", "-o", "loop", image, mount}} {
+	// nodelalloc: else a full disk has room again a moment later.
+	for _, command := range [][]string{
+		{"mkfs.ext4", "-q", image}, {"mount", "-o", "loop,nodelalloc", image, mount},
+	} {
 		if said, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
 			t.Logf("%v: %v\n%s", command, err, said)
 			return disk{dir: dir} // root, but in a container without the right to mount
