@@ -195,13 +195,20 @@ func (b *Backend) Now(ctx context.Context) (store.Moment, error) {
 // Locks implements store.Backend: no other process has the file open.
 func (b *Backend) Locks() store.Locks { return nil }
 
-// Ping implements store.Backend. It writes what a login writes and takes it back
-// in the same transaction: the pages have to be found and written all the same,
-// so that it fails on a disk that is full, read-only or frozen.
+// Ping implements store.Backend. It fails on a disk that is full, read-only or
+// frozen: it writes what a login writes and takes it back, and it needs as many
+// new pages as the largest login, which are free again after the second
+// transaction.
 func (b *Backend) Ping(ctx context.Context) error {
 	_, err := write(ctx, b, func(t tables) (_ none, verdict, failure error) {
 		probe := probeRow()
-		return none{}, nil, errors.Join(t.add(probe), t.remove(probe.Key))
+		return none{}, nil, errors.Join(t.add(probe), t.remove(probe.Key), t.meta().Put(probeKey, probePages))
+	})
+	if err != nil {
+		return err
+	}
+	_, err = write(ctx, b, func(t tables) (_ none, verdict, failure error) {
+		return none{}, nil, t.meta().Delete(probeKey)
 	})
 	return err
 }

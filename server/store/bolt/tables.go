@@ -225,6 +225,15 @@ func (t tables) sweepEntry(entry []byte, before time.Time) (row store.Row, gone 
 	return row, true, t.remove(key)
 }
 
+// What Ping keeps for a moment: as large as the new pages of a login whose row,
+// owner and expiry each fall into a full page.
+var (
+	probeKey   = []byte("probe")
+	probePages = make([]byte, 4*4096)
+)
+
+func (t tables) meta() *bbolt.Bucket { return t.rows.Tx().Bucket(bucketMeta) }
+
 // probeRow is a row like that of a login. Its place is always the same, so that
 // one damaged page elsewhere does not make Ping fail now and then.
 func probeRow() store.Row {
