@@ -5,7 +5,7 @@
 (() => {
   "use strict";
   /** A property of the document, which an element with that name may hide. */
-  const ofDocument = (name) => Reflect.get(Document.prototype, name, document);
+  const ofDocument = (name) => Object.getOwnPropertyDescriptor(Document.prototype, name).get.call(document);
   const script = ofDocument("currentScript");
   // What keepalive.js has kept, before a library could replace it.
   const { AbortController, CSSStyleSheet, Date, Map, clearTimeout, setTimeout } = script?.captureKeepalive ?? window;
