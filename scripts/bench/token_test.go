@@ -56,10 +56,10 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// Resident memory with 100,000 sessions, right after they were opened over
+// Resident memory with 20,000 sessions, right after they were opened over
 // HTTP. With bolt the file's pages in the page cache count as well.
 func BenchmarkResidentMemory(b *testing.B) {
-	const sessions = 100_000
+	const sessions = 20_000
 	for _, kind := range []string{"memory", "bolt"} {
 		b.Run("server="+kind, func(b *testing.B) {
 			for b.Loop() {
