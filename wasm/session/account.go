@@ -47,8 +47,8 @@ const (
 // nothing.
 type dealing struct {
 	account
-	moment
-	effects []Effect
+	*moment
+	*effects
 	signals []signal
 }
 
@@ -56,20 +56,16 @@ type dealing struct {
 // the server is asked at once.
 func (d *dealing) urgent() bool { return d.waits && !d.session.alive(d.now) }
 
-func (d *dealing) do(effects ...Effect)         { d.effects = append(d.effects, effects...) }
-func (d *dealing) tell(n Notice)                { d.do(Notify{Notice: n}) }
-func (d *dealing) signal(s signal)              { d.signals = append(d.signals, s) }
-func (d *dealing) calls(x exchange, e []Effect) { d.exchange = x; d.do(e...) }
-func (d *dealing) limit(l limits, e []Effect)   { d.session.limits = l; d.do(e...) }
+func (d *dealing) signal(s signal) { d.signals = append(d.signals, s) }
 
 // observe compares storage with what is expected of it, and acts on it.
 func (d *dealing) observe() {
-	d.exchange = d.exchange.heard(d.snap.Mark, d.now)
+	d.exchange.heard(&d.snap.Mark, d.now)
 	if d.snap.Mark.Written.After(d.expect.lastMarkAt) {
-		d.exchange.pace = d.exchange.pace.answered(d.snap.Mark, d.now)
+		d.exchange.pace.answered(&d.snap.Mark, d.now)
 	}
 	f := d.find()
-	d.expect = d.expect.seen(f, d.session, d.snap, d.now)
+	d.expect.seen(f, d.session.token, &d.snap, d.now)
 	switch f {
 	case unreadable, same, notWritten, goneAsExpected, goneForNow:
 	case newerOfOurs:
@@ -96,21 +92,23 @@ func (d *dealing) observeFailure() {
 	f := d.find()
 	said := f == overElsewhere || f == otherUser || f == newSession
 	if d.snap.Readable && d.snap.Token.Empty() && !said {
-		d.expect = d.expect.without()
+		d.expect.without()
 		return
 	}
 	d.observe()
 }
 
-func (d *dealing) find() finding { return classify(d.expect, d.session, d.exchange, d.snap, d.now) }
+func (d *dealing) find() finding {
+	return classify(&d.expect, &d.session, &d.exchange, &d.snap, d.now)
+}
 
 // adopt gives the token to the UI, if it is kept there now.
 func (d *dealing) adopt() {
 	if !d.keeping.inStorage() {
-		d.expect = d.expect.without()
+		d.expect.without()
 		return
 	}
-	d.expect = d.expect.given(d.snap, d.now)
+	d.expect.given(&d.snap, d.now)
 	d.do(Adopt{Token: d.session.token})
 }
 
@@ -123,8 +121,7 @@ func (d *dealing) bring() {
 
 // screenWanted gives the UI the token before it looks for one.
 func (d *dealing) screenWanted(screen string) {
-	needs := false
-	if d.keeping, needs = d.keeping.want(screen); needs {
+	if d.keeping.want(screen) {
 		d.bring()
 	}
 }
@@ -132,8 +129,7 @@ func (d *dealing) screenWanted(screen string) {
 // screenShown takes the token back when another screen is shown after the one
 // that needed it.
 func (d *dealing) screenShown(screen string) {
-	done := false
-	if d.keeping, done = d.keeping.show(screen); done {
+	if d.keeping.show(screen) {
 		d.withdraw()
 	}
 }
@@ -141,39 +137,39 @@ func (d *dealing) screenShown(screen string) {
 // withdraw takes the token out of storage, but not what others wrote.
 func (d *dealing) withdraw() {
 	if !d.keeping.always && d.session.confirmed() && !d.expect.noToken {
-		d.expect = d.expect.without()
+		d.expect.without()
 		d.do(Withdraw{})
 	}
 }
 
 // writeMark marks the token as one of ours.
 func (d *dealing) writeMark() {
-	d.expect = d.expect.marked(d.now)
+	d.expect.marked(d.now)
 	d.do(SetMark{d.session.mark(d.now)})
 }
 
-// times lists when the account has something to do.
-func (a account) times(urgent bool, now Instant, p Policy) []Instant {
+// times tells when the account has something to do.
+func (a *account) times(urgent bool, now Instant, p *Policy, at func(Instant)) {
 	if a.expect.unsure() {
-		return []Instant{a.expect.missingAt.Add(missingGrace)}
+		at(a.expect.missingAt.Add(missingGrace))
+		return
 	}
-	times := a.exchange.times(urgent)
+	a.exchange.times(urgent, at)
 	if a.expect.writing(now) {
-		times = append(times, a.expect.givenAt.Add(writeGrace)) // to look again at what was excused
+		at(a.expect.givenAt.Add(writeGrace)) // to look again at what was excused
 	}
 	if !a.session.confirmed() || a.exchange.wanted().Kind != NoCall {
-		return times
+		return
 	}
-	limits := a.session.limits.times(p.IdleWarning)
-	if a.exchange.retry.Kind == NoCall {
-		return append(append(times, a.session.due), limits...)
+	retries := a.exchange.retry.Kind != NoCall
+	if !retries {
+		at(a.session.due)
 	}
-	for _, at := range limits {
-		if !at.Reached(now) {
-			times = append(times, at)
+	a.session.limits.times(p.IdleWarning, func(limit Instant) {
+		if !retries || !limit.Reached(now) {
+			at(limit)
 		}
-	}
-	return times
+	})
 }
 
 // first is the first that is not empty.

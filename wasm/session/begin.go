@@ -5,15 +5,16 @@ package session
 
 func (d *dealing) started(seed uint64) {
 	d.account = account{
-		expect:   begun(d.snap, d.policy.OnDemand),
+		expect:   begun(&d.snap, d.policy.OnDemand),
 		keeping:  keeping{always: !d.policy.OnDemand},
-		exchange: exchange{seq: d.exchange.seq, pace: pace{chance: seed | 1}}.heard(d.snap.Mark, d.now),
+		exchange: exchange{seq: d.exchange.seq, pace: pace{chance: seed | 1}},
 	}
+	d.exchange.heard(&d.snap.Mark, d.now)
 	switch {
 	case d.snap.Token.Empty() && d.snap.Mark.Ending:
 		// The last page was left before the server heard of the sign-out.
 		d.session.over = true
-		d.calls(d.exchange.signOut(WhySignedOut, d.now))
+		d.exchange.signOut(WhySignedOut, d.now, d.effects)
 	case d.snap.Token.Empty():
 		d.restore(WhyStart)
 	case d.snap.tokenMarked():
@@ -35,8 +36,8 @@ const (
 	tokenUnknown                       // only Capture knows its user
 )
 
-func (ev TokenSeen) meaning(a account, snap Snapshot) tokenMeaning {
-	s := a.session
+func (ev *TokenSeen) meaning(a *account, snap *Snapshot) tokenMeaning {
+	s := &a.session
 	switch {
 	case ev.Token.Empty():
 		return tokenKnown
@@ -58,16 +59,16 @@ func (ev TokenSeen) meaning(a account, snap Snapshot) tokenMeaning {
 
 // repeats reports whether the session knows already what the event tells of its
 // token: not if that was only seen in storage, a moment before a login is told.
-func (ev TokenSeen) repeats(a account) bool {
+func (ev *TokenSeen) repeats(a *account) bool {
 	if ev.Login && a.exchange.fresh() {
 		return false
 	}
 	return a.session.confirmed() || a.exchange.reports()
 }
 
-func (d *dealing) tokenSeen(ev TokenSeen) {
+func (d *dealing) tokenSeen(ev *TokenSeen) {
 	call := Call{Token: ev.Token, UUID: ev.UUID}
-	switch ev.meaning(d.account, d.snap) {
+	switch ev.meaning(&d.account, &d.snap) {
 	case tokenKnown:
 		if ev.Login && ev.Token == d.session.token {
 			d.session.was = "" // a person signed in with it: earlier users do not matter
@@ -90,7 +91,7 @@ func (d *dealing) tokenSeen(ev TokenSeen) {
 // codeSeen reports a login by its one-time code, once: a second post could only
 // be refused, and the two events of one login carry the same code. What storage
 // holds is the last session's; it is neither used nor wiped.
-func (d *dealing) codeSeen(ev CodeSeen) {
+func (d *dealing) codeSeen(ev *CodeSeen) {
 	if ev.Code.Empty() || ev.Code == d.exchange.code {
 		return
 	}
@@ -101,16 +102,16 @@ func (d *dealing) codeSeen(ev CodeSeen) {
 		return
 	}
 	d.renounce(session{token: d.snap.Token})
-	d.exchange = d.exchange.plan(Call{Kind: CallToken, Why: WhyStart}, d.now.Add(handOffPatience))
+	d.exchange.plan(Call{Kind: CallToken, Why: WhyStart}, d.now.Add(handOffPatience))
 }
 
 // handedOff takes the answer to a code that the loader has posted.
-func (d *dealing) handedOff(answer Answer) {
+func (d *dealing) handedOff(answer *Answer) {
 	if d.exchange.code.Empty() || d.session.confirmed() || d.session.over {
 		return
 	}
-	d.calls(d.exchange.dropped())
-	d.settled(Call{Kind: CallOpen, Why: WhyStart, Code: d.exchange.code}, answer)
+	d.exchange.dropped(d.effects)
+	d.settled(&Call{Kind: CallOpen, Why: WhyStart, Code: d.exchange.code}, answer)
 }
 
 // report tells the server of a token or code that is not ours: Capture knows
@@ -122,7 +123,7 @@ func (d *dealing) report(call Call, s session) {
 
 func (d *dealing) open(call Call) {
 	call.Kind, call.Why = CallOpen, WhyStart
-	d.calls(d.exchange.send(call, d.now))
+	d.exchange.send(call, d.now, d.effects)
 }
 
 // renounce gives up what was before a login: whatever the user did was done
@@ -140,22 +141,23 @@ func (d *dealing) replace(s session) {
 		d.do(SetMark{d.snap.Mark.trouble()}) // that end was before
 	}
 	d.session = s
-	d.expect = d.expect.told(s.token, d.snap, d.now)
+	d.expect.told(s.token, &d.snap, d.now)
 	d.exchange.cookie = cookie{}
-	d.exchange.pace = d.exchange.pace.succeeded()
+	d.exchange.pace.succeeded()
 }
 
 // meetForeign takes note of a token that others wrote. The tab where it came
 // from reports it first; only if none does it is ours to report.
 func (d *dealing) meetForeign() {
 	d.signal(signal{what: signalAnother, why: WhyNewToken})
-	d.calls(d.exchange.dropped())
+	d.exchange.dropped(d.effects)
 	d.session = d.session.unconfirmed(d.snap.Token)
-	d.expect = d.expect.found(d.snap, false)
-	pace, wait := d.exchange.pace.spread(foreignGrace)
-	d.exchange.pace, d.exchange.cookie = pace.succeeded(), cookie{}
+	d.expect.found(&d.snap, false)
+	wait := d.exchange.pace.spread(foreignGrace)
+	d.exchange.pace.succeeded()
+	d.exchange.cookie = cookie{}
 	call := Call{Kind: CallOpen, Why: WhyWake, Token: d.snap.Token}
-	d.exchange = d.exchange.plan(call, d.now.Add(wait))
+	d.exchange.plan(call, d.now.Add(wait))
 }
 
 // takeUp goes on with a token that has this browser's mark: another tab
@@ -169,10 +171,11 @@ func (d *dealing) takeUp(why Why) {
 		// another's.
 		d.signal(signal{what: signalAnother, why: WhyNewToken})
 	}
-	d.calls(d.exchange.superseded())
-	d.session = d.session.takenUp(d.snap, d.now, d.policy)
-	d.expect = d.expect.found(d.snap, true)
-	d.exchange.pace = d.exchange.pace.succeeded().heard(d.snap.Mark, d.now)
+	d.exchange.superseded(d.effects)
+	d.session = d.session.takenUp(&d.snap, d.now, &d.policy)
+	d.expect.found(&d.snap, true)
+	d.exchange.pace.succeeded()
+	d.exchange.pace.heard(&d.snap.Mark, d.now)
 	d.ends = ends{}
 	if d.session.token == d.session.dead || d.session.due.Reached(d.now) {
 		d.ask(why)
@@ -191,10 +194,9 @@ func (d *dealing) restore(why Why) bool {
 		return false
 	}
 	d.exchange.restored = true
-	d.session, d.expect = session{}, d.expect.without()
-	next, effects, made := d.exchange.restore(why, d.now)
-	d.calls(next, effects)
-	if !made {
+	d.session = session{}
+	d.expect.without()
+	if !d.exchange.restore(why, d.now, d.effects) {
 		d.putOff()
 	}
 	return true

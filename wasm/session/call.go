@@ -34,6 +34,9 @@ type Call struct {
 	RedirectURI string
 }
 
+// restores reports whether the call asks if the server knows this browser.
+func (c *Call) restores() bool { return c.Kind == CallToken && c.Token.Empty() }
+
 // Grant is the server's yes.
 type Grant struct {
 	Token             Token
@@ -46,11 +49,11 @@ type Grant struct {
 }
 
 // who is the fingerprint of the user the grant is for.
-func (g Grant) who() string { return NewToken(g.UUID).Fingerprint() }
+func (g *Grant) who() string { return NewToken(g.UUID).Fingerprint() }
 
 // skew is how far the server's clock is ahead of this machine's; the last one
 // known where the grant does not say.
-func (g Grant) skew(last time.Duration, now Instant) time.Duration {
+func (g *Grant) skew(last time.Duration, now Instant) time.Duration {
 	if g.ServerTime.IsZero() {
 		return last
 	}

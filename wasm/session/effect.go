@@ -9,6 +9,16 @@ type Effect interface {
 	run(*Loop)
 }
 
+// effects are what is to be done, in order.
+type effects []Effect
+
+func (e *effects) do(effect Effect) { *e = append(*e, effect) }
+func (e *effects) tell(n Notice)    { e.do(Notify{n}) }
+
+func (e *effects) tellScreen(name NoticeName, why Why, screen string) {
+	e.tell(Notice{Name: name, Why: why, Screen: screen})
+}
+
 // Calls to the server.
 type (
 	// Ask makes a call; its Answered comes back with the same Seq.

@@ -6,14 +6,14 @@ import "time"
 
 // end ends the session for this page and says so, once.
 func (d *dealing) end(by NoticeName, why Why) {
-	d.calls(d.exchange.dropped())
+	d.exchange.dropped(d.effects)
 	if !d.ends.told {
 		d.tell(Notice{Name: by, Why: why})
 	}
-	d.expect = d.expect.ended(d.session.token, d.snap)
+	d.expect.ended(d.session.token, &d.snap)
 	d.session = session{over: true}
 	lost := d.ends.signOutLost
-	d.ends = d.ends.ended(by)
+	d.ends.ended(by)
 	if lost {
 		d.tellServer(WhySignedOut)
 	}
@@ -38,7 +38,7 @@ func (d *dealing) follow() {
 	switch {
 	case d.session.token.Empty() && !d.expect.hadSession:
 		// It was not this page's: it only asked whether there is one.
-		d.calls(d.exchange.dropped())
+		d.exchange.dropped(d.effects)
 		d.session = session{}
 		d.signal(signal{what: signalOver, why: WhyElsewhere, reject: RejectSignedOut})
 	case why != "":
@@ -50,12 +50,12 @@ func (d *dealing) follow() {
 	d.expect.earlierEnd = d.snap.Mark.Written
 }
 
-func (d *dealing) signedOutSeen(ev SignedOutSeen) {
-	switch d.ends.meaning(ev, d.find(), d.session, d.snap) {
+func (d *dealing) signedOutSeen(ev *SignedOutSeen) {
+	switch d.ends.meaning(ev, d.find(), d.session.over, &d.snap) {
 	case signOutKnown:
 		d.ends.dropping = false
 	case signOutToldOnly:
-		d.ends = d.ends.ended(NoticeSignedOut)
+		d.ends.ended(NoticeSignedOut)
 		d.tell(Notice{Name: NoticeSignedOut, Why: WhySignedOut})
 	case signOutLate:
 		d.tellServer(WhySignedOut)
@@ -76,7 +76,7 @@ func (d *dealing) endAsked() {
 	case f == otherUser:
 		d.observe() // it is another user's session by now
 	case !d.session.over:
-		d.signOut(WhyEnd, mine(d.session, d.snap), first(d.session.token, d.snap.Token))
+		d.signOut(WhyEnd, mine(&d.session, &d.snap), first(d.session.token, d.snap.Token))
 	case d.ends.serverNotTold && d.ends.by == NoticeSignedOut && d.snap.Token.Empty():
 		d.tellServer(WhyEnd)
 	}
@@ -90,9 +90,9 @@ func (d *dealing) endAsked() {
 // have: written by another tab that did not know yet. own says whether what
 // storage holds is to go, too.
 func (d *dealing) signOut(why Why, own bool, left Token) {
-	anonymous := phase(d.session, d.exchange) == SignedOut && d.session.token.Empty()
-	next, asked := d.exchange.signOut(why, d.now)
-	d.exchange = next
+	anonymous := d.phase() == SignedOut && d.session.token.Empty()
+	var asked effects
+	d.exchange.signOut(why, d.now, &asked)
 	if anonymous {
 		d.session = session{over: true} // a cookie may be here all the same
 	} else {
@@ -102,7 +102,9 @@ func (d *dealing) signOut(why Why, own bool, left Token) {
 	if own {
 		d.mark(Mark{Ending: true, Written: d.now.Wall()})
 	}
-	d.do(asked...)
+	for _, effect := range asked {
+		d.do(effect)
+	}
 	if own && !left.Empty() {
 		d.drop()
 	}
@@ -112,7 +114,7 @@ func (d *dealing) signOut(why Why, own bool, left Token) {
 func (d *dealing) tellServer(why Why) {
 	d.ends.serverNotTold = false
 	d.mark(Mark{Ending: true, Written: d.now.Wall()})
-	d.calls(d.exchange.signOut(why, d.now))
+	d.exchange.signOut(why, d.now, d.effects)
 }
 
 func (d *dealing) mark(m Mark) {
@@ -126,18 +128,18 @@ func (d *dealing) drop() {
 	d.do(Drop{})
 }
 
-func (d *dealing) endAnswered(ev Answered) {
+func (d *dealing) endAnswered(ev *Answered) {
 	if next := !d.session.over || d.exchange.retry.Kind != NoCall; next {
 		d.ends.signOutLost = !ev.Answer.OK && !ev.Answer.Final
 		d.signal(signal{what: signalEnded})
 		return
 	}
 	if !ev.Answer.OK && !ev.Answer.Final {
-		d.failed(ev.Call, ev.Answer)
+		d.failed(&ev.Call, &ev.Answer)
 		d.signal(signal{what: signalEnded, reject: RejectUnavailable})
 		return
 	}
-	d.exchange.pace = d.exchange.pace.succeeded()
+	d.exchange.pace.succeeded()
 	if d.snap.Mark.Ending {
 		// Not over the mark of a user who has signed in since. What stays tells
 		// tabs that look late.
@@ -153,7 +155,7 @@ func (d *dealing) goOn() {
 	if d.session.token.Empty() && d.exchange.idle() {
 		return
 	}
-	d.expect = d.expect.without()
+	d.expect.without()
 	if mark := d.snap.Mark; mark.Fingerprint != "" {
 		// Another tab that misses the token must see that it goes on.
 		at := d.now.Wall()
@@ -165,7 +167,7 @@ func (d *dealing) goOn() {
 	}
 	switch {
 	case !d.session.alive(d.now) || !d.exchange.idle():
-	case latest(d.session, d.snap):
+	case latest(&d.session, &d.snap):
 		d.adopt()
 	default:
 		d.ask(WhyStart)
@@ -175,5 +177,5 @@ func (d *dealing) goOn() {
 // left makes sure, on a page that is being left, of what others must know.
 func (d *dealing) left() {
 	d.withdraw()
-	d.calls(d.exchange.left(d.now))
+	d.exchange.left(d.now, d.effects)
 }

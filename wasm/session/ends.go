@@ -29,19 +29,19 @@ const (
 
 // meaning attributes a sign-out by its cause, not by the clock. In doubt it is
 // a person's, and those always win.
-func (e ends) meaning(ev SignedOutSeen, f finding, s session, snap Snapshot) signOutMeaning {
+func (e *ends) meaning(ev *SignedOutSeen, f finding, over bool, snap *Snapshot) signOutMeaning {
 	switch {
 	case ev.Cause == CauseOwn, e.dropping:
 		return signOutKnown
 	case ev.Told && (!snap.Token.Empty() || e.by != ""):
 		return signOutKnown // a user has signed in since, or the page knows
-	case ev.Told && s.over:
+	case ev.Told && over:
 		return signOutToldOnly
-	case s.over && e.by != NoticeExpired && e.serverNotTold && ev.Cause == CausePerson:
+	case over && e.by != NoticeExpired && e.serverNotTold && ev.Cause == CausePerson:
 		// Storage may have shown this sign-out before the UI told of it. After an
 		// expiry it is the page's own clean-up: see TestEndInAllTabs.
 		return signOutLate
-	case s.over:
+	case over:
 		return signOutKnown // most likely a handler's second one
 	case ev.reacts(f):
 		return signOutReaction
@@ -51,11 +51,8 @@ func (e ends) meaning(ev SignedOutSeen, f finding, s session, snap Snapshot) sig
 
 // reacts reports whether the page's own code has ended a session that goes on,
 // for all that storage says.
-func (ev SignedOutSeen) reacts(f finding) bool {
+func (ev *SignedOutSeen) reacts(f finding) bool {
 	return ev.Cause == CauseReaction && !ev.Told && f != overElsewhere && f != otherUser
 }
 
-func (e ends) ended(by NoticeName) ends {
-	e.by, e.told, e.serverNotTold = by, true, true
-	return e
-}
+func (e *ends) ended(by NoticeName) { e.by, e.told, e.serverNotTold = by, true, true }

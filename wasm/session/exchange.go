@@ -64,19 +64,19 @@ type cookie struct {
 }
 
 // wanted is the call that the page waits for.
-func (x exchange) wanted() Call {
+func (x *exchange) wanted() *Call {
 	if x.next.Kind != NoCall {
-		return x.next
+		return &x.next
 	}
-	return x.call
+	return &x.call
 }
 
 // idle reports whether nothing is under way or planned.
-func (x exchange) idle() bool { return x.wanted().Kind == NoCall && x.retry.Kind == NoCall }
+func (x *exchange) idle() bool { return x.wanted().Kind == NoCall && x.retry.Kind == NoCall }
 
 // willReport reports whether a token is about to be reported. That is not
 // needed any more when another tab has done it.
-func (x exchange) willReport() bool {
+func (x *exchange) willReport() bool {
 	call := x.wanted()
 	unsent := x.next.Kind != NoCall || x.lock != holdsLock
 	return call.Kind == CallOpen && call.Code.Empty() && unsent || x.retry.Kind == CallOpen
@@ -84,34 +84,32 @@ func (x exchange) willReport() bool {
 
 // restores reports whether the server is being asked, or will be, whether it
 // knows this browser.
-func (x exchange) restores() bool {
-	asks := func(c Call) bool { return c.Kind == CallToken && c.Token.Empty() }
-	return asks(x.wanted()) || asks(x.retry)
+func (x *exchange) restores() bool {
+	return x.wanted().restores() || x.retry.restores()
 }
 
 // signsOut reports whether the server has yet to hear of a sign-out.
-func (x exchange) signsOut() bool { return x.wanted().Kind == CallEnd || x.retry.Kind == CallEnd }
+func (x *exchange) signsOut() bool { return x.wanted().Kind == CallEnd || x.retry.Kind == CallEnd }
 
 // reports reports whether a login is being reported, or will be.
-func (x exchange) reports() bool { return x.wanted().Kind == CallOpen || x.retry.Kind == CallOpen }
+func (x *exchange) reports() bool { return x.wanted().Kind == CallOpen || x.retry.Kind == CallOpen }
 
 // send makes a call: at once, or, if one is under way that changes the cookie,
 // after that.
-func (x exchange) send(call Call, now Instant) (exchange, []Effect) {
+func (x *exchange) send(call Call, now Instant, out *effects) {
 	x.retry, x.retryAt = Call{}, Instant{}
 	if x.call.Kind.changesCookie() {
 		x.next, x.nextAt = call, now
-		return x, nil
+		return
 	}
-	x, effects := x.cancelled()
-	x, asked := x.begin(call, now)
-	return x, append(effects, asked...)
+	x.cancelled(out)
+	x.begin(call, now, out)
 }
 
-func (x exchange) begin(call Call, now Instant) (exchange, []Effect) {
+func (x *exchange) begin(call Call, now Instant, out *effects) {
 	x.next, x.nextAt = Call{}, Instant{}
 	if call.Kind == NoCall {
-		return x, nil
+		return
 	}
 	x.seq++
 	call.Seq = x.seq
@@ -119,96 +117,90 @@ func (x exchange) begin(call Call, now Instant) (exchange, []Effect) {
 	if call.Kind == CallToken {
 		x.pace.last = now
 	}
-	return x, []Effect{Ask{Call: call}}
+	out.do(Ask{call})
 }
 
 // cancelled stops the call under way.
-func (x exchange) cancelled() (exchange, []Effect) {
-	if x.call.Kind == NoCall {
-		return x, nil
+func (x *exchange) cancelled(out *effects) {
+	if x.call.Kind != NoCall {
+		out.do(Cancel{Seq: x.call.Seq})
+		x.call = Call{}
 	}
-	seq := x.call.Seq
-	x.call = Call{}
-	return x, []Effect{Cancel{Seq: seq}}
 }
 
 // dropped gives up what is under way and planned, other than telling the server
 // of a sign-out: the page's session is not the one it was for.
-func (x exchange) dropped() (exchange, []Effect) {
+func (x *exchange) dropped(out *effects) {
 	x.retry, x.retryAt = Call{}, Instant{}
-	if x.signsOut() {
-		return x, nil
+	if !x.signsOut() {
+		x.superseded(out)
 	}
-	x.next, x.nextAt = Call{}, Instant{}
-	return x.cancelled()
 }
 
 // superseded gives up everything: there is a next session, and its login has
 // ended the one before on the server.
-func (x exchange) superseded() (exchange, []Effect) {
+func (x *exchange) superseded(out *effects) {
 	x.retry, x.retryAt, x.next, x.nextAt = Call{}, Instant{}, Call{}, Instant{}
-	return x.cancelled()
+	x.cancelled(out)
 }
 
 // signOut tells the server of a sign-out. It waits for a login under way, since
 // it would miss the cookie of that login otherwise.
-func (x exchange) signOut(why Why, now Instant) (exchange, []Effect) {
+func (x *exchange) signOut(why Why, now Instant, out *effects) {
 	if x.call.Kind == CallEnd {
 		x.next, x.nextAt = Call{}, Instant{}
-		return x, nil
+		return
 	}
-	return x.send(Call{Kind: CallEnd, Why: why}, now)
+	x.send(Call{Kind: CallEnd, Why: why}, now, out)
 }
 
 // answered takes the answer to the call seq. It reports whether the page still
 // waits for it.
-func (x exchange) answered(seq uint64, now Instant) (next exchange, effects []Effect, wanted bool) {
+func (x *exchange) answered(seq uint64, now Instant, out *effects) (wanted bool) {
 	if x.call.Kind == NoCall || x.call.Seq != seq {
-		return x, nil, false
+		return false
 	}
 	x.call = Call{}
 	if x.next.Kind == NoCall {
-		return x, nil, true
+		return true
 	}
-	x, effects = x.begin(x.next, now)
-	return x, effects, false
+	x.begin(x.next, now, out)
+	return false
 }
 
 // ask makes a call for a token as soon as the pace allows. It reports whether
 // it was made.
-func (x exchange) ask(call Call, urgent bool, now Instant) (_ exchange, effects []Effect, made bool) {
-	if at := x.pace.soonest(urgent, now); at.After(now) {
-		x.retry, x.retryAt = call, at
-		return x, nil, false
-	}
-	x, effects = x.send(call, now)
-	return x, effects, true
+func (x *exchange) ask(call Call, urgent bool, now Instant, out *effects) (made bool) {
+	return x.sendAt(x.pace.soonest(urgent, now), call, now, out)
 }
 
 // restore asks whether the server knows this browser, which no floor puts off:
 // only what other tabs have heard of the server.
-func (x exchange) restore(why Why, now Instant) (next exchange, effects []Effect, made bool) {
-	call := Call{Kind: CallToken, Why: why}
+func (x *exchange) restore(why Why, now Instant, out *effects) (made bool) {
+	at := x.pace.asked(now, now)
 	if x.pace.failures > 0 {
-		return x.ask(call, true, now)
+		at = x.pace.soonest(true, now)
 	}
-	if at := x.pace.asked(now, now); at.After(now) {
-		return x.plan(call, at), nil, false
+	return x.sendAt(at, Call{Kind: CallToken, Why: why}, now, out)
+}
+
+// sendAt makes a call, or plans it if its moment has not come.
+func (x *exchange) sendAt(at Instant, call Call, now Instant, out *effects) (made bool) {
+	if at.After(now) {
+		x.plan(call, at)
+		return false
 	}
-	x, effects = x.send(call, now)
-	return x, effects, true
+	x.send(call, now, out)
+	return true
 }
 
 // plan makes a call later.
-func (x exchange) plan(call Call, at Instant) exchange {
-	x.retry, x.retryAt = call, at
-	return x
-}
+func (x *exchange) plan(call Call, at Instant) { x.retry, x.retryAt = call, at }
 
 // hurried brings a planned call forward, no nearer than the pace allows.
-func (x exchange) hurried(urgent bool, now Instant) exchange {
+func (x *exchange) hurried(urgent bool, now Instant) {
 	if x.retry.Kind == NoCall {
-		return x
+		return
 	}
 	soonest := x.pace.soonest(urgent, now)
 	if x.fresh() {
@@ -217,19 +209,18 @@ func (x exchange) hurried(urgent bool, now Instant) exchange {
 	if soonest.Before(x.retryAt) {
 		x.retryAt = soonest
 	}
-	return x
 }
 
 // fresh reports whether the planned call is a report that has not been made
 // yet.
-func (x exchange) fresh() bool {
+func (x *exchange) fresh() bool {
 	return x.retry.Kind == CallOpen && x.retry.Seq == 0 && x.pace.failures == 0
 }
 
 // due makes the planned call if it is time, with the session's token of now.
-func (x exchange) due(s session, now Instant) (next exchange, effects []Effect, made bool) {
+func (x *exchange) due(s *session, now Instant, out *effects) (made bool) {
 	if x.retry.Kind == NoCall || !x.retryAt.Reached(now) {
-		return x, nil, false
+		return false
 	}
 	call := x.retry
 	if call.Kind == CallToken {
@@ -237,93 +228,89 @@ func (x exchange) due(s session, now Instant) (next exchange, effects []Effect, 
 	}
 	if call.Kind != CallEnd && x.pace.patient(now) {
 		x.retryAt = x.pace.notBefore // as another tab has heard since it was planned
-		return x, nil, false
+		return false
 	}
-	x, effects = x.send(call, now)
-	return x, effects, true
+	x.send(call, now, out)
+	return true
 }
 
 // heard takes what other tabs say of the server, and puts the planned attempt
 // off when they have just failed with theirs.
-func (x exchange) heard(m Mark, now Instant) exchange {
+func (x *exchange) heard(m *Mark, now Instant) {
 	before := x.pace.failedAt
-	x.pace = x.pace.heard(m, now)
+	x.pace.heard(m, now)
 	if x.pace.failedAt == before || x.retry.Kind == NoCall || x.pace.failures == 0 {
-		return x
+		return
 	}
-	p, wait := x.pace.spread(backoffAfter(x.pace.failures))
-	if at := x.pace.failedAt.Add(wait); at.After(x.retryAt) {
-		x.pace, x.retryAt = p, at
+	at := x.pace.failedAt.Add(x.pace.spread(backoffAfter(x.pace.failures)))
+	if at.After(x.retryAt) {
+		x.retryAt = at
 	}
-	return x
 }
 
 // lockAcquired decides whether the call seq is still to be made, now that it
 // has the lock. A call for a token is not made if a tab before it has failed,
 // or if the server has asked for a wait (Retry-After).
-func (x exchange) lockAcquired(seq uint64, urgent bool, now Instant) exchange {
+func (x *exchange) lockAcquired(seq uint64, urgent bool, now Instant) {
 	if x.call.Kind == NoCall || x.call.Seq != seq {
-		return x
+		return
 	}
 	x.lock = holdsLock
 	if x.call.Kind != CallToken {
-		return x
+		return
 	}
 	at := x.pace.asked(now, now)
 	if failed := x.pace.failedAt; !failed.IsZero() && !failed.Before(x.since) {
 		at = x.pace.soonest(urgent, now)
 	}
 	if at.After(now) {
-		call := x.call
+		x.plan(x.call, at)
 		x.call = Call{}
-		return x.plan(call, at)
 	}
-	return x
 }
 
 // bounded ends a wait that has been long enough: for the lock, or for the call
 // before.
-func (x exchange) bounded(urgent bool, now Instant) (exchange, []Effect) {
+func (x *exchange) bounded(urgent bool, now Instant, out *effects) {
 	if x.next.Kind != NoCall && now.Since(x.nextAt) >= x.next.patience() {
-		return x.goAhead(now)
+		x.goAhead(now, out)
+		return
 	}
 	waits := x.call.Kind != NoCall && x.lock == waitsForLock
 	if waits && now.Since(x.since) >= x.lockPatience(urgent) {
-		x.lock = overtakes
-		return x, []Effect{Overtake{Seq: x.call.Seq}}
+		x.overtake(out)
 	}
-	return x, nil
 }
 
 // goAhead makes the call that waits for another, now.
-func (x exchange) goAhead(now Instant) (exchange, []Effect) {
-	call := x.next
-	x, effects := x.cancelled()
-	x, asked := x.begin(call, now)
-	return x, append(effects, asked...)
+func (x *exchange) goAhead(now Instant, out *effects) {
+	x.cancelled(out)
+	x.begin(x.next, now, out)
+}
+
+func (x *exchange) overtake(out *effects) {
+	x.lock = overtakes
+	out.do(Overtake{Seq: x.call.Seq})
 }
 
 // left makes sure of what the server must hear before the page is gone.
-func (x exchange) left(now Instant) (exchange, []Effect) {
-	var effects []Effect
+func (x *exchange) left(now Instant, out *effects) {
 	if x.next.Kind != NoCall {
-		x, effects = x.goAhead(now)
+		x.goAhead(now, out)
 	}
 	if x.call.Kind.changesCookie() && x.lock == waitsForLock {
-		x.lock = overtakes
-		effects = append(effects, Overtake{Seq: x.call.Seq})
+		x.overtake(out)
 	}
-	return x, effects
 }
 
-func (c Call) patience() time.Duration {
+func (c *Call) patience() time.Duration {
 	if c.Kind == CallEnd {
 		return endPatience
 	}
 	return openPatience
 }
 
-func (x exchange) lockPatience(urgent bool) time.Duration {
+func (x *exchange) lockPatience(urgent bool) time.Duration {
 	switch {
 	case x.call.Kind.changesCookie():
 		return cookieLockPatience
@@ -333,47 +320,46 @@ func (x exchange) lockPatience(urgent bool) time.Duration {
 	return lockPatience
 }
 
-// times lists when the exchange has something to do.
-func (x exchange) times(urgent bool) []Instant {
-	var times []Instant
+// times tells when the exchange has something to do.
+func (x *exchange) times(urgent bool, at func(Instant)) {
 	if x.retry.Kind != NoCall && x.wanted().Kind == NoCall {
-		times = append(times, x.retryAt)
+		at(x.retryAt)
 	}
 	if x.next.Kind != NoCall {
-		times = append(times, x.nextAt.Add(x.next.patience()))
+		at(x.nextAt.Add(x.next.patience()))
 	}
 	if x.call.Kind != NoCall && x.lock == waitsForLock {
-		times = append(times, x.since.Add(x.lockPatience(urgent)))
+		at(x.since.Add(x.lockPatience(urgent)))
 	}
-	return times
 }
 
-// after is what a call that was answered with a yes says of the cookie: a login
+// after takes what a call that was answered with a yes says of the cookie: a login
 // set it, and a question came back with it.
-func (c cookie) after(call Call, now Instant) cookie {
-	if call.Kind == CallToken {
-		return cookie{}
+func (c *cookie) after(kind CallKind, now Instant) {
+	if kind == CallToken {
+		*c = cookie{}
+		return
 	}
 	c.openings++
 	c.openedAt = now
-	return c
 }
 
 // neverKept reports whether a missing cookie has a cause that asking again does
 // not mend: it was set, and did not come back.
-func (c cookie) neverKept(now Instant) bool {
+func (c *cookie) neverKept(now Instant) bool {
 	return c.openings > 1 || c.openings == 1 && now.Since(c.openedAt) < freshCookie
 }
 
 // phase is where a page stands with its session.
-func phase(s session, x exchange) Phase {
+func (a *account) phase() Phase {
+	s, x := &a.session, &a.exchange
 	call := x.wanted()
 	switch {
 	case s.over:
 		return Ended
 	case call.Kind == CallOpen:
 		return Opening
-	case call.Kind == CallToken && call.Token.Empty():
+	case call.restores():
 		return Restoring
 	case call.Kind == CallToken:
 		return Renewing

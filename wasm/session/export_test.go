@@ -111,7 +111,7 @@ func CountSlices() int {
 }
 
 // Holds asks what Loop.Holds asks.
-func (s State) Holds(screen string, now Instant, p Policy) bool { return s.holds(screen, now, p) }
+func (s State) Holds(screen string, now Instant, p Policy) bool { return s.holds(screen, now, &p) }
 
 // Key spells a state, to tell it from others: every field of it, so that none
 // can be forgotten. Moments count from now; of numbers of calls it matters only

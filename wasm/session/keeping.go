@@ -14,39 +14,38 @@ type keeping struct {
 }
 
 // inStorage reports whether the UI is to have the token now.
-func (k keeping) inStorage() bool { return k.always || k.inUse }
+func (k *keeping) inStorage() bool { return k.always || k.inUse }
 
 // want hears that a screen is asked for. It reports whether the UI will look
 // for the token.
-func (k keeping) want(screen string) (keeping, bool) {
+func (k *keeping) want(screen string) bool {
 	if k.always || !slices.Contains(k.needs, screen) {
-		return k, false
+		return false
 	}
 	k.inUse, k.shown = true, false
-	return k, true
+	return true
 }
 
 // show hears that a screen is shown. It reports whether the token has done its
 // service.
-func (k keeping) show(screen string) (keeping, bool) {
+func (k *keeping) show(screen string) bool {
 	switch {
 	case slices.Contains(k.needs, screen):
 		k.shown = true
 	case k.shown:
 		k.inUse, k.shown = false, false
-		return k, true
+		return true
 	}
-	return k, false
+	return false
 }
 
 // need learns that a screen needs the token, from its failure without.
-func (k keeping) need(screen string, shown bool) keeping {
+func (k *keeping) need(screen string, shown bool) {
 	if k.always || screen == "" {
-		return k
+		return
 	}
 	k.inUse, k.shown = true, shown
 	if !slices.Contains(k.needs, screen) {
-		k.needs = append(slices.Clip(k.needs), screen)
+		k.needs = append(k.needs, screen)
 	}
-	return k
 }

@@ -23,107 +23,95 @@ type limits struct {
 }
 
 // moved are the limits by a later word; the zero Instant is no limit.
-func (l limits) moved(idle, absolute Instant, idleLife, warning time.Duration, now Instant) limits {
+func (l *limits) moved(idle, absolute Instant, idleLife, warning time.Duration, now Instant) {
 	l.idle, l.absolute, l.idleLife = idle, absolute, max(l.idleLife, idleLife)
 	l.warnedIdle = l.warnedIdle && near(idle, warning, now)
 	l.warnedAbsolute = l.warnedAbsolute && near(absolute, warning, now)
-	return l
 }
 
 // active says what input of the user does: report it now and then, and move
 // the idle limit with it.
-func (l limits) active(now Instant) (limits, []Effect) {
+func (l *limits) active(now Instant, out *effects) {
 	every := activityEvery
 	if l.idleLife > 0 {
 		every = min(every, l.idleLife/10)
 	}
 	if l.passed(now) || !l.lastActivity.IsZero() && now.Since(l.lastActivity) < every {
-		return l, nil
+		return
 	}
-	return l.report(now)
+	l.report(now, out)
 }
 
-// stay says what the user's choice to stay does. With a limit that has passed
-// the server must be asked.
-func (l limits) stay(now Instant) (next limits, effects []Effect, ask bool) {
+// stay does what the user's choice to stay does. It reports whether the server
+// must be asked: a limit has passed.
+func (l *limits) stay(now Instant, out *effects) (ask bool) {
 	if l.passed(now) {
 		l.stayAsked = true
-		return l, nil, true
+		return true
 	}
-	l, effects = l.report(now)
-	return l, append(effects, Notify{Notice{Name: NoticeStayed, Why: WhyRequest}}), false
+	l.report(now, out)
+	out.tell(Notice{Name: NoticeStayed, Why: WhyRequest})
+	return false
 }
 
-func (l limits) report(now Instant) (limits, []Effect) {
+func (l *limits) report(now Instant, out *effects) {
 	l.lastActivity = now
 	if l.idleLife > 0 {
 		l.idle, l.warnedIdle = now.Add(l.idleLife), false
 	}
-	return l, []Effect{ReportActivity{}}
+	out.do(ReportActivity{})
 }
 
 // stayed answers a late choice to stay, once the server has said yes.
-func (l limits) stayed(now Instant) (limits, []Effect) {
-	if !l.stayAsked || l.passed(now) {
-		return l, nil
+func (l *limits) stayed(now Instant, out *effects) {
+	if l.stayAsked && !l.passed(now) {
+		l.stayAsked = false
+		out.tell(Notice{Name: NoticeStayed, Why: WhyRequest})
 	}
-	l.stayAsked = false
-	return l, []Effect{Notify{Notice{Name: NoticeStayed, Why: WhyRequest}}}
 }
 
 // passed reports whether a limit has passed.
-func (l limits) passed(now Instant) bool {
+func (l *limits) passed(now Instant) bool {
 	return reached(l.idle, now) || reached(l.absolute, now)
 }
 
 // warn tells, once each, of a limit that is near.
-func (l limits) warn(warning time.Duration, now Instant) (limits, []Effect) {
-	var effects []Effect
-	tell := func(why Why, kind string, at Instant) {
-		effects = append(effects, Notify{Notice{
-			Name: NoticeWarning, Why: why, Limit: kind, ExpiresIn: max(0, at.Sub(now)),
-		}})
+func (l *limits) warn(warning time.Duration, now Instant, out *effects) {
+	tell := func(warned *bool, at Instant, why Why, kind string) {
+		if *warned || !near(at, warning, now) {
+			return
+		}
+		*warned = true
+		out.tell(Notice{Name: NoticeWarning, Why: why, Limit: kind, ExpiresIn: max(0, at.Sub(now))})
 	}
-	if !l.warnedIdle && near(l.idle, warning, now) {
-		l.warnedIdle = true
-		tell(WhyIdleLimit, "idle", l.idle)
-	}
-	if !l.warnedAbsolute && near(l.absolute, warning, now) {
-		l.warnedAbsolute = true
-		tell(WhyAbsoluteLimit, "absolute", l.absolute)
-	}
-	return l, effects
+	tell(&l.warnedIdle, l.idle, WhyIdleLimit, "idle")
+	tell(&l.warnedAbsolute, l.absolute, WhyAbsoluteLimit, "absolute")
 }
 
-// times lists when the limits ask for attention.
-func (l limits) times(warning time.Duration) []Instant {
-	var times []Instant
-	add := func(limit Instant, warned bool) {
+// times tells when the limits ask for attention.
+func (l *limits) times(warning time.Duration, at func(Instant)) {
+	of := func(limit Instant, warned bool) {
 		if limit.IsZero() {
 			return
 		}
 		if warning > 0 && !warned {
-			times = append(times, limit.Add(-warning))
+			at(limit.Add(-warning))
 		}
-		times = append(times, limit.Add(limitSlack))
+		at(limit.Add(limitSlack))
 	}
-	add(l.idle, l.warnedIdle)
-	add(l.absolute, l.warnedAbsolute)
-	return times
+	of(l.idle, l.warnedIdle)
+	of(l.absolute, l.warnedAbsolute)
 }
 
 // due reports whether the server must be asked about a limit.
-func (l limits) due(warning time.Duration, now Instant) bool {
-	for _, at := range l.times(warning) {
-		if at.Reached(now) {
-			return true
-		}
-	}
-	return false
+func (l *limits) due(warning time.Duration, now Instant) bool {
+	due := false
+	l.times(warning, func(at Instant) { due = due || at.Reached(now) })
+	return due
 }
 
 // endReason names the limit that a session ended by, if one did.
-func (l limits) endReason(why Why, now Instant) Why {
+func (l *limits) endReason(why Why, now Instant) Why {
 	switch {
 	case why != WhySessionEnded:
 	case reached(l.absolute, now):

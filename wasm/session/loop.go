@@ -202,7 +202,7 @@ func (l *Loop) next(ev Event, snap Snapshot, now Instant) ([]Effect, Entry, bool
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	from := l.state.Phase()
-	saves := l.state.account.session.savesSignIn(ev, now, l.Policy)
+	saves := l.state.account.session.savesSignIn(ev, now, &l.Policy)
 	state, effects := Next(l.state, ev, snap, now, l.Policy)
 	l.state = state
 	l.tally.observe(ev, effects, saves)
@@ -309,7 +309,7 @@ func (l *Loop) reportActivity() {
 func (l *Loop) Holds(screen string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state.holds(screen, l.Now(), l.Policy)
+	return l.state.holds(screen, l.Now(), &l.Policy)
 }
 
 // Status is where the session stands; durations are rounded down to seconds
@@ -332,7 +332,7 @@ func (l *Loop) Status() Status {
 		}
 		return max(0, at.Sub(now)).Truncate(time.Second)
 	}
-	s, x := l.state.account.session, l.state.account.exchange
+	s, x := &l.state.account.session, &l.state.account.exchange
 	return Status{
 		Phase: l.state.Phase(), ExpiresIn: in(s.expires), DueIn: in(s.due), RetryIn: in(x.retryAt),
 		IdleExpiresIn: in(s.limits.idle), AbsoluteExpiresIn: in(s.limits.absolute),

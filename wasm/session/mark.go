@@ -30,19 +30,19 @@ type Mark struct {
 }
 
 // Of reports whether the mark is for this token.
-func (m Mark) Of(token Token) bool {
+func (m *Mark) Of(token Token) bool {
 	return !token.Empty() && m.Fingerprint == token.Fingerprint()
 }
 
 // Over reports whether the last we saw in this browser was a session's end.
-func (m Mark) Over() bool { return m.Fingerprint == "" && !m.Written.IsZero() }
+func (m *Mark) Over() bool { return m.Fingerprint == "" && !m.Written.IsZero() }
 
 // SignedOut reports whether it was a person's doing.
-func (m Mark) SignedOut() bool { return m.Over() && m.Why == "" }
+func (m *Mark) SignedOut() bool { return m.Over() && m.Why == "" }
 
 // trouble is what of a mark is true for every user: that the server could not
 // answer, and the wait that it asked for.
-func (m Mark) trouble() Mark {
+func (m *Mark) trouble() Mark {
 	return Mark{NotBefore: m.NotBefore, Failures: m.Failures, FailedAt: m.FailedAt}
 }
 
@@ -62,9 +62,9 @@ type Snapshot struct {
 }
 
 // uiBlind reports whether the UI believes that there is no token.
-func (s Snapshot) uiBlind(now Instant) bool {
+func (s *Snapshot) uiBlind(now Instant) bool {
 	return s.Readable && (s.Token.Empty() || s.Expires.IsZero() || s.Expires.Reached(now))
 }
 
 // tokenMarked reports whether the mark is of the token in storage.
-func (s Snapshot) tokenMarked() bool { return s.Mark.Of(s.Token) && !s.Mark.Ending }
+func (s *Snapshot) tokenMarked() bool { return s.Mark.Of(s.Token) && !s.Mark.Ending }

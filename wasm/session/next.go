@@ -1,162 +1,180 @@
 package session
 
+import "slices"
+
 // Next is the whole behaviour: what a page in state s does when ev happens at
 // now, with storage as in snap. It changes nothing it is given.
 func Next(s State, ev Event, snap Snapshot, now Instant, p Policy) (State, []Effect) {
-	x := &step{State: s, snap: snap, now: now, policy: p}
+	s.own()
+	x := &step{work: s.work, face: s.face, moment: moment{now: now, snap: snap, policy: p}}
+	x.dealing = dealing{account: s.account, moment: &x.moment, effects: &x.effects}
 	ev.happen(x)
+	x.settle()
+	next := State{account: x.dealing.account, work: x.work, face: x.face}
 	if _, stopped := ev.(Stopped); !stopped {
-		x.announces(x.face.announce(x.account))
-		x.WakeAt = x.schedule(now, p)
+		next.face.announce(&next.account, &x.effects)
+		next.WakeAt = next.schedule(now, &p)
 	}
-	return x.State, x.effects
+	return next, x.effects
+}
+
+// own gives a state slices of its own: a step changes them in place.
+func (s *State) own() {
+	s.account.keeping.needs = slices.Clone(s.account.keeping.needs)
+	s.work.own()
 }
 
 // step is one run of Next: the wires between the two halves of a state, the
-// account and the work that waits for it.
+// account and the work that waits for it. They take turns by deal and works.
 type step struct {
-	State
-	snap    Snapshot
-	now     Instant
-	policy  Policy
-	effects []Effect
+	moment
+	effects effects
+	dealing dealing
+	work    work
+	face    publicFace
 }
 
-func (x *step) do(effects ...Effect)               { x.effects = append(x.effects, effects...) }
-func (x *step) works(w work, e []Effect)           { x.work = w; x.do(e...) }
-func (x *step) announces(f publicFace, e []Effect) { x.face = f; x.do(e...) }
+// deal gives the turn to the account.
+func (x *step) deal() *dealing {
+	x.settle()
+	x.waits = x.work.waits()
+	return &x.dealing
+}
 
-// deal lets the account deal with something, and tells the work what that
-// means for it.
-func (x *step) deal(deals ...func(*dealing)) {
-	for _, deal := range deals {
-		d := &dealing{account: x.account, moment: moment{x.now, x.snap, x.policy, x.work.waits()}}
-		deal(d)
-		x.account = d.account
-		x.do(d.effects...)
-		x.work.forms = x.work.forms.proven(x.account.session)
-		for _, s := range d.signals {
-			x.works(x.work.onSignal(s, x.account.session, x.policy.Resubmit, x.now))
-		}
+// works gives the turn to the work.
+func (x *step) works() *work {
+	x.settle()
+	return &x.work
+}
+
+// settle ends the account's turn: the work hears what was decided.
+func (x *step) settle() {
+	s, signals := &x.dealing.session, x.dealing.signals
+	x.dealing.signals = nil
+	x.work.forms.proven(s)
+	for i := range signals {
+		x.work.onSignal(&signals[i], s, x.policy.Resubmit, x.now, &x.effects)
 	}
 }
 
 // look is the first thing that most events do: storage may have changed.
 func (x *step) look() {
-	x.work = x.work.network(x.snap.Offline, x.now)
-	x.deal((*dealing).observe)
+	x.works().network(x.snap.Offline, x.now)
+	x.deal().observe()
 }
 
 // What happens to the session alone.
 
 func (ev Started) happen(x *step) {
-	x.State = State{account: x.account}
-	x.deal(func(d *dealing) { d.started(ev.Seed) })
+	x.work, x.face = work{}, publicFace{}
+	x.deal().started(ev.Seed)
 }
 
-func (ev TokenSeen) happen(x *step)      { x.deal(func(d *dealing) { d.tokenSeen(ev) }) }
-func (ev CodeSeen) happen(x *step)       { x.deal(func(d *dealing) { d.codeSeen(ev) }) }
-func (ev HandedOff) happen(x *step)      { x.deal(func(d *dealing) { d.handedOff(ev.Answer) }) }
-func (ev NoTokenSeen) happen(x *step)    { x.deal((*dealing).noTokenSeen) }
-func (ev SignedOutSeen) happen(x *step)  { x.deal(func(d *dealing) { d.signedOutSeen(ev) }) }
-func (ev StayAsked) happen(x *step)      { x.deal((*dealing).stay) }
-func (ev LockAcquired) happen(x *step)   { x.deal(func(d *dealing) { d.lockAcquired(ev.Seq) }) }
-func (ev Answered) happen(x *step)       { x.deal(func(d *dealing) { d.answered(ev) }) }
+func (ev TokenSeen) happen(x *step)      { x.deal().tokenSeen(&ev) }
+func (ev CodeSeen) happen(x *step)       { x.deal().codeSeen(&ev) }
+func (ev HandedOff) happen(x *step)      { x.deal().handedOff(&ev.Answer) }
+func (ev NoTokenSeen) happen(x *step)    { x.deal().noTokenSeen() }
+func (ev SignedOutSeen) happen(x *step)  { x.deal().signedOutSeen(&ev) }
+func (ev StayAsked) happen(x *step)      { x.deal().stay() }
+func (ev LockAcquired) happen(x *step)   { x.deal().lockAcquired(ev.Seq) }
+func (ev Answered) happen(x *step)       { x.deal().answered(&ev) }
 func (ev StorageChanged) happen(x *step) { x.look() }
-func (ev Left) happen(x *step)           { x.deal((*dealing).left) }
+func (ev Left) happen(x *step)           { x.deal().left() }
 
 // What happens to both.
 
 func (ev Ticked) happen(x *step) {
 	x.look()
-	x.works(x.work.overdue(x.account.session, x.now))
-	x.deal(func(d *dealing) { d.tick(WhyDue) })
+	x.works().overdue(&x.dealing.session, x.now, &x.effects)
+	x.deal().tick(WhyDue)
 }
 
 func (ev Woke) happen(x *step) {
 	x.look()
-	x.works(x.work.overdue(x.account.session, x.now))
-	x.deal((*dealing).woke, func(d *dealing) { d.tick(WhyWake) })
+	x.works().overdue(&x.dealing.session, x.now, &x.effects)
+	x.deal().woke()
+	x.deal().tick(WhyWake)
 }
 
 func (ev UserActive) happen(x *step) {
-	x.work.screens.inputAt = x.now
-	x.deal((*dealing).active)
+	x.works().screens.inputAt = x.now
+	x.deal().active()
 }
 
 func (ev Submitted) happen(x *step) {
-	owner := x.account.session.ownerOf(ev.Token, x.snap)
+	s := &x.dealing.session
+	owner := s.ownerOf(ev.Token, &x.snap)
 	x.look()
-	owner = first(owner, x.account.session.ownerOf(ev.Token, x.snap))
-	x.works(x.work.submit(ev, owner, x.now))
+	works := x.works()
+	works.forms.submitted(&ev, first(owner, s.ownerOf(ev.Token, &x.snap)), x.now, &x.effects)
 	if ev.Held {
-		x.deal((*dealing).held)
+		x.deal().held()
 	}
 }
 
 func (ev DeadToken) happen(x *step) {
-	failed, what, token := x.work.failed(ev, x.account.session, x.now)
-	x.work = failed
-	x.deal(func(d *dealing) { d.learnDead(first(token, x.snap.Token), ev.Why, what) })
-	x.work.waiting = x.work.waiting.handler(ev.Handlers, x.now)
+	s := &x.dealing.session
+	what, token := x.works().failed(&ev, s, x.now)
+	x.deal().learnDead(first(token, x.snap.Token), ev.Why, what)
+	works := x.works()
+	add(&works.waiting.handlers, ev.Handlers, x.now)
 	if what == failureAgain {
-		x.works(x.work.refusedAgain())
+		works.refusedAgain(&x.effects)
 		return
 	}
-	x.deal(func(d *dealing) {
-		d.met(first(token, x.snap.Token, d.session.token), ev.Screen, ev.Why, what)
-	})
+	x.deal().met(first(token, x.snap.Token, s.token), ev.Screen, ev.Why, what)
 }
 
 func (ev ScreenDenied) happen(x *step) {
 	unseen := x.snap.uiBlind(x.now)
-	x.deal((*dealing).observeFailure)
-	x.work.waiting = x.work.waiting.handler(ev.Handlers, x.now)
-	denied, effects, again := x.work.deny(ev, x.now)
-	x.works(denied, effects)
-	if again {
-		x.works(x.work.refusedAgain())
+	x.deal().observeFailure()
+	works := x.works()
+	add(&works.waiting.handlers, ev.Handlers, x.now)
+	if works.screens.deny(ev.Screen, x.now, &x.effects) {
+		works.refusedAgain(&x.effects)
 		return
 	}
-	x.deal(func(d *dealing) { d.denied(x.work.screens.denied, unseen) })
+	x.deal().denied(x.work.screens.denied, unseen)
 }
 
 // What happens to the user's forms and screens.
 
-func (ev Edited) happen(x *step)       { x.works(x.work.edit(ev, x.now)) }
-func (ev SaveAnswered) happen(x *step) { x.works(x.work.answered(ev)) }
-func (ev Repeated) happen(x *step)     { x.works(x.work.repeated(ev, x.now)) }
+func (ev Edited) happen(x *step)       { x.works().edit(&ev, x.now, &x.effects) }
+func (ev SaveAnswered) happen(x *step) { x.works().forms.answered(ev.Screen, &x.effects) }
+func (ev Repeated) happen(x *step)     { x.works().forms.repeated(&ev, x.now, &x.effects) }
 func (ev NotHandedBack) happen(x *step) {
-	x.do(tellScreen(NoticeUnfinished, ev.Result.why(), ev.Screen))
+	x.effects.tellScreen(NoticeUnfinished, ev.Result.why(), ev.Screen)
 }
 
 func (ev ScreenWanted) happen(x *step) {
-	x.work.screens = x.work.screens.want(ev.Screen, x.now)
-	x.deal(func(d *dealing) { d.screenWanted(ev.Screen) })
+	x.works().screens.want(ev.Screen, x.now)
+	x.deal().screenWanted(ev.Screen)
 }
 
 func (ev ScreenShown) happen(x *step) {
-	x.works(x.work.show(ev.Screen, !x.snap.uiBlind(x.now)))
-	x.deal(func(d *dealing) { d.screenShown(ev.Screen) })
+	x.works().show(ev.Screen, !x.snap.uiBlind(x.now), &x.effects)
+	x.deal().screenShown(ev.Screen)
 }
 
 // What the page's own code asks for.
 
 func (ev Wanted) happen(x *step) {
-	if s := x.account.session; !ev.Fresh && s.willDo(x.now, x.policy) {
-		x.do(Settle{IDs: []uint64{ev.ID}, Token: s.token})
+	if s := &x.dealing.session; !ev.Fresh && s.willDo(x.now, &x.policy) {
+		x.effects.do(Settle{IDs: []uint64{ev.ID}, Token: s.token})
 		return
 	}
-	x.work.waiting = x.work.waiting.token(ev.ID, x.now)
-	x.deal((*dealing).wanted)
+	add(&x.works().waiting.tokens, ev.ID, x.now)
+	x.deal().wanted()
 }
 
 func (ev EndAsked) happen(x *step) {
-	x.work.waiting = x.work.waiting.ending(ev.ID, x.now)
-	x.deal((*dealing).endAsked)
+	add(&x.works().waiting.endings, ev.ID, x.now)
+	x.deal().endAsked()
 }
 
 func (ev Stopped) happen(x *step) {
-	x.do(x.work.stop()...)
-	x.State = State{account: account{exchange: exchange{seq: x.account.exchange.seq + 1}}}
+	x.work.stop(&x.effects)
+	seq := x.dealing.exchange.seq + 1
+	x.dealing.account = account{exchange: exchange{seq: seq}}
+	x.work, x.face = work{}, publicFace{}
 }

@@ -59,7 +59,7 @@ const (
 )
 
 // classify compares storage with what is expected of it. It decides nothing.
-func classify(e expectation, s session, x exchange, snap Snapshot, now Instant) finding {
+func classify(e *expectation, s *session, x *exchange, snap *Snapshot, now Instant) finding {
 	marked, person := snap.tokenMarked(), s.person()
 	switch {
 	case !snap.Readable:
@@ -77,7 +77,7 @@ func classify(e expectation, s session, x exchange, snap Snapshot, now Instant) 
 }
 
 // classifyToken says what a token is that is not the expected one.
-func (e expectation) classifyToken(s session, marked bool, snap Snapshot) finding {
+func (e *expectation) classifyToken(s *session, marked bool, snap *Snapshot) finding {
 	ended := snap.Token == e.endedToken
 	switch {
 	case ended && !snap.Mark.Written.After(e.lastMarkAt):
@@ -91,8 +91,8 @@ func (e expectation) classifyToken(s session, marked bool, snap Snapshot) findin
 }
 
 // classifyEmpty explains why there is no token.
-func classifyEmpty(e expectation, s session, x exchange, snap Snapshot, now Instant) finding {
-	mark, person := snap.Mark, s.person()
+func classifyEmpty(e *expectation, s *session, x *exchange, snap *Snapshot, now Instant) finding {
+	mark, person := &snap.Mark, s.person()
 	switch {
 	case s.over && mark.Fingerprint != "" && mark.Written.After(e.lastMarkAt):
 		return newSession // it was written after the end
@@ -109,7 +109,7 @@ func classifyEmpty(e expectation, s session, x exchange, snap Snapshot, now Inst
 }
 
 // classifyGone looks for a reason why the token is gone.
-func (e expectation) classifyGone(mark Mark, now Instant) finding {
+func (e *expectation) classifyGone(mark *Mark, now Instant) finding {
 	switch {
 	case e.noToken || e.onDemand || reached(e.uiExpires, now):
 		return goneAsExpected // the UI clears a token that it believes has expired
@@ -126,25 +126,25 @@ func (e expectation) classifyGone(mark Mark, now Instant) finding {
 }
 
 // writing reports whether the UI may still be busy writing a token.
-func (e expectation) writing(now Instant) bool {
+func (e *expectation) writing(now Instant) bool {
 	return !e.givenAt.IsZero() && now.Since(e.givenAt) < writeGrace
 }
 
 // unsure reports whether it is still to be seen why the token is gone.
-func (e expectation) unsure() bool { return !e.missingAt.IsZero() }
+func (e *expectation) unsure() bool { return !e.missingAt.IsZero() }
 
-// seen is the expectation after a look at storage.
-func (e expectation) seen(f finding, s session, snap Snapshot, now Instant) expectation {
+// seen takes note of a look at storage.
+func (e *expectation) seen(f finding, token Token, snap *Snapshot, now Instant) {
 	if f == goneForNow {
 		if e.missingAt.IsZero() {
 			e.missingAt = now
 		}
-		return e
+		return
 	}
 	e.missingAt = Instant{}
 	switch f {
 	case same:
-		if !snap.Token.Empty() && snap.Token == s.token {
+		if !snap.Token.Empty() && snap.Token == token {
 			// The UI has it.
 			e.noToken, e.givenAt, e.replacedToken = false, Instant{}, Token{}
 			e.lastMarkAt, e.uiExpires = snap.Mark.Written, snap.Expires
@@ -152,11 +152,10 @@ func (e expectation) seen(f finding, s session, snap Snapshot, now Instant) expe
 	case goneAsExpected:
 		e.noToken = true
 	}
-	return e
 }
 
 // begun is what a page expects when it starts.
-func begun(snap Snapshot, onDemand bool) expectation {
+func begun(snap *Snapshot, onDemand bool) expectation {
 	e := expectation{
 		uiExpires: snap.Expires, hadSession: snap.Mark.Fingerprint != "", onDemand: onDemand,
 		noToken: snap.Token.Empty(),
@@ -168,48 +167,43 @@ func begun(snap Snapshot, onDemand bool) expectation {
 }
 
 // found expects the token that is in storage.
-func (e expectation) found(snap Snapshot, marked bool) expectation {
+func (e *expectation) found(snap *Snapshot, marked bool) {
 	e.noToken, e.uiExpires, e.endedToken = false, snap.Expires, Token{}
 	e.givenAt, e.replacedToken, e.missingAt = Instant{}, Token{}, Instant{}
 	e.lastMarkAt, e.hadSession = snap.Mark.Written, e.hadSession || marked
-	return e
 }
 
 // told expects a token that the UI tells of, perhaps before it writes it.
-func (e expectation) told(token Token, snap Snapshot, now Instant) expectation {
+func (e *expectation) told(token Token, snap *Snapshot, now Instant) {
 	if snap.Token == token {
-		return e.found(snap, false)
+		e.found(snap, false)
+	} else {
+		e.given(snap, now)
 	}
-	return e.given(snap, now)
 }
 
 // given expects the token that the UI has just been given.
-func (e expectation) given(snap Snapshot, now Instant) expectation {
+func (e *expectation) given(snap *Snapshot, now Instant) {
 	e.noToken, e.givenAt, e.missingAt, e.endedToken = false, now, Instant{}, Token{}
 	if !snap.Token.Empty() || e.replacedToken.Empty() {
 		e.replacedToken = snap.Token
 	}
-	return e
 }
 
 // without expects no token.
-func (e expectation) without() expectation {
+func (e *expectation) without() {
 	e.noToken, e.givenAt, e.missingAt = true, Instant{}, Instant{}
-	return e
 }
 
 // marked notes the mark that this tab has just written.
-func (e expectation) marked(at Instant) expectation {
-	e.lastMarkAt, e.hadSession = at.Wall(), true
-	return e
-}
+func (e *expectation) marked(at Instant) { e.lastMarkAt, e.hadSession = at.Wall(), true }
 
 // ended expects nothing more of a session.
-func (e expectation) ended(token Token, snap Snapshot) expectation {
+func (e *expectation) ended(token Token, snap *Snapshot) {
 	if token.Empty() {
 		token = e.endedToken
 	}
-	return expectation{
+	*e = expectation{
 		noToken: true, endedToken: token, onDemand: e.onDemand, earlierEnd: e.earlierEnd,
 		lastMarkAt: snap.Mark.Written,
 	}
@@ -217,11 +211,11 @@ func (e expectation) ended(token Token, snap Snapshot) expectation {
 
 // mine reports whether nothing in storage belongs to another person than the
 // user of this page's session.
-func mine(s session, snap Snapshot) bool {
+func mine(s *session, snap *Snapshot) bool {
 	return snap.Token.Empty() || snap.Token == s.token ||
 		snap.Mark.Of(snap.Token) && (s.person() == "" || snap.Mark.Who == s.person())
 }
 
 // latest reports whether our token is the last that was written, so that it
 // may be given to the UI again.
-func latest(s session, snap Snapshot) bool { return !snap.Readable || snap.Mark.Of(s.token) }
+func latest(s *session, snap *Snapshot) bool { return !snap.Readable || snap.Mark.Of(s.token) }

@@ -78,7 +78,7 @@ func TestClassify(t *testing.T) {
 			exchange{}, holds("", mark("b1", "bob")), newSession},
 		{"after the end, nothing new", expects, session{over: true}, exchange{}, holds("", mark("a1", "alice")), same},
 	} {
-		if got := classify(tc.e, tc.s, tc.x, tc.snap, now); got != tc.want {
+		if got := classify(&tc.e, &tc.s, &tc.x, &tc.snap, now); got != tc.want {
 			t.Errorf("%s: %d; want %d", tc.name, got, tc.want)
 		}
 	}

@@ -48,16 +48,16 @@ type pace struct {
 }
 
 // spread moves d by up to ±20 %, so that pages do not act in step.
-func (p pace) spread(d time.Duration) (pace, time.Duration) {
+func (p *pace) spread(d time.Duration) time.Duration {
 	// xorshift64 (Marsaglia, 2003)
 	p.chance ^= p.chance << 13
 	p.chance ^= p.chance >> 7
 	p.chance ^= p.chance << 17
-	return p, d*4/5 + time.Duration(p.chance%1000)*(d*2/5)/1000
+	return d*4/5 + time.Duration(p.chance%1000)*(d*2/5)/1000
 }
 
 // soonest is when another call may be made.
-func (p pace) soonest(urgent bool, now Instant) Instant {
+func (p *pace) soonest(urgent bool, now Instant) Instant {
 	gap, since := floor, p.last
 	if p.failures > 0 {
 		gap = min(gap, backoffAfter(p.failures)*4/5) // as short as its spread can be
@@ -74,7 +74,7 @@ func (p pace) soonest(urgent bool, now Instant) Instant {
 }
 
 // asked puts a moment off as long as the server asked for.
-func (p pace) asked(at, now Instant) Instant {
+func (p *pace) asked(at, now Instant) Instant {
 	if p.patient(now) && p.notBefore.After(at) {
 		return p.notBefore
 	}
@@ -82,30 +82,29 @@ func (p pace) asked(at, now Instant) Instant {
 }
 
 // patient reports whether a wait that the server asked for is still running.
-func (p pace) patient(now Instant) bool {
+func (p *pace) patient(now Instant) bool {
 	return !p.notBefore.IsZero() && !p.notBefore.Reached(now)
 }
 
 // failed notes a call that failed for now, and says when to try again: by the
 // table, but once before the token's end at dies, and as late as the server
 // asks.
-func (p pace) failed(answer Answer, dies, now Instant) (next pace, retryAt Instant) {
+func (p *pace) failed(answer *Answer, dies, now Instant) (retryAt Instant) {
 	p.failures++
 	p.failedAt = now
 	if after := min(answer.RetryAfter, maxRetryAfter); after > 0 {
 		p.notBefore = now.Add(after)
 	}
-	p, wait := p.spread(backoffAfter(p.failures))
-	at := now.Add(wait)
+	at := now.Add(p.spread(backoffAfter(p.failures)))
 	chance := later(dies.Add(-lastChance), now.Add(urgentFloor))
 	if chance.Before(dies) && chance.Before(at) {
 		at = chance
 	}
-	return p, p.asked(at, now)
+	return p.asked(at, now)
 }
 
 // mark tells the other tabs and the next page of the trouble.
-func (p pace) mark(m Mark) Mark {
+func (p *pace) mark(m Mark) Mark {
 	m.Failures, m.FailedAt, m.NotBefore = p.failures, p.failedAt.Wall(), p.notBefore.Wall()
 	return m
 }
@@ -113,7 +112,7 @@ func (p pace) mark(m Mark) Mark {
 // heard takes from the mark what other tabs have found out: failures newer
 // than ours, the end of the trouble, and the wait that the server asked for.
 // What lies in the future was written by another clock.
-func (p pace) heard(m Mark, now Instant) pace {
+func (p *pace) heard(m *Mark, now Instant) {
 	at := now.onBothClocks(m.NotBefore)
 	if !at.IsZero() && !at.Reached(now) && at.Sub(now) <= maxRetryAfter && at.After(p.notBefore) {
 		p.notBefore = at
@@ -129,22 +128,17 @@ func (p pace) heard(m Mark, now Instant) pace {
 		m.Written.After(p.failedAt.Wall()):
 		p.failures = 0
 	}
-	return p
 }
 
 // answered notes that another tab has had a token, and wrote the mark for it.
-func (p pace) answered(m Mark, now Instant) pace {
+func (p *pace) answered(m *Mark, now Instant) {
 	if at := m.Written; m.Fingerprint != "" && !at.After(now.Wall()) {
 		p.last = later(p.last, now.onBothClocks(at))
 	}
-	return p
 }
 
 // succeeded forgets the trouble.
-func (p pace) succeeded() pace {
-	p.failures, p.failedAt, p.notBefore = 0, Instant{}, Instant{}
-	return p
-}
+func (p *pace) succeeded() { p.failures, p.failedAt, p.notBefore = 0, Instant{}, Instant{} }
 
 func later(a, b Instant) Instant {
 	if a.IsZero() || b.After(a) {

@@ -14,28 +14,26 @@ type publicFace struct {
 
 // announce tells what has changed. A session that begins where the page knew of
 // none, or of another person's, is an event.
-func (f publicFace) announce(a account) (publicFace, []Effect) {
-	s, at := a.session, phase(a.session, a.exchange)
+func (f *publicFace) announce(a *account, out *effects) {
+	s, at := &a.session, a.phase()
 	state := HostState{Phase: at, SignedIn: s.signedIn(at), ClockSkew: a.skew}
 	if state.SignedIn == Yes {
 		state.UUID = s.uuid
 	}
-	var effects []Effect
 	if state.SignedIn == Yes && f.last != Unknown && (f.last == No || f.lastWho != s.who) {
-		effects = append(effects, Notify{Notice{Name: NoticeSignedIn, Why: WhySignedIn}})
+		out.tell(Notice{Name: NoticeSignedIn, Why: WhySignedIn})
 	}
 	if state.SignedIn != Unknown {
 		f.last, f.lastWho = state.SignedIn, s.who
 	}
 	if !f.began || state != f.told {
-		effects = append(effects, Publish{state})
+		out.do(Publish{state})
 	}
 	f.told, f.began = state, true
-	return f, effects
 }
 
 // signedIn answers what user() asks.
-func (s session) signedIn(at Phase) Tristate {
+func (s *session) signedIn(at Phase) Tristate {
 	switch {
 	case s.confirmed():
 		return Yes

@@ -8,9 +8,7 @@ func (d *dealing) ask(why Why) {
 		d.withoutCookie()
 		return
 	}
-	next, effects, made := d.exchange.ask(d.session.tokenCall(why), d.urgent(), d.now)
-	d.calls(next, effects)
-	if !made {
+	if !d.exchange.ask(d.session.tokenCall(why), d.urgent(), d.now, d.effects) {
 		d.putOff()
 	}
 }
@@ -49,7 +47,7 @@ func (d *dealing) held() {
 // woke hears that the page is looked at again.
 func (d *dealing) woke() {
 	d.bring()
-	d.exchange = d.exchange.hurried(d.urgent(), d.now)
+	d.exchange.hurried(d.urgent(), d.now)
 }
 
 // hurry asks for a user or a page that waits: by the call under way, by the
@@ -58,7 +56,7 @@ func (d *dealing) hurry(why Why) {
 	switch {
 	case d.exchange.wanted().Kind != NoCall:
 	case d.exchange.retry.Kind != NoCall:
-		d.exchange = d.exchange.hurried(d.urgent(), d.now)
+		d.exchange.hurried(d.urgent(), d.now)
 		if !d.repeat() {
 			d.putOff()
 		}
@@ -69,23 +67,21 @@ func (d *dealing) hurry(why Why) {
 
 // repeat makes the planned call if it is time.
 func (d *dealing) repeat() bool {
-	next, effects, made := d.exchange.due(d.session, d.now)
-	d.calls(next, effects)
-	return made
+	return d.exchange.due(&d.session, d.now, d.effects)
 }
 
 // learnDead notes that a token is dead before it looks at storage: it may be
 // another tab's, that this one is about to take up.
 func (d *dealing) learnDead(token Token, why Why, what failure) {
 	if what != failureLate && d.snap.Mark.Of(token) && token == d.snap.Token {
-		d.session = d.session.refused(token, why)
+		d.session.refused(token, why)
 	}
 	d.observeFailure()
 }
 
 // met hears that something of the user met a dead token.
 func (d *dealing) met(token Token, screen string, why Why, what failure) {
-	d.keeping = d.keeping.need(screen, true)
+	d.keeping.need(screen, true)
 	if what == failureLate && d.session.alive(d.now) {
 		d.signal(signal{what: signalGood}) // that was about the token before
 		return
@@ -95,8 +91,8 @@ func (d *dealing) met(token Token, screen string, why Why, what failure) {
 
 // denied hears that the UI refused a screen.
 func (d *dealing) denied(screen string, unseen bool) {
-	d.keeping = d.keeping.need(screen, false)
-	if unseen && d.session.alive(d.now) && latest(d.session, d.snap) {
+	d.keeping.need(screen, false)
+	if unseen && d.session.alive(d.now) && latest(&d.session, &d.snap) {
 		d.adopt() // the token was not refused: the UI did not see it
 		d.signal(signal{what: signalGood})
 		return
@@ -106,7 +102,7 @@ func (d *dealing) denied(screen string, unseen bool) {
 
 // dead acts on a token that was met as dead.
 func (d *dealing) dead(token Token, why Why) {
-	s := d.session
+	s := &d.session
 	switch {
 	case s.over:
 		d.signal(signal{what: signalOver, why: WhySessionEnded})
@@ -118,7 +114,7 @@ func (d *dealing) dead(token Token, why Why) {
 		}
 	case !s.confirmed():
 		if token == s.token {
-			d.session = s.refused(token, why)
+			s.refused(token, why)
 		}
 		d.hurry(why) // the answer restores, or says that there is nothing
 	case token != s.token && s.alive(d.now) && !d.missing():
@@ -129,7 +125,7 @@ func (d *dealing) dead(token Token, why Why) {
 		d.signal(signal{what: signalGood})
 	default:
 		if token == s.token || d.exchange.idle() {
-			d.session = s.refused(s.token, why)
+			s.refused(s.token, why)
 		}
 		d.hurry(why) // the answer under way will show whether the server knew
 	}
@@ -144,12 +140,12 @@ func (d *dealing) missing() bool {
 
 // tick does what has come due.
 func (d *dealing) tick(why Why) {
-	d.calls(d.exchange.bounded(d.urgent(), d.now))
+	d.exchange.bounded(d.urgent(), d.now, d.effects)
 	switch {
 	case d.expect.unsure() || d.exchange.wanted().Kind != NoCall:
 	case d.exchange.retry.Kind != NoCall:
 		if !d.repeat() && d.session.confirmed() {
-			d.limit(d.session.limits.warn(d.policy.IdleWarning, d.now)) // the server cannot say now
+			d.session.limits.warn(d.policy.IdleWarning, d.now, d.effects) // the server cannot say now
 		}
 	case !d.session.confirmed():
 	case d.session.due.Reached(d.now):
@@ -161,7 +157,7 @@ func (d *dealing) tick(why Why) {
 
 // wanted gets a token for the page's own code.
 func (d *dealing) wanted() {
-	s := d.session
+	s := &d.session
 	switch {
 	case s.over, !s.confirmed() && d.exchange.idle() && (!s.token.Empty() || !d.restore(WhyRequest)):
 		d.signal(signal{what: signalRejected, reject: RejectSignedOut})
@@ -175,7 +171,7 @@ func (d *dealing) active() {
 	if !d.session.confirmed() {
 		return
 	}
-	d.limit(d.session.limits.active(d.now))
+	d.session.limits.active(d.now, d.effects)
 	if d.session.limits.passed(d.now) && d.exchange.idle() {
 		d.ask(WhyWake) // only the server moves a limit that has passed
 	}
@@ -186,9 +182,7 @@ func (d *dealing) stay() {
 	if !d.session.confirmed() {
 		return
 	}
-	limits, effects, ask := d.session.limits.stay(d.now)
-	d.limit(limits, effects)
-	if ask {
+	if d.session.limits.stay(d.now, d.effects) {
 		d.hurry(WhyRequest)
 	}
 }
@@ -196,24 +190,24 @@ func (d *dealing) stay() {
 // lockAcquired looks at storage once more, now that this tab holds the lock.
 func (d *dealing) lockAcquired(seq uint64) {
 	d.observe()
-	d.exchange = d.exchange.lockAcquired(seq, d.urgent(), d.now)
+	d.exchange.lockAcquired(seq, d.urgent(), d.now)
 	d.putOff()
 }
 
 // noTokenSeen hears that the UI found no token when it started.
 func (d *dealing) noTokenSeen() {
-	s := d.session
+	s := &d.session
 	switch f := d.find(); {
 	case s.over || d.snap.Readable && !d.snap.Token.Empty():
 		// The person signed out, or a token has come since.
 	case f == overElsewhere || f == otherUser:
 		d.observe()
-	case s.alive(d.now) && d.exchange.idle() && latest(s, d.snap):
+	case s.alive(d.now) && d.exchange.idle() && latest(s, &d.snap):
 		d.adopt() // the UI went by its own idea of the token's end
 	case d.exchange.wanted().Kind != NoCall || d.exchange.reports():
-		d.expect = d.expect.without()
+		d.expect.without()
 	case s.confirmed():
-		d.expect = d.expect.without()
+		d.expect.without()
 		d.ask(WhyStart)
 	default:
 		d.restore(WhyStart)
@@ -221,9 +215,8 @@ func (d *dealing) noTokenSeen() {
 }
 
 // answered takes the server's answer, if it is still for this session.
-func (d *dealing) answered(ev Answered) {
-	next, effects, wanted := d.exchange.answered(ev.Call.Seq, d.now)
-	d.calls(next, effects)
+func (d *dealing) answered(ev *Answered) {
+	wanted := d.exchange.answered(ev.Call.Seq, d.now, d.effects)
 	switch {
 	case !wanted:
 	case ev.Call.Kind == CallEnd:
@@ -236,31 +229,31 @@ func (d *dealing) answered(ev Answered) {
 			// Storage has moved on: this answer is for another time.
 		case d.expect.unsure() && ev.Answer.OK && ev.Call.Code.Empty():
 			// It may be for a person who has left.
-			d.exchange = d.exchange.plan(ev.Call, d.now.Add(floor))
+			d.exchange.plan(ev.Call, d.now.Add(floor))
 			d.putOff()
 		default:
-			d.settled(ev.Call, ev.Answer)
+			d.settled(&ev.Call, &ev.Answer)
 		}
 	default:
-		d.settled(ev.Call, ev.Answer)
+		d.settled(&ev.Call, &ev.Answer)
 	}
 }
 
 // settled acts on an answer.
-func (d *dealing) settled(call Call, answer Answer) {
+func (d *dealing) settled(call *Call, answer *Answer) {
 	if answer.OK {
-		d.granted(call, answer.Grant)
+		d.granted(call, &answer.Grant)
 	} else {
 		d.refused(call, answer)
 	}
 }
 
-func (d *dealing) granted(call Call, g Grant) {
+func (d *dealing) granted(call *Call, g *Grant) {
 	if p := d.session.person(); p != "" && p != g.who() {
 		d.end(NoticeIdentityChanged, WhyOtherUser)
 		return
 	}
-	d.exchange.cookie = d.exchange.cookie.after(call, d.now)
+	d.exchange.cookie.after(call.Kind, d.now)
 	d.skew = g.skew(d.skew, d.now)
 	if g.Token == d.session.dead {
 		d.grantedDead(call, g)
@@ -271,8 +264,9 @@ func (d *dealing) granted(call Call, g Grant) {
 		held = d.snap.Token
 	}
 	fresh := g.Token != held
-	d.session = d.session.granted(g, fresh, d.now, d.policy)
-	d.exchange.pace, d.ends = d.exchange.pace.succeeded(), ends{}
+	d.session = d.session.granted(g, fresh, d.now, &d.policy)
+	d.exchange.pace.succeeded()
+	d.ends = ends{}
 	// The mark goes first: a tab that sees the token must find its mark.
 	d.writeMark()
 	if fresh || d.snap.Readable && (d.snap.Expires.IsZero() || d.snap.Expires.Reached(d.now)) {
@@ -281,26 +275,27 @@ func (d *dealing) granted(call Call, g Grant) {
 	if fresh {
 		d.tell(Notice{Name: NoticeRenewed, Why: call.Why, ExpiresIn: g.ExpiresIn})
 	}
-	d.limit(d.session.limits.stayed(d.now))
-	d.limit(d.session.limits.warn(d.policy.IdleWarning, d.now))
+	d.session.limits.stayed(d.now, d.effects)
+	d.session.limits.warn(d.policy.IdleWarning, d.now, d.effects)
 	d.signal(signal{what: signalGood})
 }
 
 // grantedDead handles a grant of a token that the UI has met as dead. If the
 // server was told so, its answer is a fault. Else the answer confirms the user
 // and the session; the mark keeps that for the next page.
-func (d *dealing) grantedDead(call Call, g Grant) {
+func (d *dealing) grantedDead(call *Call, g *Grant) {
 	if call.Why.Refusal() && call.Token == g.Token {
-		d.refused(call, Answer{Why: WhyServer})
+		d.refused(call, &Answer{Why: WhyServer})
 		return
 	}
 	dead, why := d.session.dead, d.session.deadWhy
-	d.session = d.session.granted(g, false, d.now, d.policy).refused(dead, why)
+	d.session = d.session.granted(g, false, d.now, &d.policy)
+	d.session.refused(dead, why)
 	d.writeMark()
 	d.ask(why)
 }
 
-func (d *dealing) refused(call Call, answer Answer) {
+func (d *dealing) refused(call *Call, answer *Answer) {
 	switch d.judge(call, answer) {
 	case verdictWait:
 		d.failed(call, answer)
@@ -311,7 +306,8 @@ func (d *dealing) refused(call Call, answer Answer) {
 	case verdictNoSession:
 		d.noSession(answer)
 	case verdictReopen:
-		d.calls(d.exchange.send(Call{Kind: CallOpen, Why: call.Why, Token: d.session.token}, d.now))
+		reopen := Call{Kind: CallOpen, Why: call.Why, Token: d.session.token}
+		d.exchange.send(reopen, d.now, d.effects)
 	case verdictNoCookie:
 		d.exchange.cookie.lost = true
 		d.session.due = d.session.expires
@@ -323,13 +319,13 @@ func (d *dealing) refused(call Call, answer Answer) {
 }
 
 // failed plans another attempt, and tells the other tabs and the page.
-func (d *dealing) failed(call Call, answer Answer) {
-	var dies, at Instant
+func (d *dealing) failed(call *Call, answer *Answer) {
+	var dies Instant
 	if d.session.alive(d.now) {
 		dies = d.session.expires
 	}
-	d.exchange.pace, at = d.exchange.pace.failed(answer, dies, d.now)
-	d.exchange = d.exchange.plan(call, at)
+	at := d.exchange.pace.failed(answer, dies, d.now)
+	d.exchange.plan(*call, at)
 	if d.snap.Readable {
 		d.do(SetMark{d.exchange.pace.mark(d.snap.Mark)})
 	}
@@ -341,7 +337,7 @@ func (d *dealing) failed(call Call, answer Answer) {
 
 // noSession acts on the answer for an anonymous visitor, or for one with a
 // session that has ended meanwhile.
-func (d *dealing) noSession(answer Answer) {
+func (d *dealing) noSession(answer *Answer) {
 	reject := RejectUnavailable
 	if answer.Final {
 		reject = RejectSignedOut

@@ -37,43 +37,39 @@ type screens struct {
 	open []string
 }
 
-func (s screens) want(screen string, now Instant) screens {
+func (s *screens) want(screen string, now Instant) {
 	s.wanted, s.wantedAt = screen, now
 	if s.denied != screen {
 		s.denied = "" // the user goes elsewhere
 	}
-	return s
 }
 
-func (s screens) show(screen string, token bool) screens {
+func (s *screens) show(screen string, token bool) {
 	s.shown, s.wanted, s.edited = screen, "", false
-	s.open = slices.DeleteFunc(slices.Clone(s.open), func(o string) bool { return o == screen })
+	s.open = slices.DeleteFunc(s.open, func(o string) bool { return o == screen })
 	if !token {
 		s.open = append(s.open, screen)
 	}
-	return s
 }
 
 // edit hears of the user's input in a form. A denied screen is not drawn over
 // it.
-func (s screens) edit() (screens, []Effect) {
+func (s *screens) edit(out *effects) {
 	s.edited = true
-	return s.abandon(WhyEdited)
+	s.abandon(WhyEdited, out)
 }
 
 // abandon gives the denied screen up, and tells the page.
-func (s screens) abandon(why Why) (screens, []Effect) {
-	if s.denied == "" {
-		return s, nil
+func (s *screens) abandon(why Why, out *effects) {
+	if s.denied != "" {
+		out.tellScreen(NoticeUnfinished, why, s.denied)
+		s.denied = ""
 	}
-	screen := s.denied
-	s.denied = ""
-	return s, []Effect{tellScreen(NoticeUnfinished, why, screen)}
 }
 
 // deny hears that the UI refused a screen; named is empty when it does not say
 // which. again: it was our own doing that asked for it.
-func (s screens) deny(named string, now Instant) (next screens, effects []Effect, again bool) {
+func (s *screens) deny(named string, now Instant, out *effects) (again bool) {
 	screen := named
 	if s.wanted != "" && now.Since(s.wantedAt) < wantedLife {
 		screen = s.wanted
@@ -81,32 +77,32 @@ func (s screens) deny(named string, now Instant) (next screens, effects []Effect
 	s.wanted = ""
 	switch {
 	case screen == "":
-		return s, nil, false
+		return false
 	case screen == s.drawn && now.Since(s.drawnAt) < shownAgain:
-		return s, []Effect{tellScreen(NoticeUnfinished, WhyRefusedAgain, screen)}, true
+		out.tellScreen(NoticeUnfinished, WhyRefusedAgain, screen)
+		return true
 	}
 	s.denied = screen
 	if s.edited {
-		s, effects = s.abandon(WhyEdited)
+		s.abandon(WhyEdited, out)
 	}
-	return s, effects, false
+	return false
 }
 
 // draw shows the denied screen, now that there is a session.
-func (s screens) draw(consent bool, now Instant) (screens, []Effect) {
-	if !consent {
-		return s.abandon(WhyResubmitOff)
+func (s *screens) draw(consent bool, now Instant, out *effects) {
+	switch {
+	case !consent:
+		s.abandon(WhyResubmitOff, out)
+	case s.denied != "":
+		s.drawn, s.drawnAt, s.denied = s.denied, now, ""
+		out.do(ShowScreen{Screen: s.drawn})
 	}
-	if s.denied == "" {
-		return s, nil
-	}
-	s.drawn, s.drawnAt, s.denied = s.denied, now, ""
-	return s, []Effect{ShowScreen{Screen: s.drawn}}
 }
 
 // forUser reports whether a dead token was met by something that the user did,
 // and on which screen.
-func (s screens) forUser(ev DeadToken, now Instant) (string, bool) {
+func (s *screens) forUser(ev *DeadToken, now Instant) (string, bool) {
 	recent := !s.inputAt.IsZero() && now.Since(s.inputAt) < recentInput && s.shown != ""
 	if ev.Screen != "" {
 		return ev.Screen, true
@@ -115,9 +111,6 @@ func (s screens) forUser(ev DeadToken, now Instant) (string, bool) {
 }
 
 // forget drops what was of the session before.
-func (s screens) forget() screens {
-	s.denied, s.drawn, s.drawnAt = "", "", Instant{}
-	return s
-}
+func (s *screens) forget() { s.denied, s.drawn, s.drawnAt = "", "", Instant{} }
 
-func (s screens) needsNoToken(screen string) bool { return slices.Contains(s.open, screen) }
+func (s *screens) needsNoToken(screen string) bool { return slices.Contains(s.open, screen) }

@@ -4,7 +4,7 @@
 //
 // [Next] is a pure function from a state and an event to a state and the
 // effects to run. It wires small machines, each a type with its own state and
-// pure methods:
+// methods, which change a copy of the old state:
 //
 //	session      who is signed in, and the grant: token, life, limits
 //	exchange     the call under way, the next attempt, the pace
@@ -50,7 +50,7 @@ type Policy struct {
 }
 
 // margin is how long before its end a token of this life is renewed.
-func (p Policy) margin(life time.Duration) time.Duration {
+func (p *Policy) margin(life time.Duration) time.Duration {
 	margin := p.Margin
 	if margin <= 0 {
 		margin = p.ServerMargin(life)
@@ -60,7 +60,7 @@ func (p Policy) margin(life time.Duration) time.Duration {
 
 // askSlack makes up for the whole seconds of the wire, so that we do not ask
 // just before the server finds the token due.
-func (p Policy) askSlack(life time.Duration) time.Duration {
+func (p *Policy) askSlack(life time.Duration) time.Duration {
 	return min(time.Second, p.margin(life)/2)
 }
 
@@ -85,12 +85,12 @@ type session struct {
 }
 
 // unconfirmed is a session with a token that the server has not confirmed yet.
-func (s session) unconfirmed(token Token) session {
+func (s *session) unconfirmed(token Token) session {
 	return session{token: token, was: s.person()}
 }
 
 // person is the user of the present or the last session; empty when unknown.
-func (s session) person() string {
+func (s *session) person() string {
 	if s.who != "" {
 		return s.who
 	}
@@ -98,22 +98,22 @@ func (s session) person() string {
 }
 
 // confirmed reports whether the server has confirmed the token and its user.
-func (s session) confirmed() bool { return s.who != "" && !s.token.Empty() }
+func (s *session) confirmed() bool { return s.who != "" && !s.token.Empty() }
 
 // alive reports whether the token is good for all we know.
-func (s session) alive(now Instant) bool {
+func (s *session) alive(now Instant) bool {
 	return s.confirmed() && s.token != s.dead && !s.expires.IsZero() && !s.expires.Reached(now)
 }
 
 // willDo reports whether token() may return the token at hand: it is good for
 // at least as long as a renewal may take.
-func (s session) willDo(now Instant, p Policy) bool {
+func (s *session) willDo(now Instant, p *Policy) bool {
 	return s.alive(now) && (!s.due.Reached(now) || s.expires.Sub(now) >= p.ServerMargin(s.life))
 }
 
 // ownerOf is the user that a token belongs to, by the server's word; empty when
 // unknown. Where storage is denied only the session's own token can be meant.
-func (s session) ownerOf(token Token, snap Snapshot) string {
+func (s *session) ownerOf(token Token, snap *Snapshot) string {
 	switch {
 	case token.Empty():
 		if snap.Readable {
@@ -129,19 +129,16 @@ func (s session) ownerOf(token Token, snap Snapshot) string {
 }
 
 // knownDead reports whether the token is known to have ended.
-func (s session) knownDead(now Instant) bool {
+func (s *session) knownDead(now Instant) bool {
 	return s.confirmed() && (s.token == s.dead || !s.expires.IsZero() && s.expires.Reached(now))
 }
 
-// refused is the session after the UI met a token as dead.
-func (s session) refused(token Token, why Why) session {
-	s.dead, s.deadWhy = token, why
-	return s
-}
+// refused notes that the UI met a token as dead.
+func (s *session) refused(token Token, why Why) { s.dead, s.deadWhy = token, why }
 
 // granted is the session by the server's word of just now. With another token
 // or person nothing is left of the old one. replaces: the UI has another token.
-func (s session) granted(g Grant, replaces bool, now Instant, p Policy) session {
+func (s *session) granted(g *Grant, replaces bool, now Instant, p *Policy) session {
 	next := session{
 		who: g.who(), uuid: g.UUID, token: g.Token, life: g.ExpiresIn, expires: now.Add(g.ExpiresIn),
 	}
@@ -158,15 +155,16 @@ func (s session) granted(g Grant, replaces bool, now Instant, p Policy) session 
 		}
 		return now.Add(d)
 	}
-	next.limits = next.limits.moved(
+	next.limits.moved(
 		in(g.IdleExpiresIn), in(g.AbsoluteExpiresIn), g.IdleExpiresIn, p.IdleWarning, now)
-	return next.planned(replaces, now, p)
+	next.plan(replaces, now, p)
+	return next
 }
 
-// planned settles when the token is due. The server decides what is due by its
+// plan settles when the token is due. The server decides what is due by its
 // own margin; a page with a wider one that was given the same token again asks
 // next when the server will have a new one.
-func (s session) planned(fresh bool, now Instant, p Policy) session {
+func (s *session) plan(fresh bool, now Instant, p *Policy) {
 	s.due = s.expires.Add(p.askSlack(s.life) - p.margin(s.life))
 	if !fresh && s.due.Reached(now) {
 		s.due = s.expires.Add(p.askSlack(s.life) - p.ServerMargin(s.life))
@@ -174,13 +172,12 @@ func (s session) planned(fresh bool, now Instant, p Policy) session {
 	if soonest := now.Add(floor); s.due.Reached(now) && soonest.Before(s.expires) {
 		s.due = soonest
 	}
-	return s
 }
 
 // takenUp is the session that the mark in storage stands for: another tab
 // renewed or signed in, or the page has just begun.
-func (s session) takenUp(snap Snapshot, now Instant, p Policy) session {
-	mark := snap.Mark
+func (s *session) takenUp(snap *Snapshot, now Instant, p *Policy) session {
+	mark := &snap.Mark
 	next := session{
 		who: mark.Who, token: snap.Token, life: mark.Life, expires: now.onBothClocks(mark.Expires),
 		dead: s.dead, deadWhy: s.deadWhy,
@@ -195,7 +192,7 @@ func (s session) takenUp(snap Snapshot, now Instant, p Policy) session {
 	if !mark.Idle.IsZero() {
 		idleLife = mark.Idle.Sub(mark.Written)
 	}
-	next.limits = next.limits.moved(
+	next.limits.moved(
 		now.onBothClocks(mark.Idle), now.onBothClocks(mark.Absolute), idleLife, p.IdleWarning, now)
 	next.due = next.expires.Add(p.askSlack(next.life) - p.margin(next.life))
 	wall := now.Wall()
@@ -208,7 +205,7 @@ func (s session) takenUp(snap Snapshot, now Instant, p Policy) session {
 }
 
 // mark is the mark of the token.
-func (s session) mark(now Instant) Mark {
+func (s *session) mark(now Instant) Mark {
 	return Mark{
 		Fingerprint: s.token.Fingerprint(), Who: s.who, Written: now.Wall(), Life: s.life,
 		Expires: s.expires.Wall(), Idle: s.limits.idle.Wall(), Absolute: s.limits.absolute.Wall(),
@@ -216,7 +213,7 @@ func (s session) mark(now Instant) Mark {
 }
 
 // tokenCall asks for a token in the session's name.
-func (s session) tokenCall(why Why) Call {
+func (s *session) tokenCall(why Why) Call {
 	if !s.token.Empty() && s.token == s.dead {
 		why = s.deadWhy
 	}

@@ -20,28 +20,27 @@ func (s State) String() string { return s.Phase().String() }
 func (s State) GoString() string { return s.String() }
 
 // Phase is where the page stands, in public.
-func (s State) Phase() Phase { return phase(s.account.session, s.account.exchange) }
+func (s State) Phase() Phase { return s.account.phase() }
 
 // holds reports whether a form that is sent now can only fail, and is worth
 // holding back: not where the UI shows the screen without a token, and not when
 // the server will not be asked in time.
-func (s State) holds(screen string, now Instant, p Policy) bool {
-	a := s.account
+func (s *State) holds(screen string, now Instant, p *Policy) bool {
+	a := &s.account
 	return p.Resubmit && a.session.knownDead(now) && !s.work.screens.needsNoToken(screen) &&
 		!a.exchange.cookie.lost && !a.exchange.pace.notBefore.After(now.Add(holdBound))
 }
 
-// urgent reports whether the user or the page waits and the token is dead: then
-// the server is asked at once.
-func (s State) urgent(now Instant) bool { return !s.account.session.alive(now) && s.work.waits() }
-
 // schedule is when there is something to do.
-func (s State) schedule(now Instant, p Policy) Instant {
+func (s *State) schedule(now Instant, p *Policy) Instant {
 	var next Instant
-	for _, at := range append(s.account.times(s.urgent(now), now, p), s.work.times()...) {
+	first := func(at Instant) {
 		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
+	urgent := !s.account.session.alive(now) && s.work.waits()
+	s.account.times(urgent, now, p, first)
+	s.work.times(first)
 	return next
 }

@@ -77,7 +77,7 @@ func failureKind(why Why) int {
 }
 
 // bound is when a submission must have its outcome, or the next state.
-func (s submission) bound(offline bool) Instant {
+func (s *submission) bound(offline bool) Instant {
 	switch s.state {
 	case failed:
 		return s.since.Add(failedLife)
@@ -93,31 +93,57 @@ func (s submission) bound(offline bool) Instant {
 }
 
 // unclear reports whether a failure may have been about this one or another.
-func (s submission) unclear() bool {
+func (s *submission) unclear() bool {
 	return s.state == sent && !s.again && s.failures != failureCount{}
 }
 
-func (s submission) waits() bool { return s.state == held || s.state == failed }
+func (s *submission) waits() bool { return s.state == held || s.state == failed }
 
 // unsettled reports whether the page is to be told when it is given up.
-func (s submission) unsettled() bool { return s.waits() || s.state == resuming }
+func (s *submission) unsettled() bool { return s.waits() || s.state == resuming }
 
-func nothing(submission) []Effect { return nil }
-
-func (s submission) unfinished(why Why) []Effect {
-	var effects []Effect
-	if s.state == held {
-		effects = append(effects, tellScreen(NoticeReleased, why, s.screen))
+// end gives it its outcome: the page is told, and its values are forgotten.
+func (s *submission) end(outcome Outcome, why Why, out *effects) {
+	if s.state == held && outcome != Finished {
+		out.tellScreen(NoticeReleased, why, s.screen)
 	}
-	effects = append(effects, tellScreen(NoticeUnfinished, why, s.screen))
+	switch {
+	case outcome == Unfinished:
+		out.tellScreen(NoticeUnfinished, why, s.screen)
+	case outcome == HandedBack && s.state == held: // the UI has not heard of it yet
+		out.do(HandBack{ID: s.id})
+	}
 	if s.id != 0 {
-		effects = append(effects, Forget{ID: s.id, Outcome: Unfinished})
+		out.do(Forget{ID: s.id, Outcome: outcome})
 	}
-	return effects
 }
 
-func tellScreen(name NoticeName, why Why, screen string) Effect {
-	return Notify{Notice{Name: name, Why: why, Screen: screen}}
+// whyNot says why it may not be sent again in a user's session; nothing if it
+// may.
+func (s *submission) whyNot(user string, consent bool) Why {
+	switch {
+	case s.id == 0:
+		return WhyNoForm
+	case s.owner == "":
+		return WhyUnproven
+	case s.owner != user:
+		return WhyOtherUser
+	case s.again:
+		return WhyRefusedAgain
+	case !consent:
+		return WhyResubmitOff
+	}
+	return ""
+}
+
+// resume sends it again, or lets it go on.
+func (s *submission) resume(token Token, now Instant, out *effects) {
+	if s.state == held {
+		out.tellScreen(NoticeReleased, WhyRenewed, s.screen)
+	}
+	out.do(Repeat{ID: s.id, Token: token})
+	s.again = s.state == failed // what was held has not been sent yet
+	s.state, s.since, s.token = resuming, now, token
 }
 
 func (r RepeatResult) why() Why {

@@ -38,9 +38,11 @@ func TestResume(t *testing.T) {
 			[]string{"released:other_user", "unfinished:other_user", "forget:unfinished"}},
 		{"sent, and nothing heard", with(func(s *submission) { s.state = sent }), true, nil},
 	} {
-		_, effects := submissions{list: []submission{tc.form}}.resume(alices, tc.consent, now)
+		var out effects
+		forms := submissions{list: []submission{tc.form}}
+		forms.resume(&alices, tc.consent, now, &out)
 		var got []string
-		for _, effect := range effects {
+		for _, effect := range out {
 			got = append(got, effect.name())
 		}
 		if !slices.Equal(got, tc.want) {

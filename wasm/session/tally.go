@@ -84,7 +84,7 @@ func (t *tally) forget(id uint64) bool {
 
 // savesSignIn reports whether a token that ev brings saves the user a sign-in:
 // the one before is dead, or lost. With OnDemand a page begins without one.
-func (s session) savesSignIn(ev Event, now Instant, p Policy) bool {
+func (s *session) savesSignIn(ev Event, now Instant, p *Policy) bool {
 	answered, ok := ev.(Answered)
 	return ok && answered.Call.Kind == CallToken &&
 		(s.knownDead(now) || s.token.Empty() && !p.OnDemand)

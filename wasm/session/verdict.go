@@ -13,7 +13,7 @@ const (
 )
 
 // judge decides what a no means for the call that it answers.
-func (d *dealing) judge(call Call, answer Answer) verdict {
+func (d *dealing) judge(call *Call, answer *Answer) verdict {
 	switch {
 	case !call.Code.Empty():
 		if answer.Final && answer.Why != WhyCodeUsed {
@@ -21,7 +21,7 @@ func (d *dealing) judge(call Call, answer Answer) verdict {
 		}
 		return verdictCodeSpent // it cannot be posted again
 	case !answer.Final:
-		if call.Kind == CallToken && call.Token.Empty() && !d.expect.hadSession {
+		if call.restores() && !d.expect.hadSession {
 			return verdictNoSession // most likely anonymous: not worth a second question
 		}
 		return verdictWait

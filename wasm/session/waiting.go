@@ -1,9 +1,6 @@
 package session
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 const (
 	// handlerBound is how long the page's own handlers of a dead token wait for
@@ -28,112 +25,90 @@ type waiting struct {
 	tokens, endings []waiter
 }
 
-func (w waiting) handler(id uint64, now Instant) waiting {
+func add(list *[]waiter, id uint64, now Instant) {
 	if id != 0 {
-		w.handlers = append(slices.Clip(w.handlers), waiter{id, now})
+		*list = append(*list, waiter{id, now})
 	}
-	return w
-}
-
-func (w waiting) token(id uint64, now Instant) waiting {
-	w.tokens = append(slices.Clip(w.tokens), waiter{id, now})
-	return w
-}
-
-func (w waiting) ending(id uint64, now Instant) waiting {
-	if id != 0 {
-		w.endings = append(slices.Clip(w.endings), waiter{id, now})
-	}
-	return w
 }
 
 // deliver lets all handlers run: the dead token could not be mended.
-func (w waiting) deliver() (waiting, []Effect) { return w.release(Release{Deliver: true}) }
+func (w *waiting) deliver(out *effects) { w.release(true, out) }
 
 // swallow drops all handlers: for the page the dead token did not happen.
-func (w waiting) swallow() (waiting, []Effect) { return w.release(Release{}) }
+func (w *waiting) swallow(out *effects) { w.release(false, out) }
 
-func (w waiting) release(r Release) (waiting, []Effect) {
-	var effects []Effect
+func (w *waiting) release(deliver bool, out *effects) {
 	for _, h := range w.handlers {
-		r.ID = h.id
-		effects = append(effects, r)
+		out.do(Release{ID: h.id, Deliver: deliver})
 	}
 	w.handlers = nil
-	return w, effects
 }
 
 // settle answers every promise of a token.
-func (w waiting) settle(token Token, rejected Rejection) (waiting, []Effect) {
-	effects := settled(w.tokens, Settle{Token: token, Rejected: rejected})
-	w.tokens = nil
-	return w, effects
+func (w *waiting) settle(token Token, rejected Rejection, out *effects) {
+	settle(&w.tokens, Settle{Token: token, Rejected: rejected}, out)
 }
 
 // ended answers every promise of a sign-out.
-func (w waiting) ended(rejected Rejection) (waiting, []Effect) {
-	effects := settled(w.endings, Settle{Rejected: rejected})
-	w.endings = nil
-	return w, effects
+func (w *waiting) ended(rejected Rejection, out *effects) {
+	settle(&w.endings, Settle{Rejected: rejected}, out)
 }
 
-func settled(waiters []waiter, s Settle) []Effect {
-	if len(waiters) == 0 {
-		return nil
-	}
-	for _, w := range waiters {
+func settle(list *[]waiter, s Settle, out *effects) {
+	for _, w := range *list {
 		s.IDs = append(s.IDs, w.id)
 	}
-	return []Effect{s}
+	*list = nil
+	if s.IDs != nil {
+		out.do(s)
+	}
 }
 
 // overdue ends every wait that has been long enough: handlers run, a promise
 // gets the token at hand if that is good. It returns the handlers that run.
-func (w waiting) overdue(s session, now Instant) (waiting, []Effect, []uint64) {
-	var effects []Effect
-	var told []uint64
-	late, handlers := split(w.handlers, handlerBound, now)
-	for _, h := range late {
-		effects = append(effects, Release{ID: h.id, Deliver: true})
-		told = append(told, h.id)
+func (w *waiting) overdue(s *session, now Instant, out *effects) (told []waiter) {
+	told = late(&w.handlers, handlerBound, now)
+	for _, h := range told {
+		out.do(Release{ID: h.id, Deliver: true})
 	}
-	late, tokens := split(w.tokens, promiseBound, now)
-	effects = append(effects, settled(late, atHand(s, now))...)
-	late, endings := split(w.endings, promiseBound, now)
-	effects = append(effects, settled(late, Settle{Rejected: RejectUnavailable})...)
-	return waiting{handlers, tokens, endings}, effects, told
+	tokens := late(&w.tokens, promiseBound, now)
+	settle(&tokens, atHand(s, now), out)
+	endings := late(&w.endings, promiseBound, now)
+	settle(&endings, Settle{Rejected: RejectUnavailable}, out)
+	return told
 }
 
 // atHand answers with the token at hand if it is good.
-func atHand(s session, now Instant) Settle {
+func atHand(s *session, now Instant) Settle {
 	if s.alive(now) {
 		return Settle{Token: s.token}
 	}
 	return Settle{Rejected: RejectUnavailable}
 }
 
-func split(waiters []waiter, bound time.Duration, now Instant) (late, kept []waiter) {
-	for _, w := range waiters {
-		if now.Since(w.since) >= bound {
-			late = append(late, w)
-		} else {
-			kept = append(kept, w)
-		}
+// late takes out those that have waited long enough: the first, as each has
+// come after the one before it.
+func late(list *[]waiter, bound time.Duration, now Instant) []waiter {
+	n := 0
+	for n < len(*list) && now.Since((*list)[n].since) >= bound {
+		n++
 	}
-	return late, kept
+	late := (*list)[:n]
+	*list = (*list)[n:]
+	return late
 }
 
 // any reports whether the page's code waits for a token.
-func (w waiting) any() bool { return len(w.handlers)+len(w.tokens) > 0 }
+func (w *waiting) any() bool { return len(w.handlers)+len(w.tokens) > 0 }
 
-// times lists the bounds.
-func (w waiting) times() []Instant {
-	var times []Instant
-	for _, h := range w.handlers {
-		times = append(times, h.since.Add(handlerBound))
+// times tells the bounds.
+func (w *waiting) times(at func(Instant)) {
+	first := func(list []waiter, bound time.Duration) {
+		if len(list) > 0 {
+			at(list[0].since.Add(bound))
+		}
 	}
-	for _, t := range slices.Concat(w.tokens, w.endings) {
-		times = append(times, t.since.Add(promiseBound))
-	}
-	return times
+	first(w.handlers, handlerBound)
+	first(w.tokens, promiseBound)
+	first(w.endings, promiseBound)
 }
