@@ -44,10 +44,13 @@ if (window.captureKeepalive) {
   captureKeepalive.on("ended", () => {})();
   captureKeepalive.token().catch(e => window.refused = e.code);
   captureKeepalive.fetch("/blank").then(r => window.fetched = r.status);
+  window.texts = captureKeepalive.report() + captureKeepalive.diagnostics().length;
+  Object.defineProperty(janrain.events, "onCaptureOdd", {enumerable: true, get() { throw new Error("odd") }});
   window.twice = 0; window.removed = 0;
   const counted = () => { twice++; window.handled = performance.now() }, gone = () => removed++;
   const { onCaptureExpiredToken: event } = janrain.events;
   event.addHandler(counted); event.addHandler(gone);
+  janrain.events = new Proxy(janrain.events, {ownKeys() { throw new Error("odd") }});
   fire("onCaptureExpiredToken");
   event.removeHandler(gone);
   window.early = twice;

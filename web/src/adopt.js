@@ -1,16 +1,25 @@
 // Takes over from the stub: see stub.js. The object that the page has stays
 // the same, and becomes the whole API.
-import { isObject, keys } from "./native.js";
+import { attempt, isArray, isObject, keys, rethrow, setTimer } from "./native.js";
 import { api } from "./api.js";
-import { takeOver } from "./ui.js";
+import { setHooked, takeOver } from "./ui.js";
 
-export const isStub = (found) => isObject(found) && typeof found.arrived === "function";
+export const isStub = (found) => isObject(found) && isArray(found.waiting);
 
-/** @returns the function that lets go on what has waited in the stub. */
+/** @returns the function that makes the calls that have waited in the stub. */
 export function adoptStub(stub) {
-  const { arrived } = stub;
-  delete stub.arrived;
+  const { waiting } = stub;
+  delete stub.waiting;
   for (const name of keys(api)) stub[name] = api[name];
-  takeOver(stub);
-  return arrived;
+  setHooked(stub.hooked);
+  const catchUp = () => waiting.splice(0).forEach((call) => attempt(call, rethrow));
+  return () => {
+    catchUp();
+    // What the UI has fired comes after start(), which the page may call as
+    // soon as it has us.
+    setTimer(() => {
+      takeOver(stub);
+      catchUp();
+    }, 0);
+  };
 }

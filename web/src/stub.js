@@ -5,64 +5,70 @@
 // is adopt.js.
 import { wrapEvent } from "./wrap.js";
 
-/** @type {any} */
-const w = window;
-const LIMIT = 4000; // ms
-
-if (!(w.captureKeepalive || 0).on) {
-  const janrain = (w.janrain ||= {});
-  const user = { phase: "off", signedIn: null, warnings: [] };
+if (!window.captureKeepalive?.on) {
+  /** @type {any} */
+  const page = window;
+  const janrain = (page.janrain ||= {});
+  const off = { phase: "off", signedIn: null, warnings: [] };
+  const state = () => off;
   const hooked = [];
-  let arrived;
-  const loaded = new Promise((resolve) => (arrived = resolve));
+  /** Calls for keepalive.js, which it makes when it comes, be it late. */
+  const waiting = [];
+  /** Settles when keepalive.js comes, or rejects after 4 s. */
   const soon = new Promise((resolve, reject) => {
-    loaded.then(resolve);
-    setTimeout(reject, LIMIT, Object.assign(Error("unavailable"), { code: "unavailable" }));
+    waiting.push(resolve);
+    setTimeout(reject, 4000, Object.assign(Error("unavailable"), { code: "unavailable" }));
   });
-  // keepalive.js replaces every method here. What waits for it calls the stub
-  // again.
-  const stub = (w.captureKeepalive = {
-    arrived,
+  // keepalive.js replaces each method, and what waited calls it again.
+  const stub = (page.captureKeepalive = {
     hooked,
-    // After start(), which the page may call later than the event.
-    event: (...event) => loaded.then().then(() => stub.event(...event)),
+    waiting,
+    user: state,
+    status: state,
+    diagnostics: () => [],
+    report: () => "",
+    ready: soon.then(() => stub.ready, state),
+    fetch: (input, init) => soon.then(() => stub.fetch(input, init), () => fetch(input, init)),
     // By a timer, so that what a handler throws is an error as ever.
     hold: (name, call) =>
-      /Save/.test(name) ? call() : soon.catch(() => 0).then(() => setTimeout(() => stub.hold(name, call))),
-    status: () => user,
-    user: () => user,
-    ready: soon.then(() => stub.ready, () => user),
-    // Without us it is the plain one.
-    fetch: (input, init) => soon.then(() => stub.fetch(input, init), () => fetch(input, init)),
+      /Save/.test(name)
+        ? call()
+        : soon.then(() => setTimeout(stub.hold, 0, name, call), () => setTimeout(call)),
   });
-  soon.catch(() => (stub.hold = (name, call) => call()));
   for (const name of ["token", "renew", "end"]) {
-    stub[name] = (...args) => soon.then(() => stub[name](...args));
+    stub[name] = () => soon.then(() => stub[name]());
   }
-  for (const name of ["start", "stop", "stay", "on", "subscribe"]) {
+  for (const name of ["start", "stop", "stay", "on", "subscribe", "event"]) {
     stub[name] = (...args) => {
       let undo;
-      loaded.then(() => (undo ||= stub[name](...args)));
+      waiting.push(() => (undo ||= stub[name](...args)));
       return () => (undo ? undo() : (undo = 1));
     };
   }
 
-  // The page reads janrain.events before it adds a handler: then we are first.
   let { events } = janrain;
+  const hook = (name) => {
+    const event = events[name];
+    if (hooked.includes(event)) return;
+    hooked.push(event);
+    event.addHandler((payload) => stub.event(name, payload));
+    if (/Expired|Invalid|Denied|SaveFailed/.test(name)) {
+      wrapEvent(event, (call) => stub.hold(name, call));
+    }
+  };
+  // The page reads janrain.events before it adds a handler: then we are first.
   Object.defineProperty(janrain, "events", {
     configurable: true,
     enumerable: true,
     set: (value) => (events = value),
     get() {
-      for (const name in events) {
-        const event = events[name];
-        if (hooked.includes(event)) continue;
-        hooked.push(event);
-        try {
-          event.addHandler((payload) => stub.event(name, payload));
-          if (/Expired|Invalid|Denied|SaveFailed/.test(name)) wrapEvent(event, (call) => stub.hold(name, call));
-        } catch {}
-      }
+      try {
+        for (const name in events) {
+          try {
+            hook(name);
+          } catch {}
+        }
+      } catch {}
       return events;
     },
   });

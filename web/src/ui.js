@@ -185,10 +185,10 @@ export function unwatchUI() {
 
 /** @type {object[]} events that the stub has hooked; it goes on to do so */
 let stubbed = [];
+export const setHooked = (events) => void (stubbed = events);
 
-/** Takes over from the stub: what it has hooked tells us from now on. */
+/** What the stub has hooked tells us from now on. */
 export function takeOver(stub) {
-  stubbed = stub.hooked;
   stub.event = (name, payload) => silent(() => handlers && handlers.event(name, payload));
   stub.hold = callHandler;
 }

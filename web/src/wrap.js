@@ -5,19 +5,24 @@
  * Replaces addHandler and removeHandler of an event. Each handler that is
  * added gets a wrapper of its own, which gives what is to be called to hold().
  * A handler that is removed meanwhile is not called any more.
+ *
+ * @returns {Function} the event's own addHandler
  */
 export const wrapEvent = (event, hold) => {
-  const { addHandler: add, removeHandler: remove } = event;
+  const { addHandler, removeHandler } = event;
+  /** @type {any[]} */
   let added = [];
-  event.removeHandler = function (fn, ...rest) {
-    const entry = added.find((each) => each[0] === fn) || [0, fn];
-    added = added.filter((each) => each !== entry);
-    return remove && remove.call(this, entry[1], ...rest);
+  event.addHandler = (fn, ...rest) => {
+    /** @type {any} */
+    const wrapper = (...args) => hold(() => added.includes(wrapper) && fn(...args));
+    wrapper.fn = fn;
+    added.push(wrapper);
+    return addHandler.call(event, fn && wrapper, ...rest);
   };
-  event.addHandler = function (fn, ...rest) {
-    const entry = [fn, (...args) => hold(() => added.includes(entry) && fn.apply(this, args))];
-    added.push(entry);
-    return add.call(this, fn && fn.call ? entry[1] : fn, ...rest);
+  event.removeHandler = (fn, ...rest) => {
+    const wrapper = added.find((each) => each.fn === fn) || fn;
+    added = added.filter((each) => each !== wrapper);
+    return removeHandler.call(event, wrapper, ...rest);
   };
-  return add;
+  return addHandler;
 };
