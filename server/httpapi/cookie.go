@@ -2,9 +2,10 @@ package httpapi
 
 import (
 	"encoding/base64"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -29,7 +30,8 @@ const (
 	cookieLeeway = 2 * time.Hour
 )
 
-var errUnknownKey = errors.New("httpapi: the cookie names no key of the ring")
+// encoding is that of a JWT, with one spelling for each value.
+var encoding = base64.RawURLEncoding.Strict()
 
 // cookies turns a session id into a signed cookie and back. The signature says
 // nothing about the session; it lets a forged cookie be refused without
@@ -38,20 +40,6 @@ type cookies struct {
 	keys     Keys
 	insecure bool
 	now      func() time.Time
-	parser   *jwt.Parser
-}
-
-func newCookies(keys Keys, insecure bool, now func() time.Time) cookies {
-	return cookies{keys: keys, insecure: insecure, now: now, parser: jwt.NewParser(
-		// Without the list, a token could choose "none" (RFC 8725 section 3.1).
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithExpirationRequired(),
-		// When a cookie was issued is not held against the clock: one that was
-		// set back would refuse every cookie.
-		jwt.WithLeeway(cookieLeeway),
-		jwt.WithTimeFunc(now),
-		jwt.WithStrictDecoding(),
-	)}
 }
 
 func (k cookies) name() string {
@@ -66,7 +54,7 @@ func (k cookies) issue(id store.ID, expires time.Time) (*http.Cookie, error) {
 	now := k.now()
 	kid, key := k.keys.SigningKey()
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{
-		ID:        base64.RawURLEncoding.EncodeToString(id[:]),
+		ID:        encoding.EncodeToString(id[:]),
 		IssuedAt:  jwt.NewNumericDate(now),
 		ExpiresAt: jwt.NewNumericDate(expires),
 	})
@@ -122,25 +110,50 @@ func (k cookies) read(r *http.Request) (id store.ID, current, ok bool) {
 }
 
 func (k cookies) verify(signed string) (id store.ID, current, ok bool) {
-	var claims jwt.RegisteredClaims
-	var kid string
-	_, err := k.parser.ParseWithClaims(signed, &claims, func(token *jwt.Token) (any, error) {
-		kid, _ = token.Header["kid"].(string)
-		key, known := k.keys.VerificationKey(kid)
-		if !known {
-			return nil, errUnknownKey
-		}
-		return key, nil
-	})
-	if err != nil {
+	end := max(strings.LastIndexByte(signed, '.'), 0)
+	header, claims, _ := strings.Cut(signed[:end], ".")
+	kid, ok := kidOf(header)
+	if !ok {
 		return store.ID{}, false, false
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(claims.ID)
-	if err != nil || len(raw) != len(id) {
+	key, ok := k.keys.VerificationKey(kid)
+	signature, err := encoding.DecodeString(signed[end+1:])
+	if !ok || err != nil || jwt.SigningMethodHS256.Verify(signed[:end], signature, key) != nil {
 		return store.ID{}, false, false
 	}
+	id, ok = k.parseClaims(claims)
 	signing, _ := k.keys.SigningKey()
-	return store.ID(raw), kid == signing, true
+	return id, kid == signing, ok
+}
+
+// kidOf returns the name of the key from a header that is to the letter what
+// issue writes. So a cookie cannot choose its algorithm (RFC 8725 section 3.1),
+// and nothing is parsed before its signature was verified.
+func kidOf(header string) (kid string, ok bool) {
+	text, err := encoding.DecodeString(header)
+	kid, starts := strings.CutPrefix(string(text), `{"alg":"HS256","kid":"`)
+	kid, ends := strings.CutSuffix(kid, `","typ":"JWT"}`)
+	return kid, err == nil && starts && ends
+}
+
+// parseClaims returns the session id of claims that have not ended. When they
+// were issued is not held against the clock: one that was set back would refuse
+// every cookie.
+func (k cookies) parseClaims(encoded string) (id store.ID, ok bool) {
+	var claims struct {
+		ID      string `json:"jti"`
+		Expires int64  `json:"exp"`
+	}
+	text, err := encoding.DecodeString(encoded)
+	if err != nil || json.Unmarshal(text, &claims) != nil ||
+		!k.now().Before(time.Unix(claims.Expires, 0).Add(cookieLeeway)) {
+		return store.ID{}, false
+	}
+	raw, err := encoding.DecodeString(claims.ID)
+	if err != nil || len(raw) != len(id) {
+		return store.ID{}, false
+	}
+	return store.ID(raw), true
 }
 
 // sessionOf returns the session the request is about.

@@ -99,6 +99,19 @@ func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := len(respelt.Value) - 1
 	respelt.Value = respelt.Value[:last] + string(alphabet[strings.IndexByte(alphabet, respelt.Value[last])|1])
+	parts := strings.Split(genuine.Value, ".")
+	spelt := func(parts ...string) *http.Cookie {
+		return &http.Cookie{Name: genuine.Name, Value: strings.Join(parts, ".")}
+	}
+	// signed has a header that the library would take, and a good signature.
+	signed := func(header string) *http.Cookie {
+		text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + parts[1]
+		signature, err := jwt.SigningMethodHS256.Sign(text, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return spelt(text, base64.RawURLEncoding.EncodeToString(signature))
+	}
 	flipped := *genuine
 	flipped.Value = "f" + flipped.Value[1:]
 
@@ -136,6 +149,16 @@ func TestOnlyGenuineCookiesReachTheSessions(t *testing.T) {
 		{"changed", &flipped, false},
 		{"a second spelling of the signature", &respelt, false},
 		{"empty", &http.Cookie{Name: genuine.Name}, false},
+		{"a header as ours", signed(`{"alg":"HS256","kid":"k1","typ":"JWT"}`), true},
+		{"a header with more in it", signed(`{"alg":"HS256","kid":"k1","typ":"JWT","x":1}`), false},
+		{"a header with two algorithms", signed(`{"alg":"none","alg":"HS256","kid":"k1","typ":"JWT"}`), false},
+		{"a header with two keys", signed(`{"alg":"HS256","kid":"k2","kid":"k1","typ":"JWT"}`), false},
+		{"the header alone", spelt(parts[0]), false},
+		{"the header and a dot", spelt(parts[0], ""), false},
+		{"no signature", spelt(parts[0], parts[1]), false},
+		{"an empty signature", spelt(parts[0], parts[1], ""), false},
+		{"a part more", spelt(parts[0], parts[1], parts[1], parts[2]), false},
+		{"dots", spelt("", "", ""), false},
 		{"garbage", &http.Cookie{Name: genuine.Name, Value: "a.b.c"}, false},
 		{"under the name for plain http", &http.Cookie{Name: "keepalive", Value: genuine.Value}, false},
 	} {

@@ -156,7 +156,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		config:  config,
-		cookies: newCookies(config.Keys, config.InsecureCookie, config.Now),
+		cookies: cookies{config.Keys, config.InsecureCookie, config.Now},
 		origins: make(map[string]bool, len(config.Origins)),
 		logins:  limit.NewTable[netip.Prefix](config.RateLogin, rememberedClients),
 		reports: limit.NewTable[store.Key](pageReports, rememberedReports),
