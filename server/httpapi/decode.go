@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -24,13 +23,14 @@ func decode[T any](r *http.Request) (T, error) {
 		return into, err
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
 	if opening, err := decoder.Token(); err != nil || opening != json.Delim('{') {
 		return into, badRequest("the body must be a JSON object")
 	}
 	if err := decodeObject(decoder, "", reflect.ValueOf(&into).Elem()); err != nil {
 		return into, err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+	if rest := body[decoder.InputOffset():]; len(bytes.TrimLeft(rest, " \t\r\n")) > 0 {
 		return into, badRequest("something follows the JSON object in the body; remove it")
 	}
 	return into, nil
@@ -86,32 +86,42 @@ func decodeObject(decoder *json.Decoder, path string, into reflect.Value) error 
 }
 
 // decodeMember reads one value: an object for a pointer to a struct, else a
-// string or a number.
+// string or a whole number.
 func decodeMember(decoder *json.Decoder, name string, into reflect.Value) error {
-	if into.Kind() == reflect.Pointer {
-		token, err := decoder.Token()
-		if err != nil {
-			return errMalformed
-		}
-		if token != json.Delim('{') {
-			return badRequest(name + " must be an object")
-		}
-		into.Set(reflect.New(into.Type().Elem()))
-		return decodeObject(decoder, name+".", into.Elem())
-	}
-	var value json.RawMessage
-	if err := decoder.Decode(&value); err != nil {
+	token, err := decoder.Token()
+	if err != nil {
 		return errMalformed
 	}
-	kind, fits := "a string", value[0] == '"'
-	if into.CanInt() {
-		kind, fits = "a whole number", value[0] == '-' || value[0] >= '0' && value[0] <= '9'
+	switch value := token.(type) {
+	case json.Delim:
+		if value == '{' && into.Kind() == reflect.Pointer {
+			into.Set(reflect.New(into.Type().Elem()))
+			return decodeObject(decoder, name+".", into.Elem())
+		}
+	case string:
+		if into.Kind() == reflect.String {
+			into.SetString(value)
+			return nil
+		}
+	case json.Number:
+		if number, err := value.Int64(); err == nil && into.CanInt() {
+			into.SetInt(number)
+			return nil
+		}
 	}
-	// The first byte is looked at because null fits anything for encoding/json.
-	if !fits || json.Unmarshal(value, into.Addr().Interface()) != nil {
-		return badRequest(name + " must be " + kind)
+	return badRequest(name + " must be " + kindOf(into))
+}
+
+// kindOf is what a member holds, in words.
+func kindOf(member reflect.Value) string {
+	switch member.Kind() {
+	case reflect.Pointer:
+		return "an object"
+	case reflect.String:
+		return "a string"
+	default:
+		return "a whole number"
 	}
-	return nil
 }
 
 // fieldsOf returns the name of each field of a struct, as JSON has it.
