@@ -26,10 +26,12 @@ func (l labels) names() []string {
 	return names
 }
 
+// maxLabels is the most that one metric has.
+const maxLabels = 2
+
 // bounded returns values with every one that is not on its label's list
 // replaced by the last of that list.
-func (l labels) bounded(values []string) []string {
-	known := make([]string, len(l))
+func (l labels) bounded(values []string) (known [maxLabels]string) {
 	for i, each := range l {
 		known[i] = each.values[len(each.values)-1]
 		if i < len(values) && slices.Contains(each.values, values[i]) {
@@ -60,15 +62,17 @@ func (l labels) each(do func(values ...string)) {
 // counter is a counter with bounded labels.
 type counter struct {
 	labels labels
-	vector *prometheus.CounterVec
+	series map[[maxLabels]string]prometheus.Counter
 }
 
 func (m *Monitor) counter(name, help string, with ...label) counter {
-	c := counter{labels: with}
+	c := counter{with, make(map[[maxLabels]string]prometheus.Counter)}
 	options := prometheus.CounterOpts{Name: name, Help: help}
-	c.vector = prometheus.NewCounterVec(options, c.labels.names())
-	c.labels.each(func(values ...string) { c.vector.WithLabelValues(values...) })
-	m.registry.MustRegister(c.vector)
+	vector := prometheus.NewCounterVec(options, c.labels.names())
+	c.labels.each(func(values ...string) {
+		c.series[c.labels.bounded(values)] = vector.WithLabelValues(values...)
+	})
+	m.registry.MustRegister(vector)
 	return c
 }
 
@@ -78,13 +82,13 @@ func (c counter) Inc(values ...string) { c.Add(1, values...) }
 
 // Add adds n; a negative n adds nothing.
 func (c counter) Add(n int, values ...string) {
-	c.vector.WithLabelValues(c.labels.bounded(values)...).Add(float64(max(n, 0)))
+	c.series[c.labels.bounded(values)].Add(float64(max(n, 0)))
 }
 
 // histogram counts durations, with bounded labels.
 type histogram struct {
 	labels labels
-	vector *prometheus.HistogramVec
+	series map[[maxLabels]string]prometheus.Observer
 }
 
 func (m *Monitor) histogram(name, help string, bounds []time.Duration, with ...label) histogram {
@@ -92,17 +96,19 @@ func (m *Monitor) histogram(name, help string, bounds []time.Duration, with ...l
 	for i, bound := range bounds {
 		buckets[i] = bound.Seconds()
 	}
-	h := histogram{labels: with}
+	h := histogram{with, make(map[[maxLabels]string]prometheus.Observer)}
 	options := prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}
-	h.vector = prometheus.NewHistogramVec(options, h.labels.names())
-	h.labels.each(func(values ...string) { h.vector.WithLabelValues(values...) })
-	m.registry.MustRegister(h.vector)
+	vector := prometheus.NewHistogramVec(options, h.labels.names())
+	h.labels.each(func(values ...string) {
+		h.series[h.labels.bounded(values)] = vector.WithLabelValues(values...)
+	})
+	m.registry.MustRegister(vector)
 	return h
 }
 
 // Observe counts one duration in the series with these values.
 func (h histogram) Observe(d time.Duration, values ...string) {
-	h.vector.WithLabelValues(h.labels.bounded(values)...).Observe(max(d, 0).Seconds())
+	h.series[h.labels.bounded(values)].Observe(max(d, 0).Seconds())
 }
 
 // gauge adds a value that is read when it is asked for.
