@@ -70,7 +70,7 @@ func (b *Backend) Insert(ctx context.Context, row store.Row, begun store.Moment)
 		switch {
 		case t.refuses(row.Owner, begun):
 			return none{}, store.ErrRevoked, nil
-		case t.rows.Get(row.Key[:]) != nil:
+		case t.rows().Get(row.Key[:]) != nil:
 			return none{}, store.ErrExists, nil
 		}
 		return none{}, nil, t.add(row)
@@ -97,7 +97,7 @@ func (b *Backend) Replace(ctx context.Context, row store.Row) error {
 		case old.Version != row.Version-1 || old.Owner != row.Owner:
 			return none{}, store.ErrConflict, nil
 		}
-		if err := t.expiry.Delete(expiryEntry(old.Expires, old.Key)); err != nil {
+		if err := t.expiry().Delete(expiryEntry(old.Expires, old.Key)); err != nil {
 			return none{}, nil, err
 		}
 		return none{}, nil, t.put(row)
@@ -108,7 +108,7 @@ func (b *Backend) Replace(ctx context.Context, row store.Row) error {
 // Remove implements store.Backend.
 func (b *Backend) Remove(ctx context.Context, key store.Key) (bool, error) {
 	return write(ctx, b, func(t tables) (found bool, verdict, failure error) {
-		found = t.rows.Get(key[:]) != nil
+		found = t.rows().Get(key[:]) != nil
 		return found, nil, t.remove(key)
 	})
 }
@@ -175,7 +175,7 @@ func (b *Backend) Sweep(ctx context.Context, before time.Time, limit int) ([]sto
 	}
 	return write(ctx, b, func(t tables) (swept []store.Row, verdict, failure error) {
 		for _, owner := range t.revokedBefore(forget, limit) {
-			if err := t.revoked.Delete(owner); err != nil {
+			if err := t.revoked().Delete(owner); err != nil {
 				return nil, nil, err
 			}
 		}

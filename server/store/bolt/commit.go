@@ -231,7 +231,7 @@ func write[T any](
 		if result.err = ctx.Err(); result.err != nil {
 			return nil
 		}
-		result.value, result.err, failure = fn(open(tx))
+		result.value, result.err, failure = fn(tables{tx})
 		return failure
 	})
 	switch {

@@ -146,7 +146,7 @@ func setUp(db *bbolt.DB) (last store.Moment, err error) {
 		if err := prepare(tx); err != nil {
 			return err
 		}
-		last = open(tx).lastRevocation()
+		last = tables{tx}.lastRevocation()
 		return nil
 	})
 	if err != nil {

@@ -16,19 +16,19 @@ import (
 // tables are the buckets within one transaction. Every row has an entry in
 // expiry, and every row with an owner one in owners; an entry without its row can
 // only come from damage, and is dropped where it is met.
-type tables struct{ rows, owners, expiry, revoked *bbolt.Bucket }
+type tables struct{ tx *bbolt.Tx }
 
-func open(tx *bbolt.Tx) tables {
-	return tables{
-		rows: tx.Bucket(bucketRows), owners: tx.Bucket(bucketOwners),
-		expiry: tx.Bucket(bucketExpiry), revoked: tx.Bucket(bucketRevoked),
-	}
-}
+// Each bucket is opened where it is used: most transactions need one of them.
+func (t tables) meta() *bbolt.Bucket    { return t.tx.Bucket(bucketMeta) }
+func (t tables) rows() *bbolt.Bucket    { return t.tx.Bucket(bucketRows) }
+func (t tables) owners() *bbolt.Bucket  { return t.tx.Bucket(bucketOwners) }
+func (t tables) expiry() *bbolt.Bucket  { return t.tx.Bucket(bucketExpiry) }
+func (t tables) revoked() *bbolt.Bucket { return t.tx.Bucket(bucketRevoked) }
 
 // get returns the row, ErrNotFound or ErrTampered. Its value lives as long as
 // the transaction.
 func (t tables) get(key store.Key) (store.Row, error) {
-	raw := t.rows.Get(key[:])
+	raw := t.rows().Get(key[:])
 	if raw == nil {
 		return store.Row{}, store.ErrNotFound
 	}
@@ -38,7 +38,7 @@ func (t tables) get(key store.Key) (store.Row, error) {
 // add writes a new row, with its owner.
 func (t tables) add(row store.Row) error {
 	if !row.Unowned() {
-		if err := t.owners.Put(ownerEntry(row.Owner, row.Key), nil); err != nil {
+		if err := t.owners().Put(ownerEntry(row.Owner, row.Key), nil); err != nil {
 			return err
 		}
 	}
@@ -47,23 +47,23 @@ func (t tables) add(row store.Row) error {
 
 // put writes the row and its place in the order of expiry.
 func (t tables) put(row store.Row) error {
-	if err := t.expiry.Put(expiryEntry(row.Expires, row.Key), nil); err != nil {
+	if err := t.expiry().Put(expiryEntry(row.Expires, row.Key), nil); err != nil {
 		return err
 	}
-	return t.rows.Put(row.Key[:], encodeRow(row))
+	return t.rows().Put(row.Key[:], encodeRow(row))
 }
 
 // remove deletes the row, if there is one, and what it has in the indexes.
 func (t tables) remove(key store.Key) error {
 	if row, err := t.get(key); err == nil {
-		if err := t.owners.Delete(ownerEntry(row.Owner, key)); err != nil {
+		if err := t.owners().Delete(ownerEntry(row.Owner, key)); err != nil {
 			return err
 		}
-		if err := t.expiry.Delete(expiryEntry(row.Expires, key)); err != nil {
+		if err := t.expiry().Delete(expiryEntry(row.Expires, key)); err != nil {
 			return err
 		}
 	}
-	return t.rows.Delete(key[:])
+	return t.rows().Delete(key[:])
 }
 
 // removeOwned deletes the rows of an owner, and returns how many.
@@ -79,7 +79,7 @@ func (t tables) removeOwned(owner store.Owner) (int, error) {
 			}
 			n++
 		}
-		if err := t.owners.Delete(ownerEntry(owner, key)); err != nil {
+		if err := t.owners().Delete(ownerEntry(owner, key)); err != nil {
 			return 0, err
 		}
 	}
@@ -89,7 +89,7 @@ func (t tables) removeOwned(owner store.Owner) (int, error) {
 // ownedBy returns the keys that the index has for owner.
 func (t tables) ownedBy(owner store.Owner) []store.Key {
 	var keys []store.Key
-	c := t.owners.Cursor()
+	c := t.owners().Cursor()
 	for k, _ := c.Seek(owner[:]); bytes.HasPrefix(k, owner[:]); k, _ = c.Next() {
 		if len(k) == len(owner)+len(store.Key{}) {
 			keys = append(keys, store.Key(k[len(owner):]))
@@ -107,7 +107,7 @@ type page struct {
 
 // page returns copies of rows with an owner, after a key; nil: from the first.
 func (t tables) page(after []byte, limit int) (p page) {
-	c := t.rows.Cursor()
+	c := t.rows().Cursor()
 	k, raw := c.Seek(after)
 	if k != nil && bytes.Equal(k, after) {
 		k, raw = c.Next()
@@ -131,12 +131,12 @@ func (t tables) page(after []byte, limit int) (p page) {
 
 // revoke writes when an owner's rows were removed.
 func (t tables) revoke(owner store.Owner, at store.Moment) error {
-	return t.revoked.Put(owner[:], binary.BigEndian.AppendUint64(nil, uint64(at)))
+	return t.revoked().Put(owner[:], binary.BigEndian.AppendUint64(nil, uint64(at)))
 }
 
 // refuses reports whether an owner's rows were removed after a login began.
 func (t tables) refuses(owner store.Owner, begun store.Moment) bool {
-	raw := t.revoked.Get(owner[:])
+	raw := t.revoked().Get(owner[:])
 	return raw != nil && begun <= moment(raw)
 }
 
@@ -149,7 +149,7 @@ func moment(raw []byte) store.Moment {
 
 // lastRevocation is the last moment of all.
 func (t tables) lastRevocation() (last store.Moment) {
-	c := t.revoked.Cursor()
+	c := t.revoked().Cursor()
 	for k, raw := c.First(); k != nil; k, raw = c.Next() {
 		last = max(last, moment(raw))
 	}
@@ -159,7 +159,7 @@ func (t tables) lastRevocation() (last store.Moment) {
 // revokedBefore returns at most limit owners with a revocation that is forgotten
 // by now.
 func (t tables) revokedBefore(at store.Moment, limit int) (owners [][]byte) {
-	c := t.revoked.Cursor()
+	c := t.revoked().Cursor()
 	for k, raw := c.First(); k != nil && len(owners) < limit; k, raw = c.Next() {
 		if moment(raw) < at {
 			owners = append(owners, bytes.Clone(k))
@@ -173,7 +173,7 @@ func (t tables) revokedBefore(at store.Moment, limit int) (owners [][]byte) {
 func (t tables) due(now time.Time, limit int) [][]byte {
 	var entries [][]byte
 	bound := expiryPrefix(now)
-	c := t.expiry.Cursor()
+	c := t.expiry().Cursor()
 	for k, _ := c.First(); k != nil && len(entries) < limit; k, _ = c.Next() {
 		if bytes.Compare(k[:min(len(k), len(bound))], bound) > 0 {
 			break
@@ -192,7 +192,7 @@ func (t tables) sweep(before time.Time, limit int) (swept []store.Row, err error
 			break
 		}
 		for _, entry := range entries {
-			if err := t.expiry.Delete(entry); err != nil {
+			if err := t.expiry().Delete(entry); err != nil {
 				return nil, err
 			}
 			row, gone, err := t.sweepEntry(entry, before)
@@ -231,8 +231,6 @@ var (
 	probeKey   = []byte("probe")
 	probePages = make([]byte, 4*4096)
 )
-
-func (t tables) meta() *bbolt.Bucket { return t.rows.Tx().Bucket(bucketMeta) }
 
 // probeRow is a row like that of a login. Its place is always the same, so that
 // one damaged page elsewhere does not make Ping fail now and then.

@@ -68,9 +68,9 @@ func TestIndexesFollowRows(t *testing.T) {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		err := b.db.View(func(tx *bbolt.Tx) error {
-			tables := open(tx)
+			tables := tables{tx}
 			owners, expiry := map[string]bool{}, map[string]bool{}
-			err := tables.rows.ForEach(func(k, raw []byte) error {
+			err := tables.rows().ForEach(func(k, raw []byte) error {
 				row, err := decodeRow(store.Key(k), raw)
 				if row.Key != (store.Key{1}) {
 					owners[string(ownerEntry(row.Owner, row.Key))] = true
@@ -87,7 +87,7 @@ func TestIndexesFollowRows(t *testing.T) {
 			for name, index := range map[string]struct {
 				bucket *bbolt.Bucket
 				want   map[string]bool
-			}{"owners": {tables.owners, owners}, "expiry": {tables.expiry, expiry}} {
+			}{"owners": {tables.owners(), owners}, "expiry": {tables.expiry(), expiry}} {
 				got := map[string]bool{}
 				err := index.bucket.ForEach(func(k, _ []byte) error {
 					got[string(k)] = true
