@@ -217,7 +217,7 @@ func (s *Server) newEcho(around ...echo.MiddlewareFunc) *echo.Echo {
 // bounded gives a request its deadline.
 func (s *Server) bounded(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Timeout)
+		ctx, cancel := limit.LazyTimeout(c.Request().Context(), s.config.Timeout)
 		defer cancel()
 		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)

@@ -24,6 +24,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 )
 
 // The verdicts.
@@ -216,13 +218,13 @@ func (s *Store) Close() error {
 
 // within gives a call of the backend a limit of ours. That one is not passed on
 // as the caller's: their time is not over.
-func within(ctx context.Context, limit time.Duration, call func(context.Context) error) error {
-	limited, cancel := context.WithTimeout(ctx, limit)
+func within(ctx context.Context, timeout time.Duration, call func(context.Context) error) error {
+	limited, cancel := limit.LazyTimeout(ctx, timeout)
 	defer cancel()
 	err := call(limited)
 	if err != nil && !IsVerdict(err) && limited.Err() != nil && ctx.Err() == nil {
 		return fmt.Errorf(
-			"%w (within %s: %v)", ErrTimeout, limit, err,
+			"%w (within %s: %v)", ErrTimeout, timeout, err,
 		) //nolint:errorlint // not the caller's deadline
 	}
 	return err

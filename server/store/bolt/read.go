@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 
@@ -86,6 +87,13 @@ func read[T any](ctx context.Context, b *Backend, fn func(tables) (T, error)) (v
 	default:
 		return value, store.ErrBusy
 	}
+	// Most reads take microseconds: let one happen before a timer is set for it.
+	runtime.Gosched()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	default:
+	}
 	select {
 	case a := <-done:
 		return a.value, a.err
@@ -99,7 +107,7 @@ func read[T any](ctx context.Context, b *Backend, fn func(tables) (T, error)) (v
 func view[T any](db *bbolt.DB, fn func(tables) (T, error)) (value T, err error) {
 	defer catchDamage(&err)
 	err = db.View(func(tx *bbolt.Tx) (err error) {
-		value, err = fn(open(tx))
+		value, err = fn(tables{tx})
 		return err
 	})
 	if err != nil {
