@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
@@ -18,9 +19,12 @@ import (
 func TestOnlyNewsIsLogged(t *testing.T) {
 	slow := func(s *site) {
 		s.sessions.now = func() time.Time {
-			s.clock = s.clock.Add(time.Second)
+			time.Sleep(time.Second)
 			return s.clock
 		}
+	}
+	inBubble := func(test func(t *testing.T)) func(t *testing.T) {
+		return func(t *testing.T) { synctest.Test(t, test) }
 	}
 	for _, tc := range []struct {
 		name               string
@@ -46,7 +50,7 @@ func TestOnlyNewsIsLogged(t *testing.T) {
 		{"a health check", "GET", "/healthz", "", true, false, nil, 200, false},
 	} {
 		for _, level := range []slog.Level{slog.LevelInfo, slog.LevelDebug} {
-			t.Run(tc.name+" at "+level.String(), func(t *testing.T) {
+			t.Run(tc.name+" at "+level.String(), inBubble(func(t *testing.T) {
 				var log strings.Builder
 				s := newSite(t, func(c *httpapi.Config) {
 					c.Log = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: level}))
@@ -78,7 +82,7 @@ func TestOnlyNewsIsLogged(t *testing.T) {
 				if coded := strings.Contains(log.String(), `"code":"`); coded != (tc.status >= http.StatusBadRequest) {
 					t.Errorf("a code: %t\n%s", coded, log.String())
 				}
-			})
+			}))
 		}
 	}
 }

@@ -49,7 +49,9 @@ func (s *Service) answer(
 	now := s.now()
 	refused := reason.Refusal() && have.Equal(record.AccessToken)
 	if !refused && !due(record, now) {
-		s.sealAnew(ctx, id, record)
+		if record.OldKey {
+			s.sealAnew(ctx, id, record)
+		}
 		return grantOf(record, now), OutcomeFresh, nil
 	}
 
@@ -380,9 +382,6 @@ func (s *Service) coolDown(r *renewal, err error) error {
 // sealAnew writes a record that was read under an old key, so that the key can
 // be removed once every session was used.
 func (s *Service) sealAnew(ctx context.Context, id store.ID, record store.Record) {
-	if !record.OldKey {
-		return
-	}
 	s.background(ctx, func(ctx context.Context) {
 		if _, err := s.store.Update(ctx, id, record); err != nil && !store.IsVerdict(err) {
 			s.config.Log.WarnContext(ctx,
