@@ -13,7 +13,7 @@ import (
 const (
 	maxLoader = 8360       // keepalive.js, brotli
 	maxStub   = 630        // stub.js, brotli
-	maxDialog = 3250       // dialog.js, brotli
+	maxDialog = 3200       // dialog.js, brotli
 	maxModule = 735 * 1000 // the module, brotli
 	maxServer = 17_850_000 // bytes, with the files of the page
 )

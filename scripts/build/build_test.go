@@ -52,7 +52,8 @@ var sources = map[string]string{
 	"web/src/other.js":                     "export const longName = () => window.answer;\n",
 	"web/src/stub.js":                      "console.log(\"stub\");\n",
 	"web/src/runtime.js":                   "import { wasmExec } from \"wasm_exec.js\";\nwindow.receive(wasmExec);\n",
-	"web/dialog/dialog.js":                 "// a remark\nconsole.log(\"dialog\");\n",
+	"web/dialog/dialog.js":                 "// a remark\nimport css from \"./dialog.css\";\nconsole.log(css);\n",
+	"web/dialog/dialog.css":                "/* a remark */\ndialog {\n  color: red;\n}\n",
 	"web/src/package.js":                   "export const answer = () => window.answer;\n",
 	"web/npm/package.json":                 "{\n  \"version\": \"0.0.0\"\n}\n",
 	"web/npm/index.d.ts":                   "export {};\n",
@@ -201,7 +202,7 @@ func checkDist(t *testing.T, dist map[string][]byte) {
 	if got, want := string(dist["keepalive.js"]), `(()=>{var o=()=>window.answer;/*! a licence */console.log(o(),"`+next+`-dev");})();`+"\n"; got != want {
 		t.Errorf("keepalive.js is %q, want %q", got, want)
 	}
-	if got, want := string(dist["dialog.js"]), `(()=>{console.log("dialog");})();`+"\n"; got != want {
+	if got, want := string(dist["dialog.js"]), `(()=>{var o="dialog{color:red}";console.log(o);})();`+"\n"; got != want {
 		t.Errorf("dialog.js is %q, want %q", got, want)
 	}
 	for _, name := range fileNames {

@@ -47,11 +47,32 @@ func classic(version string) esbuild.BuildOptions {
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
 		Define:            map[string]string{"VERSION": strconv.Quote(version)},
+		Plugins:           []esbuild.Plugin{styleSheets},
 		// A type annotation that is left, a name that is not there: each is a
 		// mistake that still parses.
 		LogOverride: map[string]esbuild.LogLevel{"import-is-undefined": esbuild.LogLevelError},
 	}
 }
+
+// styleSheets gives a script the CSS file that it imports, minified, as a string.
+var styleSheets = esbuild.Plugin{Name: "style sheets", Setup: func(build esbuild.PluginBuild) {
+	build.OnLoad(esbuild.OnLoadOptions{Filter: `\.css$`},
+		func(args esbuild.OnLoadArgs) (esbuild.OnLoadResult, error) {
+			text, err := os.ReadFile(args.Path)
+			if err != nil {
+				return esbuild.OnLoadResult{}, err
+			}
+			css := esbuild.Transform(string(text), esbuild.TransformOptions{
+				Loader: esbuild.LoaderCSS, MinifyWhitespace: true, MinifySyntax: true,
+			})
+			minified := strings.TrimSpace(string(css.Code))
+			return esbuild.OnLoadResult{
+				Contents: &minified,
+				Loader:   esbuild.LoaderText,
+				Errors:   append(css.Errors, css.Warnings...),
+			}, nil
+		})
+}}
 
 // What stands around runtime.js. Its "window" is what keepalive.js left on the
 // element that loads it; a page that includes it by hand gets nothing.
@@ -73,7 +94,7 @@ func runtimeScript(version string, wasmExec []byte) esbuild.BuildOptions {
 	options := classic(version)
 	options.Banner = map[string]string{"js": runtimeHead}
 	options.Footer = map[string]string{"js": runtimeFoot}
-	options.Plugins = []esbuild.Plugin{{
+	options.Plugins = append(options.Plugins, esbuild.Plugin{
 		Name: "wasm_exec",
 		Setup: func(build esbuild.PluginBuild) {
 			build.OnResolve(esbuild.OnResolveOptions{Filter: `^wasm_exec\.js$`},
@@ -85,7 +106,7 @@ func runtimeScript(version string, wasmExec []byte) esbuild.BuildOptions {
 					return esbuild.OnLoadResult{Contents: &text, Loader: esbuild.LoaderJS}, nil
 				})
 		},
-	}}
+	})
 	return options
 }
 

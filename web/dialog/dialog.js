@@ -2,6 +2,8 @@
 // limit, for pages that do not want to write one. It uses nothing but the
 // public API, and any page could do the same. Texts, parts and colours:
 // keepalive.d.ts.
+import STYLE from "./dialog.css";
+
 (() => {
   "use strict";
   /** A property of the document, which an element with that name may hide. */
@@ -27,82 +29,6 @@
     signOut: "Sign out",
     close: "Close",
   };
-  const STYLE = `
-:host { all: initial; display: contents }
-dialog {
-  --accent: var(--keepalive-accent, #1d4ed8);
-  --on-accent: var(--keepalive-on-accent, #fff);
-  --surface: var(--keepalive-surface, #fff);
-  --ink: var(--keepalive-ink, #18202f);
-  --track: var(--keepalive-track, #e3e8f1);
-  box-sizing: border-box;
-  width: 27rem;
-  max-width: calc(100vw - 2rem);
-  max-height: calc(100vh - 2rem);
-  padding: 2rem;
-  overflow: auto;
-  border: 1px solid var(--track);
-  border-radius: 1rem;
-  outline: 0;
-  background: var(--surface);
-  color: var(--ink);
-  font: 1rem/1.5 var(--keepalive-font, system-ui, sans-serif);
-  text-align: center;
-  box-shadow: 0 1.5rem 4rem -1rem #0006;
-}
-::backdrop { background: #0c1222a6 }
-#time {
-  display: grid;
-  place-items: center;
-  box-sizing: border-box;
-  width: 7rem;
-  height: 7rem;
-  margin: 0 auto 1.25rem;
-  border-radius: 50%;
-  background: radial-gradient(closest-side, var(--surface) 88%, #0000 90%), conic-gradient(var(--accent) var(--left), var(--track) 0);
-  font-size: 1.5rem;
-  font-weight: 600;
-  font-variant-numeric: tabular-nums;
-}
-#time.words { width: auto; height: auto; background: none; font-size: 1rem }
-#title { margin: 0 0 .5rem; font-size: 1.375rem; line-height: 1.25; text-wrap: balance }
-#text { margin: 0 0 1.75rem; text-wrap: pretty }
-#status { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
-#actions { display: flex; flex-wrap: wrap; gap: .75rem }
-button {
-  flex: 1 1 9rem;
-  min-height: max(3rem, 44px);
-  padding: .5rem 1rem;
-  border: 1px solid var(--accent);
-  border-radius: .625rem;
-  background: none;
-  color: inherit;
-  font: inherit;
-  font-weight: 600;
-  cursor: pointer;
-}
-#signout { border-color: currentColor }
-#stay, #close { background: var(--accent); color: var(--on-accent) }
-button:hover { text-decoration: underline }
-button:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px }
-[hidden] { display: none !important }
-@media (prefers-color-scheme: dark) {
-  dialog {
-    --accent: var(--keepalive-accent, #9dbbff);
-    --on-accent: var(--keepalive-on-accent, #0d1a38);
-    --surface: var(--keepalive-surface, #182033);
-    --ink: var(--keepalive-ink, #e9edf6);
-    --track: var(--keepalive-track, #35405a);
-  }
-}
-@media (forced-colors: active), (max-height: 30rem) {
-  dialog { padding: 1rem 1.5rem 1.5rem }
-  #time { width: auto; height: auto; margin: 0 0 .5rem; background: none }
-}
-@media (prefers-reduced-motion: no-preference) {
-  dialog { animation: rise .2s ease-out }
-  @keyframes rise { from { opacity: 0; transform: translateY(.75rem) } }
-}`;
   // What stays inside the dialog.
   const INSIDE =
     "keydown keypress keyup click dblclick auxclick contextmenu wheel touchstart touchmove touchend touchcancel".split(" ").concat(

@@ -4,3 +4,7 @@ declare module "wasm_exec.js" {
   export const wasmExec: (globals: object) => void;
 }
 declare function require(path: "./install.js"): typeof import("./install.js");
+declare module "*.css" {
+  const minified: string;
+  export default minified;
+}
