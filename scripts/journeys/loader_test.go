@@ -24,13 +24,17 @@ func stubCode(t *testing.T) string {
 	return string(code)
 }
 
-// smallUI is a Registration UI of nothing but events, and fire().
+// smallUI is a Registration UI of nothing but events, and fire(). It calls
+// handlers with a "this", and its events need theirs.
 const smallUI = `window.janrain = window.janrain || {}; janrain.events = {};
 for (const name of ["onCaptureExpiredToken", "onCaptureSessionFound", "onCaptureSaveFailed"]) {
-  const list = [];
-  janrain.events[name] = {list, addHandler(fn) { list.push(fn) }, removeHandler(fn) { list.splice(list.indexOf(fn) >>> 0, 1) }};
+  janrain.events[name] = {
+    list: [],
+    addHandler(fn) { this.list.push(fn) },
+    removeHandler(fn) { this.list.splice(this.list.indexOf(fn) >>> 0, 1) },
+  };
 }
-window.fire = (name) => janrain.events[name].list.slice().forEach(fn => fn({}));`
+window.fire = (name) => janrain.events[name].list.filter(fn => fn.call).forEach(fn => fn.call("the UI", {}));`
 
 // A keepalive server that accepts and never answers delays no script of the
 // page. What the stub holds is let go, and what was asked of it is refused.
@@ -47,9 +51,17 @@ if (window.captureKeepalive) {
   window.texts = captureKeepalive.report() + captureKeepalive.diagnostics().length;
   Object.defineProperty(janrain.events, "onCaptureOdd", {enumerable: true, get() { throw new Error("odd") }});
   window.twice = 0; window.removed = 0;
-  const counted = () => { twice++; window.handled = performance.now() }, gone = () => removed++;
+  const counted = function () { twice++; window.handled = performance.now(); window.thisWas = String(this) };
+  const gone = () => removed++, odd = {handleEvent() {}};
   const { onCaptureExpiredToken: event } = janrain.events;
   event.addHandler(counted); event.addHandler(gone);
+  event.addHandler(odd); window.untouched = event.list.includes(odd);
+  event.removeHandler(odd); untouched = untouched && !event.list.includes(odd);
+  const { onCaptureSaveFailed: failed } = janrain.events;
+  let saveFailed; failed.addHandler(function () { saveFailed = this });
+  fire("onCaptureSaveFailed"); untouched = untouched && saveFailed == "the UI";
+  janrain.events.onCaptureInvalidToken = {addHandler() {}};
+  janrain.events.onCaptureInvalidToken.removeHandler?.(gone);
   janrain.events = new Proxy(janrain.events, {ownKeys() { throw new Error("odd") }});
   fire("onCaptureExpiredToken");
   event.removeHandler(gone);
@@ -84,6 +96,10 @@ if (window.captureKeepalive) {
 			}
 		}
 		p.WaitFor(t, `refused === "unavailable" && twice === 1 && fetched === 200`, soon)
+		var same bool
+		if p.Eval(t, `untouched && thisWas === "the UI"`, &same); !same {
+			t.Error("a handler lost its this, or what is none did not reach the UI as it is")
+		}
 		var got []float64
 		if p.Eval(t, `[early, twice, removed, handled]`, &got); got[0] != 0 || got[1] != 1 ||
 			got[2] != 0 || got[3] < 3000 {

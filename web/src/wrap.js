@@ -12,17 +12,21 @@ export const wrapEvent = (event, hold) => {
   const { addHandler, removeHandler } = event;
   /** @type {any[]} */
   let added = [];
-  event.addHandler = (fn, ...rest) => {
-    /** @type {any} */
-    const wrapper = (...args) => hold(() => added.includes(wrapper) && fn(...args));
+  const wrap = (fn) => {
+    const wrapper = function (...args) {
+      return hold(() => added.includes(wrapper) && fn.apply(this, args));
+    };
     wrapper.fn = fn;
     added.push(wrapper);
-    return addHandler.call(event, fn && wrapper, ...rest);
+    return wrapper;
   };
-  event.removeHandler = (fn, ...rest) => {
+  event.addHandler = function (fn, ...rest) {
+    return addHandler.call(this, typeof fn === "function" ? wrap(fn) : fn, ...rest);
+  };
+  event.removeHandler = function (fn, ...rest) {
     const wrapper = added.find((each) => each.fn === fn) || fn;
     added = added.filter((each) => each !== wrapper);
-    return removeHandler.call(event, wrapper, ...rest);
+    return removeHandler?.call(this, wrapper, ...rest);
   };
   return addHandler;
 };
