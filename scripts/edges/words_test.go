@@ -70,15 +70,13 @@ func literals(t *testing.T, node ast.Node) []string {
 	return found
 }
 
-// constants lists the values of a file's string constants of a type.
-func constants(t *testing.T, typeName string, path ...string) []string {
+// listed lists the strings in a file's variable.
+func listed(t *testing.T, variable string, path ...string) []string {
 	t.Helper()
 	var found []string
 	ast.Inspect(parse(t, path...), func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok {
-			if name, ok := spec.Type.(*ast.Ident); ok && name.Name == typeName {
-				found = append(found, literals(t, spec)...)
-			}
+		if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == variable {
+			found = literals(t, spec)
 		}
 		return true
 	})
@@ -149,13 +147,7 @@ func TestEventNames(t *testing.T) {
 	within(t, "events.js", slices.DeleteFunc(groups(loaderSource(t, "events.js"),
 		`(?m)^  (onCapture\w+):`), ruled), uis)
 
-	var tests []string
-	ast.Inspect(parse(t, "wasm", "browser", "events_test.go"), func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == "eventNames" {
-			tests = literals(t, spec)
-		}
-		return true
-	})
+	tests := listed(t, "eventNames", "wasm", "browser", "events_test.go")
 	same(t, "events_test.go", tests, module)
 }
 
@@ -193,11 +185,11 @@ func TestInterface(t *testing.T) {
 // The types that a page's author reads have the words that the module says.
 func TestTypes(t *testing.T) {
 	types := readFile(t, "web", "keepalive.d.ts")
-	same(t, "Reason", quoted(find(t, types, `(?s)export type Reason =(.*?);`)), constants(t, "Why", "wasm", "session", "words.go"))
+	same(t, "Reason", quoted(find(t, types, `(?s)export type Reason =(.*?);`)), listed(t, "whyNames", "wasm", "session", "words.go"))
 	same(t, "KeepaliveError.code", quoted(find(t, types, `(?s)interface KeepaliveError.*?code: (.*?);`)),
-		constants(t, "Rejection", "wasm", "session", "effect.go"))
+		listed(t, "rejections", "wasm", "session", "effect.go"))
 
-	notices := constants(t, "NoticeName", "wasm", "session", "effect.go")
+	notices := listed(t, "noticeNames", "wasm", "session", "effect.go")
 	var events []string
 	for _, match := range regexp.MustCompile(`(?m)^  (\w+): Notice`).FindAllStringSubmatch(find(t, types, `(?s)interface Events \{(.*?)\n\}`), -1) {
 		events = append(events, match[1])
@@ -208,13 +200,7 @@ func TestTypes(t *testing.T) {
 	same(t, "the loader's events", append(quoted(find(t, session, `(?s)const EVENTS = \[(.*?)\]`)), ends...), events)
 	same(t, "WarningId", slices.Compact(slices.Sorted(slices.Values(warningIDs(t)))), quoted(find(t, types, `(?s)export type WarningId =(.*?);`)))
 
-	var phases []string
-	ast.Inspect(parse(t, "wasm", "session", "words.go"), func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].Name == "phaseNames" {
-			phases = literals(t, spec)
-		}
-		return true
-	})
+	phases := listed(t, "phaseNames", "wasm", "session", "words.go")
 	// These two are the loader's own.
 	same(t, "Status.phase", quoted(find(t, types, `(?s)phase:(.*?);`)), append([]string{"off", "loading"}, phases...))
 }

@@ -139,6 +139,14 @@ func callable(object safejs.Value, name string) bool {
 	return present(object) && get(object, name).Type() == safejs.TypeFunction
 }
 
+// wrap says what it was that failed, if it did.
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
 // warn writes to the console what the page's developer should know.
 func warn(message string) {
 	_, _ = invoke(path("console"), "warn", "capture-keepalive: "+message)
@@ -158,7 +166,7 @@ func Handle(name string, fn func(args []safejs.Value) any) (safejs.Func, func(),
 		return fn(args)
 	})
 	if err != nil {
-		return safejs.Func{}, nil, fmt.Errorf("make a function for %s: %w", name, err)
+		return safejs.Func{}, nil, wrap("make a function for "+name, err)
 	}
 	return f, f.Release, nil
 }
@@ -187,7 +195,7 @@ func await(promise safejs.Value) (safejs.Value, error) {
 		_, err = invoke(outcomes, "then", handler)
 	}
 	if err != nil {
-		return safejs.Undefined(), fmt.Errorf("await: %w", err)
+		return safejs.Undefined(), wrap("await", err)
 	}
 	outcome := <-settled
 	if text(get(outcome, "status")) != "fulfilled" {

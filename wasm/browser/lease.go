@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hack-pad/safejs"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
 )
 
 const (
@@ -28,7 +30,7 @@ type lease struct{}
 
 // acquire waits for the lease, or until overtake is closed, and returns what
 // gives it back. Where storage is denied or full there is no lease to wait for.
-func (lease) acquire(overtake <-chan struct{}) func() {
+func (lease) acquire(overtake *session.Latch) func() {
 	area, ok := area()
 	if !ok {
 		return func() {}
@@ -41,7 +43,7 @@ func (lease) acquire(overtake <-chan struct{}) func() {
 	}
 	for {
 		_, free := readLease(area)
-		late := isClosed(overtake)
+		late := overtake.Closed()
 		if free || late {
 			line := own + " " + strconv.FormatInt(time.Now().Add(leaseTime).UnixMilli(), 10)
 			if _, err := invoke(area, "setItem", keyLease, line); err != nil || late {
@@ -56,20 +58,15 @@ func (lease) acquire(overtake <-chan struct{}) func() {
 	}
 }
 
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
 // readLease says which tab has the lease and whether it is free: never taken,
 // over, or longer than any can be, because a clock was set back.
 func readLease(area safejs.Value) (id string, free bool) {
-	id, until, _ := strings.Cut(item(area, keyLease), " ")
-	ms, err := strconv.ParseInt(until, 10, 64)
+	line := item(area, keyLease)
+	at := strings.IndexByte(line, ' ')
+	if at < 0 {
+		return "", true
+	}
+	ms, ok := wholeNumber(line[at+1:])
 	left := time.Duration(ms-time.Now().UnixMilli()) * time.Millisecond
-	return id, err != nil || left <= 0 || left > leaseTime
+	return line[:at], !ok || left <= 0 || left > leaseTime
 }

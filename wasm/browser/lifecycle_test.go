@@ -123,7 +123,7 @@ func TestUnwatch(t *testing.T) {
 // If one listener cannot be added, it is said.
 func TestWatchFails(t *testing.T) {
 	define(t, path("EventTarget", "prototype"), "addEventListener", map[string]any{"value": thrower(t)})
-	life := &lifetime{signal: safejs.Undefined(), abort: safejs.Undefined()}
+	life := new(lifetime)
 	if err := watch(life, func(session.Event) {}, func() {}); err == nil {
 		t.Fatal("no error")
 	}

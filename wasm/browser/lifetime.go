@@ -3,7 +3,7 @@
 package browser
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/hack-pad/safejs"
 )
@@ -12,8 +12,7 @@ import (
 // the browser would otherwise call after that. The loader's signal aborts it
 // too, because a module that crashed cannot abort anything itself.
 type lifetime struct {
-	signal   safejs.Value
-	abort    safejs.Value // a function of the browser's own
+	aborter
 	releases []func()
 }
 
@@ -23,12 +22,12 @@ func newLifetime(parent safejs.Value) (*lifetime, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lifetime{signal: controller.signal, abort: controller.abort}, nil
+	return &lifetime{aborter: controller}, nil
 }
 
 // end takes every listener away and releases the functions behind them.
 func (l *lifetime) end() {
-	_, _ = reflect("apply", l.abort, nil, []any{})
+	l.now()
 	for _, release := range l.releases {
 		release()
 	}
@@ -47,10 +46,7 @@ func (l *lifetime) function(name string, fn func(args []safejs.Value) any) (safe
 // listen adds an event listener until the end: the first to hear of the event,
 // whatever the page does with it.
 func (l *lifetime) listen(target safejs.Value, event string, fn func(event safejs.Value)) error {
-	handler, err := l.function(event, func(args []safejs.Value) any {
-		fn(argument(args, 0))
-		return nil
-	})
+	handler, err := l.handler(event, fn)
 	if err != nil {
 		return err
 	}
@@ -62,34 +58,34 @@ func (l *lifetime) listen(target safejs.Value, event string, fn func(event safej
 func (l *lifetime) listenLast(
 	target safejs.Value, event string, fn func(event safejs.Value),
 ) error {
-	handler, err := l.function(event, func(args []safejs.Value) any {
-		fn(argument(args, 0))
-		return nil
-	})
+	handler, err := l.handler(event, fn)
 	if err != nil {
 		return err
 	}
-	return add(target, event, handler, map[string]any{"signal": l.signal})
+	return addListener(target, event, handler, object("signal", l.signal))
+}
+
+// handler makes a function that hears events until the end.
+func (l *lifetime) handler(name string, fn func(event safejs.Value)) (safejs.Func, error) {
+	return l.function(name, func(args []safejs.Value) any {
+		fn(argument(args, 0))
+		return nil
+	})
 }
 
 // attach adds a listener that exists already. Twice the same is once.
 func (l *lifetime) attach(target safejs.Value, event string, handler safejs.Func) error {
-	return add(target, event, handler, map[string]any{
-		"capture": true, "passive": true, "signal": l.signal,
-	})
+	options := object("capture", true, "passive", true, "signal", l.signal)
+	return addListener(target, event, handler, options)
 }
 
-func add(
-	target safejs.Value, event string, handler safejs.Func, options map[string]any,
-) error {
+// addListener adds a listener, which is a function of Go or of the browser.
+func addListener(target safejs.Value, event string, listener, options any) error {
 	if !present(target) {
-		return fmt.Errorf("listen for %s: there is nothing to listen to", event)
+		return errors.New("listen for " + event + ": there is nothing to listen to")
 	}
-	_, err := nativeCall(target, "EventTarget", "addEventListener", event, handler, options)
-	if err != nil {
-		return fmt.Errorf("listen for %s: %w", event, err)
-	}
-	return nil
+	_, err := nativeCall(target, "EventTarget", "addEventListener", event, listener, options)
+	return wrap("listen for "+event, err)
 }
 
 // aborter is an AbortController with an abort that is the browser's own
@@ -100,27 +96,22 @@ type aborter struct{ signal, abort safejs.Value }
 func newAbort(parent safejs.Value) (aborter, error) {
 	controller, err := path("AbortController").New()
 	if err != nil {
-		return aborter{}, fmt.Errorf("abort controller: %w", err)
+		return aborter{}, wrap("abort controller", err)
 	}
 	abort, err := invoke(get(controller, "abort"), "bind", controller)
 	if err != nil {
-		return aborter{}, fmt.Errorf("abort controller: %w", err)
+		return aborter{}, wrap("abort controller", err)
 	}
 	a := aborter{signal: get(controller, "signal"), abort: abort}
-	if !present(parent) {
-		return a, nil
-	}
-	if isTrue(get(parent, "aborted")) {
+	switch {
+	case !present(parent):
+	case isTrue(get(parent, "aborted")):
 		a.now()
-		return a, nil
+	default:
+		// The listener goes with the signal that it aborts.
+		err = addListener(parent, "abort", abort, object("once", true, "signal", a.signal))
 	}
-	// The listener goes with the signal that it aborts.
-	options := map[string]any{"once": true, "signal": a.signal}
-	_, err = nativeCall(parent, "EventTarget", "addEventListener", "abort", abort, options)
-	if err != nil {
-		return aborter{}, fmt.Errorf("follow the loader's signal: %w", err)
-	}
-	return a, nil
+	return a, err
 }
 
 func (a aborter) now() { _, _ = reflect("apply", a.abort, nil, []any{}) }

@@ -3,10 +3,12 @@
 package browser
 
 import (
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/hack-pad/safejs"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
 )
 
 const (
@@ -29,32 +31,31 @@ type locks struct {
 	// without is used where the API is missing.
 	without lease
 	// taken are the locks that this tab has or waits for.
-	taken map[*lock]bool
+	taken []*lock
 }
 
-func newLocks(life *lifetime) *locks { return &locks{life: life, taken: map[*lock]bool{}} }
+func newLocks(life *lifetime) *locks { return &locks{life: life} }
 
 // lock is one request for the lock. Its aborter withdraws the request, or
 // gives back what was granted, also when the module has crashed.
 type lock struct {
 	aborter
-	// granted says whether the lock is had; false also when it never will be.
+	// granted says, once, whether the lock is had.
 	granted chan bool
 	// over is closed when the browser will not call us any more.
-	over   chan struct{}
-	finish func() // closes over
+	over session.Latch
 }
 
 // leave gives back what this tab has and withdraws what it waits for: a page
 // that is put aside must not hold up the others. It does not block.
 func (l *locks) leave() {
-	for taken := range l.taken {
+	for _, taken := range l.taken {
 		taken.now()
 	}
 }
 
 // Acquire implements session.CallLock.
-func (l *locks) Acquire(overtake <-chan struct{}, lost func()) func() {
+func (l *locks) Acquire(overtake *session.Latch, lost func()) func() {
 	api := path("navigator", "locks")
 	if !callable(api, "request") {
 		return l.without.acquire(overtake)
@@ -63,55 +64,57 @@ func (l *locks) Acquire(overtake <-chan struct{}, lost func()) func() {
 	taken := l.request(api, nil, lost)
 	if !taken.had(overtake) && !taken.left() {
 		taken.now()
-		stolen := l.request(api, map[string]any{"steal": true}, lost)
+		stolen := l.request(api, object("steal", true), lost)
 		stolen.had(after(answerLimit))
-		return func() { l.giveBack(taken, stolen) }
+		return func() { taken.giveBack(); stolen.giveBack() }
 	}
 	if time.Since(begun) > atOnce {
 		time.Sleep(storageLag)
 	}
-	return func() { l.giveBack(taken) }
+	return taken.giveBack
 }
 
-// after is closed when a time has passed.
-func after(wait time.Duration) <-chan struct{} {
-	passed := make(chan struct{})
-	time.AfterFunc(wait, func() { close(passed) })
+// after closes when a time has passed.
+func after(wait time.Duration) *session.Latch {
+	passed := new(session.Latch)
+	time.AfterFunc(wait, passed.Close)
 	return passed
 }
 
 // request asks for the lock; without options it can be withdrawn. lost is
 // called if another tab steals it.
-func (l *locks) request(api safejs.Value, options map[string]any, lost func()) *lock {
-	k := &lock{granted: make(chan bool, 2), over: make(chan struct{})}
-	k.finish = sync.OnceFunc(func() { close(k.over) })
-	failed := func() *lock {
-		k.granted <- false
-		k.finish()
-		return k
-	}
+func (l *locks) request(api safejs.Value, options any, lost func()) *lock {
+	k := &lock{granted: make(chan bool, 1)}
 	var err error
-	if k.aborter, err = newAbort(l.life.signal); err != nil {
-		return failed()
+	if k.aborter, err = newAbort(l.life.signal); err == nil {
+		if options == nil {
+			options = object("signal", k.signal)
+		}
+		err = l.ask(k, api, options, lost)
 	}
-	if options == nil {
-		options = map[string]any{"signal": k.signal}
+	if err != nil {
+		k.tell(false)
+		k.over.Close()
 	}
+	return k
+}
+
+func (l *locks) ask(k *lock, api safejs.Value, options any, lost func()) error {
+	// The lock is held until what is returned here is settled.
 	held, err := until(k.signal)
 	if err != nil {
-		return failed()
+		return err
 	}
-	// The lock is held until what is returned here is settled.
 	has := false
 	handler, release, err := Handle("lock", func([]safejs.Value) any {
 		has = true
-		k.granted <- true
+		k.tell(true)
 		return held
 	})
 	if err != nil {
-		return failed()
+		return err
 	}
-	l.taken[k] = true
+	l.taken = append(l.taken, k)
 	promise, err := invoke(api, "request", lockName, options, handler)
 	go func() {
 		if err == nil {
@@ -121,39 +124,38 @@ func (l *locks) request(api safejs.Value, options map[string]any, lost func()) *
 		if has && err != nil {
 			lost() // or it would have been kept until we gave it back
 		}
-		delete(l.taken, k)
-		select {
-		case k.granted <- false:
-		default:
-		}
-		k.finish()
+		l.taken = slices.DeleteFunc(l.taken, func(o *lock) bool { return o == k })
+		k.tell(false)
+		k.over.Close()
 	}()
-	return k
+	return nil
+}
+
+// tell says whether the lock is had, if that has not been said.
+func (k *lock) tell(granted bool) {
+	select {
+	case k.granted <- granted:
+	default:
+	}
 }
 
 // had waits for the lock until overtake is closed, and reports whether the
 // lock is had.
-func (k *lock) had(overtake <-chan struct{}) bool {
-	select {
-	case granted := <-k.granted:
-		return granted
-	case <-overtake:
-		return false
-	}
+func (k *lock) had(overtake *session.Latch) bool {
+	overtake.OnClose(func() { k.tell(false) })
+	return <-k.granted
 }
 
 // left reports whether the page has been left, or the module has crashed.
 func (k *lock) left() bool { return isTrue(get(k.signal, "aborted")) }
 
-// giveBack waits until the browser is done with the locks, or it would call a
+// giveBack waits until the browser is done with the lock, or it would call a
 // program that has ended by then; but not for a browser that does not answer.
-func (l *locks) giveBack(taken ...*lock) {
-	for _, k := range taken {
-		k.now()
-		timer := time.AfterFunc(answerLimit, k.finish)
-		<-k.over
-		timer.Stop()
-	}
+func (k *lock) giveBack() {
+	k.now()
+	timer := time.AfterFunc(answerLimit, k.over.Close)
+	k.over.Wait()
+	timer.Stop()
 }
 
 // until is a promise that is settled when a signal is aborted, by the browser
@@ -172,7 +174,5 @@ func until(signal safejs.Value) (safejs.Value, error) {
 	if err != nil {
 		return safejs.Undefined(), err
 	}
-	once := map[string]any{"once": true}
-	_, err = nativeCall(signal, "EventTarget", "addEventListener", "abort", settle, once)
-	return promise, err
+	return promise, addListener(signal, "abort", settle, object("once", true))
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hack-pad/safejs"
+
+	"github.com/capture-keepalive/capture-keepalive/wasm/session"
 )
 
 // locksThat lists our locks, those that are held or those that are waited for.
@@ -42,10 +44,10 @@ func untilLocks(t *testing.T, which string, n int) {
 func tab(t *testing.T) *locks { t.Helper(); return newLocks(lives(t, safejs.Undefined())) }
 
 // never is closed when the test ends: a tab that waits for the lock.
-func never(t *testing.T) chan struct{} {
-	c := make(chan struct{})
-	t.Cleanup(func() { close(c) })
-	return c
+func never(t *testing.T) *session.Latch {
+	latch := new(session.Latch)
+	t.Cleanup(latch.Close)
+	return latch
 }
 
 // kept is for a lock that no other tab takes away.
@@ -85,10 +87,8 @@ func TestLocks(t *testing.T) {
 func TestLocksAreStolen(t *testing.T) {
 	hung, lost := tab(t), make(chan struct{})
 	release := hung.Acquire(never(t), func() { close(lost) })
-	overtake := make(chan struct{})
-	time.AfterFunc(50*time.Millisecond, func() { close(overtake) })
 	begun := time.Now()
-	stolen := tab(t).Acquire(overtake, kept(t))
+	stolen := tab(t).Acquire(after(50*time.Millisecond), kept(t))
 	if took := time.Since(begun); took < 50*time.Millisecond || took > time.Second {
 		t.Errorf("waited %v, want 50 ms", took)
 	}

@@ -35,7 +35,7 @@ func encodeMark(m session.Mark) string {
 		markVersion, or(m.Fingerprint), or(m.Who),
 		ms(m.Written), ms(m.Expires), ms(m.Idle), ms(m.Absolute),
 		strconv.FormatInt(m.Life.Milliseconds(), 10), ms(m.NotBefore),
-		or(string(m.Why)), strconv.FormatBool(m.Ending),
+		or(m.Why.String()), strconv.FormatBool(m.Ending),
 		strconv.Itoa(m.Failures), ms(m.FailedAt),
 	}, " ")
 }
@@ -43,8 +43,8 @@ func encodeMark(m session.Mark) string {
 // decodeMark reads a mark. Whatever is not one of ours reads as none: then the
 // server is asked, which is never wrong.
 func decodeMark(line string) session.Mark {
-	fields := strings.Split(line, " ")
-	if len(fields) != markFields || fields[0] != markVersion {
+	fields, ok := splitMark(line)
+	if !ok {
 		return session.Mark{}
 	}
 	bad := false
@@ -55,10 +55,8 @@ func decodeMark(line string) session.Mark {
 		return s
 	}
 	num := func(s string) int64 {
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || n < 0 || n > latest {
-			bad = true
-		}
+		n, ok := wholeNumber(s)
+		bad = bad || !ok || n > latest
 		return n
 	}
 	ms := func(s string) session.Instant {
@@ -67,16 +65,44 @@ func decodeMark(line string) session.Mark {
 		}
 		return session.AtWall(num(s))
 	}
+	why, known := session.ParseWhy(or(fields[9]))
 	m := session.Mark{
 		Fingerprint: or(fields[1]), Who: or(fields[2]), Written: ms(fields[3]), Expires: ms(fields[4]),
 		Idle: ms(fields[5]), Absolute: ms(fields[6]),
 		Life:      time.Duration(num(fields[7])) * time.Millisecond,
-		NotBefore: ms(fields[8]), Why: session.Why(or(fields[9])), Ending: fields[10] == "true",
+		NotBefore: ms(fields[8]), Why: why, Ending: fields[10] == "true",
 		Failures: int(num(fields[11])), FailedAt: ms(fields[12]),
 	}
 	half := (m.Fingerprint == "") != (m.Who == "")
-	if bad || half || m.Why != "" && m.Why.Sentence() == "" {
+	if bad || half || !known {
 		return session.Mark{}
 	}
 	return m
+}
+
+// splitMark splits a line at its spaces. It fails if that is not a mark.
+func splitMark(line string) (fields [markFields]string, ok bool) {
+	for i := range fields {
+		at := strings.IndexByte(line, ' ')
+		if last := i == markFields-1; last != (at < 0) {
+			return fields, false
+		} else if last {
+			at = len(line)
+		}
+		fields[i] = line[:at]
+		line = line[min(at+1, len(line)):]
+	}
+	return fields, fields[0] == markVersion
+}
+
+// wholeNumber reads digits, and nothing else; what is too great for latest is
+// latest+1. (strconv would bring 6 KB of errors into the module.)
+func wholeNumber(digits string) (n int64, ok bool) {
+	for _, c := range []byte(digits) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = min(n*10+int64(c-'0'), latest+1)
+	}
+	return n, digits != ""
 }

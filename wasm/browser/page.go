@@ -137,7 +137,7 @@ func (p *page) Release(id uint64, deliver bool) {
 // Notify implements session.Page.
 func (p *page) Notify(n session.Notice) {
 	detail := object(
-		"reason", string(n.Why), "message", n.Why.Sentence(), "at", float64(p.now().UnixMilli()),
+		"reason", n.Why.String(), "message", n.Why.Sentence(), "at", float64(p.now().UnixMilli()),
 	)
 	if n.Limit != "" {
 		assign(detail, "kind", n.Limit)
@@ -151,7 +151,7 @@ func (p *page) Notify(n session.Notice) {
 	if n.RetryIn > 0 {
 		assign(detail, "retryIn", wholeSeconds(n.RetryIn))
 	}
-	_, _ = invoke(p.host, "emit", string(n.Name), detail)
+	_, _ = invoke(p.host, "emit", n.Name.String(), detail)
 }
 
 // Settle implements session.Page.
@@ -161,7 +161,7 @@ func (p *page) Settle(s session.Settle) {
 		if !s.Token.Empty() {
 			value = s.Token.Reveal()
 		}
-		_, _ = invoke(p.host, "settle", float64(id), value, string(s.Rejected))
+		_, _ = invoke(p.host, "settle", float64(id), value, s.Rejected.String())
 	}
 }
 

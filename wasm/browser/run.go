@@ -201,6 +201,6 @@ func entry(e session.Entry) safejs.Value {
 	}
 	return object(
 		"at", float64(e.At.UnixMilli()), "event", e.Event, "from", e.From.String(), "to", e.To.String(),
-		"reason", string(e.Why), "message", e.Why.Sentence(), "effects", effects,
+		"reason", e.Why.String(), "message", e.Why.Sentence(), "effects", effects,
 	)
 }

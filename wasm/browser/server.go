@@ -3,9 +3,6 @@
 package browser
 
 import (
-	"errors"
-	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/hack-pad/safejs"
@@ -34,123 +31,97 @@ var _ session.Server = (*server)(nil)
 
 // Do implements session.Server.
 func (s *server) Do(
-	stop <-chan struct{}, call session.Call, counts session.Counts,
+	stop *session.Latch, call session.Call, counts session.Counts,
 ) session.Answer {
-	signal, release, err := s.abortSignal(stop)
-	if err != nil {
-		return session.Answer{Why: session.WhyOffline}
+	method, route, body := "POST", api.PathSession, object()
+	add := func(name, value string) {
+		if value != "" {
+			assign(body, name, value)
+		}
 	}
-	defer release()
-	var response safejs.Value
 	switch call.Kind {
 	case session.CallOpen:
-		body := map[string]any{}
-		add := func(name, value string) {
-			if value != "" {
-				body[name] = value
-			}
-		}
 		add("accessToken", call.Token.Reveal())
 		add("uuid", call.UUID)
 		add("authorizationCode", call.Code.Reveal())
 		add("redirectUri", call.RedirectURI)
-		response, err = s.fetch(signal, "POST", api.PathSession, body)
 	case session.CallToken:
-		body := map[string]any{"reason": string(call.Why)}
-		if !call.Token.Empty() {
-			body["have"] = call.Token.Reveal()
-		}
+		route = api.PathToken
+		add("reason", call.Why.String())
+		add("have", call.Token.Reveal())
 		addCounts(body, counts)
-		response, err = s.fetch(signal, "POST", api.PathToken, body)
 	case session.CallEnd:
-		response, err = s.fetch(signal, "DELETE", api.PathSession, nil)
+		method, body = "DELETE", safejs.Undefined()
 	}
-	if err != nil {
-		return session.Answer{Why: session.WhyOffline}
-	}
-	return decode(response, call.Kind)
+	answer := session.Answer{Why: session.WhyOffline}
+	s.fetch(stop, method, route, body, func(response safejs.Value) {
+		answer = decode(response, call.Kind)
+	})
+	return answer
 }
 
 // Activity implements session.Server.
-func (s *server) Activity(stop <-chan struct{}, counts session.Counts) bool {
-	signal, release, err := s.abortSignal(stop)
-	if err != nil {
-		return false
-	}
-	defer release()
-	body := map[string]any{}
+func (s *server) Activity(stop *session.Latch, counts session.Counts) (heard bool) {
+	body := object()
 	addCounts(body, counts)
-	response, err := s.fetch(signal, "POST", api.PathActivity, body)
-	if err != nil {
-		return false
-	}
-	status, _ := number(get(response, "status"))
-	return status == 204
+	s.fetch(stop, "POST", api.PathActivity, body, func(response safejs.Value) {
+		status, _ := number(get(response, "status"))
+		heard = status == 204
+	})
+	return heard
 }
 
 // addCounts adds api.PageCounts to a body, if there is anything to tell.
-func addCounts(body map[string]any, counts session.Counts) {
+func addCounts(body safejs.Value, counts session.Counts) {
 	if counts == (session.Counts{}) {
 		return
 	}
-	body["counts"] = map[string]any{
-		"finished": counts.Finished, "held": counts.Held, "sent": counts.Sent,
-		"kept": counts.Kept, "signInsAvoided": counts.SignInsAvoided,
-	}
+	assign(body, "counts", object(
+		"finished", counts.Finished, "held", counts.Held, "sent", counts.Sent,
+		"kept", counts.Kept, "signInsAvoided", counts.SignInsAvoided,
+	))
 }
 
-// abortSignal ends a request, head and body, when its time is up or stop is
-// closed. The func lets go of it.
-func (s *server) abortSignal(stop <-chan struct{}) (safejs.Value, func(), error) {
+// fetch makes a request, and has the response read as soon as its head is here.
+// It is aborted, head and body, when its time is up or stop is closed.
+func (s *server) fetch(
+	stop *session.Latch, method, route string, body safejs.Value, read func(response safejs.Value),
+) {
 	abort, err := newAbort(safejs.Undefined())
 	if err != nil {
-		return safejs.Undefined(), nil, err
+		return
 	}
-	timer := time.AfterFunc(s.timeout, abort.now)
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-stop:
-			abort.now()
-		case <-done:
-		}
-	}()
-	return abort.signal, func() { timer.Stop(); close(done) }, nil
-}
-
-// fetch makes a request and returns the response as soon as its head is here.
-func (s *server) fetch(
-	signal safejs.Value, method, route string, body map[string]any,
-) (safejs.Value, error) {
-	headers := map[string]any{
-		api.HeaderKeepalive: api.HeaderKeepaliveValue, "Accept": "application/json",
-	}
-	init := map[string]any{
-		"method": method,
+	defer time.AfterFunc(s.timeout, abort.now).Stop()
+	stop.OnClose(abort.now)
+	headers := object(api.HeaderKeepalive, api.HeaderKeepaliveValue, "Accept", "application/json")
+	init := object(
+		"method", method,
 		// The cookie also where the server is on another host of the same site.
-		"credentials": "include",
-		"cache":       "no-store",
+		"credentials", "include",
+		"cache", "no-store",
 		// The API never redirects; a captive portal does.
-		"redirect": "error",
-		"headers":  headers,
-		"signal":   signal,
+		"redirect", "error",
+		"headers", headers,
+		"signal", abort.signal,
 		// A login or a logout often leaves the page at once; a token asked for
 		// by a page that is gone is of no use.
-		"keepalive": route != api.PathToken,
-	}
-	if body != nil {
+		"keepalive", route != api.PathToken,
+	)
+	if present(body) {
 		encoded, err := invoke(path("JSON"), "stringify", body)
 		if err != nil {
-			return safejs.Undefined(), fmt.Errorf("encode the body: %w", err)
+			return
 		}
-		headers["Content-Type"] = "application/json"
-		init["body"] = encoded
+		assign(headers, "Content-Type", "application/json")
+		assign(init, "body", encoded)
 	}
 	promise, err := invoke(safejs.Global(), "fetch", s.endpoint+route, init)
 	if err != nil {
-		return safejs.Undefined(), fmt.Errorf("fetch: %w", err)
+		return
 	}
-	return await(promise)
+	if response, err := await(promise); err == nil {
+		read(response)
+	}
 }
 
 // decode reads an answer.
@@ -258,8 +229,8 @@ func retryAfter(response safejs.Value) time.Duration {
 		return 0
 	}
 	spelling := text(value)
-	if n, err := strconv.ParseInt(spelling, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		return time.Duration(min(max(n, 0), int64(maxLife/time.Second))) * time.Second
+	if n, ok := wholeNumber(spelling); ok {
+		return time.Duration(min(n, int64(maxLife/time.Second))) * time.Second
 	}
 	at := parseDate(spelling)
 	if at.IsZero() {

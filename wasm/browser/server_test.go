@@ -69,14 +69,16 @@ func encode(t *testing.T, value any) string {
 
 // do makes a call, activity reports one, that nothing stops.
 func do(call session.Call) session.Answer {
-	stop := make(chan struct{})
-	defer close(stop)
+	stop := new(session.Latch)
+
+	defer stop.Close()
 	return newServer().Do(stop, call, session.Counts{})
 }
 
 func reportActivity() {
-	stop := make(chan struct{})
-	defer close(stop)
+	stop := new(session.Latch)
+
+	defer stop.Close()
 	newServer().Activity(stop, session.Counts{})
 }
 
@@ -142,8 +144,9 @@ func TestRequests(t *testing.T) {
 		{
 			name: "activity with counts",
 			do: func() {
-				stop := make(chan struct{})
-				defer close(stop)
+				stop := new(session.Latch)
+
+				defer stop.Close()
 				if !newServer().Activity(stop, session.Counts{Held: 2, Sent: 3, Kept: 4}) {
 					t.Error("the server has not heard of the activity")
 				}
@@ -155,8 +158,9 @@ func TestRequests(t *testing.T) {
 		{
 			name: "token with counts",
 			do: func() {
-				stop := make(chan struct{})
-				defer close(stop)
+				stop := new(session.Latch)
+
+				defer stop.Close()
 				newServer().Do(stop, session.Call{Kind: session.CallToken, Why: session.WhyDue},
 					session.Counts{Finished: 1, SignInsAvoided: 5})
 			},
@@ -242,7 +246,7 @@ func TestReasons(t *testing.T) {
 		session.WhySaveFailed, session.WhyWake, session.WhyRequest,
 	} {
 		do(session.Call{Kind: session.CallToken, Why: why})
-		if api.Reason(why).Refusal() != why.Refusal() {
+		if api.Reason(why.String()).Refusal() != why.Refusal() {
 			t.Errorf("%s is a refusal for one half only", why)
 		}
 	}
@@ -569,7 +573,7 @@ func hanging(t *testing.T, body bool) (asked chan struct{}) {
 func TestStopAborts(t *testing.T) {
 	for name, body := range map[string]bool{"no answer": false, "half an answer": true} {
 		t.Run(name, func(t *testing.T) {
-			stop, answers, s := make(chan struct{}), make(chan session.Answer, 1), newServer()
+			stop, answers, s := new(session.Latch), make(chan session.Answer, 1), newServer()
 			// A call that is over is let go, and does not keep the next from
 			// being aborted.
 			fakeFetch(t, func(request) any { return response(t, 204, nil) })
@@ -582,7 +586,7 @@ func TestStopAborts(t *testing.T) {
 				t.Fatalf("answered before the stop: %+v", got)
 			default:
 			}
-			close(stop)
+			stop.Close()
 			if got := <-answers; got.OK || got.Final {
 				t.Errorf("%+v, want a temporary no", got)
 			}
@@ -591,8 +595,8 @@ func TestStopAborts(t *testing.T) {
 	// Also what was asked after the stop: the session waits for it.
 	t.Run("too late", func(t *testing.T) {
 		hanging(t, false)
-		stop, s := make(chan struct{}), newServer()
-		close(stop)
+		stop, s := new(session.Latch), newServer()
+		stop.Close()
 		for range 2 {
 			if got := s.Do(stop, ask(session.CallToken), session.Counts{}); got.OK || got.Final {
 				t.Errorf("%+v, want a temporary no", got)
@@ -600,10 +604,10 @@ func TestStopAborts(t *testing.T) {
 		}
 	})
 	t.Run("activity", func(t *testing.T) {
-		asked, stop, done := hanging(t, false), make(chan struct{}), make(chan struct{})
+		asked, stop, done := hanging(t, false), new(session.Latch), make(chan struct{})
 		go func() { newServer().Activity(stop, session.Counts{}); close(done) }()
 		<-asked
-		close(stop)
+		stop.Close()
 		<-done
 	})
 }
@@ -613,8 +617,9 @@ func TestTimeoutAborts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			hanging(t, body)
 			hasty := &server{endpoint: "/keepalive", timeout: time.Millisecond}
-			stop := make(chan struct{})
-			defer close(stop)
+			stop := new(session.Latch)
+
+			defer stop.Close()
 			if got := hasty.Do(stop, ask(session.CallToken), session.Counts{}); got.OK || got.Final {
 				t.Errorf("%+v, want a temporary no", got)
 			}

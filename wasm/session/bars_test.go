@@ -178,7 +178,7 @@ func TestTabsShareWhatTheServerSays(t *testing.T) {
 				mint, n := mints(), 0
 				server := &service{takes: tc.takes, answer: func(call session.Call) session.Answer {
 					n++
-					if answer := tc.answer(n); answer.Why != "" {
+					if answer := tc.answer(n); answer.Why != session.NoWhy {
 						return answer
 					}
 					return mint(call)
@@ -257,7 +257,7 @@ type ordered struct {
 	opened time.Time
 }
 
-func (o *ordered) Do(stop <-chan struct{}, call session.Call, _ session.Counts) session.Answer {
+func (o *ordered) Do(stop *session.Latch, call session.Call, _ session.Counts) session.Answer {
 	kind := map[session.CallKind]string{session.CallOpen: "open", session.CallEnd: "end"}[call.Kind]
 	o.note(kind + " begins")
 	defer o.note(kind + " is over")
@@ -267,14 +267,14 @@ func (o *ordered) Do(stop <-chan struct{}, call session.Call, _ session.Counts) 
 		return o.mint(call)
 	}
 	select {
-	case <-stop:
+	case <-closing(stop):
 		return unreachable
 	case <-time.After(o.takes):
 		return o.mint(call)
 	}
 }
 
-func (o *ordered) Activity(<-chan struct{}, session.Counts) bool { return true }
+func (o *ordered) Activity(*session.Latch, session.Counts) bool { return true }
 
 func (o *ordered) note(line string) {
 	o.mu.Lock()

@@ -48,5 +48,5 @@ func reason(ev Event) Why {
 		}
 		return ev.Answer.Why
 	}
-	return ""
+	return NoWhy
 }

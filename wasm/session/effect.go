@@ -97,7 +97,7 @@ type (
 	Publish struct{ HostState }
 )
 
-func (e Ask) name() string          { return e.Kind.name() + ":" + string(e.Why) }
+func (e Ask) name() string          { return e.Kind.name() + ":" + e.Why.String() }
 func (Cancel) name() string         { return "cancel" }
 func (Overtake) name() string       { return "overtake" }
 func (ReportActivity) name() string { return "report_activity" }
@@ -112,7 +112,7 @@ func (e Forget) name() string {
 	return "forget:" + [...]string{"finished", "unfinished", "handed_back"}[e.Outcome]
 }
 func (e Release) name() string { return either(e.Deliver, "deliver", "swallow") }
-func (e Notify) name() string  { return string(e.Name) + ":" + string(e.Why) }
+func (e Notify) name() string  { return e.Name.String() + ":" + e.Why.String() }
 func (Settle) name() string    { return "settle" }
 func (Publish) name() string   { return "publish" }
 
@@ -134,23 +134,41 @@ func (e Settle) run(l *Loop)         { l.Page.Settle(e) }
 func (e Publish) run(l *Loop)        { l.Page.Publish(e.HostState) }
 
 // NoticeName is the name of a public event.
-type NoticeName string
+type NoticeName uint8
 
 // The public events. Of expired, signedout and identitychanged a page is told
 // one, once, until a user signs in.
 const (
-	NoticeRenewed         NoticeName = "renewed"
-	NoticeRenewError      NoticeName = "renewerror"
-	NoticeWarning         NoticeName = "warning"
-	NoticeStayed          NoticeName = "stayed"
-	NoticeExpired         NoticeName = "expired"
-	NoticeSignedOut       NoticeName = "signedout"
-	NoticeIdentityChanged NoticeName = "identitychanged"
-	NoticeSignedIn        NoticeName = "signedin"
-	NoticeHolding         NoticeName = "holding"
-	NoticeReleased        NoticeName = "released"
-	NoticeUnfinished      NoticeName = "unfinished"
+	noNotice NoticeName = iota
+	NoticeRenewed
+	NoticeRenewError
+	NoticeWarning
+	NoticeStayed
+	NoticeExpired
+	NoticeSignedOut
+	NoticeIdentityChanged
+	NoticeSignedIn
+	NoticeHolding
+	NoticeReleased
+	NoticeUnfinished
 )
+
+var noticeNames = [...]string{
+	NoticeRenewed:         "renewed",
+	NoticeRenewError:      "renewerror",
+	NoticeWarning:         "warning",
+	NoticeStayed:          "stayed",
+	NoticeExpired:         "expired",
+	NoticeSignedOut:       "signedout",
+	NoticeIdentityChanged: "identitychanged",
+	NoticeSignedIn:        "signedin",
+	NoticeHolding:         "holding",
+	NoticeReleased:        "released",
+	NoticeUnfinished:      "unfinished",
+}
+
+// String is the public name.
+func (n NoticeName) String() string { return noticeNames[n] }
 
 // Notice is a public event. It never carries a token or a uuid.
 type Notice struct {
@@ -188,11 +206,21 @@ const (
 )
 
 // Rejection is the code that a promise of the page is rejected with.
-type Rejection string
+type Rejection uint8
 
 // The rejections.
 const (
-	RejectSignedOut   Rejection = "signed_out"
-	RejectUnavailable Rejection = "unavailable"
-	RejectStopped     Rejection = "stopped"
+	NotRejected Rejection = iota
+	RejectSignedOut
+	RejectUnavailable
+	RejectStopped
 )
+
+var rejections = [...]string{
+	RejectSignedOut:   "signed_out",
+	RejectUnavailable: "unavailable",
+	RejectStopped:     "stopped",
+}
+
+// String is the public code; empty for none.
+func (r Rejection) String() string { return rejections[r] }

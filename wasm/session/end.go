@@ -41,7 +41,7 @@ func (d *dealing) follow() {
 		d.exchange.dropped(d.effects)
 		d.session = session{}
 		d.signal(signal{what: signalOver, why: WhyElsewhere, reject: RejectSignedOut})
-	case why != "":
+	case why != NoWhy:
 		d.signal(signal{what: signalOver, why: why})
 		d.end(NoticeExpired, why)
 	default:

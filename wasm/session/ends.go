@@ -33,7 +33,7 @@ func (e *ends) meaning(ev *SignedOutSeen, f finding, over bool, snap *Snapshot) 
 	switch {
 	case ev.Cause == CauseOwn, e.dropping:
 		return signOutKnown
-	case ev.Told && (!snap.Token.Empty() || e.by != ""):
+	case ev.Told && (!snap.Token.Empty() || e.by != noNotice):
 		return signOutKnown // a user has signed in since, or the page knows
 	case ev.Told && over:
 		return signOutToldOnly

@@ -162,7 +162,7 @@ func (r *record) checkEffects(before session.State, ev session.Event, snap sessi
 				if r.told && !back || told != "" {
 					return errors.New("of expired, signedout and identitychanged one is told, once")
 				}
-				told = string(e.Name)
+				told = e.Name.String()
 				if !is.Over && e.Name != session.NoticeIdentityChanged && !nextSession(ev, snap) {
 					return errors.New("an end is told only at the end")
 				}
@@ -205,7 +205,7 @@ func checkSignOut(before session.State, ev session.Event, snap session.Snapshot,
 	case session.EndAsked:
 		signOut = !was.Over && is.EndedBy != session.NoticeIdentityChanged && is.Who == ""
 	case session.SignedOutSeen:
-		known := was.Dropping || ev.Told && (!snap.Token.Empty() || was.EndedBy != "")
+		known := was.Dropping || ev.Told && (!snap.Token.Empty() || was.EndedBy != 0)
 		signOut = ev.Cause == session.CausePerson && !was.Over && !known
 	}
 	ends := is.Call.Kind == session.CallEnd || is.Next.Kind == session.CallEnd
@@ -361,7 +361,7 @@ func (r *record) checkPromises(ev session.Event, after session.State, effects []
 				if r.promises&(1<<id) == 0 && r.endings&(1<<id) == 0 {
 					return errors.New("a promise is settled once")
 				}
-				if r.promises&(1<<id) != 0 && e.Token.Empty() == (e.Rejected == "") {
+				if r.promises&(1<<id) != 0 && e.Token.Empty() == (e.Rejected == session.NotRejected) {
 					return errors.New("a promise gets a token or a rejection")
 				}
 				r.promises &^= 1 << id
@@ -451,7 +451,7 @@ func name(effect session.Effect) string {
 			}
 			return fmt.Sprintf("open(%s,%s)", e.Token.Reveal(), e.UUID)
 		case session.CallEnd:
-			return "end:" + string(e.Why)
+			return "end:" + e.Why.String()
 		}
 		return fmt.Sprintf("ask:%s(%s)", e.Why, e.Token.Reveal())
 	case session.Cancel:
@@ -472,8 +472,8 @@ func name(effect session.Effect) string {
 			return "mark:ending"
 		case e.Failures > 0:
 			return "mark:failed"
-		case e.Over() && e.Why != "":
-			return "mark:" + string(e.Why)
+		case e.Over() && e.Why != session.NoWhy:
+			return "mark:" + e.Why.String()
 		case e.SignedOut():
 			return "mark:ended"
 		case e.Fingerprint == "":
@@ -494,9 +494,9 @@ func name(effect session.Effect) string {
 		}
 		return fmt.Sprintf("swallow(%d)", e.ID)
 	case session.Notify:
-		return string(e.Name) + ":" + string(e.Why)
+		return e.Name.String() + ":" + e.Why.String()
 	case session.Settle:
-		if e.Rejected != "" {
+		if e.Rejected != session.NotRejected {
 			return fmt.Sprintf("reject%v:%s", e.IDs, e.Rejected)
 		}
 		return fmt.Sprintf("settle%v=%s", e.IDs, e.Token.Reveal())

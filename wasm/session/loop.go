@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,16 +23,12 @@ type Loop struct {
 	// Trace, when set, hears of every transition.
 	Trace func(Entry)
 
-	stop  chan struct{}
-	calls sync.WaitGroup
-
-	mu    sync.Mutex
-	inbox inbox
-	state State
-	tally tally
-	log   []Entry
-	// pending are the calls under way, by number.
-	pending map[uint64]*pendingCall
+	mu      sync.Mutex
+	inbox   inbox
+	state   State
+	tally   tally
+	log     []Entry
+	pending []*pendingCall
 }
 
 // inbox is what Run has yet to handle.
@@ -48,32 +45,17 @@ type posted struct {
 	handled chan struct{}
 }
 
-// pendingCall is a call under way and how it is hurried and stopped.
+// pendingCall is a call under way and how it is hurried and stopped. One without
+// a kind reports activity.
 type pendingCall struct {
-	over             chan struct{} // closed when it is
-	call             Call
-	stopped, hurry   chan struct{}
-	cancel, overtake func()
+	call        Call
+	stop, hurry Latch
+	over        chan struct{} // closed when it is
 }
 
-func newPendingCall(call Call) *pendingCall {
-	f := &pendingCall{
-		call: call,
-		over: make(chan struct{}), stopped: make(chan struct{}), hurry: make(chan struct{}),
-	}
-	f.overtake = sync.OnceFunc(func() { close(f.hurry) })
-	stop := sync.OnceFunc(func() { close(f.stopped) })
-	f.cancel = func() { stop(); f.overtake() }
-	return f
-}
-
-func (f *pendingCall) cancelled() bool {
-	select {
-	case <-f.stopped:
-		return true
-	default:
-		return false
-	}
+func (p *pendingCall) cancel() {
+	p.stop.Close()
+	p.hurry.Close()
 }
 
 // Post queues an event. It never blocks and may be called from anywhere, also
@@ -112,12 +94,9 @@ func (l *Loop) signalLocked() chan struct{} {
 // Run works until Stopped has been handled, and returns when no call is under
 // way any more.
 func (l *Loop) Run() {
-	l.stop = make(chan struct{})
-	defer l.calls.Wait()
 	defer l.end()
 	l.mu.Lock()
 	l.inbox.over = false
-	l.pending = map[uint64]*pendingCall{}
 	signal := l.signalLocked()
 	l.mu.Unlock()
 	// AfterFunc, because a timer's channel would bring the formatting of
@@ -142,25 +121,28 @@ func (l *Loop) Run() {
 	}
 }
 
-// end stops the calls under way, other than a sign-out, and lets go of who
-// waits for an event that will not be handled any more.
+// end stops the calls under way, other than a sign-out, lets go of who waits
+// for an event that will not be handled any more, and waits for the calls.
 func (l *Loop) end() {
-	close(l.stop)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.inbox.over = true
-	for _, f := range l.pending {
-		if f.call.Kind == CallEnd {
-			f.overtake()
-		} else {
-			f.cancel()
-		}
-	}
+	pending := l.pending
 	for i, p := range l.inbox.queue {
 		if p.handled != nil {
 			close(p.handled)
 			l.inbox.queue[i].handled = nil
 		}
+	}
+	l.mu.Unlock()
+	for _, p := range pending {
+		if p.call.Kind == CallEnd {
+			p.hurry.Close()
+		} else {
+			p.cancel()
+		}
+	}
+	for _, p := range pending {
+		<-p.over
 	}
 }
 
@@ -177,11 +159,12 @@ func (l *Loop) take() (posted, bool) {
 
 func (l *Loop) sleep() time.Duration {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.state.WakeAt.IsZero() {
+	at := l.state.WakeAt
+	l.mu.Unlock()
+	if at.IsZero() {
 		return wakeAtMost
 	}
-	return min(max(0, l.state.WakeAt.Sub(l.Now())), wakeAtMost)
+	return min(max(0, at.Sub(l.Now())), wakeAtMost)
 }
 
 func (l *Loop) handle(ev Event) {
@@ -219,90 +202,103 @@ func (l *Loop) next(ev Event, snap Snapshot, now Instant) ([]Effect, Entry, bool
 // so that the call is not wanted any more. The lock is held until the answer is
 // in storage.
 func (l *Loop) ask(call Call) {
-	f := newPendingCall(call)
-	l.mu.Lock()
-	var before []*pendingCall // cancelled, and over soon
-	for _, other := range l.pending {
-		before = append(before, other)
-	}
-	l.pending[call.Seq] = f
-	l.mu.Unlock()
-	l.calls.Go(func() {
+	p, before := l.begin(call)
+	go func() {
+		defer l.done(p)
 		for _, other := range before {
-			<-other.over
+			if other.call.Kind != NoCall {
+				<-other.over // it was cancelled
+			}
 		}
-		defer l.callDone(call.Seq)
 		if l.CallLock != nil {
-			defer l.CallLock.Acquire(f.hurry, func() {
+			defer l.CallLock.Acquire(&p.hurry, func() {
 				if call.Kind.changesCookie() {
-					f.cancel() // another tab's call goes first now
+					p.cancel() // another tab's call goes first now
 				}
 			})()
 		}
 		l.postAndWait(LockAcquired{Seq: call.Seq})
-		if l.wants(f) {
-			l.postAndWait(Answered{Call: call, Answer: l.do(f)})
+		if l.wants(p) {
+			l.postAndWait(Answered{Call: call, Answer: l.do(p)})
 		}
-	})
+	}()
 }
 
 // do makes a call. One for a token also tells the server what was counted.
-func (l *Loop) do(f *pendingCall) Answer {
-	if f.call.Kind != CallToken {
-		return l.Server.Do(f.stopped, f.call, Counts{})
+func (l *Loop) do(p *pendingCall) (answer Answer) {
+	if p.call.Kind != CallToken {
+		return l.Server.Do(&p.stop, p.call, Counts{})
 	}
-	var answer Answer
-	l.tell(func(c Counts) bool {
-		answer = l.Server.Do(f.stopped, f.call, c)
-		return answer.OK
-	})
+	counts := l.takeCounts()
+	answer = l.Server.Do(&p.stop, p.call, counts)
+	l.giveBack(counts, answer.OK)
 	return answer
 }
 
-// tell gives the counts to a call that says whether the server heard them.
-func (l *Loop) tell(call func(Counts) bool) {
+func (l *Loop) reportActivity() {
+	p, _ := l.begin(Call{})
+	go func() {
+		defer l.done(p)
+		counts := l.takeCounts()
+		l.giveBack(counts, l.Server.Activity(&p.stop, counts))
+	}()
+}
+
+func (l *Loop) takeCounts() Counts {
 	l.mu.Lock()
-	counts := l.tally.take()
-	l.mu.Unlock()
-	if !call(counts) {
-		l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tally.take()
+}
+
+// giveBack keeps the counts that the server has not heard.
+func (l *Loop) giveBack(counts Counts, heard bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !heard {
 		l.tally.add(counts)
-		l.mu.Unlock()
 	}
 }
 
-func (l *Loop) callDone(seq uint64) {
+// begin notes a call that is under way, and returns those that were.
+func (l *Loop) begin(call Call) (p *pendingCall, before []*pendingCall) {
+	p = &pendingCall{call: call, over: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	close(l.pending[seq].over)
-	delete(l.pending, seq)
+	before = l.pending
+	l.pending = append(slices.Clip(before), p)
+	return p, before
+}
+
+// done notes that a call is over.
+func (l *Loop) done(p *pendingCall) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending = slices.DeleteFunc(slices.Clone(l.pending), func(o *pendingCall) bool { return o == p })
+	close(p.over)
 }
 
 // wants reports whether a call is still to be made. A sign-out is, also when
 // the page has stopped us.
-func (l *Loop) wants(f *pendingCall) bool {
+func (l *Loop) wants(p *pendingCall) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !f.cancelled() && (f.call.Kind == CallEnd || l.state.account.exchange.call == f.call)
+	return !p.stop.Closed() && (p.call.Kind == CallEnd || l.state.account.exchange.call == p.call)
 }
 
-func (l *Loop) pendingCall(seq uint64) *pendingCall {
+// called is the call of a number; one that is over, if it is.
+func (l *Loop) called(seq uint64) *pendingCall {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f := l.pending[seq]; f != nil {
-		return f
+	for _, p := range l.pending {
+		if p.call.Seq == seq {
+			return p
+		}
 	}
-	return newPendingCall(Call{}) // it is over
+	return new(pendingCall)
 }
 
-func (l *Loop) cancel(seq uint64)   { l.pendingCall(seq).cancel() }
-func (l *Loop) overtake(seq uint64) { l.pendingCall(seq).overtake() }
-
-func (l *Loop) reportActivity() {
-	l.calls.Go(func() {
-		l.tell(func(c Counts) bool { return l.Server.Activity(l.stop, c) })
-	})
-}
+func (l *Loop) cancel(seq uint64)   { l.called(seq).cancel() }
+func (l *Loop) overtake(seq uint64) { l.called(seq).hurry.Close() }
 
 // Holds reports whether a form that is sent on a screen now can only fail, and
 // is worth holding back until the session is good again.

@@ -116,7 +116,7 @@ type service struct {
 
 var _ session.Server = (*service)(nil)
 
-func (s *service) Do(_ <-chan struct{}, call session.Call, counts session.Counts) session.Answer {
+func (s *service) Do(_ *session.Latch, call session.Call, counts session.Counts) session.Answer {
 	s.mu.Lock()
 	s.calls, s.times = append(s.calls, call), append(s.times, time.Now())
 	s.mu.Unlock()
@@ -130,7 +130,7 @@ func (s *service) Do(_ <-chan struct{}, call session.Call, counts session.Counts
 	return answer
 }
 
-func (s *service) Activity(_ <-chan struct{}, counts session.Counts) bool {
+func (s *service) Activity(_ *session.Latch, counts session.Counts) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active++
@@ -338,6 +338,13 @@ func TestLoopReadsStorageLate(t *testing.T) {
 	})
 }
 
+// closing is a channel that closes with a latch.
+func closing(latch *session.Latch) <-chan struct{} {
+	c := make(chan struct{})
+	latch.OnClose(func() { close(c) })
+	return c
+}
+
 // slow is a server; its calls end a while after they are stopped.
 type slow struct {
 	service
@@ -345,11 +352,11 @@ type slow struct {
 	stopped time.Time
 }
 
-func (s *slow) Do(stop <-chan struct{}, call session.Call, counts session.Counts) session.Answer {
+func (s *slow) Do(stop *session.Latch, call session.Call, counts session.Counts) session.Answer {
 	if call.Kind != session.CallToken {
 		return s.service.Do(stop, call, counts)
 	}
-	<-stop
+	stop.Wait()
 	s.stopped = time.Now()
 	<-time.After(s.after) // fake time
 	return session.Answer{Why: session.WhyOffline}
@@ -542,11 +549,11 @@ func TestNothingTellsSecrets(t *testing.T) {
 // queue is session.CallLock for the tabs of one browser.
 type queue chan struct{}
 
-func (q queue) Acquire(overtake <-chan struct{}, _ func()) func() {
+func (q queue) Acquire(overtake *session.Latch, _ func()) func() {
 	select {
 	case q <- struct{}{}:
 		return func() { <-q }
-	case <-overtake:
+	case <-closing(overtake):
 		return func() {}
 	}
 }

@@ -38,7 +38,7 @@ func (m *Mark) Of(token Token) bool {
 func (m *Mark) Over() bool { return m.Fingerprint == "" && !m.Written.IsZero() }
 
 // SignedOut reports whether it was a person's doing.
-func (m *Mark) SignedOut() bool { return m.Over() && m.Why == "" }
+func (m *Mark) SignedOut() bool { return m.Over() && m.Why == NoWhy }
 
 // trouble is what of a mark is true for every user: that the server could not
 // answer, and the wait that it asked for.

@@ -5,13 +5,13 @@ type Server interface {
 	// Do makes a call. It always returns: with a no of its own when the server
 	// cannot be reached or something else answers, and soon after stop is
 	// closed. A stopped call must not change the cookie any more.
-	// (Not a context: the module would pay 10 KB for it.) The counts go with
-	// CallToken; the server has heard them if the answer is OK.
-	Do(stop <-chan struct{}, call Call, counts Counts) Answer
+	// The counts go with CallToken; the server has heard them if the answer is
+	// OK.
+	Do(stop *Latch, call Call, counts Counts) Answer
 	// Activity reports that the user is there, and whether the server heard it
 	// and the counts. A failure has no other consequence: the server is asked
 	// again at the limit.
-	Activity(stop <-chan struct{}, counts Counts) bool
+	Activity(stop *Latch, counts Counts) bool
 }
 
 // CallLock is a lock that the tabs of a browser share. They make one call at a
@@ -21,7 +21,7 @@ type CallLock interface {
 	// lock from the tab that holds it. What earlier holders wrote to storage
 	// can be read afterwards. lost is called, at most once and from anywhere,
 	// when another tab takes the lock away.
-	Acquire(overtake <-chan struct{}, lost func()) (release func())
+	Acquire(overtake *Latch, lost func()) (release func())
 }
 
 // Page is everything else outside: storage, the Registration UI, the page's

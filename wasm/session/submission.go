@@ -133,7 +133,7 @@ func (s *submission) whyNot(user string, consent bool) Why {
 	case !consent:
 		return WhyResubmitOff
 	}
-	return ""
+	return NoWhy
 }
 
 // resume sends it again, or lets it go on.
@@ -149,7 +149,7 @@ func (s *submission) resume(token Token, now Instant, out *effects) {
 func (r RepeatResult) why() Why {
 	switch r {
 	case RepeatSent:
-		return ""
+		return NoWhy
 	case RepeatEdited:
 		return WhyEdited
 	case RepeatChanged:

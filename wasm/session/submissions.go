@@ -89,7 +89,7 @@ func (l *submissions) supersede(out *effects, match func(*submission) bool) {
 		if s.state == superseded || !match(s) {
 			return false
 		}
-		s.end(Finished, "", out)
+		s.end(Finished, NoWhy, out)
 		if s.state != sent {
 			return true
 		}
@@ -200,7 +200,7 @@ func (l *submissions) resume(s *session, consent bool, now Instant, out *effects
 			return false
 		}
 		why := sub.whyNot(s.who, consent)
-		if why != "" {
+		if why != NoWhy {
 			sub.end(Unfinished, why, out)
 			return true
 		}
@@ -216,7 +216,7 @@ func (l *submissions) repeated(ev *Repeated, now Instant, out *effects) {
 		switch {
 		case s.id != ev.ID || s.state != resuming:
 			return false
-		case why != "":
+		case why != NoWhy:
 			s.end(Unfinished, why, out)
 			return true
 		}
@@ -234,7 +234,7 @@ func (l *submissions) answered(screen string, out *effects) {
 	}
 	// One of several has failed and one was answered: which, is not known.
 	l.end(Unfinished, WhyUnclear, out, func(s *submission) bool { return closes(s) && s.unclear() })
-	l.end(Finished, "", out, closes)
+	l.end(Finished, NoWhy, out, closes)
 }
 
 // edited cancels what waits, when the user changes the form.
@@ -277,7 +277,7 @@ func (l *submissions) proven(s *session) {
 // session is over.
 func (l *submissions) giveUp(why Why, out *effects) {
 	l.end(Unfinished, why, out, (*submission).unsettled)
-	l.end(Finished, "", out, func(*submission) bool { return true })
+	l.end(Finished, NoWhy, out, func(*submission) bool { return true })
 }
 
 // handBack forgets everything, too, but what the UI has not heard of yet goes
@@ -291,7 +291,7 @@ func (l *submissions) handBack(why Why, out *effects) {
 
 // delivered closes what failed when its handlers are told.
 func (l *submissions) delivered(handlers uint64, out *effects) {
-	l.end(HandedBack, "", out, func(s *submission) bool {
+	l.end(HandedBack, NoWhy, out, func(s *submission) bool {
 		return handlers != 0 && s.handlers == handlers && s.state == failed
 	})
 }
@@ -324,7 +324,7 @@ func (l *submissions) overdue(offline bool, now Instant, out *effects) {
 		case s.state == held:
 			s.end(HandedBack, WhyHeldTooLong, out)
 		default:
-			s.end(Finished, "", out)
+			s.end(Finished, NoWhy, out)
 		}
 		return true
 	})

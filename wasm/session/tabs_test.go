@@ -844,7 +844,7 @@ func (w *world) key(b []byte) []byte {
 	}
 	call := func(c session.Call) {
 		num(int64(c.Kind))
-		text(string(c.Why))
+		text(c.Why.String())
 		token(c.Token)
 		text(c.UUID)
 	}
@@ -853,7 +853,7 @@ func (w *world) key(b []byte) []byte {
 		at(m.Written)
 		at(m.Expires)
 		num(int64(m.Life))
-		text(string(m.Why))
+		text(m.Why.String())
 		flag(m.Ending)
 		num(int64(m.Failures))
 		at(m.FailedAt)
@@ -911,7 +911,7 @@ func (w *world) key(b []byte) []byte {
 		b = append(b, byte(f.from), byte(f.sets))
 		token(f.answer.Grant.Token)
 		num(int64(f.answer.Grant.ExpiresIn))
-		text(string(f.answer.Why))
+		text(f.answer.Why.String())
 	}
 	num(int64(w.user))
 	num(int64(w.last))

@@ -32,7 +32,7 @@ func (w *work) onSignal(sig *signal, s *session, consent bool, now Instant, out 
 		w.giveUp(sig.why, out)
 	case signalOver:
 		w.handBack(sig.why, out)
-		if sig.reject != "" {
+		if sig.reject != NotRejected {
 			w.waiting.settle(Token{}, sig.reject, out)
 		}
 	case signalRejected:
@@ -50,7 +50,7 @@ func (w *work) succeed(s *session, consent bool, now Instant, out *effects) {
 	w.waiting.swallow(out)
 	w.forms.resume(s, consent, now, out)
 	w.screens.draw(consent, now, out)
-	w.waiting.settle(s.token, "", out)
+	w.waiting.settle(s.token, NotRejected, out)
 }
 
 // giveUp forgets everything: the person or the token is another. The page's
