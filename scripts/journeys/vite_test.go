@@ -135,6 +135,15 @@ func TestViteApp(t *testing.T) {
 	})
 
 	t.Run("edited, with hot updates", func(t *testing.T) {
+		// Each run of the loader listens once to violations of the policy.
+		app.edit(t, "../index.html", "<head>", `<head><script>
+			const add = EventTarget.prototype.addEventListener;
+			window.runs = 0;
+			EventTarget.prototype.addEventListener = function (type, ...rest) {
+				if (type === "securitypolicyviolation") runs++;
+				return add.call(this, type, ...rest);
+			};
+		</script>`)
 		d, origin := app.serve(t, "on")
 		p := b.Open(t, origin)
 		typeSignIn(t, p)
@@ -145,6 +154,10 @@ func TestViteApp(t *testing.T) {
 		app.edit(t, "keepalive.ts", "const unknown", `document.title = "Edited"; const unknown`)
 		p.WaitFor(t, `document.title === "Edited" && sameDocument`, soon)
 		saysWho(t, p, "Signed in")
+		var runs int
+		if p.Eval(t, `runs`, &runs); runs != 1 {
+			t.Errorf("after start() ran again, the loader runs %d times", runs)
+		}
 		finishSave(t, d, p, "written between two edits")
 		noErrorsBut401(t, p)
 	})
