@@ -70,6 +70,7 @@ var wrongUses = []wrongUse{
 	{warning: "script-too-late", head: `<script nonce="n">` + smallUI + `</script>` + plainTag,
 		start: `{}`, remedy: "first"},
 	{warning: "wrong-attribute", head: `<script nonce="n" src="/keepalive/keepalive.js" data-start data-idle-warning="soon"></script>`, remedy: `"idleWarning" must be seconds`},
+	{warning: "wrong-attribute", head: `<script type="module" nonce="n" src="/keepalive/keepalive.js" data-start></script>`, remedy: "Remove the type"},
 	{warning: "not-http", head: plainTag, start: loadNow, policy: "sandbox allow-scripts", remedy: "Serve"},
 	{warning: "insecure-page", head: `<script nonce="n">Object.defineProperty(window, "isSecureContext", {value: false})</script>` + plainTag, start: loadNow, remedy: "https"},
 	{warning: "endpoint-on-another-site", head: plainTag, start: `{load: "now", endpoint: location.origin.replace("localhost", "127.0.0.1") + "/keepalive"}`, remedy: "from this site"},
