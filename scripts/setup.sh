@@ -8,7 +8,7 @@
 # programs in the system's own way; the script then finds them.
 set -euo pipefail
 
-all="compiler redis nginx apache haproxy chromium firefox webkit node"
+all="compiler redis nginx apache caddy haproxy chromium firefox webkit node"
 
 # found NAME: is it here?
 found() {
@@ -17,6 +17,7 @@ found() {
 	redis) command -v redis-server && command -v redis-cli ;;
 	nginx) command -v nginx || test -x /usr/sbin/nginx ;;
 	apache) command -v apache2 || test -x /usr/sbin/apache2 ;;
+	caddy) command -v caddy ;;
 	haproxy) command -v haproxy || test -x /usr/sbin/haproxy ;;
 	chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	firefox) command -v firefox-esr || command -v firefox ;;

@@ -38,9 +38,12 @@ import (
 // DefaultTimeout leaves the server the time for a refresh at Capture.
 const DefaultTimeout = 15 * time.Second
 
-// spoofable begins the name of every header that the server sets for a site. A
-// visitor must not set one.
-const spoofable = "X-Capture-"
+// spoofable reports whether a header has a name of those that the server sets
+// for a site. A visitor must not set one, also not with underscores: PHP, CGI
+// and WSGI behind this middleware read them as hyphens.
+func spoofable(name string) bool {
+	return strings.HasPrefix(strings.ToLower(strings.ReplaceAll(name, "_", "-")), "x-capture-")
+}
 
 // maxAnswer bounds what is read of an answer's body, in bytes.
 const maxAnswer = 4 << 10
@@ -168,7 +171,7 @@ func (m *Middleware) handler(signedIn, signedOut http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = r.Clone(r.Context())
 		for name := range r.Header {
-			if strings.HasPrefix(http.CanonicalHeaderKey(name), spoofable) {
+			if spoofable(name) {
 				delete(r.Header, name)
 			}
 		}

@@ -56,7 +56,7 @@ var page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	visitor, ok := middleware.FromContext(r.Context())
 	fmt.Fprintf(w, "%v %s %s|", ok, visitor.UUID, visitor.Token.Reveal())
 	for name, values := range r.Header {
-		if strings.HasPrefix(strings.ToLower(name), "x-capture") {
+		if strings.Contains(strings.ToLower(name), "capture") {
 			fmt.Fprintf(w, "%s: %q", name, values)
 		}
 	}
@@ -113,7 +113,8 @@ func TestVisitors(t *testing.T) {
 		{"no cookie, on a page for all visitors", m.Recognize(page), nil, 200, signedOut},
 		{"spoofed", m.Recognize(page),
 			[]string{"X-Capture-Uuid", "spoofed", "X-Capture-Access-Token", "spoofed",
-				"x-capture-anything", "spoofed"}, 200, signedOut},
+				"x-capture-anything", "spoofed", "x_capture_uuid", "spoofed",
+				"X-Capture_Access-Token", "spoofed"}, 200, signedOut},
 		{"spoofed and signed in", m.Require(page),
 			[]string{"Cookie", cookie, "X-Capture-Uuid", "spoofed"}, 200, signedIn},
 	} {

@@ -25,6 +25,7 @@ var (
 	// Debian puts nginx where only root's PATH leads.
 	Nginx    = Need{Name: "nginx", Programs: [][]string{{"nginx", "/usr/sbin/nginx"}}}
 	Apache   = Need{Name: "apache", Programs: [][]string{{"apache2", "/usr/sbin/apache2"}}}
+	Caddy    = Need{Name: "caddy", Programs: [][]string{{"caddy"}}}
 	HAProxy  = Need{Name: "haproxy", Programs: [][]string{{"haproxy", "/usr/sbin/haproxy"}}}
 	Chromium = Need{
 		Name:     "chromium",
@@ -45,7 +46,7 @@ var (
 )
 
 // All lists every need.
-func All() []Need { return []Need{Redis, Nginx, Apache, HAProxy, Chromium, Firefox, WebKit} }
+func All() []Need { return []Need{Redis, Nginx, Apache, Caddy, HAProxy, Chromium, Firefox, WebKit} }
 
 // Find returns the path of each program, in the order of Programs. The error
 // is a [*MissingError].

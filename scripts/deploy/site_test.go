@@ -45,7 +45,7 @@ const (
 	patience = 30 * time.Second
 )
 
-// town is a site behind nginx, with the real server, the stand-in Capture
+// town is a site behind a proxy, with the real server, the stand-in Capture
 // service, and a visitor.
 type town struct {
 	t       *testing.T // the test that the programs live as long as
@@ -56,11 +56,64 @@ type town struct {
 	server  *exec.Cmd
 }
 
-// newTown runs it all. The configuration of nginx is the shipped file, with
-// addresses and certificate replaced.
-func newTown(t *testing.T) *town {
+// shipped is a proxy with a configuration that we ship. In its other fields,
+// ADDRESS is where it listens, PORT a part of that, and DIR a folder with the certificate (site.pem,
+// site.key), with file as site.conf, and with main as main.conf.
+type shipped struct {
+	need   need.Need
+	file   string
+	places map[string]string // what of the file is another on this machine
+	main   string            // a configuration around the file
+	args   []string
+}
+
+var nginx = shipped{
+	need: need.Nginx,
+	file: "nginx.conf",
+	places: map[string]string{
+		"listen 443 ssl;":               "listen ADDRESS ssl;",
+		"/etc/ssl/www.example.com.pem;": "DIR/site.pem;",
+		"/etc/ssl/www.example.com.key;": "DIR/site.key;",
+	},
+	main: `daemon off;
+pid nginx.pid;
+error_log stderr warn;
+worker_processes 1;
+events {}
+http {
+    access_log off;
+    underscores_in_headers on;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    include site.conf;
+}
+`,
+	args: []string{"-p", "DIR", "-c", "DIR/main.conf", "-e", "stderr"},
+}
+
+var caddy = shipped{
+	need:   need.Caddy,
+	file:   "Caddyfile",
+	places: map[string]string{"www.example.com {": "https://www.example.com {\n\ttls DIR/site.pem DIR/site.key"},
+	main: `{
+	admin off
+	auto_https disable_redirects
+	https_port PORT
+	default_bind 127.0.0.1
+	storage file_system DIR
+}
+import site.conf
+`,
+	args: []string{"run", "--adapter", "caddyfile", "--config", "DIR/main.conf"},
+}
+
+// newTown runs it all, behind a proxy.
+func newTown(t *testing.T, proxy shipped) *town {
 	t.Helper()
-	programs := need.Nginx.Require(t)
+	programs := proxy.need.Require(t)
 	dir := t.TempDir()
 	// The site shows what reached it.
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +123,7 @@ func newTown(t *testing.T) *town {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(seen{
-			Path: r.URL.Path, UUID: r.Header["X-Capture-Uuid"], Token: r.Header["X-Capture-Access-Token"],
+			Path: r.URL.Path, UUID: values(r, "HTTP_X_CAPTURE_UUID"), Token: values(r, "HTTP_X_CAPTURE_ACCESS_TOKEN"),
 		})
 	}))
 	t.Cleanup(site.Close)
@@ -94,7 +147,7 @@ func newTown(t *testing.T) *town {
 		gotool.Server("test", "-o", town.binary)...); err != nil {
 		t.Fatal(err)
 	}
-	front, public, admin := freeAddress(t), freeAddress(t), freeAddress(t)
+	address, public, admin := freeAddress(t), freeAddress(t), freeAddress(t)
 	town.env = map[string]string{
 		"LISTEN": public, "ADMIN_LISTEN": admin, "ORIGINS": origin, "KEYS": oldKey,
 		"CAPTURE_URL": upstream.URL, "CLIENT_ID": "page",
@@ -105,47 +158,34 @@ func newTown(t *testing.T) *town {
 	town.serve()
 
 	certificate, key, authorities := certify(t)
-	shipped, err := os.ReadFile("nginx.conf")
+	text, err := os.ReadFile(proxy.file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := string(shipped)
-	for from, to := range map[string]string{
-		"listen 443 ssl;":               "listen " + front + " ssl;",
-		"/etc/ssl/www.example.com.pem;": filepath.Join(dir, "site.pem") + ";",
-		"/etc/ssl/www.example.com.key;": filepath.Join(dir, "site.key") + ";",
-		"server 127.0.0.1:8080;":        "server " + public + ";",
-		"server 127.0.0.1:9090;":        "server " + admin + ";",
-		"server 127.0.0.1:3000;":        "server " + strings.TrimPrefix(site.URL, "http://") + ";",
-	} {
+	config := string(text)
+	_, port, _ := net.SplitHostPort(address) // freeAddress made it
+	at := strings.NewReplacer("ADDRESS", address, "PORT", port, "DIR", dir)
+	for from, to := range proxy.places {
 		if strings.Count(config, from) != 1 {
-			t.Fatalf("nginx.conf says %q %d times, want once", from, strings.Count(config, from))
+			t.Fatalf("%s says %q %d times, want once", proxy.file, from, strings.Count(config, from))
 		}
-		config = strings.Replace(config, from, to, 1)
+		config = strings.Replace(config, from, at.Replace(to), 1)
 	}
+	config = strings.NewReplacer("127.0.0.1:8080", public, "127.0.0.1:9090", admin,
+		"127.0.0.1:3000", strings.TrimPrefix(site.URL, "http://")).Replace(config)
 	for name, text := range map[string]string{
 		"site.conf": config, "site.pem": certificate, "site.key": key,
-		"nginx.conf": `daemon off;
-pid nginx.pid;
-error_log stderr warn;
-worker_processes 1;
-events {}
-http {
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    include site.conf;
-}
-`,
+		"main.conf": at.Replace(proxy.main),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	run(t, exec.Command(programs[0], "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr"))
+	var args []string
+	for _, arg := range proxy.args {
+		args = append(args, at.Replace(arg))
+	}
+	run(t, exec.Command(programs[0], args...))
 
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -154,12 +194,12 @@ http {
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: authorities},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", front)
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	town.visitor = &http.Client{Transport: transport, Jar: jar, Timeout: patience}
-	waitFor(t, front)
+	waitFor(t, address)
 	return town
 }
 
@@ -188,6 +228,17 @@ func (town *town) stop() {
 type seen struct {
 	Path        string
 	UUID, Token []string
+}
+
+// values returns those of all headers that CGI gives one name (RFC 3875 section
+// 4.1.18).
+func values(r *http.Request, variable string) (values []string) {
+	for name, all := range r.Header {
+		if "HTTP_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_")) == variable {
+			values = append(values, all...)
+		}
+	}
+	return values
 }
 
 // get asks for a page of the site as the visitor, or as anonymous.
@@ -258,53 +309,67 @@ func want[T comparable](t *testing.T, what string, got []T, want ...T) {
 	}
 }
 
-func TestNginx(t *testing.T) {
-	town := newTown(t)
-	spoofed := []string{"X-Capture-Uuid", "spoofed", "X-Capture-Access-Token", "spoofed"}
+// spoofed are headers that only the proxy may set. PHP, CGI and WSGI read the
+// names with an underscore as those with a hyphen.
+var spoofed = []string{
+	"X-Capture-Uuid", "spoofed", "X-Capture-Access-Token", "spoofed",
+	"x-capture-uuid", "spoofed", "X_Capture_Uuid", "spoofed", "x-capture_uuid", "spoofed",
+	"X_CAPTURE-ACCESS_TOKEN", "spoofed",
+}
 
-	t.Run("signed out", func(t *testing.T) {
-		for _, headers := range [][]string{nil, spoofed, {"Cookie", "__Host-Http-keepalive=forged"}} {
-			if response, _ := town.get(t, "/account/", false,
-				headers...); response.StatusCode != http.StatusUnauthorized {
-				t.Errorf("with %q: %s, want 401", headers, response.Status)
-			}
+// Behind every proxy the site knows its visitors by the server's word alone.
+func TestSiteKnowsItsVisitors(t *testing.T) {
+	for name, proxy := range map[string]shipped{"nginx": nginx, "caddy": caddy} {
+		t.Run(name, func(t *testing.T) {
+			newTown(t, proxy).knowsItsVisitors(t)
+		})
+	}
+}
+
+func (town *town) knowsItsVisitors(t *testing.T) {
+	for _, headers := range [][]string{nil, spoofed, {"Cookie", "__Host-Http-keepalive=forged"}} {
+		if response, _ := town.get(t, "/account/", false,
+			headers...); response.StatusCode != http.StatusUnauthorized {
+			t.Errorf("signed out, with %q: %s, want 401", headers, response.Status)
 		}
-		_, at := town.get(t, "/news", false, spoofed...)
-		want(t, "spoofed uuid on a page for everybody", at.UUID)
-		want(t, "spoofed token on a page for everybody", at.Token)
-	})
+	}
+	_, at := town.get(t, "/news", false, spoofed...)
+	want(t, "spoofed uuid on a page for everybody", at.UUID)
+	want(t, "spoofed token on a page for everybody", at.Token)
 
 	uuid := town.signIn(t)
-	t.Run("signed in", func(t *testing.T) {
-		for _, headers := range [][]string{nil, spoofed} {
-			response, at := town.get(t, "/account/orders", true, headers...)
-			if response.StatusCode != http.StatusOK || at.Path != "/account/orders" {
-				t.Errorf("%s at %q", response.Status, at.Path)
-			}
-			want(t, "uuid", at.UUID, uuid)
-			want(t, "token, which was not asked for", at.Token)
-			if response.Header.Get("X-Capture-Uuid") != "" || len(response.Header.Values("Set-Cookie")) != 0 {
-				t.Errorf("the visitor is told %v", response.Header)
-			}
+	for _, headers := range [][]string{nil, spoofed} {
+		response, at := town.get(t, "/account/orders", true, headers...)
+		if response.StatusCode != http.StatusOK || at.Path != "/account/orders" {
+			t.Errorf("signed in: %s at %q", response.Status, at.Path)
 		}
-		_, at := town.get(t, "/news", true, spoofed...)
-		want(t, "spoofed uuid on a page for everybody", at.UUID)
-	})
+		want(t, "uuid", at.UUID, uuid)
+		want(t, "token, which was not asked for", at.Token)
+		if response.Header.Get("X-Capture-Uuid") != "" || len(response.Header.Values("Set-Cookie")) != 0 {
+			t.Errorf("the visitor is told %v", response.Header)
+		}
+	}
+	_, at = town.get(t, "/news", true, spoofed...)
+	want(t, "spoofed uuid on a page for everybody", at.UUID)
 
-	t.Run("not for browsers", func(t *testing.T) {
-		for _, path := range []string{"/_keepalive/auth", "/keepalive/auth", "/keepalive/revoke",
-			"/keepalive/../_keepalive/auth", "/keepalive/%2e%2e/_keepalive/auth"} {
-			if response, _ := town.get(t, path, true); response.StatusCode != http.StatusNotFound {
-				t.Errorf("GET %s: %s, want 404", path, response.Status)
-			}
+	for _, path := range []string{"/_keepalive/auth", "/keepalive/auth", "/keepalive/revoke",
+		"/keepalive/../_keepalive/auth", "/keepalive/%2e%2e/_keepalive/auth"} {
+		response, at := town.get(t, path, true)
+		if response.StatusCode != http.StatusNotFound && at.Path == "" {
+			t.Errorf("GET %s: %s, want 404, or a page of the site", path, response.Status)
 		}
-		// These are names of the site's own.
-		for _, path := range []string{"/auth", "/revoke", "/healthz"} {
-			if _, at := town.get(t, path, true); at.Path != path {
-				t.Errorf("GET %s did not reach the site", path)
-			}
+	}
+	// These are names of the site's own.
+	for _, path := range []string{"/auth", "/revoke", "/healthz"} {
+		if _, at := town.get(t, path, true); at.Path != path {
+			t.Errorf("GET %s did not reach the site", path)
 		}
-	})
+	}
+}
+
+func TestNginx(t *testing.T) {
+	town := newTown(t, nginx)
+	uuid := town.signIn(t)
 
 	t.Run("with the token", func(t *testing.T) {
 		town.env["AUTH_TOKEN_HEADER"] = "true"
