@@ -340,3 +340,33 @@ window.result = janrain.capture.ui.start(); window.atOnce = !!window.startedAt</
 		t.Error("with a token that may be good, the UI waited")
 	}
 }
+
+// document.open() drops every listener of a page, and its window stays: the
+// loader begins anew with the Registration UI that is written.
+func TestDocumentWrittenAnew(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	s := hostileTo(t, d)
+	s.set(hostility{name: "written anew"})
+	p := browsertest.Chromium(t).Open(t, s.URL+"/hostile")
+	p.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
+	p.Eval(t, `document.querySelector("#capture_signIn_email").value = "ada@example.com",
+		document.querySelector("#capture_signIn_displayName").value = "Ada",
+		document.querySelector("#capture_signIn_password").value = "x", 1`, nil)
+	p.Click(t, "#capture_signIn_submit")
+	const isActive = `!!document.querySelector("#capture_editProfile_aboutMe") && captureKeepalive.status().phase === "active"`
+	p.WaitFor(t, isActive, soon)
+	p.Eval(t, `fetch("/hostile").then(r => r.text()).then(text => {
+		document.open(), document.write(text), document.close(), window.isWritten = true;
+	})`, nil)
+	p.WaitFor(t, `window.isWritten && `+isActive, soon)
+	saved := d.saved(t)
+	expire(t, p)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `document.querySelector(".capture_message")?.textContent === "Saved."`, soon)
+	if got := d.saved(t) - saved; got != 1 {
+		t.Errorf("saved %d times, want once", got)
+	}
+	p.Click(t, "#out")
+	p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
+}

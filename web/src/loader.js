@@ -195,7 +195,7 @@ function begin() {
   openScope();
   setPlace(options.endpoint, options.nonce);
   openModule({ endpoint: options.endpoint, host, changed: moduleChanged, note });
-  watchUI({ event: hear, hold, start: startUI, found: () => feed("hooked") });
+  watchUI({ event: hear, hold, start: startUI, found: () => feed("hooked"), rewritten: restart });
   listen(document, "submit", sawSubmit);
   listen(page, "securitypolicyviolation", sawViolation);
   later(readyAnyway, READY_LIMIT);
@@ -221,6 +221,12 @@ export function stop() {
   options = undefined;
   told = {};
   closeScope();
+}
+
+function restart() {
+  const same = options;
+  stop();
+  start(same);
 }
 
 /** A token, asked of the server if fresh. */

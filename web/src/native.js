@@ -94,6 +94,7 @@ export const append = method(Node, "appendChild");
 export const remove = method(Element, "remove");
 export const targetOf = getter(Event, "target");
 export const addListener = method(EventTarget, "addEventListener");
+export const dispatch = (target, type) => method(EventTarget, "dispatchEvent")(target, new Event(type));
 
 // --- Storage and network --------------------------------------------------
 

@@ -1,11 +1,21 @@
 // What lives from start() to stop(): listeners and timers.
-import { AbortController, addListener, clearTimer, setTimer } from "./native.js";
+import { AbortController, addListener, clearTimer, dispatch, document, setTimer } from "./native.js";
+
+const PROBE = "captureKeepaliveProbe";
 
 let controller;
 const timers = new Set();
+let isHeard = false;
 
 export const openScope = () => {
   controller = new AbortController();
+  listen(document, PROBE, () => (isHeard = true));
+};
+/** Whether the listeners are gone: document.open() drops all of a page. */
+export const areListenersGone = () => {
+  isHeard = false;
+  dispatch(document, PROBE);
+  return !isHeard;
 };
 export const closeScope = () => {
   controller.abort();

@@ -2,11 +2,11 @@
 // start() wait where that helps, and tells why a session was ended. Nothing
 // that goes wrong here reaches the UI: each step is an attempt of its own.
 import {
-  apply, attempt, defineProperty, descriptor, document, isArray, isObject, keys, nothing, page, WeakSet,
+  apply, attempt, defineProperty, descriptor, document, isArray, isObject, keys, nothing, page, root, WeakSet,
 } from "./native.js";
 import { askEnd, inHandler, sawInput } from "./cause.js";
 import { KNOWN, kindOf } from "./events.js";
-import { listen } from "./scope.js";
+import { areListenersGone, listen } from "./scope.js";
 import { warn } from "./warnings.js";
 import { wrapEvent } from "./wrap.js";
 
@@ -16,10 +16,13 @@ import { wrapEvent } from "./wrap.js";
  * @property {(name: string, call: () => void) => void} hold a handler of the page is to be called
  * @property {(start: () => any) => any} start the page starts the UI
  * @property {() => void} found there is a UI
+ * @property {() => void} rewritten the page has written its document anew
  */
 /** @type {Handlers | undefined} while started */
 let handlers;
 let hooking = false;
+/** The element that the document had when we looked last. */
+let lastRoot;
 /** @type {Function[]} */
 let undos = [];
 // Events keep their wrappers over stop(), or handlers could not be removed.
@@ -83,6 +86,10 @@ function hookUI(ui) {
 /** Hooks whatever of the UI is there and is not hooked yet. */
 function hook() {
   if (hooking || !handlers) return;
+  if (lastRoot !== root()) {
+    lastRoot = root();
+    if (areListenersGone()) return handlers.rewritten();
+  }
   hooking = true;
   silent(() => {
     const { janrain } = page;
@@ -154,6 +161,7 @@ function attach() {
 export function watchUI(given) {
   const first = !handlers && !wrapped.has(page);
   handlers = given;
+  lastRoot = root();
   const late = first && silent(() => keys(page.janrain.events).length > 0);
   wrapped.set(page, nothing);
   attach();
