@@ -49,7 +49,7 @@ wasm: ## the module's tests in Chromium, Firefox and WebKit
 # The test cache does not know the built program: -count=1. The journeys mostly
 # wait, so several run at once.
 journeys: ## drive the built program in real browsers
-	go test -count=1 -parallel=3 -timeout=25m ./scripts/journeys
+	go test -count=1 -parallel=4 -timeout=25m ./scripts/journeys
 
 fuzz: ## run every fuzz target for FUZZTIME (60s)
 	@set -e; for file in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \

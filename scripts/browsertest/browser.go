@@ -21,7 +21,7 @@ import (
 
 // actionTimeout bounds everything that has no bound of its own. It is long,
 // because it only ends tests that have failed already.
-const actionTimeout = 30 * time.Second
+const actionTimeout = time.Minute
 
 // Browser is a running browser with a fresh profile: its pages share storage
 // and cookies with each other and with nothing else.
@@ -40,12 +40,15 @@ var kinds = []struct {
 	{"webkit", WebKit},
 }
 
-// Each runs a subtest for each kind of browser, one after the other, named as
-// [Browser.Name] has it.
+// Each runs a parallel subtest for each kind of browser, named as
+// [Browser.Name] has it. The browser is started when its turn has come.
 func Each(t *testing.T, test func(t *testing.T, b *Browser)) {
 	t.Helper()
 	for _, kind := range kinds {
-		t.Run(kind.name, func(t *testing.T) { test(t, kind.start(t)) })
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, kind.start(t))
+		})
 	}
 }
 

@@ -83,10 +83,25 @@ var causes = []cause{
 // by the cause, not by the clock. In doubt it is.
 func TestWhyASessionIsEnded(t *testing.T) {
 	t.Parallel()
-	var told atomic.Int64
+	browsertest.Each(t, func(t *testing.T, b *browsertest.Browser) {
+		var told atomic.Int64
+		p := b.Open(t, causeSite(t, &told))
+		for _, why := range causes {
+			if b.Name == "chromium" || why.everywhere {
+				t.Run(why.name, func(t *testing.T) { endFor(t, p, why, &told) })
+			}
+		}
+	})
+}
+
+// causeSite serves the page, and counts the sign-outs that its server is told.
+func causeSite(t *testing.T, told *atomic.Int64) string {
+	t.Helper()
 	loader := filepath.Join("..", "..", "web", "dist", "keepalive.js")
 	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(causePage)) })
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(causePage))
+	})
 	mux.HandleFunc("/keepalive/keepalive.js",
 		func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, loader) })
 	mux.HandleFunc("DELETE /keepalive/session", func(w http.ResponseWriter, _ *http.Request) {
@@ -95,14 +110,7 @@ func TestWhyASessionIsEnded(t *testing.T) {
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	browsertest.Each(t, func(t *testing.T, b *browsertest.Browser) {
-		p := b.Open(t, server.URL)
-		for _, why := range causes {
-			if b.Name == "chromium" || why.everywhere {
-				t.Run(why.name, func(t *testing.T) { endFor(t, p, why, &told) })
-			}
-		}
-	})
+	return server.URL
 }
 
 func endFor(t *testing.T, p *browsertest.Page, why cause, told *atomic.Int64) {

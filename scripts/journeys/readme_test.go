@@ -107,7 +107,6 @@ func TestReadmeSnippet(t *testing.T) {
 		t.Fatalf("the README has %d snippets, want the tag and the handler", len(snippets))
 	}
 	browsertest.Each(t, func(t *testing.T, b *browsertest.Browser) {
-		t.Parallel() // they mostly wait
 		var walks []*walk
 		for i, order := range []string{"before", "after", "late"} {
 			d := startDemo(t)
