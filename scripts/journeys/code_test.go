@@ -123,8 +123,7 @@ func TestOnDemandTwoTabs(t *testing.T) {
 	url := d.URL + "/?mode=code&clientSession=onDemand"
 	one := visit(t, b, url)
 	signIn(t, one)
-	two := visit(t, b, url)
-	waitSignedIn(t, two)
+	two := visitToo(t, b, one)
 	// The token comes and goes in one tab; the other one stays.
 	for range 3 {
 		one.Click(t, "#btn-view")

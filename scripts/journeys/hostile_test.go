@@ -267,29 +267,28 @@ func liveThrough(t *testing.T, d *demo, s *hostileSite, p *browsertest.Page, eng
 	p.Navigate(t, s.URL+"/favicon.svg")
 	p.Eval(t, `localStorage.clear(), fetch("/keepalive/session", {method: "DELETE", headers: {"X-Keepalive": "1"}}).then(r => r.status)`, nil)
 	p.Eval(t, fmt.Sprintf(`location.assign(%q), 1`, s.URL+"/hostile"), nil)
-	const bound = 20 * time.Second
-	p.WaitFor(t, fmt.Sprintf(`window.row === %q && !!document.getElementById("capture_signIn_email")`, name), bound)
+	p.WaitFor(t, fmt.Sprintf(`window.row === %q && !!document.getElementById("capture_signIn_email")`, name), soon)
 	p.Eval(t, `document.getElementById("capture_signIn_email").value = "ada@example.com", document.getElementById("capture_signIn_displayName").value = "Ada", document.getElementById("capture_signIn_password").value = "x", 1`, nil)
 	p.Click(t, "#capture_signIn_submit")
-	p.WaitFor(t, `!!document.getElementById("capture_editProfile_aboutMe") && captureKeepalive.status().phase === "active"`, bound)
+	p.WaitFor(t, `!!document.getElementById("capture_editProfile_aboutMe") && captureKeepalive.status().phase === "active"`, soon)
 	p.Eval(t, `captureKeepalive.on("ended", () => heard.push("ended")), 1`, nil) // one tag: the page could not
 	first := token(t, p)
 	saved := d.saved(t)
 	expire(t, p)
 	p.Click(t, "#capture_editProfile_submit")
-	p.WaitFor(t, `document.getElementsByClassName("capture_message")[0]?.textContent === "Saved."`, bound)
+	p.WaitFor(t, `document.getElementsByClassName("capture_message")[0]?.textContent === "Saved."`, soon)
 	if got := d.saved(t) - saved; got != 1 || token(t, p) == first {
 		t.Errorf("saved %d times; the token was renewed: %t", got, token(t, p) != first)
 	}
 	if engine == "chromium" { // of every row a second, in one engine
 		p.Eval(t, `captureKeepalive.stop(), captureKeepalive.start({load: "now", dialog: true, idleWarning: 43200}), 1`, nil)
-		p.WaitFor(t, dialogIs+`?.open === true`, bound)
+		p.WaitFor(t, dialogIs+`?.open === true`, soon)
 		p.Eval(t, `captureKeepalive.stop(), captureKeepalive.start({load: "now"}), 1`, nil)
-		p.WaitFor(t, `!`+dialogIs+` && captureKeepalive.status().phase === "active"`, bound)
+		p.WaitFor(t, `!`+dialogIs+` && captureKeepalive.status().phase === "active"`, soon)
 	}
 	p.Click(t, "#out")
-	p.WaitFor(t, `heard.includes("ended") && !localStorage.janrainCaptureToken`, bound)
-	p.WaitFor(t, `(window.realFetch || fetch)("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, bound)
+	p.WaitFor(t, `heard.includes("ended") && !localStorage.janrainCaptureToken`, soon)
+	p.WaitFor(t, `(window.realFetch || fetch)("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
 	var thrown []string
 	if p.Eval(t, `thrown`, &thrown); len(thrown) > 0 {
 		t.Errorf("thrown: %q", thrown)

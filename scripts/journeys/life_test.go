@@ -25,7 +25,7 @@ func TestFrozen(t *testing.T) {
 		t.Fatalf("%d tokens were minted for a frozen page", got)
 	}
 	p.Unfreeze(t)
-	p.WaitFor(t, `heard.some(e => e.startsWith("renewed:")) && captureKeepalive.status().phase === "active"`, 3*time.Second)
+	p.WaitFor(t, `heard.some(e => e.startsWith("renewed:")) && captureKeepalive.status().phase === "active"`, soon)
 	saveWorks(t, d, p)
 	noErrors(t, p)
 }
@@ -54,7 +54,7 @@ func TestBackForwardCache(t *testing.T) {
 	}
 
 	away()
-	p.WaitFor(t, `heard.some(e => e.startsWith("renewed:")) && captureKeepalive.status().phase === "active"`, 3*time.Second)
+	p.WaitFor(t, `heard.some(e => e.startsWith("renewed:")) && captureKeepalive.status().phase === "active"`, soon)
 	saved := d.saved(t)
 	p.Eval(t, `document.querySelector("#capture_editProfile_aboutMe").form.requestSubmit(), 1`, nil)
 	p.WaitFor(t, `document.querySelector("#editProfile .capture_message").textContent === "Saved."`, soon)
@@ -64,11 +64,10 @@ func TestBackForwardCache(t *testing.T) {
 
 	// Renewed in another tab, whose messages must not put the page out of the
 	// cache.
-	other := visit(t, b, w.URL)
-	waitSignedIn(t, other)
+	other := visitToo(t, b, p)
 	minted := d.issued(t)
 	away()
-	p.WaitFor(t, `captureKeepalive.token().then(t => t === localStorage.janrainCaptureToken)`, 3*time.Second)
+	p.WaitFor(t, `captureKeepalive.token().then(t => t === localStorage.janrainCaptureToken)`, soon)
 	if got := d.issued(t) - minted; got > 2 {
 		t.Errorf("%d tokens were minted for two lives of two tabs", got)
 	}
@@ -93,7 +92,7 @@ func TestHidden(t *testing.T) {
 	p.Hide(t)
 	wait(2*life + 5*time.Second)
 	p.Show(t)
-	p.WaitFor(t, `captureKeepalive.status().phase === "active" && captureKeepalive.status().expiresIn > 0`, 3*time.Second)
+	p.WaitFor(t, `captureKeepalive.status().phase === "active" && captureKeepalive.status().expiresIn > 0`, soon)
 	if got := d.issued(t); got < 2 || got > 4 {
 		t.Errorf("%d tokens were minted in 25 s of tokens of 10 s", got)
 	}
@@ -129,8 +128,7 @@ func TestHealthyTokenIsLeftAlone(t *testing.T) {
 	p.Offline(t, false)
 	p.Eval(t, `new Promise(onload => document.head.append(Object.assign(document.createElement("script"), {src: "/keepalive/keepalive.js", onload})))
 		.then(() => captureKeepalive.start({endpoint: "/keepalive"}))`, nil)
-	second := visit(t, b, w.URL)
-	waitSignedIn(t, second)
+	visitToo(t, b, p)
 
 	p.Hide(t)
 	p.Eval(t, `window.looks = 0, (() => {

@@ -232,8 +232,7 @@ func TestTwoTabs(t *testing.T) {
 	b := browsertest.Chromium(t)
 	one := visit(t, b, d.URL)
 	signIn(t, one)
-	two := visit(t, b, d.URL)
-	waitSignedIn(t, two)
+	two := visitToo(t, b, one)
 	var token string
 	one.Eval(t, `localStorage.janrainCaptureToken`, &token)
 	for _, p := range []*browsertest.Page{one, two} {

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -138,6 +139,17 @@ func waitFor(t *testing.T, arrived <-chan struct{}) {
 func (w *weather) asked() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return len(w.tokens)
+}
+
+// askedUntil is how often it was by then.
+func (w *weather) askedUntil(end time.Time) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	later := func(at time.Time) bool { return at.After(end) }
+	if i := slices.IndexFunc(w.tokens, later); i >= 0 {
+		return i
+	}
 	return len(w.tokens)
 }
 
