@@ -55,10 +55,21 @@ func TestEveryEngine(t *testing.T) {
 			p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
 		})
 
+		t.Run("a screen is loaded after the token died", func(t *testing.T) {
+			p.Eval(t, `heard.length = 0, 1`, nil)
+			p.Click(t, "#btn-view")
+			p.WaitFor(t, `!!document.querySelector("#publicProfile dl")`, soon)
+			expire(t, p)
+			p.Click(t, "#btn-edit")
+			p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
+			if got := without(heard(t, p), "renewed:"); len(got) > 0 {
+				t.Errorf("heard %v", got)
+			}
+		})
+
 		t.Run("sign-out", func(t *testing.T) {
-			second := visit(t, b, d.URL)
+			second := visitToo(t, b, p)
 			watchThrown(t, second)
-			waitSignedIn(t, second)
 			p.Click(t, "#btn-signout")
 			p.WaitFor(t, `heard.includes("signedout:signed_out") && !localStorage.janrainCaptureToken`, soon)
 			second.WaitFor(t, `heard.includes("signedout:elsewhere")`, soon)

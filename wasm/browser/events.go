@@ -30,9 +30,9 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	case "onCaptureSessionEnded":
 		return session.SignedOutSeen{Cause: p.cause(info), Told: isTrue(get(info, "told"))}
 	case "onCaptureExpiredToken":
-		return session.DeadToken{Why: session.WhyExpired, Screen: screen, Handlers: handlers(info)}
+		return deadToken(session.WhyExpired, screen, info)
 	case "onCaptureInvalidToken":
-		return session.DeadToken{Why: session.WhyInvalid, Screen: screen, Handlers: handlers(info)}
+		return deadToken(session.WhyInvalid, screen, info)
 	case "onCaptureAccessDenied":
 		return session.ScreenDenied{Screen: screen, Handlers: handlers(info)}
 	case "onCaptureScreenShow":
@@ -85,13 +85,17 @@ func outcome(name, screen string, payload, info safejs.Value) session.Event {
 	failure := strings.HasSuffix(name, "Failed") || status == "error"
 	switch {
 	case !success && message == invalidAccessToken:
-		return session.DeadToken{
-			Why: session.WhySaveFailed, Screen: screen, Handlers: handlers(info),
-		}
+		return deadToken(session.WhySaveFailed, screen, info)
 	case success, failure:
 		return session.SaveAnswered{Screen: screen}
 	}
 	return nil
+}
+
+func deadToken(why session.Why, screen string, info safejs.Value) session.Event {
+	return session.DeadToken{
+		Why: why, Screen: screen, Blank: blank(screen), Handlers: handlers(info),
+	}
 }
 
 // signedIn reads the token or the code of a payload; nil when there is none.

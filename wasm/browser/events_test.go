@@ -216,6 +216,30 @@ func TestEventsOfOddPayloads(t *testing.T) {
 	}
 }
 
+// The UI has met the token itself where the screen has nothing to fill in.
+func TestDeadTokenOfABlankScreen(t *testing.T) {
+	const dead = `{"status":"error","statusMessage":"invalidAccessToken","screen":"blankScreen"}`
+	for content, blank := range map[string]bool{
+		``: true,
+		`<h3>Edit</h3><p>Expired.</p><button>Try again</button>`: true,
+		`<form></form>`:                false,
+		`<input type=hidden name=iso>`: false,
+		`<p><textarea></textarea></p>`: false,
+		`<div contenteditable></div>`:  false,
+		`<x-profile></x-profile>`:      false,
+		`<iframe></iframe>`:            false,
+	} {
+		t.Run(content, func(t *testing.T) {
+			s := newScreens(t)
+			s.draw(`<div id="blankScreen">` + content + `</div>`)
+			want := session.DeadToken{Why: session.WhySaveFailed, Screen: "blankScreen", Blank: blank}
+			if got := s.event("onCaptureSaveFailed", parse(t, dead), safejs.Undefined()); got != want {
+				t.Errorf("%#v, want %#v", got, want)
+			}
+		})
+	}
+}
+
 // A value that Go has no type for makes the handler panic: the page lives on.
 func TestEventOfBigInt(t *testing.T) {
 	p, _ := newPage(t, safejs.Undefined())

@@ -29,6 +29,26 @@ func renderScreen(screen string) error {
 	return nil
 }
 
+// blank reports whether the place of a screen is on the page and holds nothing
+// that a person could have filled in.
+func blank(screen string) bool {
+	if screen == "" {
+		return false
+	}
+	place, err := nativeCall(document(), "Document", "getElementById", screen)
+	if err != nil || !present(place) {
+		return false
+	}
+	return len(within(place, "form,input,select,textarea,iframe,[contenteditable]")) == 0 &&
+		!slices.ContainsFunc(within(place, "*"), isComponent)
+}
+
+// isComponent reports whether an element is of a kind that scripts define: it
+// may keep fields to itself.
+func isComponent(element safejs.Value) bool {
+	return strings.Contains(elementTag(element), "-")
+}
+
 // screenOf names the screen that a form belongs to: the element around the
 // form, or around one of its fields, with an id that is part of that field's
 // id. Empty for every form that is not the UI's.

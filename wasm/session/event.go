@@ -79,10 +79,13 @@ type (
 		Handlers uint64
 	}
 	// DeadToken: an action met a dead token. Screen is empty when the event
-	// does not name it. Why is WhyExpired, WhyInvalid or WhySaveFailed.
+	// does not name it. Why is WhyExpired, WhyInvalid or WhySaveFailed. Blank:
+	// nothing to fill in is on the screen, so that it was the UI that met the
+	// token, when it loaded the screen.
 	DeadToken struct {
 		Why      Why
 		Screen   string
+		Blank    bool
 		Handlers uint64
 	}
 	// Submitted: the user sent a form. The browser keeps its values under ID,

@@ -222,6 +222,25 @@ func TestForms(t *testing.T) {
 			p.on(session.ScreenDenied{Screen: "editProfile"}, "unfinished:edited", "ask:denied(alice-1)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:denied")
 		}},
+		{"a screen that could not be loaded is drawn", func(p *page) {
+			p.on(session.ScreenShown{Screen: "editProfile"})
+			p.on(blank("editProfile"), "ask:savefailed(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "show(editProfile)")
+			p.on(session.ScreenShown{Screen: "editProfile"})
+			p.on(blank("editProfile"), "unfinished:refused_again", "renewerror:refused_again")
+		}},
+		{"a screen that could not be loaded is not drawn over another", func(p *page) {
+			p.on(session.ScreenShown{Screen: "comments"})
+			p.on(blank("editProfile"), "ask:savefailed(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:savefailed", "unfinished:no_form")
+		}},
+		{"a screen that could not be loaded is not drawn for another user", func(p *page) {
+			p.on(session.ScreenShown{Screen: "editProfile"})
+			p.on(blank("editProfile"), "ask:savefailed(alice-1)")
+			p.otherTab("bob-1", life)
+			p.on(session.StorageChanged{}, "cancel", "identitychanged:other_user",
+				"unfinished:other_user", "signedin:signed_in")
+		}},
 		{"the screen that was wanted long ago is not drawn for a later denial", func(p *page) {
 			p.on(session.ScreenWanted{Screen: "editProfile"})
 			p.on(session.ScreenShown{Screen: "editProfile"})
@@ -246,6 +265,11 @@ func TestForms(t *testing.T) {
 			tc.play(p)
 		})
 	}
+}
+
+// blank is a dead token that the UI met when it loaded a screen.
+func blank(screen string) session.DeadToken {
+	return session.DeadToken{Why: session.WhySaveFailed, Screen: screen, Blank: true}
 }
 
 // refreshed is single sign-on that replaces the token.

@@ -211,7 +211,9 @@ func (w *wild) event() session.Event {
 		return session.NoTokenSeen{}
 	case 3:
 		why := []session.Why{session.WhyExpired, session.WhyInvalid, session.WhySaveFailed}[w.below(3)]
-		return session.DeadToken{Why: why, Screen: screen, Handlers: w.handlers()}
+		return session.DeadToken{
+			Why: why, Screen: screen, Blank: w.below(4) == 0, Handlers: w.handlers(),
+		}
 	case 4:
 		cause := []session.SignOutCause{session.CausePerson, session.CauseReaction, session.CauseOwn}[w.below(3)]
 		return session.SignedOutSeen{Cause: cause, Told: w.below(4) == 0}

@@ -114,7 +114,7 @@ func (ev Submitted) happen(x *step) {
 
 func (ev DeadToken) happen(x *step) {
 	s := &x.dealing.session
-	what, token := x.works().failed(&ev, s, x.now)
+	what, token := x.works().failed(&ev, s, x.now, &x.effects)
 	x.deal().learnDead(first(token, x.snap.Token), ev.Why, what)
 	works := x.works()
 	add(&works.waiting.handlers, ev.Handlers, x.now)

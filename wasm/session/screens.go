@@ -89,6 +89,11 @@ func (s *screens) deny(named string, now Instant, out *effects) (again bool) {
 	return false
 }
 
+// loads reports whether a screen is the one that the UI is busy with.
+func (s *screens) loads(screen string) bool {
+	return screen != "" && (s.wanted == screen || s.wanted == "" && s.shown == screen)
+}
+
 // draw shows the denied screen, now that there is a session.
 func (s *screens) draw(consent bool, now Instant, out *effects) {
 	switch {

@@ -59,6 +59,7 @@ func (w *work) succeed(s *session, consent bool, now Instant, out *effects) {
 func (w *work) giveUp(why Why, out *effects) {
 	w.waiting.swallow(out)
 	w.forms.giveUp(why, out)
+	w.screens.abandon(why, out)
 	w.screens.forget()
 }
 
@@ -71,14 +72,24 @@ func (w *work) handBack(why Why, out *effects) {
 }
 
 // failed finds the submission that met a dead token, and the token that was
-// refused, if that is known.
-func (w *work) failed(ev *DeadToken, s *session, now Instant) (failure, Token) {
+// refused, if that is known. A screen that could not be loaded is drawn when
+// there is a good token, as one that was denied.
+func (w *work) failed(
+	ev *DeadToken, s *session, now Instant, out *effects,
+) (failure, Token) {
 	what, token := w.forms.failed(ev, now)
 	unseen := what == failureUnknown || what == failureUnclear && ev.Screen == ""
-	if unseen && !s.over {
-		if screen, users := w.screens.forUser(ev, now); users {
-			w.forms.note(ev, screen, s.who, now)
+	if !unseen || s.over {
+		return what, token
+	}
+	if ev.Blank && w.screens.loads(ev.Screen) {
+		if w.screens.deny(ev.Screen, now, out) {
+			what = failureAgain
 		}
+		return what, token
+	}
+	if screen, users := w.screens.forUser(ev, now); users {
+		w.forms.note(ev, screen, s.who, now)
 	}
 	return what, token
 }
