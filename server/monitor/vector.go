@@ -29,6 +29,17 @@ func (l labels) names() []string {
 // maxLabels is the most that one metric has.
 const maxLabels = 2
 
+// seriesOf finds the series with these values. One that is not on its label's
+// list counts as the last of that list.
+func seriesOf[S any](all map[[maxLabels]string]S, with labels, values []string) S {
+	var given [maxLabels]string
+	copy(given[:], values)
+	if series, ok := all[given]; ok {
+		return series
+	}
+	return all[with.bounded(values)]
+}
+
 // bounded returns values with every one that is not on its label's list
 // replaced by the last of that list.
 func (l labels) bounded(values []string) (known [maxLabels]string) {
@@ -82,7 +93,7 @@ func (c counter) Inc(values ...string) { c.Add(1, values...) }
 
 // Add adds n; a negative n adds nothing.
 func (c counter) Add(n int, values ...string) {
-	c.series[c.labels.bounded(values)].Add(float64(max(n, 0)))
+	seriesOf(c.series, c.labels, values).Add(float64(max(n, 0)))
 }
 
 // histogram counts durations, with bounded labels.
@@ -108,7 +119,7 @@ func (m *Monitor) histogram(name, help string, bounds []time.Duration, with ...l
 
 // Observe counts one duration in the series with these values.
 func (h histogram) Observe(d time.Duration, values ...string) {
-	h.series[h.labels.bounded(values)].Observe(max(d, 0).Seconds())
+	seriesOf(h.series, h.labels, values).Observe(max(d, 0).Seconds())
 }
 
 // gauge adds a value that is read when it is asked for.
