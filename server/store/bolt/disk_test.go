@@ -172,6 +172,39 @@ func TestFrozenDiskKeepsNoCaller(t *testing.T) {
 	}
 }
 
+// A page that the disk does not give holds up a reader, never a caller.
+func TestReadsThatStandStillKeepNoCaller(t *testing.T) {
+	b := openTemp(t)
+	if err := b.Insert(t.Context(), numbered(0), 0); err != nil {
+		t.Fatal(err)
+	}
+	given := make(chan struct{})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	var group sync.WaitGroup
+	for range 2 * readerCount {
+		group.Go(func() {
+			_, err := read(ctx, b, func(tables) (none, error) {
+				<-given
+				return none{}, nil
+			})
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("read() = %v", err)
+			}
+		})
+	}
+	group.Wait()
+	late, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := b.Lookup(late, numbered(0).Key); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Lookup() = %v", err)
+	}
+	close(given)
+	if _, err := b.Lookup(t.Context(), numbered(0).Key); err != nil {
+		t.Errorf("Lookup() of a disk that is well again = %v", err)
+	}
+}
+
 // The queue in front of a disk that stands still has an end.
 func TestQueueIsBounded(t *testing.T) {
 	b := openTemp(t)
