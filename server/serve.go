@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,11 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/app"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 )
+
+// gcPercent is GOGC where the environment sets none. Sessions are in the store,
+// so that the heap is small, and requests fill it anew many times a second: as
+// much again costs a few megabytes and makes that a third less work.
+const gcPercent = 200
 
 func (p *program) serveCommand() *cobra.Command {
 	return &cobra.Command{
@@ -20,6 +26,9 @@ func (p *program) serveCommand() *cobra.Command {
 			"SIGHUP has the server read keys and client secrets\nagain from their files."),
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(gcPercent)
+			}
 			// Never stopped: a late hangup must not end a process that drains.
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
