@@ -1,5 +1,7 @@
 // fetch() with the token, for the origins that may have it.
-import { Request, URL, nothing, send } from "./native.js";
+import { natives, nothing, send } from "./native.js";
+
+const { Request, URL } = natives;
 
 /**
  * Adds the token, and asks once more with a new one where the answer is 401.

@@ -1,7 +1,7 @@
 // Why a session is ended. A page that ends it in a handler of a dead token does
 // so because of the token, and the module undoes it. Everything else, and what
 // is in doubt, is a person who signs out.
-import { attempt, closest, find, focused, isObject, nothing, now, setTimer, targetOf } from "./native.js";
+import { closest, find, focused, isObject, now, quiet, setTimer, targetOf } from "./native.js";
 
 const DOUBT = 10000; // ms in which a click may still be at work
 const PATIENCE = 30000; // ms that an asynchronous handler is waited for
@@ -39,7 +39,7 @@ function waitFor(promise) {
 }
 
 // What a person does in a frame is not heard here: it has the focus then.
-const inFrame = () => attempt(() => /^i?frame$/i.test(focused().tagName), nothing);
+const inFrame = () => quiet(() => /^i?frame$/i.test(focused().tagName));
 
 const cause = () =>
   depth || (waiting && now() - elsewhereAt > DOUBT && !inFrame()) ? "reaction" : "person";
@@ -55,7 +55,7 @@ export function causeOfEnd() {
   return recent.some((each) => each.cause === "person") ? "person" : "reaction";
 }
 
-const inside = (event, selector) => attempt(() => closest(targetOf(event), selector), nothing);
+const inside = (event, selector) => quiet(() => closest(targetOf(event), selector));
 
 export function sawInput(event) {
   if (event.type === "click" && inside(event, ".capture_end_session")) askEnd(event.isTrusted ? "person" : undefined);

@@ -1,6 +1,6 @@
 // What the events of the Registration UI mean to the loader.
 
-import { attempt, nothing } from "./native.js";
+import { quiet } from "./native.js";
 
 const KINDS = {
   __proto__: null,
@@ -27,7 +27,7 @@ export const kindOf = (name) => KINDS[name] || "other";
 
 /** Whether an event says that the UI met a dead token. */
 export const isDeadToken = (name, payload) =>
-  kindOf(name) === "deadToken" || attempt(() => payload.statusMessage, nothing) === "invalidAccessToken";
+  kindOf(name) === "deadToken" || quiet(() => payload.statusMessage) === "invalidAccessToken";
 
 /** Those that mean nothing where no user is signed in. */
 export const needsSession = (name) => ["deadToken", "notFound", "ended"].includes(kindOf(name));

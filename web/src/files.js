@@ -1,8 +1,8 @@
 // The product's files: where they are, and how they come, each with a time
 // limit. All but the manifest are checked against the integrity it states.
 import {
-  AbortController, Error, Promise, SyntaxError, addListener, addressOf, append, ask, attempt, clearTimer,
-  createElement, currentScript, natives, nonceOf, nothing, page, remove, root, setAttribute, setTimer,
+  AbortController, Error, Promise, SyntaxError, addListener, addressOf, append, ask, clearTimer,
+  createElement, currentScript, natives, nonceOf, page, quiet, remove, root, setAttribute, setTimer,
 } from "./native.js";
 
 const FILE_LIMIT = 10000; // ms, for a small file
@@ -87,7 +87,7 @@ function trusted(address) {
   if (!trustedTypes) return address;
   const createScriptURL = (text) => (text.startsWith(folder + "/") ? text : undefined);
   const rules = { __proto__: null, createScriptURL };
-  policy ||= attempt(() => trustedTypes.createPolicy("capture-keepalive", rules), nothing);
+  policy ||= quiet(() => trustedTypes.createPolicy("capture-keepalive", rules));
   return policy ? policy.createScriptURL(address) : address;
 }
 

@@ -3,8 +3,10 @@
 // and path, and the browser's classes as they were when keepalive.js ran.
 import { wasmExec } from "wasm_exec.js"; // see scripts/build
 import {
-  AbortController, Error, WebAssembly, apply, clearTimer, defineProperty, natives, nothing, page, setTimer,
+  AbortController, Error, apply, clearTimer, defineProperty, natives, nothing, page, setTimer,
 } from "./native.js";
+
+const { WebAssembly } = natives;
 
 const HOST = "__captureKeepalive";
 const GRACE = 1000; // ms in which a program that was stopped may end by itself

@@ -1,8 +1,8 @@
 // Between the page, the Registration UI and the module: what the UI does goes
 // to the module, or waits for it, and what the module says goes to the page.
 import {
-  FormData, Promise, attempt, document, failure, find, location, nothing, now, page, readyState,
-  rethrow, targetOf, whenIdle,
+  FormData, Promise, attempt, document, failure, find, location, now, page, quiet,
+  readyState, rethrow, targetOf, whenIdle,
 } from "./native.js";
 import { causeOfEnd } from "./cause.js";
 import { kindOf, needsModule, needsSession } from "./events.js";
@@ -40,11 +40,11 @@ const isIdle = () => !module.isWanted() && isAnonymous();
 let answers = [];
 
 function postOnce(payload, info) {
-  const code = attempt(() => payload.authorizationCode, nothing);
+  const code = quiet(() => payload.authorizationCode);
   if (typeof code !== "string" || !code) return;
   info.posted = true;
   if (isPosted(code)) return;
-  const redirectUri = attempt(() => page.janrain.settings.capture.redirectUri, nothing);
+  const redirectUri = quiet(() => page.janrain.settings.capture.redirectUri);
   const mine = options;
   postCode(mine.endpoint, code, redirectUri).then((answer) => {
     if (mine !== options) return;
@@ -242,7 +242,7 @@ export function want(fresh) {
 export function end() {
   if (!options) return Promise.reject(failure("stopped"));
   if (module.api) return openPromise((id) => module.api && call("end", id));
-  attempt(() => page.janrain.capture.ui.endCaptureSession(), nothing);
+  quiet(() => page.janrain.capture.ui.endCaptureSession());
   return endAlone("end", "The page signed out.").then((done) => {
     if (!done) throw failure("unavailable");
   });

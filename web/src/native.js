@@ -27,7 +27,7 @@ const { ownKeys } = natives.Reflect;
 for (const name of ownKeys(natives.Reflect)) reflect[name] = natives.Reflect[name];
 natives.Reflect = reflect;
 export const {
-  AbortController, Error, FormData, Headers, Promise, Request, SyntaxError, TypeError, URL, WeakSet, WebAssembly,
+  AbortController, Error, FormData, Promise, SyntaxError, TypeError, WeakSet,
 } = natives;
 export const { document, location } = natives;
 const { Date, Document, Element, Event, EventTarget, HTMLElement, HTMLScriptElement, Node, Reflect, Storage } = natives;
@@ -60,6 +60,8 @@ export const attempt = (fn, failed = (error) => say("error", error)) => {
   }
 };
 export const nothing = () => undefined;
+/** quiet runs what may throw where that is of no interest. */
+export const quiet = (fn) => attempt(fn, nothing);
 
 // --- Time -----------------------------------------------------------------
 
@@ -76,13 +78,10 @@ export const currentScript = () => getter(Document, "currentScript")(document);
 export const readyState = () => getter(Document, "readyState")(document);
 export const focused = () => getter(Document, "activeElement")(document);
 export const isHidden = () => getter(Document, "hidden")(document);
-export const cookies = () => attempt(() => getter(Document, "cookie")(document), nothing) || "";
-export const addressOf = (script) => attempt(() => getter(HTMLScriptElement, "src")(script), nothing) || "";
+export const cookies = () => quiet(() => getter(Document, "cookie")(document)) || "";
+export const addressOf = (script) => quiet(() => getter(HTMLScriptElement, "src")(script)) || "";
 export const nonceOf = (script) =>
-  attempt(
-    () => getter(HTMLElement, "nonce")(script) || method(Element, "getAttribute")(script, "nonce"),
-    nothing,
-  ) || "";
+  quiet(() => getter(HTMLElement, "nonce")(script) || method(Element, "getAttribute")(script, "nonce")) || "";
 export const attributeNames = method(Element, "getAttributeNames");
 export const attribute = method(Element, "getAttribute");
 export const setAttribute = method(Element, "setAttribute");
@@ -100,7 +99,7 @@ export const dispatch = (target, type) => method(EventTarget, "dispatchEvent")(t
 
 // Where storage is denied, reading window.localStorage throws.
 const stored = (name, ...args) =>
-  attempt(() => apply(Storage.prototype[name], page.localStorage, args), nothing);
+  quiet(() => apply(Storage.prototype[name], page.localStorage, args));
 export const readItem = (key) => stored("getItem", key) || "";
 export const writeItem = (key, value) => stored("setItem", key, value);
 export const removeItem = (key) => stored("removeItem", key);
@@ -110,7 +109,7 @@ export const ask = (address, init) => apply(fetch, page, [address, { __proto__: 
 export const send = (input, init) => apply(fetch, page, [input, init]);
 /** A library's console may throw. */
 export const say = (level, text) =>
-  attempt(() => apply(console[level], console, ["captureKeepalive: " + text]), nothing);
+  quiet(() => apply(console[level], console, ["captureKeepalive: " + text]));
 /** rethrow lets the page's own error reporting hear of what its code threw. */
 export const rethrow = (error) =>
   setTimer(() => {

@@ -2,44 +2,55 @@
 // the script spells them.
 import { TypeError, attribute, attributeNames, hasOwn, isArray, isObject, keys, location } from "./native.js";
 
-const boolean = {
+const asItIs = (text) => text;
+const boolean = (fallback) => ({
+  fallback,
   valid: (value) => value === true || value === false,
   what: "true or false",
   read: (text) => (text === "" || text === "true" ? true : text === "false" ? false : text),
-};
+});
 const seconds = {
+  fallback: 0,
   valid: (value) => typeof value === "number" && value >= 0 && value <= 86400,
   what: "seconds, 0 to 86400",
   read: (text) => (/^\d+(\.\d+)?$/.test(text) ? +text : text),
 };
+/** The first is the default. */
 const oneOf = (...values) => ({
+  fallback: values[0],
   valid: (value) => values.includes(value),
   what: `"${values.join('" or "')}"`,
-  read: (text) => text,
+  read: asItIs,
 });
 const ORIGIN = /^https?:\/\/([^\s/?#@:[\]\\]+|\[[\da-f:.]+\])(:\d+)?$/;
 const origins = {
+  fallback: [],
   valid: (value) => isArray(value) && value.every((each) => typeof each === "string" && ORIGIN.test(each)),
   what: 'a list of origins, such as "https://api.example.com"',
   read: (text) => text.split(/[\s,]+/).filter(Boolean),
 };
-const address = { valid: (value) => !!resolve(value), what: "a path or a URL, without a query", read: (text) => text };
-const nonce = { valid: (value) => typeof value === "string", what: "a string", read: (text) => text };
+const address = {
+  fallback: "/keepalive",
+  valid: (value) => !!resolve(value),
+  what: "a path or a URL, without a query",
+  read: asItIs,
+};
+const string = { fallback: "", valid: (value) => typeof value === "string", what: "a string", read: asItIs };
 
 const OPTIONS = {
   __proto__: null,
-  endpoint: { fallback: "/keepalive", ...address },
-  margin: { fallback: 0, ...seconds },
-  load: { fallback: "idle", ...oneOf("idle", "now") },
-  clientSession: { fallback: "always", ...oneOf("always", "onDemand") },
-  apiOrigins: { fallback: [], ...origins },
-  hold: { fallback: true, ...boolean },
-  guard: { fallback: true, ...boolean },
-  resubmit: { fallback: true, ...boolean },
-  idleWarning: { fallback: 0, ...seconds },
-  dialog: { fallback: false, ...boolean },
-  debug: { fallback: false, ...boolean },
-  nonce: { fallback: "", ...nonce },
+  endpoint: address,
+  margin: seconds,
+  load: oneOf("idle", "now"),
+  clientSession: oneOf("always", "onDemand"),
+  apiOrigins: origins,
+  hold: boolean(true),
+  guard: boolean(true),
+  resubmit: boolean(true),
+  idleWarning: seconds,
+  dialog: boolean(false),
+  debug: boolean(false),
+  nonce: string,
 };
 
 /**

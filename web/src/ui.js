@@ -2,7 +2,8 @@
 // start() wait where that helps, and tells why a session was ended. Nothing
 // that goes wrong here reaches the UI: each step is an attempt of its own.
 import {
-  apply, attempt, defineProperty, descriptor, document, isArray, isObject, keys, nothing, page, root, WeakSet,
+  apply, defineProperty, descriptor, document, isArray, isObject, keys, nothing, page, quiet,
+  root, WeakSet,
 } from "./native.js";
 import { askEnd, inHandler, sawInput } from "./cause.js";
 import { KNOWN, kindOf } from "./events.js";
@@ -29,8 +30,6 @@ let undos = [];
 const wrapped = new WeakMap();
 let hooked = new WeakSet();
 
-const silent = (fn) => attempt(fn, nothing);
-
 // --- Hooks ----------------------------------------------------------------
 
 function hookEvent(event, name) {
@@ -38,7 +37,7 @@ function hookEvent(event, name) {
   if (hooked.has(event) || stubbed.includes(event)) return;
   hooked.add(event);
   const add = wrapped.get(event) || event.addHandler;
-  const handler = (payload) => silent(() => handlers && handlers.event(name, payload));
+  const handler = (payload) => quiet(() => handlers && handlers.event(name, payload));
   apply(add, event, [handler]);
   undos.push(() => apply(event.removeHandler, event, [handler]));
   if (["deadToken", "failure"].includes(kindOf(name)) && !wrapped.has(event)) {
@@ -67,19 +66,19 @@ function hookFunction(ui, name, fn) {
 function hookUI(ui) {
   if (!isObject(ui) || hooked.has(ui)) return;
   hooked.add(ui);
-  silent(() =>
+  quiet(() =>
     hookFunction(ui, "renderScreen", (render, screen) => {
-      silent(() => handlers.event("render", { __proto__: null, screen }));
+      quiet(() => handlers.event("render", { __proto__: null, screen }));
       return render();
     }),
   );
-  silent(() =>
+  quiet(() =>
     hookFunction(ui, "endCaptureSession", (endSession) => {
       askEnd();
       return endSession();
     }),
   );
-  silent(() => hookFunction(ui, "start", (start) => handlers.start(start)));
+  quiet(() => hookFunction(ui, "start", (start) => handlers.start(start)));
   handlers.found();
 }
 
@@ -91,19 +90,19 @@ function hook() {
     if (areListenersGone()) return handlers.rewritten();
   }
   hooking = true;
-  silent(() => {
+  quiet(() => {
     const { janrain } = page;
     if (!isObject(janrain)) return;
     const events = janrain.events;
-    const others = silent(() => keys(events)) || [];
+    const others = quiet(() => keys(events)) || [];
     for (const name of KNOWN.concat(others)) {
-      if (name.startsWith("onCapture")) silent(() => hookEvent(events[name], name));
+      if (name.startsWith("onCapture")) quiet(() => hookEvent(events[name], name));
     }
-    silent(() => isObject(janrain.capture) && hookUI(janrain.capture.ui));
-    silent(() => trap(page, "janrain"));
-    silent(() => trap(janrain, "events"));
-    silent(() => trap(janrain, "capture"));
-    silent(() => isObject(janrain.capture) && trap(janrain.capture, "ui"));
+    quiet(() => isObject(janrain.capture) && hookUI(janrain.capture.ui));
+    quiet(() => trap(page, "janrain"));
+    quiet(() => trap(janrain, "events"));
+    quiet(() => trap(janrain, "capture"));
+    quiet(() => isObject(janrain.capture) && trap(janrain.capture, "ui"));
   });
   hooking = false;
 }
@@ -141,7 +140,7 @@ function trap(object, name) {
  * its makers documented.
  */
 function attach() {
-  silent(() => {
+  quiet(() => {
     if (!isObject(page.janrain)) page.janrain = {};
     const inner = (object, name) => (isObject(object[name]) ? object[name] : (object[name] = {}));
     const capture = inner(inner(page.janrain, "settings"), "capture");
@@ -162,7 +161,7 @@ export function watchUI(given) {
   const first = !handlers && !wrapped.has(page);
   handlers = given;
   lastRoot = root();
-  const late = first && silent(() => keys(page.janrain.events).length > 0);
+  const late = first && quiet(() => keys(page.janrain.events).length > 0);
   wrapped.set(page, nothing);
   attach();
   // A script's load does not bubble.
@@ -170,7 +169,7 @@ export function watchUI(given) {
   listen(document, "DOMContentLoaded", attach);
   for (const type of ["pointerdown", "click", "keydown"]) {
     listen(page, type, (event) => {
-      silent(() => sawInput(event));
+      quiet(() => sawInput(event));
       hook();
     });
   }
@@ -185,7 +184,7 @@ export function watchUI(given) {
 
 export function unwatchUI() {
   handlers = undefined;
-  for (const undo of undos.splice(0)) silent(undo);
+  for (const undo of undos.splice(0)) quiet(undo);
   hooked = new WeakSet();
 }
 
@@ -197,6 +196,6 @@ export const setHooked = (events) => void (stubbed = events);
 
 /** What the stub has hooked tells us from now on. */
 export function takeOver(stub) {
-  stub.event = (name, payload) => silent(() => handlers && handlers.event(name, payload));
+  stub.event = (name, payload) => quiet(() => handlers && handlers.event(name, payload));
   stub.hold = callHandler;
 }
