@@ -372,6 +372,8 @@ func testCannot(t *testing.T, browser *Browser, url string) {
 		"unfreeze": page.Unfreeze,
 		"hide":     page.Hide,
 		"show":     page.Show,
+		"compose":  func(tb testing.TB) { page.Compose(tb, "x") },
+		"drop":     func(tb testing.TB) { page.Drop(tb, "#field", "x") },
 	}
 	if browser.Name == "webkit" {
 		calls["console"] = func(tb testing.TB) { page.Console(tb) }

@@ -103,7 +103,7 @@ func poll(js string, timeout time.Duration) string {
       last = "threw " + String(error);
     }
     if (performance.now() >= until) return last;
-    await new Promise((done) => setTimeout(done, 20));
+    await new Promise((done) => setTimeout(done, 50));
   }
 })()`, timeout.Milliseconds(), js)
 }

@@ -255,24 +255,12 @@ func (f *firefoxTab) back(ctx context.Context) error {
 }
 
 func (f *firefoxTab) click(ctx context.Context, selector string) error {
-	if err := waitVisible(f, selector); err != nil {
-		return err
-	}
-	middle, err := f.evaluate(ctx, fmt.Sprintf(`(() => {
-  const element = document.querySelector(%s);
-  element.scrollIntoView({block: "center", inline: "center", behavior: "instant"});
-  const box = element.getBoundingClientRect();
-  return {x: Math.floor(box.x + box.width / 2), y: Math.floor(box.y + box.height / 2)};
-})()`, quote(selector)))
+	x, y, err := middle(ctx, f, selector)
 	if err != nil {
 		return err
 	}
-	var at struct{ X, Y int }
-	if err := json.Unmarshal(middle, &at); err != nil {
-		return err
-	}
 	return f.perform(ctx, object{"actions": []object{{"type": "pointer", "id": "mouse", "actions": []object{
-		{"type": "pointerMove", "x": at.X, "y": at.Y},
+		{"type": "pointerMove", "x": x, "y": y},
 		{"type": "pointerDown", "button": 0},
 		{"type": "pointerUp", "button": 0},
 	}}}})
