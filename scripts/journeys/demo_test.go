@@ -152,6 +152,17 @@ func visit(t *testing.T, b *browsertest.Browser, url string) *browsertest.Page {
 	return p
 }
 
+// visitWithClock opens the page with a clock that SetClock sets for our files,
+// too: they keep the Date that is there when they run.
+func visitWithClock(t *testing.T, b *browsertest.Browser, url string) *browsertest.Page {
+	t.Helper()
+	p := b.Open(t, "about:blank")
+	p.SetClock(t, 0)
+	p.Navigate(t, url)
+	onDemo(t, p)
+	return p
+}
+
 // visitToo opens the page in another tab of the browser of first, where the
 // user is signed in, and waits until it is signed in, too. It is loaded while
 // the token is fresh: a token that is renewed at that moment is dead before the

@@ -95,9 +95,34 @@ func TestEveryEngine(t *testing.T) {
 				t.Errorf("%d requests, %d tokens minted, %d identified; want 0, 0 and 1", asked,
 					d.issued(t), d.calls(t, "entity", ""))
 			}
+			listen(t, p)
+			toldInTheEnd(t, d, p)
 			nothingThrown(t, p)
 		})
 	})
+}
+
+// Law 4: a repetition that fails is told, and what was kept back while the
+// session could be saved is handed back when it could not.
+func toldInTheEnd(t *testing.T, d *demo, p *browsertest.Page) {
+	t.Helper()
+	editing(t, p, `janrain.settings.capture.standIn = {
+		onDeadToken: "event", afterFailure: (form) => { form.city.pattern = "x+" } },
+		window.told = 0, janrain.events.onCaptureExpiredToken.addHandler(() => told++), 1`)
+	p.Type(t, "#capture_editProfile_city", "London")
+	saved := d.saved(t)
+	expire(t, p)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `heard.includes("unfinished:invalid_form") && told === 0`, soon)
+	p.WaitFor(t, `document.querySelector("#capture_editProfile_city").value.endsWith("London")`, soon)
+	p.Eval(t, `document.querySelector("#capture_editProfile_city").pattern = ".*",
+		fetch("/keepalive/session", {method: "DELETE", headers: {"X-Keepalive": "1"}}).then(r => r.status)`, nil)
+	expire(t, p)
+	p.Click(t, "#capture_editProfile_submit")
+	p.WaitFor(t, `told === 1 && heard.some(e => e.startsWith("expired:"))`, soon)
+	if got := d.saved(t) - saved; got != 0 {
+		t.Errorf("saved %d times", got)
+	}
 }
 
 func token(t *testing.T, p *browsertest.Page) string {

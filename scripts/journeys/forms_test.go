@@ -1,6 +1,7 @@
 package journeys
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -404,6 +405,7 @@ func TestHastyHands(t *testing.T) {
 			for (const value of ["card", "cash"]) add("input", { type: "radio", name: "pay", value, id: value });
 			for (const value of ["daily", "weekly"]) add("input", { type: "checkbox", name: "news", value, id: value });
 			add("input", { type: "range", name: "size", id: "size" });
+			add("input", { type: "image", name: "spot", id: "spot", alt: "Save", src: "/favicon.svg", width: 40, height: 40 });
 			customElements.get("x-bio") || customElements.define("x-bio", class extends HTMLElement {
 				constructor() {
 					super();
@@ -413,11 +415,17 @@ func TestHastyHands(t *testing.T) {
 			window.bio && add("x-bio", { id: "bio" });
 		},
 	}, 1`)
-	const save = "#capture_editProfile_submit"
+	const (
+		save    = "#capture_editProfile_submit"
+		city    = "#capture_editProfile_city"
+		aboutMe = "#capture_editProfile_aboutMe"
+	)
 	for _, tc := range []struct {
 		name string
-		// fill is before Save, then while the new token is on its way.
+		// fill is before Save, then while the new token is on its way. save is
+		// pressed instead of Save.
 		fill, then func()
+		save       string
 		told       []string
 		saved      int
 	}{
@@ -436,6 +444,32 @@ func TestHastyHands(t *testing.T) {
 			p.Click(t, "#born")
 			p.Press(t, "2")
 		}},
+		{name: "text that is composed, pasted and dropped", saved: 1, fill: func() {
+			p.Click(t, city)
+			p.Compose(t, "東京")
+			p.Press(t, "Control+a")
+			p.Press(t, "Control+c")
+			p.Click(t, aboutMe)
+			p.Press(t, "Control+v")
+			p.WaitFor(t, `document.querySelector("#capture_editProfile_aboutMe").value.includes("東京")`, soon)
+			p.Drop(t, aboutMe, "Kyoto")
+		}},
+		{name: "more is composed", told: []string{"unfinished:edited"}, then: func() {
+			p.Click(t, city)
+			p.Compose(t, "大阪")
+		}},
+		{name: "text is pasted", told: []string{"unfinished:edited"}, fill: func() {
+			p.Type(t, city, "Bern")
+			p.Press(t, "Control+a")
+			p.Press(t, "Control+c")
+		}, then: func() {
+			p.Click(t, aboutMe)
+			p.Press(t, "Control+v")
+		}},
+		{name: "text is dropped", told: []string{"unfinished:edited"}, then: func() { p.Drop(t, aboutMe, "Nara") }},
+		// The place of the click is part of what is sent, and a picture that is
+		// drawn anew has not been clicked.
+		{name: "a picture is clicked", save: "#spot", told: []string{"unfinished:changed"}},
 		{name: "another box is ticked", told: []string{"unfinished:edited"}, then: func() { p.Click(t, "#daily") }},
 		{name: "the user goes to another screen", told: []string{"unfinished:left"}, then: func() {
 			p.Eval(t, `janrain.capture.ui.renderScreen("publicProfile"), 1`, nil)
@@ -459,7 +493,7 @@ func TestHastyHands(t *testing.T) {
 			expire(t, p)
 			keep, arrived, open := gate(t)
 			w.turns(keep)
-			p.Click(t, save)
+			p.Click(t, cmp.Or(tc.save, save))
 			waitFor(t, arrived)
 			if tc.then != nil {
 				tc.then()

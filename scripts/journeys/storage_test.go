@@ -15,7 +15,7 @@ import (
 func TestStorageFails(t *testing.T) {
 	t.Parallel()
 	w := outside(t, startDemo(t, "--life", "50m"))
-	p := visit(t, browsertest.Chromium(t), w.URL)
+	p := visitWithClock(t, browsertest.Chromium(t), w.URL)
 	signIn(t, p)
 	const throws = `() => { throw new DOMException("no", "QuotaExceededError") }`
 	for _, method := range []string{"getItem", "removeItem"} {
