@@ -52,7 +52,7 @@ if (!window.captureKeepalive?.on) {
     if (hooked.includes(event)) return;
     hooked.push(event);
     event.addHandler((payload) => stub.event(name, payload));
-    if (/Expired|Invalid|Denied|SaveFailed/.test(name)) {
+    if (/(Expired|Invalid)Token|AccessDenied|SaveFailed/.test(name)) {
       wrapEvent(event, (call) => stub.hold(name, call));
     }
   };
