@@ -60,6 +60,7 @@ var hostilities = []hostility{
 	{name: "elements called as what some browsers lack", head: `<form id="trustedTypes"><input name="createPolicy"></form><p id="requestIdleCallback"><p id="LockManager">`},
 	{name: "an object, a frame and a form called as globals", head: `<object id="fetch"></object><iframe name="localStorage"></iframe><form name="Promise"></form><img name="adoptedStyleSheets"><img name="currentScript">`},
 	{name: "a base that is elsewhere", head: `<base href="/elsewhere/deep/">`},
+	{name: "document.domain set", before: `document.domain = document.domain`},
 	// Globals.
 	{name: "a Go of the page's own", before: `window.Go = class { run() { throw new Error("not this one") } }`},
 	{name: "a Go that cannot be replaced", before: `Object.defineProperty(window, "Go", {value: 1})`},
@@ -75,7 +76,7 @@ var hostilities = []hostility{
 	{name: "a Date of a library", after: `Date.parse = (text) => new Date(text), Date.now = () => 0`},
 	{name: "a fetch that rejects", after: `window.realFetch = fetch, window.fetch = (to, init) => String(to).includes("/keepalive/") ? Promise.reject(new Error("no")) : realFetch(to, init)`},
 	{name: "a console that throws", after: `console.warn = console.debug = () => { throw new Error("no console") }`},
-	{name: "TextEncoder, WeakSet and others of a library", after: `for (const name of ["TextEncoder", "TextDecoder", "WeakSet", "WeakMap", "CSSStyleSheet", "URL", "Request"]) window[name] = undefined`},
+	{name: "TextEncoder, WeakSet and others of a library", after: `for (const name of ["TextEncoder", "TextDecoder", "WeakSet", "WeakMap", "CSSStyleSheet", "URL", "Request", "File", "Blob", "HTMLOptionElement", "HTMLButtonElement", "Navigator"]) window[name] = undefined`},
 	{name: "a loader of modules", before: `window.define = Object.assign(() => { throw new Error("defined") }, {amd: {}}), window.module = {exports: {}}, window.exports = module.exports, window.require = window.define`},
 	{name: "a Promise of a library, before", before: `{ const N = Promise; window.Promise = class extends N { static get allSettled() {} static get any() {} } }`},
 	{name: "timers and listeners that a library patches, before", before: `{ const set = setTimeout, add = EventTarget.prototype.addEventListener;

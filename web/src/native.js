@@ -12,11 +12,12 @@ const own = window;
 /** What we use, and what Go is given in the place of the page's globals. */
 export const natives = { __proto__: null, window: page };
 for (const name of (
-  "AbortController Array CSSStyleSheet DataTransfer DataView Date Document Element Error Event EventTarget FormData HTMLElement " +
-  "HTMLFormElement HTMLInputElement HTMLScriptElement HTMLSelectElement HTMLTextAreaElement " +
-  "Headers JSON LockManager Map Math Node Object Promise Reflect Request Response Storage SubmitEvent " +
-  "SyntaxError TextDecoder TextEncoder TypeError URL Uint8Array WeakSet WebAssembly " +
-  "clearTimeout console crypto document fetch location navigator performance requestIdleCallback setTimeout"
+  "AbortController Array Blob CSSStyleSheet DataTransfer DataView Date Document Element Error " +
+  "Event EventTarget File FormData HTMLButtonElement HTMLElement HTMLFormElement " +
+  "HTMLInputElement HTMLOptionElement HTMLScriptElement HTMLSelectElement HTMLTextAreaElement " +
+  "JSON Map Math Navigator Node Object Promise Reflect Request Storage SyntaxError TextDecoder " +
+  "TextEncoder TypeError URL Uint8Array WeakSet WebAssembly clearTimeout console crypto " +
+  "document fetch location navigator performance requestIdleCallback setTimeout"
 ).split(" ")) {
   // What the window only inherits is an element or a frame with that name.
   natives[name] = window.Object.prototype.hasOwnProperty.call(own, name) ? own[name] : undefined;
