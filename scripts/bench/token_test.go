@@ -8,7 +8,7 @@ import (
 const (
 	// leastShare is the least part of the requests of a bare net/http handler
 	// that the token endpoint over bolt must answer.
-	leastShare = 0.3
+	leastShare = 0.5
 	// leastGain is the same for the store in memory, compared with bolt. Two
 	// runs of one server differ by 3 %.
 	leastGain = 0.97
