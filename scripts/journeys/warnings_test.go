@@ -66,6 +66,14 @@ func anotherVersion(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+func manifestOfAnApp(w http.ResponseWriter, r *http.Request) bool {
+	if !strings.HasSuffix(r.URL.Path, "/manifest.json") {
+		return false
+	}
+	fmt.Fprint(w, `{"name": "An app", "icons": []}`)
+	return true
+}
+
 var wrongUses = []wrongUse{
 	{warning: "script-too-late", head: `<script nonce="n">` + smallUI + `</script>` + plainTag,
 		start: `{}`, remedy: "first"},
@@ -78,6 +86,7 @@ var wrongUses = []wrongUse{
 	{warning: "origin-refused", head: hasToken + plainTag, start: loadNow, session: refuseOrigin,
 		remedy: "KEEPALIVE_ORIGINS"},
 	{warning: "files-not-found", head: plainTag, start: loadNow, files: noFiles, remedy: "Set endpoint"},
+	{warning: "files-not-found", head: plainTag, start: loadNow, files: manifestOfAnApp, remedy: "Set endpoint"},
 	{warning: "version-mismatch", head: plainTag, start: loadNow, files: anotherVersion, remedy: "Use the server's"},
 	{warning: "blocked-by-policy", head: plainTag, start: loadNow,
 		policy: fitPolicy + "; connect-src 'none'", remedy: "Allow"},

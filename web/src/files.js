@@ -51,7 +51,8 @@ const readManifest = (from) =>
   timed(FILE_LIMIT, from, async (signal) => {
     try {
       const manifest = await (await get(from, "manifest.json", { cache: "no-cache", signal })).json();
-      if (NAME.test(manifest.module.file)) return manifest;
+      // An app's own manifest.json has another shape.
+      if (NAME.test(quiet(() => manifest.module.file))) return manifest;
     } catch (error) {
       if (!error.missing && !(error instanceof SyntaxError)) throw error;
     }
