@@ -1,8 +1,8 @@
 // Package config reads the settings of the server from the environment.
 //
-// Each setting is one field of [Config] with its name, default and meaning, and
-// each rule that it must keep is one function in rules.go. Nothing here opens a
-// store or asks Capture: that is the work of the check command.
+// Each setting is one field of [Config] with its name and default, and one line
+// in help.go. Each rule that it must keep is one function in rules.go. Nothing
+// here opens a store or asks Capture: that is the work of the check command.
 package config
 
 import (
@@ -36,49 +36,49 @@ const (
 )
 
 // Config is what the environment says. Of each setting the tags hold the name
-// without prefix, the default, the meaning, and when it is required.
+// without prefix, the default, and when it is required; meanings has the rest.
 type Config struct {
-	Listen      string   `env:"LISTEN" envDefault:"127.0.0.1:8080" help:"host:port of the public listener"`
-	AdminListen string   `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:9090" help:"host:port of the operator's listener"`
-	BasePath    string   `env:"BASE_PATH" envDefault:"/keepalive" help:"path in front of every public route"`
-	Origins     []string `env:"ORIGINS" required:"yes" help:"origins of the pages, with commas between them"`
+	Listen      string   `env:"LISTEN" envDefault:"127.0.0.1:8080"`
+	AdminListen string   `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:9090"`
+	BasePath    string   `env:"BASE_PATH" envDefault:"/keepalive"`
+	Origins     []string `env:"ORIGINS" required:"yes"`
 
-	CaptureURL         string         `env:"CAPTURE_URL" required:"yes" help:"address of the Capture application"`
-	ClientID           string         `env:"CLIENT_ID" required:"responseType token" help:"clientId of the page's settings"`
-	IssuerClientID     string         `env:"ISSUER_CLIENT_ID" required:"responseType token" help:"id of the API client with the access_issuer feature"`
-	IssuerClientSecret secret.String  `env:"ISSUER_CLIENT_SECRET" required:"responseType token" help:"secret of that client"`
-	LoginClientID      string         `env:"LOGIN_CLIENT_ID" required:"responseType code" help:"id of the client with the login_client feature"`
-	LoginClientSecret  secret.String  `env:"LOGIN_CLIENT_SECRET" required:"responseType code" help:"secret of that client"`
-	RedirectURIs       []string       `env:"REDIRECT_URI" required:"responseType code" help:"redirectUri of the page's settings, several with commas between them"`
-	AuthScheme         capture.Scheme `env:"AUTH_SCHEME" envDefault:"basic" help:"how clients prove themselves: basic or signature"`
-	TypeName           string         `env:"TYPE_NAME" envDefault:"user" help:"entity type that holds the users"`
+	CaptureURL         string         `env:"CAPTURE_URL" required:"yes"`
+	ClientID           string         `env:"CLIENT_ID" required:"responseType token"`
+	IssuerClientID     string         `env:"ISSUER_CLIENT_ID" required:"responseType token"`
+	IssuerClientSecret secret.String  `env:"ISSUER_CLIENT_SECRET" required:"responseType token"`
+	LoginClientID      string         `env:"LOGIN_CLIENT_ID" required:"responseType code"`
+	LoginClientSecret  secret.String  `env:"LOGIN_CLIENT_SECRET" required:"responseType code"`
+	RedirectURIs       []string       `env:"REDIRECT_URI" required:"responseType code"`
+	AuthScheme         capture.Scheme `env:"AUTH_SCHEME" envDefault:"basic"`
+	TypeName           string         `env:"TYPE_NAME" envDefault:"user"`
 
 	// Store is a secret because a URL can hold a password.
-	Store secret.String `env:"STORE" envDefault:"bolt:keepalive.db" help:"where sessions are kept: bolt:PATH, redis://HOST or memory:"`
-	Keys  secret.String `env:"KEYS" required:"yes" help:"id:base64key, several with commas between them, the newest first"`
+	Store secret.String `env:"STORE" envDefault:"bolt:keepalive.db"`
+	Keys  secret.String `env:"KEYS" required:"yes"`
 
-	TokenLifetime   time.Duration `env:"TOKEN_LIFETIME" envDefault:"1h" help:"life of an access token at Capture"`
-	IdleTimeout     time.Duration `env:"IDLE_TIMEOUT" envDefault:"30m" help:"a session ends after this time without activity"`
-	AbsoluteTimeout time.Duration `env:"ABSOLUTE_TIMEOUT" envDefault:"12h" help:"a session ends after this time in any case"`
-	UpstreamTimeout time.Duration `env:"UPSTREAM_TIMEOUT" envDefault:"10s" help:"longest wait for an answer of Capture"`
+	TokenLifetime   time.Duration `env:"TOKEN_LIFETIME" envDefault:"1h"`
+	IdleTimeout     time.Duration `env:"IDLE_TIMEOUT" envDefault:"30m"`
+	AbsoluteTimeout time.Duration `env:"ABSOLUTE_TIMEOUT" envDefault:"12h"`
+	UpstreamTimeout time.Duration `env:"UPSTREAM_TIMEOUT" envDefault:"10s"`
 
-	RateLogin          limit.Rate `env:"RATE_LOGIN" envDefault:"30/1m" help:"logins of one client address, events/duration or off"`
-	MaxSessionsPerUser int        `env:"MAX_SESSIONS_PER_USER" envDefault:"50" help:"sessions of one user; a further login ends the oldest; 0: no limit"`
-	RateForced         limit.Rate `env:"RATE_FORCED" envDefault:"6/1m" help:"forced renewals of one session"`
-	RateUpstream       limit.Rate `env:"RATE_UPSTREAM" envDefault:"100/1s" help:"calls to Capture"`
+	RateLogin          limit.Rate `env:"RATE_LOGIN" envDefault:"30/1m"`
+	MaxSessionsPerUser int        `env:"MAX_SESSIONS_PER_USER" envDefault:"50"`
+	RateForced         limit.Rate `env:"RATE_FORCED" envDefault:"6/1m"`
+	RateUpstream       limit.Rate `env:"RATE_UPSTREAM" envDefault:"100/1s"`
 
-	AuthTokenHeader bool `env:"AUTH_TOKEN_HEADER" envDefault:"false" help:"/auth answers the access token, too"`
-	AuthIsActivity  bool `env:"AUTH_IS_ACTIVITY" envDefault:"true" help:"a request to /auth moves the idle limit"`
+	AuthTokenHeader bool `env:"AUTH_TOKEN_HEADER" envDefault:"false"`
+	AuthIsActivity  bool `env:"AUTH_IS_ACTIVITY" envDefault:"true"`
 
-	ConnectionIdleTimeout time.Duration `env:"CONNECTION_IDLE_TIMEOUT" envDefault:"11m" help:"an unused connection is closed after this time; more than the proxy's"`
-	ShutdownDelay         time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" help:"after SIGTERM requests are served for this time, with /readyz at 503; 0s on a terminal"`
-	Pprof                 bool          `env:"PPROF" envDefault:"false" help:"the operator's listener has /debug/pprof/"`
+	ConnectionIdleTimeout time.Duration `env:"CONNECTION_IDLE_TIMEOUT" envDefault:"11m"`
+	ShutdownDelay         time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s"`
+	Pprof                 bool          `env:"PPROF" envDefault:"false"`
 
-	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"networks of proxies; X-Forwarded-For is believed from these alone"`
-	InsecureCookie bool     `env:"INSECURE_COOKIE" envDefault:"false" help:"for plain http on this machine"`
+	TrustedProxies []string `env:"TRUSTED_PROXIES"`
+	InsecureCookie bool     `env:"INSECURE_COOKIE" envDefault:"false"`
 
-	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
-	LogFormat string `env:"LOG_FORMAT" envDefault:"json" help:"json or text"`
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat string `env:"LOG_FORMAT" envDefault:"json"`
 
 	Derived
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -409,15 +410,19 @@ func TestStoreOfRedis(t *testing.T) {
 // A setting without a meaning, or that the help does not show, is one that
 // no operator can use.
 func TestHelpExplainsEverySetting(t *testing.T) {
-	help := Help()
+	help, unused := Help(), maps.Clone(meanings)
 	for _, setting := range Settings() {
 		if setting.Meaning == "" {
 			t.Errorf("%s has no meaning", setting.Name)
 		}
+		delete(unused, setting.Name)
 		line := regexp.MustCompile(`(?m)^ +` + setting.Name + ` +\S.* ` + regexp.QuoteMeta(setting.Meaning))
 		if !line.MatchString(help) {
 			t.Errorf("the help does not explain %s:\n%s", setting.Name, help)
 		}
+	}
+	if len(unused) > 0 {
+		t.Errorf("meanings of no setting: %v", unused)
 	}
 	for _, want := range []string{"12h  ", "(required)", "(required for responseType token)", "KEYS_FILE "} {
 		if !strings.Contains(help, want) {

@@ -27,7 +27,7 @@ func Settings() []Setting {
 		if name == "" {
 			continue
 		}
-		all = append(all, Setting{name, tag.Get("envDefault"), tag.Get("required"), tag.Get("help")})
+		all = append(all, Setting{name, tag.Get("envDefault"), tag.Get("required"), meanings[name]})
 		if slices.Contains(secrets, name) {
 			meaning := fmt.Sprintf("path of a file with the value of %s", name)
 			all = append(all, Setting{Name: name + FileSuffix, Meaning: meaning})
