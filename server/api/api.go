@@ -48,14 +48,6 @@ const CookieHint = "keepalive-here"
 // ContentTypeProblem is the media type of every error answer (RFC 9457).
 const ContentTypeProblem = "application/problem+json"
 
-// The default margin: a token is renewed MarginSeconds before its end, or, if
-// it lives for less, the MarginShare-th part of its life. The server renews by
-// it, and the page plans by it.
-const (
-	MarginSeconds = 120
-	MarginShare   = 5
-)
-
 // MaxBody is the largest request body the server reads, in bytes.
 const MaxBody = 4 << 10
 
