@@ -38,9 +38,11 @@ type fakeSessions struct {
 	code  session.CodeLogin
 	err   error
 	fail  map[string]error // by call
-	panic any
-	still map[string]bool // calls that stand still until their context ends; "*": all
-	now   func() time.Time
+	// replaced: a login has taken the place of every session.
+	replaced bool
+	panic    any
+	still    map[string]bool // calls that stand still until their context ends; "*": all
+	now      func() time.Time
 }
 
 func (f *fakeSessions) called(ctx context.Context, name string) error {
@@ -99,8 +101,10 @@ func (f *fakeSessions) Status(ctx context.Context, _ store.ID) (session.Status, 
 }
 
 func (f *fakeSessions) Touch(ctx context.Context, _ store.ID) error { return f.called(ctx, "Touch") }
-func (f *fakeSessions) End(ctx context.Context, _ store.ID) error   { return f.called(ctx, "End") }
-func (f *fakeSessions) Ping(ctx context.Context) error              { return f.called(ctx, "Ping") }
+func (f *fakeSessions) End(ctx context.Context, _ store.ID) (bool, error) {
+	return f.replaced, f.called(ctx, "End")
+}
+func (f *fakeSessions) Ping(ctx context.Context) error { return f.called(ctx, "Ping") }
 
 // someID is the session of every fake login.
 var someID = store.ID{1, 2, 3}

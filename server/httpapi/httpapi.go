@@ -48,7 +48,8 @@ type Sessions interface {
 	) (session.Grant, error)
 	Status(ctx context.Context, id store.ID) (session.Status, error)
 	Touch(ctx context.Context, id store.ID) error
-	End(ctx context.Context, id store.ID) error
+	// replaced: a login of the same browser has taken the session's place.
+	End(ctx context.Context, id store.ID) (replaced bool, err error)
 	Revoke(ctx context.Context, uuid string) (int, error)
 	Ping(ctx context.Context) error
 }

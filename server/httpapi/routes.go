@@ -200,7 +200,8 @@ func (s *Server) activity(c echo.Context) error {
 }
 
 // end removes the cookie only when the session is dead: while the store is
-// down the page must be able to ask again.
+// down the page must be able to ask again. The cookie of a login that has come
+// first stays.
 func (s *Server) end(c echo.Context) error {
 	if err := decodeNothing(c.Request()); err != nil {
 		return err
@@ -208,8 +209,12 @@ func (s *Server) end(c echo.Context) error {
 	if id, _, ok := s.cookies.read(c.Request()); ok {
 		setTag(c, id)
 		announce(c)
-		if err := s.config.Sessions.End(c.Request().Context(), id); err != nil {
+		replaced, err := s.config.Sessions.End(c.Request().Context(), id)
+		switch {
+		case err != nil:
 			return err
+		case replaced:
+			return c.NoContent(http.StatusNoContent)
 		}
 	}
 	none := s.cookies.none()

@@ -273,6 +273,15 @@ func TestDelete(t *testing.T) {
 		}
 		wantRemoved(t, response)
 	})
+	t.Run("that comes behind the next login keeps that one's cookie", func(t *testing.T) {
+		s := newSite(t)
+		late := cookie(s.login(t))
+		s.sessions.replaced = true
+		response := s.do(request("DELETE", "/session", "", late))
+		if response.StatusCode != http.StatusNoContent || len(response.Cookies()) != 0 {
+			t.Errorf("status %s, Set-Cookie %q", response.Status, response.Header.Values("Set-Cookie"))
+		}
+	})
 	t.Run("without a session it is as good", func(t *testing.T) {
 		s := newSite(t)
 		response := s.do(request("DELETE", "/session", ""))

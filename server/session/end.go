@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"encoding/hex"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
@@ -12,11 +13,37 @@ import (
 // End ends a session; it is no error if there is none. It waits for nothing: a
 // renewal under way finds no record and drops its token.
 //
+// replaced: a login of the same browser has taken the session's place lately.
+// The cookie that is there now is that login's, and must stay:
+//
+//	page: DELETE under way.   page: login, new cookie.   DELETE arrives late.
+//
 // Codes: store_unavailable.
-func (s *Service) End(ctx context.Context, id store.ID) error {
+func (s *Service) End(ctx context.Context, id store.ID) (replaced bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	return s.endOne(ctx, id, WhySignedOut)
+	if err := s.endOne(ctx, id, WhySignedOut); err != nil {
+		return false, err
+	}
+	_, replaced, err = s.recall(ctx, replacedNote(id))
+	return replaced || err != nil, nil // in doubt the cookie stays: it opens nothing
+}
+
+// replacedMemory is how long a session counts as replaced: longer than a request
+// can be on its way.
+const replacedMemory = 10 * time.Minute
+
+// replace ends a session that another one takes the place of in its browser.
+func (s *Service) replace(ctx context.Context, id store.ID) error {
+	if err := s.store.Remember(ctx, replacedNote(id), "", replacedMemory); err != nil {
+		return storeFailed(err)
+	}
+	return s.endOne(ctx, id, WhyReplaced)
+}
+
+func replacedNote(id store.ID) string {
+	key := id.Key()
+	return "replaced " + hex.EncodeToString(key[:])
 }
 
 // endOne ends the session of an id, if there is one.

@@ -474,7 +474,7 @@ func TestTheLogTellsTheStoryOfASession(t *testing.T) {
 		h := newHouse(t)
 		opened := h.login(t, reported)
 		ask(t, h, opened.ID, api.ReasonInvalid, reported)
-		if err := h.End(t.Context(), opened.ID); err != nil {
+		if _, err := h.End(t.Context(), opened.ID); err != nil {
 			t.Fatal(err)
 		}
 		idled := h.login(t, "bobstoken0001")

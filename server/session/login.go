@@ -350,7 +350,7 @@ func (s *Service) create(
 		return Session{}, storeFailed(err)
 	}
 	if previous != (store.ID{}) {
-		if err := s.endOne(ctx, previous, WhyReplaced); err != nil {
+		if err := s.replace(ctx, previous); err != nil {
 			s.drop(ctx, id)
 			return Session{}, err
 		}

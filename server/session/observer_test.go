@@ -91,7 +91,7 @@ func TestObserver(t *testing.T) {
 		{"signed out, replaced, revoked", func(t *testing.T, h *house) {
 			gone := h.login(t, "alicestoken01")
 			for range 2 { // once it has ended, there is nothing to end
-				if err := h.End(t.Context(), gone.ID); err != nil {
+				if _, err := h.End(t.Context(), gone.ID); err != nil {
 					t.Fatal(err)
 				}
 			}

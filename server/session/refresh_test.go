@@ -409,7 +409,7 @@ func TestLogoutDuringARefresh(t *testing.T) {
 		}()
 		<-time.After(time.Second)
 		began := time.Now()
-		if err := h.End(t.Context(), opened.ID); err != nil {
+		if _, err := h.End(t.Context(), opened.ID); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took >= 500*time.Millisecond {

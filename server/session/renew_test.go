@@ -195,7 +195,7 @@ func TestTheCallOutlivesItsCaller(t *testing.T) {
 
 func TestEndBeatsASlowRenewal(t *testing.T) {
 	ends := map[string]func(ctx context.Context, h *house, id store.ID) error{
-		"End":    func(ctx context.Context, h *house, id store.ID) error { return h.End(ctx, id) },
+		"End":    func(ctx context.Context, h *house, id store.ID) error { return end(ctx, h, id) },
 		"Revoke": func(ctx context.Context, h *house, id store.ID) error { _, err := h.Revoke(ctx, alice); return err },
 	}
 	for name, end := range ends {
@@ -229,7 +229,7 @@ func TestEndingTwiceIsFine(t *testing.T) {
 	h := newHouse(t)
 	opened := h.login(t, reported)
 	for range 2 {
-		if err := h.End(t.Context(), opened.ID); err != nil {
+		if _, err := h.End(t.Context(), opened.ID); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -66,7 +66,7 @@ func TestTheServersTokensOpenNothing(t *testing.T) {
 	for when, pass := range map[string]func(t *testing.T, h *house, id store.ID){
 		"while its owner is there": func(t *testing.T, h *house, id store.ID) { h.wantAlive(t, id) },
 		"after a sign-out": func(t *testing.T, h *house, id store.ID) {
-			if err := h.End(t.Context(), id); err != nil {
+			if _, err := h.End(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -228,7 +228,7 @@ func TestRevocationReachesReportedTokens(t *testing.T) {
 		}
 		h.login(t, "alicestoken01")
 		other.login(t, "alicestoken01")
-		if err := h.End(t.Context(), h.login(t, "alicestoken01").ID); err != nil {
+		if _, err := h.End(t.Context(), h.login(t, "alicestoken01").ID); err != nil {
 			t.Fatal(err)
 		}
 		h.login(t, "alicestoken01") // a sign-out is no revocation
@@ -306,13 +306,31 @@ func TestReportAndRevocationDuringALogin(t *testing.T) {
 func TestOldSessionOutlivesAFailedLogin(t *testing.T) {
 	h := newHouse(t)
 	old := h.login(t, reported)
-	h.store.fail["create"] = errDisk
-	_, err := h.Open(t.Context(), session.Login{Token: secret.New("alicestoken02"), Previous: old.ID})
-	wantCode(t, err, api.StoreUnavailable)
-	delete(h.store.fail, "create")
-	h.wantAlive(t, old.ID)
+	for _, what := range []string{"create", "remember replaced"} {
+		h.store.fail[what] = errDisk
+		_, err := h.Open(t.Context(), session.Login{Token: secret.New("alicestoken02"), Previous: old.ID})
+		wantCode(t, err, api.StoreUnavailable)
+		delete(h.store.fail, what)
+		h.wantAlive(t, old.ID)
+	}
 	if n, err := h.Revoke(t.Context(), alice); n != 1 || err != nil {
 		t.Errorf("there were %d sessions, %v, want the old one alone", n, err)
+	}
+}
+
+// A sign-out that arrives behind the next login of its browser is known as such
+// for ten minutes. It ends nothing, and takes no cookie away.
+func TestLateSignOut(t *testing.T) {
+	h := newHouse(t)
+	old := h.login(t, reported)
+	next, err := h.Open(t.Context(), session.Login{Token: secret.New("alicestoken02"), Previous: old.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[store.ID]bool{old.ID: true, next.ID: false} {
+		if replaced, err := h.End(t.Context(), id); replaced != want || err != nil {
+			t.Errorf("End = %t, %v, want %t", replaced, err, want)
+		}
 	}
 }
 

@@ -113,7 +113,7 @@ func TestTheStoreStandsStill(t *testing.T) {
 		"refresh": {open: server, do: token, least: 5},
 		"sign-out": {open: client, least: 2, ends: true,
 			do: func(t *testing.T, h *house, opened session.Session) error {
-				return h.End(t.Context(), opened.ID)
+				return end(t.Context(), h, opened.ID)
 			}},
 		"status": {open: client, least: 1, do: func(t *testing.T, h *house, opened session.Session) error {
 			_, err := h.Status(t.Context(), opened.ID)
