@@ -57,7 +57,8 @@ func (p *Page) hide(t testing.TB, what string, hidden bool, state string) {
 // SetClock makes the page's Date run ahead of this machine's by offset, or
 // behind it, in this document and in all that follow in this tab. The clock of
 // performance.now, timers and cookies are not touched, and neither are workers.
-// The driver of WebKit cannot do it.
+// The first time is on about:blank: scripts that have run may have kept the
+// real Date, and would not see it. The driver of WebKit cannot do it.
 func (p *Page) SetClock(t testing.TB, offset time.Duration) {
 	t.Helper()
 	what := fmt.Sprintf("setting the clock by %s", offset)
@@ -67,18 +68,22 @@ func (p *Page) SetClock(t testing.TB, offset time.Duration) {
 		setClock(context.Context, time.Duration) error
 	}](t, p, what)
 	p.do(t, what, func(ctx context.Context) error { return tab.setClock(ctx, offset) })
-	p.Eval(t, clock(offset), nil)
+	var seen bool
+	if p.Eval(t, clock(offset), &seen); !seen {
+		t.Fatal("setting the clock: this document has a Date of its own; " +
+			"open about:blank, call SetClock, and then Navigate")
+	}
 }
 
-// clock is an expression that sets the clock of the document it runs in. The
-// last one has its way.
+// clock is an expression that sets the clock of the document it runs in, and is
+// true if its scripts see that. The last one has its way.
 func clock(offset time.Duration) string {
 	return fmt.Sprintf(`((offset) => {
   const place = Symbol.for("browsertest.clock");
   const clock = globalThis[place];
   if (clock) {
     clock.offset = offset;
-    return;
+    return true;
   }
   const shifted = globalThis[place] = {offset};
   const {now} = Date;
@@ -87,5 +92,6 @@ func clock(offset time.Duration) string {
     apply: (Date) => new Date(Date.now()).toString(),
     construct: (Date, args, as) => Reflect.construct(Date, args.length ? args : [Date.now()], as),
   });
+  return document.readyState === "loading" || location.href === "about:blank";
 })(%d)`, offset.Milliseconds())
 }

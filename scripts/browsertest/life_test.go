@@ -3,6 +3,7 @@ package browsertest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -84,6 +85,13 @@ func TestAsShipped(t *testing.T) {
 
 func testClock(t *testing.T, browser *Browser, url string) {
 	page := browser.Open(t, url)
+	late := func(tb testing.TB) { page.SetClock(tb, time.Hour) }
+	if said := refusal(t, late); !strings.Contains(said, "open about:blank") {
+		t.Errorf("on a page that was there the test says %q", said)
+	}
+	page = browser.Open(t, "about:blank")
+	page.SetClock(t, 0)
+	page.Navigate(t, url)
 	for _, offset := range []time.Duration{time.Hour, -90 * time.Minute, 0} {
 		page.SetClock(t, offset)
 		for _, document := range []string{"this document", "the next one"} {

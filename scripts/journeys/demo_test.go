@@ -94,6 +94,16 @@ func (d *demo) kill(t *testing.T) {
 	_ = d.cmd.Wait()
 }
 
+// forget ends every session as a limit does: the browsers keep their cookies.
+func (d *demo) forget(t *testing.T, store string) {
+	t.Helper()
+	d.kill(t)
+	if err := os.Remove(store); err != nil {
+		t.Fatal(err)
+	}
+	startDemo(t, "--store", store, "--listen", "localhost:"+d.port()) // with the same keys
+}
+
 // call is a line of the stand-in service's log.
 type call struct {
 	Endpoint, Outcome string

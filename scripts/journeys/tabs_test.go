@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -219,11 +218,7 @@ func TestEndInAllTabs(t *testing.T) {
 	store := t.TempDir() + "/sessions.db"
 	d := startDemo(t, "--store", store)
 	tabs := openTabs(t, browsertest.Chromium(t), d.URL, 3)
-	d.kill(t)
-	if err := os.Remove(store); err != nil {
-		t.Fatal(err)
-	}
-	startDemo(t, "--store", store, "--listen", "localhost:"+d.port()) // the same keys, and no sessions
+	d.forget(t, store)
 	for i, tab := range tabs {
 		tab.WaitFor(t, `heard.some(e => e.startsWith("expired:"))`, 4*life)
 		tab.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)

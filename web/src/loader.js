@@ -199,6 +199,10 @@ function begin() {
   listen(document, "submit", sawSubmit);
   listen(page, "securitypolicyviolation", sawViolation);
   later(readyAnyway, READY_LIMIT);
+  // Another tab has a session now.
+  const wake = () => module.isWanted() || isAnonymous() || load();
+  listen(page, "storage", wake);
+  listen(page, "pageshow", wake);
   if (options.load === "now") load();
   const parsed = () => {
     if (mine !== options || module.isWanted()) return;

@@ -1,0 +1,166 @@
+package journeys
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+)
+
+// What happens between one session of a browser and the next.
+
+// signOut is a person's sign-out by the page's link.
+func signOut(t *testing.T, p *browsertest.Page) {
+	t.Helper()
+	p.Click(t, "#btn-signout")
+	p.WaitFor(t, `heard.includes("signedout:signed_out")`, soon)
+}
+
+// A sign-out on its way through a slow network does not take the cookie of the
+// login that follows it.
+func TestLoginBehindASlowSignOut(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	w := outside(t, d)
+	p := visit(t, browsertest.Chromium(t), w.URL)
+	signIn(t, p)
+	passed := make(chan struct{}, 8)
+	w.turns(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			// What is on its way arrives, whether or not the page still waits.
+			wait(3 * time.Second)
+			*r = *r.WithContext(context.WithoutCancel(r.Context()))
+			passed <- struct{}{}
+		}
+	})
+	signOut(t, p)
+	signIn(t, p)
+	waitFor(t, passed)
+	wait(500 * time.Millisecond) // for an answer to what has passed
+	if got := sessionStatus(t, p); got != http.StatusOK {
+		t.Errorf("GET session is %d after the sign-out was answered, want 200", got)
+	}
+	saveWorks(t, d, p)
+}
+
+// The next session is warned of limits of its own, and of no other's.
+func TestTheNextSessionIsWarnedAnew(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"idleWarning":43200}`)
+	for range 2 {
+		p.Eval(t, `heard.length = 0, 1`, nil)
+		signIn(t, p)
+		p.WaitFor(t, `heard.includes("warning:absolute_limit") && heard.includes("warning:idle_limit")`, soon)
+		signOut(t, p)
+		got := heard(t, p)
+		slices.Sort(got)
+		if want := []string{
+			"signedout:signed_out", "warning:absolute_limit", "warning:idle_limit",
+		}; !slices.Equal(got, want) {
+			t.Errorf("heard %v, want %v", got, want)
+		}
+	}
+}
+
+// Day one of every roll-out: a token that nobody vouches for ends as every other
+// session does, and its user can sign in.
+func TestDeadTokenOfBefore(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	p.Eval(t, `localStorage.setItem("janrainCaptureToken", "abcdefgh12345678"),
+		localStorage.setItem("janrainCaptureToken_Expires", new Date(Date.now() + 36e5).toUTCString()), 1`, nil)
+	p.Reload(t)
+	listen(t, p)
+	p.WaitFor(t, `heard.includes("expired:grant_refused") && !localStorage.janrainCaptureToken`, soon)
+	signIn(t, p)
+	saveWorks(t, d, p)
+}
+
+// A tab that began without a user takes up the session of another tab.
+func TestAnonymousTabIsRestored(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{"/", "/?mode=code&clientSession=onDemand"} {
+		d := startDemo(t, "--life", "10m")
+		b := browsertest.Chromium(t)
+		anonymous := visit(t, b, d.URL+query)
+		anonymous.WaitFor(t, `captureKeepalive.user().signedIn === false`, soon)
+		signIn(t, visit(t, b, d.URL+query))
+		anonymous.WaitFor(t, `heard.includes("signedin:signed_in") && captureKeepalive.status().phase === "active"`, soon)
+		anonymous.Click(t, "#btn-edit")
+		waitSignedIn(t, anonymous)
+		saveWorks(t, d, anonymous)
+	}
+}
+
+// A laptop that slept past the idle limit: a key moves no limit by itself. The
+// page asks, and what the server says counts.
+func TestKeyAfterALongSleep(t *testing.T) {
+	t.Parallel()
+	store := t.TempDir() + "/sessions.db"
+	d := startDemo(t, "--life", "50m", "--store", store)
+	p := visitWithClock(t, browsertest.Chromium(t), d.URL)
+	signIn(t, p)
+	d.forget(t, store)
+	p.SetClock(t, 31*time.Minute)
+	p.Type(t, "#capture_editProfile_aboutMe", "a")
+	p.WaitFor(t, `heard.includes("expired:idle_limit")`, soon)
+	p.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
+}
+
+// token() does not wait for a renewal that hangs while the token at hand is good.
+func TestTokenDoesNotWaitForAHungRenewal(t *testing.T) {
+	t.Parallel()
+	w := outside(t, startDemo(t, "--life", "10m"))
+	p := visit(t, browsertest.Chromium(t), w.URL)
+	signIn(t, p)
+	keep, arrived, _ := gate(t)
+	w.turns(keep)
+	p.Eval(t, `captureKeepalive.renew().catch(() => {}), 1`, nil)
+	waitFor(t, arrived)
+	var same bool
+	if p.Eval(t, `captureKeepalive.token().then(token => token === localStorage.janrainCaptureToken)`, &same); !same {
+		t.Error("token() is not the token at hand")
+	}
+	p.WaitFor(t, `captureKeepalive.status().phase === "renewing"`, soon)
+}
+
+// A field that belongs to the form by its form attribute alone is one of the
+// form's: it is sent, and editing it is an edit.
+func TestFieldOutsideItsForm(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	w := outside(t, d)
+	p := visit(t, browsertest.Chromium(t), w.URL)
+	signIn(t, p)
+	editing(t, p, `janrain.settings.capture.standIn = { redraw: false, decorate(form, screen) {
+		form.id = "profile";
+		const field = document.body.appendChild(document.createElement("input"));
+		field.id = field.name = "outside";
+		field.setAttribute("form", "profile");
+	} }, 1`)
+	p.Type(t, "#outside", "first")
+	saveWithDeadToken(t, d, p)
+	if got := submits(t, p); !strings.Contains(got[len(got)-1], `["outside","first"]`) {
+		t.Errorf("sent %s", got)
+	}
+	expire(t, p)
+	keep, arrived, open := gate(t)
+	w.turns(keep)
+	saved := d.saved(t)
+	p.Click(t, "#capture_editProfile_submit")
+	waitFor(t, arrived)
+	p.Type(t, "#outside", " and more")
+	p.WaitFor(t, `heard.includes("unfinished:edited")`, soon)
+	open()
+	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+	if got := fmt.Sprint(d.saved(t) - saved); got != "0" {
+		t.Errorf("saved %s times", got)
+	}
+}
