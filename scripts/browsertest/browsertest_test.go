@@ -156,13 +156,15 @@ func testBackAndReload(t *testing.T, browser *Browser, url string) {
 
 func testHands(t *testing.T, browser *Browser, url string) {
 	page := browser.Open(t, url)
-	page.Eval(t, `document.querySelector("#button").hidden = true, setTimeout(() => { document.querySelector("#button").hidden = false }, 300)`, nil)
+	page.Eval(t, `document.querySelector("#button").hidden = true,
+		setTimeout(() => { document.querySelector("#button").hidden = false }, 300)`, nil)
 	page.Click(t, "#button")
 	page.WaitFor(t, `window.active`, 5*time.Second)
 	page.Type(t, "#field", "Grüße,")
 	page.Type(t, "#field", " Ada")
 	page.WaitFor(t, `document.querySelector("#field").value === "Grüße, Ada"`, 5*time.Second)
-	page.Eval(t, `document.querySelector("#field").addEventListener("keydown", (event) => { window.pressed = event.key }), 1`, nil)
+	page.Eval(t, `document.querySelector("#field").addEventListener("keydown",
+		(event) => { window.pressed = event.key }), 1`, nil)
 	page.Type(t, "#field", "\n")
 	page.WaitFor(t, `window.pressed === "Enter"`, 5*time.Second)
 	page.Eval(t, `document.querySelector("#button").style.marginTop = "5000px"`, nil)
@@ -173,7 +175,8 @@ func testHands(t *testing.T, browser *Browser, url string) {
 
 func testKeys(t *testing.T, browser *Browser, url string) {
 	page := browser.Open(t, url)
-	page.Eval(t, `window.keys = [], addEventListener("keydown", (event) => keys.push((event.ctrlKey ? "Control " : "") + event.key)),
+	page.Eval(t, `window.keys = [], addEventListener("keydown",
+		(event) => keys.push((event.ctrlKey ? "Control " : "") + event.key)),
 		document.querySelector("#button").focus(), 1`, nil)
 	page.Press(t, "Tab")
 	page.WaitFor(t, `document.activeElement.id === "field"`, 5*time.Second)

@@ -110,7 +110,8 @@ func poll(js string, timeout time.Duration) string {
 
 // waitVisible is for the protocols that do not wait for an element.
 func waitVisible(in tab, selector string) error {
-	return waitFor(in, fmt.Sprintf(`document.querySelector(%s)?.checkVisibility({visibilityProperty: true})`, quote(selector)), actionTimeout)
+	return waitFor(in, fmt.Sprintf(`document.querySelector(%s)?.checkVisibility({visibilityProperty: true})`,
+		quote(selector)), actionTimeout)
 }
 
 // quote makes a JavaScript string.

@@ -13,6 +13,7 @@ func TestTextWithoutKeys(t *testing.T) {
 	page.Click(t, "#field")
 	page.Compose(t, "東京")
 	page.Drop(t, "#field", " Kyoto")
-	page.WaitFor(t, `/^東京/.test(document.querySelector("#field").value) && /Kyoto/.test(document.querySelector("#field").value)`, 5*time.Second)
+	page.WaitFor(t, `/^東京/.test(document.querySelector("#field").value) &&
+		/Kyoto/.test(document.querySelector("#field").value)`, 5*time.Second)
 	page.WaitFor(t, `inputs.includes("insertCompositionText") && inputs.at(-1) === "insertFromDrop"`, 5*time.Second)
 }

@@ -27,7 +27,8 @@ func hideAndShow(t *testing.T, browser *Browser, url string) (hidden, visible in
 	t.Helper()
 	const while = 3 * time.Second
 	page, other := browser.Open(t, url), browser.Open(t, url)
-	page.Eval(t, `window.states = [], addEventListener("visibilitychange", () => states.push(document.visibilityState))`, nil)
+	page.Eval(t, `window.states = [], addEventListener("visibilitychange",
+		() => states.push(document.visibilityState))`, nil)
 	page.Hide(t)
 	other.WaitFor(t, `document.visibilityState === "visible"`, 5*time.Second)
 	hidden = ticks(t, page, while)
@@ -101,7 +102,8 @@ func testClock(t *testing.T, browser *Browser, url string) {
 			}
 			page.Eval(t, `({now: Date.now(), made: new Date().getTime(), written: Date.parse(Date()),
 				fixed: new Date(5).getTime() === 5 && Date.UTC(1970, 0, 1, 0, 0, 1) === 1000,
-				is: new Date() instanceof Date && new Date().constructor === Date && new (class extends Date {})() instanceof Date,
+				is: new Date() instanceof Date && new Date().constructor === Date &&
+					new (class extends Date {})() instanceof Date,
 				kept: performance.now() < 600e3})`, &date)
 			want := time.Now().Add(offset)
 			for name, got := range map[string]int64{"Date.now()": date.Now, "new Date()": date.Made,

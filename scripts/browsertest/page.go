@@ -67,7 +67,8 @@ func (p *Page) Back(t testing.TB) {
 	var here string
 	p.Eval(t, fmt.Sprintf("(%s = %d, location.href)", mark, p.places), &here)
 	p.do(t, "going back", p.tab.back)
-	p.WaitFor(t, fmt.Sprintf("(%s !== %d || location.href !== %s) && document.readyState === 'complete'", mark, p.places, quote(here)), actionTimeout)
+	p.WaitFor(t, fmt.Sprintf("(%s !== %d || location.href !== %s) && document.readyState === 'complete'", mark,
+		p.places, quote(here)), actionTimeout)
 }
 
 // Click clicks the middle of the element that a CSS selector finds, once it is

@@ -50,7 +50,8 @@ func TestServerDown(t *testing.T) {
 	listen(t, p)
 	signInWithout(t, p)
 	p.WaitFor(t, `captureKeepalive.status().phase === "waiting"`, soon)
-	p.WaitFor(t, `captureKeepalive.diagnostics().some(d => d.reason === "offline" && d.message.includes("could not be reached"))`, soon)
+	p.WaitFor(t, `captureKeepalive.diagnostics().some(d => d.reason === "offline" &&
+		d.message.includes("could not be reached"))`, soon)
 	saveWorks(t, d, p)
 }
 
@@ -110,7 +111,8 @@ func TestCrash(t *testing.T) {
 	for _, phase := range []string{"active", "off"} {
 		p.Eval(t, `crash(), 1`, nil)
 		p.Type(t, "#capture_editProfile_aboutMe", "hello")
-		p.Eval(t, `dispatchEvent(new Event("online")), dispatchEvent(new StorageEvent("storage", {key: "captureKeepalive"})),
+		p.Eval(t, `dispatchEvent(new Event("online")), dispatchEvent(new StorageEvent("storage",
+			{key: "captureKeepalive"})),
 			document.dispatchEvent(new Event("visibilitychange")), 1`, nil)
 		p.WaitFor(t, `captureKeepalive.status().phase === "`+phase+`"`, soon)
 		if phase == "active" {

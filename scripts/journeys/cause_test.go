@@ -19,7 +19,8 @@ const causePage = `<!doctype html><html lang="en"><title>A page</title><link rel
 window.janrain = {events: {}, capture: {ui: {}}};
 for (const name of ["ExpiredToken", "SaveFailed", "SessionEnded"]) {
   const list = [];
-  janrain.events["onCapture" + name] = {list, addHandler(fn) { list.push(fn) }, removeHandler(fn) { list.splice(list.indexOf(fn) >>> 0, 1) }};
+  janrain.events["onCapture" + name] = {list, addHandler(fn) { list.push(fn) },
+	removeHandler(fn) { list.splice(list.indexOf(fn) >>> 0, 1) }};
 }
 window.fire = (name) => janrain.events["onCapture" + name].list.slice().forEach(fn => { try { fn({}) } catch {} });
 window.on = (name, fn) => janrain.events["onCapture" + name].addHandler(fn);
@@ -28,10 +29,12 @@ janrain.capture.ui.endCaptureSession = inner;
 link.addEventListener("click", inner);
 window.later = (ms) => new Promise(done => setTimeout(done, ms));</script>
 <script>window.outlive = []; const plain = window.fetch;
-window.fetch = (to, init) => { if (init?.method === "DELETE") outlive.push(init.keepalive); return plain(to, init) };</script>
+window.fetch = (to, init) => { if (init?.method === "DELETE") outlive.push(init.keepalive);
+	return plain(to, init) };</script>
 <script src="/keepalive/keepalive.js"></script>
 <script>captureKeepalive.start(); window.end = () => janrain.capture.ui.endCaptureSession();
-form.addEventListener("submit", event => { event.preventDefault(); setTimeout(() => fire("SaveFailed"), 100) });</script>`
+form.addEventListener("submit", event => { event.preventDefault();
+	setTimeout(() => fire("SaveFailed"), 100) });</script>`
 
 // cause is why the session is ended on the page.
 type cause struct {
@@ -59,7 +62,8 @@ var causes = []cause{
 	{name: "by the continuation of a promise that a handler returns",
 		do: `on("SaveFailed", () => fetch("/").then(later.bind(null, 100)).then(end)), fire("SaveFailed")`},
 	{name: "in an event of its own that a handler fires",
-		do: `addEventListener("dead", end), on("SaveFailed", () => dispatchEvent(new Event("dead"))), fire("SaveFailed")`},
+		do: `addEventListener("dead", end), on("SaveFailed", () => dispatchEvent(new Event("dead"))),
+			fire("SaveFailed")`},
 	{name: "by an asynchronous handler, after its end",
 		do: `on("SaveFailed", async () => {}), fire("SaveFailed"), setTimeout(end, 300)`, person: true},
 	{name: "by a scripted click in a handler", do: `on("SaveFailed", () => link.click()), fire("SaveFailed")`},

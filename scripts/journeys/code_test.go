@@ -19,7 +19,8 @@ func TestCodeMode(t *testing.T) {
 	}
 	// Two events tell of one login: the code is posted by the first.
 	var posted int
-	p.Eval(t, `performance.getEntriesByType("resource").filter(e => e.name.endsWith("/keepalive/session")).length`, &posted)
+	p.Eval(t, `performance.getEntriesByType("resource").filter(e => e.name.endsWith("/keepalive/session")).length`,
+		&posted)
 	if posted != 1 {
 		t.Errorf("the code was posted %d times", posted)
 	}
@@ -87,7 +88,8 @@ func TestOnDemand(t *testing.T) {
 	p.WaitFor(t, `heard.includes("renewed:due")`, 2*life)
 	needs("the token was renewed", false)
 	p.Click(t, "#btn-edit")
-	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe") && !document.querySelector("#editProfile").hidden`, soon)
+	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe") &&
+		!document.querySelector("#editProfile").hidden`, soon)
 	needs("the profile is shown again", true)
 
 	saved := d.saved(t)
@@ -148,7 +150,8 @@ func TestBothModes(t *testing.T) {
 	signIn(t, code)
 	for want, p := range map[string]*browsertest.Page{"token": token, "code": code} {
 		var mode string
-		p.Eval(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.mode)`, &mode)
+		p.Eval(t, `fetch("/keepalive/session",
+			{headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.mode)`, &mode)
 		if mode != want {
 			t.Errorf("mode %q, want %q", mode, want)
 		}

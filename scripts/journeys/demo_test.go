@@ -212,7 +212,9 @@ func onDemo(t *testing.T, p *browsertest.Page) {
 
 func listen(t *testing.T, p *browsertest.Page) {
 	t.Helper()
-	p.Eval(t, `window.heard = [], ["renewed","renewerror","warning","stayed","expired","signedout","identitychanged","signedin","holding","released","unfinished"]
+	p.Eval(t, `window.heard = [],
+		["renewed","renewerror","warning","stayed","expired","signedout",
+			"identitychanged","signedin","holding","released","unfinished"]
 		.forEach(name => captureKeepalive.on(name, e => heard.push(name + ":" + e.reason))), 1`, nil)
 }
 

@@ -52,14 +52,16 @@ func TestDialogBeforeIdleLimit(t *testing.T) {
 	p.Eval(t, `(async () => {
 		const server = await fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.json());
 		const [minutes, seconds] = ui("time").textContent.split(":").map(Number);
-		return {shown: minutes * 60 + seconds, left: captureKeepalive.status().idleExpiresIn, server: server.idleExpiresIn};
+		return {shown: minutes * 60 + seconds, left: captureKeepalive.status().idleExpiresIn,
+			server: server.idleExpiresIn};
 	})()`, &got)
 	if got.Shown < got.Left-1 || got.Shown > got.Left+2 || got.Shown < got.Server-2 || got.Shown > got.Server+3 {
 		t.Errorf("the dialog says %v s, status() %v, the server %v", got.Shown, got.Left, got.Server)
 	}
 	p.Eval(t, `ui("stay").click()`, nil)
 	p.WaitFor(t, `heard.includes("stayed:request") && captureKeepalive.status().idleExpiresIn >= 1795`, soon)
-	p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.idleExpiresIn >= 1795)`, soon)
+	p.WaitFor(t, `fetch("/keepalive/session",
+		{headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.idleExpiresIn >= 1795)`, soon)
 	p.WaitFor(t, `!ui("dialog") && document.activeElement.id === "capture_editProfile_aboutMe"`, soon)
 	noErrors(t, p)
 }
@@ -97,7 +99,8 @@ func TestDialogBeforeAbsoluteLimit(t *testing.T) {
 	d := startDemo(t, "--life", "10m")
 	p := warned(t, browsertest.Chromium(t), d.URL, `{"dialog":true,"idleWarning":43200}`)
 	signIn(t, p)
-	p.WaitFor(t, `ui("dialog")?.open && heard.includes("warning:idle_limit") && heard.includes("warning:absolute_limit")`, soon)
+	p.WaitFor(t, `ui("dialog")?.open && heard.includes("warning:idle_limit") &&
+		heard.includes("warning:absolute_limit")`, soon)
 	p.Eval(t, `ui("stay").click()`, nil)
 	p.WaitFor(t, `ui("title")?.textContent === "Your session is about to end" && ui("stay").hidden`, soon)
 	var shown string
@@ -134,10 +137,13 @@ func dialogPage(t *testing.T) string {
 		t.Fatalf("%v: run `make build` first", err)
 	}
 	files := map[string]string{
-		"/": `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>A page</title><link rel="icon" href="data:,">
-			<link rel="stylesheet" href="page.css"><script src="api.js"></script><script src="dialog.js"></script><script src="dialog.js"></script>
+		"/": `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>A page</title>
+			<link rel="icon" href="data:,">
+			<link rel="stylesheet" href="page.css"><script src="api.js"></script><script src="dialog.js"></script>
+				<script src="dialog.js"></script>
 			<body><h1>A page</h1><input id="field" aria-label="Field"><button id="after">After</button>`,
-		"/page.css":  `body { font: 1rem sans-serif } .styled { --keepalive-accent: rgb(1, 2, 3) } .styled::part(title) { color: rgb(4, 5, 6) }`,
+		"/page.css": `body { font: 1rem sans-serif } .styled { --keepalive-accent: rgb(1, 2,
+			3) } .styled::part(title) { color: rgb(4, 5, 6) }`,
 		"/dialog.js": string(dialog),
 		"/api.js": ui + `;
 			const listeners = {}, skew = [0, 0], clocks = [performance.now.bind(performance), Date.now];
@@ -145,11 +151,13 @@ func dialogPage(t *testing.T) string {
 			performance.now = () => (held?.[0] ?? clocks[0]()) + skew[0];
 			Date.now = () => (held?.[1] ?? clocks[1]()) + skew[1];
 			window.hold = () => { held = clocks.map(now => now()) }; // only pass() moves the clocks now
-			const now = () => Math.max(performance.now() - from[0], Date.now() - from[1]) / 1000, from = [performance.now(), Date.now()];
+			const now = () => Math.max(performance.now() - from[0], Date.now() - from[1]) / 1000,
+				from = [performance.now(), Date.now()];
 			window.calls = [], window.keys = [], window.phase = "active", window.ends = {};
 			window.captureKeepalive = {
 				on: (event, fn) => (listeners[event] ??= []).push(fn),
-				status: () => ({phase, idleExpiresIn: Math.round(ends.idle - now()), absoluteExpiresIn: Math.round(ends.absolute - now())}),
+				status: () => ({phase, idleExpiresIn: Math.round(ends.idle - now()),
+					absoluteExpiresIn: Math.round(ends.absolute - now())}),
 				stay: () => { calls.push("stay"); emit("stayed") },
 				end: () => { calls.push("end"); emit("signedout") },
 				renew: () => { calls.push("renew"); return Promise.resolve("") },
@@ -163,7 +171,8 @@ func dialogPage(t *testing.T) string {
 			};
 			document.addEventListener("keydown", e => keys.push(e.key), true);
 			window.others = [];
-			for (const type of ["keyup", "keypress", "click"].concat(...["pointer", "mouse"].map(kind => ["down", "up"].map(what => kind + what)),
+			for (const type of ["keyup", "keypress", "click"].concat(...["pointer",
+				"mouse"].map(kind => ["down", "up"].map(what => kind + what)),
 				["start", "end"].map(what => "touch" + what))) {
 				document.addEventListener(type, e => others.push(type + " " + (e.key ?? "")), true);
 			}`,
@@ -195,7 +204,8 @@ type said struct {
 func read(t *testing.T, p *browsertest.Page) said {
 	t.Helper()
 	var s said
-	p.Eval(t, `({open: !!ui("dialog")?.open, title: ui("title")?.textContent ?? "", time: ui("time")?.hidden === false ? ui("time").textContent : "",
+	p.Eval(t, `({open: !!ui("dialog")?.open, title: ui("title")?.textContent ?? "",
+		time: ui("time")?.hidden === false ? ui("time").textContent : "",
 		status: ui("status")?.textContent ?? "", calls: calls.filter(c => c !== "renew").join(" "),
 		buttons: [...ui("actions")?.children ?? []].filter(b => !b.hidden).map(b => b.textContent).join(", ")})`, &s)
 	return s
@@ -272,7 +282,8 @@ func TestDialogStates(t *testing.T) {
 		{"renewed, and no more time", `warn("idle", 60), emit("renewed")`, idle, stays, ""},
 		{"renewed, and more time", `warn("idle", 60), limit("idle", 1800), emit("renewed")`, "", "", ""},
 		{"less time than was told", `hold(), warn("idle", 60), limit("idle", 20), emit("renewed")`, idle, stays, ""},
-		{"a clock that was set", `hold(), warn("idle", 60), pass(0, 58), limit("idle", 40), emit("renewed")`, idle, stays, ""},
+		{"a clock that was set", `hold(), warn("idle", 60), pass(0, 58), limit("idle", 40), emit("renewed")`, idle,
+			stays, ""},
 		{"expired", `warn("idle", 60), emit("expired")`, ended, "Close", ""},
 		{"expired, closed", `warn("idle", 60), emit("expired"), ui("close").click()`, "", "", ""},
 		{"expired, signed in again", `warn("idle", 60), emit("expired"), emit("renewed")`, "", "", ""},
@@ -379,7 +390,8 @@ func TestDialogByPointer(t *testing.T) {
 	for _, way := range []string{"mouse", "touch"} {
 		eval(`others.length = calls.length = 0, warn("idle", 60), 1`, nil)
 		var at [2]float64
-		eval(`(() => { const box = ui("stay").getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2] })()`, &at)
+		eval(`(() => { const box = ui("stay").getBoundingClientRect();
+			return [box.x + box.width / 2, box.y + box.height / 2] })()`, &at)
 		if way == "mouse" {
 			do("clicking", chromedp.MouseClickXY(at[0], at[1]))
 		} else {
@@ -387,7 +399,8 @@ func TestDialogByPointer(t *testing.T) {
 			do("letting go", touch(input.DispatchTouchEventTypeTouchEnd))
 		}
 		var calls, others []string
-		eval(`new Promise(done => { const look = () => calls.length ? done(calls) : setTimeout(look, 10); look() })`, &calls)
+		eval(`new Promise(done => { const look = () => calls.length ? done(calls) : setTimeout(look, 10); look() })`,
+			&calls)
 		if eval(`others`, &others); len(others) > 0 || !slices.Equal(calls, []string{"stay"}) {
 			t.Errorf("%s: the page heard %q, called %q", way, others, calls)
 		}
@@ -421,7 +434,8 @@ func TestDialogByKeyboard(t *testing.T) {
 	var role, name, description string
 	eval(`ui("dialog").getAttribute("role")`, &role)
 	eval(`ui(ui("dialog").getAttribute("aria-labelledby")).textContent`, &name)
-	eval(`ui("dialog").getAttribute("aria-describedby").split(" ").map(id => ui(id).textContent).join(" ")`, &description)
+	eval(`ui("dialog").getAttribute("aria-describedby").split(" ").map(id => ui(id).textContent).join(" ")`,
+		&description)
 	if role != "alertdialog" || name != "Are you still there?" ||
 		!strings.HasPrefix(description, "You have not used") || !strings.HasSuffix(description, " 60 seconds") {
 		t.Errorf("role %q, name %q, description %q", role, name, description)
@@ -491,7 +505,8 @@ func TestDialogByKeyboard(t *testing.T) {
 
 	// A modal of the page's is below while the dialog is open, and gets the
 	// focus back.
-	eval(`document.body.append(Object.assign(document.createElement("dialog"), {id: "own"})), own.append(Object.assign(document.createElement("input"), {id: "inner"})),
+	eval(`document.body.append(Object.assign(document.createElement("dialog"), {id: "own"})),
+		own.append(Object.assign(document.createElement("input"), {id: "inner"})),
 		own.showModal(), warn("idle", 60), 1`, nil)
 	press(kb.Escape)
 	if eval(`own.open`, &open); !open || focus() != "inner" {
@@ -503,7 +518,8 @@ func TestDialogByKeyboard(t *testing.T) {
 func TestDialogTexts(t *testing.T) {
 	t.Parallel()
 	p := browsertest.Chromium(t).Open(t, dialogPage(t))
-	p.Eval(t, `window.captureKeepaliveDialog = {lang: "de", idleTitle: "Sind Sie noch da?", stay: "Angemeldet bleiben", signOut: "<b>Abmelden</b>", clsoe: "x", close: 5, endedText: ""},
+	p.Eval(t, `window.captureKeepaliveDialog = {lang: "de", idleTitle: "Sind Sie noch da?",
+		stay: "Angemeldet bleiben", signOut: "<b>Abmelden</b>", clsoe: "x", close: 5, endedText: ""},
 		warn("idle", 59.9), 1`, nil)
 	got := read(t, p)
 	if got.Title != "Sind Sie noch da?" || got.Buttons != "<b>Abmelden</b>, Angemeldet bleiben" ||

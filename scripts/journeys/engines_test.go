@@ -73,7 +73,8 @@ func TestEveryEngine(t *testing.T) {
 			p.Click(t, "#btn-signout")
 			p.WaitFor(t, `heard.includes("signedout:signed_out") && !localStorage.janrainCaptureToken`, soon)
 			second.WaitFor(t, `heard.includes("signedout:elsewhere")`, soon)
-			p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
+			p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`,
+				soon)
 			nothingThrown(t, second)
 			second.Close()
 		})

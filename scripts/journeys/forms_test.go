@@ -28,7 +28,8 @@ const richForm = `janrain.settings.capture.standIn = {
 		const options = (list, ...values) => list.replaceChildren(...values.map((v) => new Option(v)));
 		add("input", { type: "password", name: "password", id: "capture_editProfile_password" });
 		const iso = add("input", { type: "hidden", name: "iso", value: "1970-01-01" });
-		add("button", { type: "button", id: "pick", textContent: "Pick a day", onclick: () => (iso.value = "2000-02-29") });
+		add("button", { type: "button", id: "pick", textContent: "Pick a day",
+			onclick: () => (iso.value = "2000-02-29") });
 		const country = add("select", { name: "country", id: "country" });
 		const canton = add("select", { name: "canton", id: "canton" });
 		options(country, "at", "ch");
@@ -204,7 +205,8 @@ func TestTwoFormsOnAScreen(t *testing.T) {
 			if (screen !== "editProfile") return;
 			document.querySelector("#other")?.remove();
 			const other = Object.assign(document.createElement("form"), { id: "other" });
-			for (const [name, type] of [["capture_editProfile_terms", "checkbox"], ["capture_editProfile_nick", "text"]]) {
+			for (const [name, type] of [["capture_editProfile_terms", "checkbox"],
+				["capture_editProfile_nick", "text"]]) {
 				other.append(Object.assign(document.createElement("input"), { id: name, name, type, checked: true }));
 			}
 			queueMicrotask(() => form.before(other));
@@ -231,8 +233,10 @@ func TestFieldsNamedAsWhatAFormHas(t *testing.T) {
 	editing(t, p, `janrain.settings.capture.standIn = {
 		decorate(form, screen) {
 			if (screen !== "editProfile") return;
-			for (const name of ["parentElement", "querySelector", "elements", "id", "submit", "requestSubmit", "action", "isConnected", "name"]) {
-				Element.prototype.append.call(form, Object.assign(document.createElement("input"), { name, value: "kept", size: 3 }));
+			for (const name of ["parentElement", "querySelector", "elements", "id", "submit", "requestSubmit",
+				"action", "isConnected", "name"]) {
+				Element.prototype.append.call(form, Object.assign(document.createElement("input"),
+					{ name, value: "kept", size: 3 }));
 			}
 		},
 	}, 1`)
@@ -260,7 +264,8 @@ func TestUnfinishedIsTold(t *testing.T) {
 			afterFailure: (form) => { form.city.pattern = "x+" } }, 1`, "invalid_form"},
 		{"the UI has no form submit", `janrain.settings.capture.standIn = { formSubmit: false }, 1`, "no_form"},
 		{"a field is gone", `janrain.settings.capture.standIn = { redraw: true, decorate(form, screen) {
-			if (screen === "editProfile" && (window.drawings = (window.drawings || 0) + 1) > 1) form.displayName.remove() } }, 1`, "changed"},
+			if (screen === "editProfile" && (window.drawings =
+				(window.drawings || 0) + 1) > 1) form.displayName.remove() } }, 1`, "changed"},
 		{"the form is gone", `janrain.settings.capture.standIn = {
 			afterFailure: (form) => { form.remove(); janrain.capture.ui.renderScreen = () => {} } }, 1`, "gone"},
 	} {
@@ -299,16 +304,21 @@ func TestNotSentAgainAfterSuccess(t *testing.T) {
 			`["onCaptureChangePasswordSuccess", {}]`,
 		} {
 			editing(t, p, `janrain.settings.capture.standIn = { tell: (name, payload) =>
-				name === "onCaptureProfileSaveSuccess" ? (window.told = true, `+success+`) : [name, payload] }, window.told = false, 1`)
+				name === "onCaptureProfileSaveSuccess" ? (window.told = true, `+success+`) : [name, payload] },
+					window.told = false, 1`)
 			saved := d.saved(t)
 			p.Click(t, "#capture_editProfile_submit")
-			p.WaitFor(t, `told && document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`, soon)
+			p.WaitFor(t, `told && document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`,
+				soon)
 			// Something else meets a dead token, and does not say what.
 			expire(t, p)
 			p.Eval(t, `janrain.settings.capture.standIn = {
-					tell: (name, payload) => (name === "onCaptureScreenShow" ? ["onCaptureExpiredToken", {}] : [name, payload]) },
-				window.before = localStorage.janrainCaptureToken, janrain.capture.ui.renderScreen("publicProfile"), 1`, nil)
-			p.WaitFor(t, `localStorage.janrainCaptureToken !== before && captureKeepalive.status().phase === "active"`, soon)
+					tell: (name, payload) => (name === "onCaptureScreenShow" ? ["onCaptureExpiredToken", {}] :
+						[name, payload]) },
+				window.before = localStorage.janrainCaptureToken, janrain.capture.ui.renderScreen("publicProfile"),
+					1`, nil)
+			p.WaitFor(t, `localStorage.janrainCaptureToken !== before &&
+				captureKeepalive.status().phase === "active"`, soon)
 			if got := d.saved(t) - saved; got != 1 {
 				t.Errorf("%s: saved %d times", success, got)
 			}
@@ -330,7 +340,8 @@ func TestHeldSave(t *testing.T) {
 		p.Type(t, "#capture_editProfile_city", "London")
 		w.turns(gateway)
 		saved := d.saved(t)
-		p.WaitFor(t, `captureKeepalive.status().phase === "waiting" && captureKeepalive.status().expiresIn === 0`, 2*life)
+		p.WaitFor(t, `captureKeepalive.status().phase === "waiting" && captureKeepalive.status().expiresIn === 0`,
+			2*life)
 		wait(time.Second) // expiresIn is rounded down
 		p.Click(t, "#capture_editProfile_submit")
 		p.WaitFor(t, `heard.some((e) => e.startsWith("holding:"))`, soon)
@@ -371,15 +382,18 @@ func TestAnotherUserSignsInMeanwhile(t *testing.T) {
 		waitFor(t, arrived)
 		other.Eval(t, `janrain.capture.ui.renderScreen("signIn"), 1`, nil)
 		other.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== undefined`, soon)
-		other.Eval(t, `["email", "displayName"].forEach(f => document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
+		other.Eval(t,
+			`["email", "displayName"].forEach(f => document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
 		other.Click(t, "#capture_signIn_submit")
-		other.WaitFor(t, `captureKeepalive.status().phase === "active" && !!document.querySelector("#capture_editProfile_aboutMe")`, soon)
+		other.WaitFor(t, `captureKeepalive.status().phase === "active" &&
+			!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
 		w.saves(nil)
 		open()
 		ada.WaitFor(t, `heard.some((e) => e.startsWith("identitychanged:"))`, soon)
 		// A dead token that names no screen, long after the form was given up.
 		ada.Eval(t, `janrain.settings.capture.standIn = {
-				tell: (name, payload) => (name === "onCaptureScreenShow" ? ["onCaptureExpiredToken", {}] : [name, payload]) },
+				tell: (name, payload) => (name === "onCaptureScreenShow" ? ["onCaptureExpiredToken", {}] :
+					[name, payload]) },
 			janrain.capture.ui.renderScreen("publicProfile"), 1`, nil)
 		ada.WaitFor(t, `captureKeepalive.token().then(() => true, () => true)`, soon)
 		if got := d.saved(t) - saved; got != 0 {
@@ -405,7 +419,8 @@ func TestHastyHands(t *testing.T) {
 			for (const value of ["card", "cash"]) add("input", { type: "radio", name: "pay", value, id: value });
 			for (const value of ["daily", "weekly"]) add("input", { type: "checkbox", name: "news", value, id: value });
 			add("input", { type: "range", name: "size", id: "size" });
-			add("input", { type: "image", name: "spot", id: "spot", alt: "Save", src: "/favicon.svg", width: 40, height: 40 });
+			add("input", { type: "image", name: "spot", id: "spot", alt: "Save", src: "/favicon.svg", width: 40,
+				height: 40 });
 			customElements.get("x-bio") || customElements.define("x-bio", class extends HTMLElement {
 				constructor() {
 					super();
@@ -476,15 +491,18 @@ func TestHastyHands(t *testing.T) {
 			p.WaitFor(t, `!document.querySelector("#publicProfile").hidden`, soon)
 		}},
 		{name: "a component keeps its field to itself", told: []string{"unfinished:changed"}, fill: func() {
-			p.Eval(t, `window.bio = 1, janrain.capture.ui.renderScreen("publicProfile"), janrain.capture.ui.renderScreen("editProfile"), 1`, nil)
+			p.Eval(t, `window.bio = 1, janrain.capture.ui.renderScreen("publicProfile"),
+				janrain.capture.ui.renderScreen("editProfile"), 1`, nil)
 			p.WaitFor(t, `!!document.querySelector("#bio")`, soon)
 			p.Eval(t, `document.querySelector("#bio").focus(), 1`, nil)
 			p.Press(t, "a")
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p.Eval(t, `window.bio = 0, janrain.capture.ui.renderScreen("publicProfile"), janrain.capture.ui.renderScreen("editProfile"), 1`, nil)
-			p.WaitFor(t, `!document.querySelector("#editProfile").hidden && !!document.querySelector("#born") && !document.querySelector("#bio")`, soon)
+			p.Eval(t, `window.bio = 0, janrain.capture.ui.renderScreen("publicProfile"),
+				janrain.capture.ui.renderScreen("editProfile"), 1`, nil)
+			p.WaitFor(t, `!document.querySelector("#editProfile").hidden && !!document.querySelector("#born") &&
+				!document.querySelector("#bio")`, soon)
 			if tc.fill != nil {
 				tc.fill()
 			}
@@ -502,7 +520,8 @@ func TestHastyHands(t *testing.T) {
 			w.turns(nil)
 			p.WaitFor(t, fmt.Sprintf(`heard.filter((e) => !e.startsWith("renewed:")).join() === %q`,
 				strings.Join(tc.told, ",")), soon)
-			p.WaitFor(t, `captureKeepalive.status().phase === "active" && heard.some((e) => e.startsWith("renewed:"))`, soon)
+			p.WaitFor(t, `captureKeepalive.status().phase === "active" &&
+				heard.some((e) => e.startsWith("renewed:"))`, soon)
 			for deadline := time.Now().Add(soon); d.saved(t)-saved < tc.saved && time.Now().Before(deadline); {
 				wait(50 * time.Millisecond)
 			}

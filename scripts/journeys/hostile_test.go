@@ -35,13 +35,14 @@ type hostility struct {
 }
 
 const (
-	oneTag    = `<script async nonce="n" src="/keepalive/keepalive.js" data-start data-dialog data-hold="true"></script>`
+	oneTag = `<script async nonce="n" src="/keepalive/keepalive.js" data-start data-dialog data-hold="true">
+		</script>`
 	noNonce   = `<script src="/keepalive/keepalive.js"></script>`
 	withStub  = `<script nonce="n" src="/keepalive/stub.js"></script>` + oneTag
 	trustType = "; require-trusted-types-for 'script'; trusted-types capture-keepalive"
 )
 
-// hostilities are the table: one line each.
+// hostilities are the table: one row each.
 var hostilities = []hostility{
 	{name: "nothing at all"},
 	// Names that hide what the document and the window have.
@@ -57,8 +58,11 @@ var hostilities = []hostility{
 	{name: "an element called Go", head: `<p id="Go">`},
 	{name: "elements called fs, process and path", head: `<p id="fs"><p id="process"><p id="path">`},
 	{name: "an image that comes late", head: `<img src="/late">`},
-	{name: "elements called as what some browsers lack", head: `<form id="trustedTypes"><input name="createPolicy"></form><p id="requestIdleCallback"><p id="LockManager">`},
-	{name: "an object, a frame and a form called as globals", head: `<object id="fetch"></object><iframe name="localStorage"></iframe><form name="Promise"></form><img name="adoptedStyleSheets"><img name="currentScript">`},
+	{name: "elements called as what some browsers lack", head: `<form id="trustedTypes"><input name="createPolicy">
+		</form><p id="requestIdleCallback"><p id="LockManager">`},
+	{name: "an object, a frame and a form called as globals", head: `<object id="fetch"></object>
+		<iframe name="localStorage"></iframe><form name="Promise"></form><img name="adoptedStyleSheets">
+		<img name="currentScript">`},
 	{name: "a base that is elsewhere", head: `<base href="/elsewhere/deep/">`},
 	{name: "document.domain set", before: `document.domain = document.domain`},
 	// Globals.
@@ -70,21 +74,40 @@ var hostilities = []hostility{
 	{name: "the toolchain's own wasm_exec.js", head: `<script nonce="n" src="/keepalive/wasm_exec.js"></script>`},
 	{name: "a variable called URL, before", before: `window.URL = "/shop/"`},
 	{name: "a variable called URL", after: `window.URL = "/shop/"`},
-	{name: "a variable called Promise", after: `window.NativePromise = Promise, window.Promise = function (fn) { return new NativePromise(fn) }, Promise.all = NativePromise.all.bind(NativePromise), Promise.resolve = NativePromise.resolve.bind(NativePromise), Promise.race = NativePromise.race.bind(NativePromise)`},
+	{name: "a variable called Promise", after: `window.NativePromise = Promise,
+		window.Promise = function (fn) { return new NativePromise(fn) },
+		Promise.all = NativePromise.all.bind(NativePromise),
+		Promise.resolve = NativePromise.resolve.bind(NativePromise),
+		Promise.race = NativePromise.race.bind(NativePromise)`},
 	{name: "a variable called AbortController", after: `window.AbortController = undefined`},
 	{name: "a variable called Reflect", after: `window.Reflect = undefined`},
 	{name: "a Date of a library", after: `Date.parse = (text) => new Date(text), Date.now = () => 0`},
-	{name: "a fetch that rejects", after: `window.realFetch = fetch, window.fetch = (to, init) => String(to).includes("/keepalive/") ? Promise.reject(new Error("no")) : realFetch(to, init)`},
+	{name: "a fetch that rejects", after: `window.realFetch = fetch,
+		window.fetch = (to, init) =>
+		String(to).includes("/keepalive/") ? Promise.reject(new Error("no")) : realFetch(to, init)`},
 	{name: "a console that throws", after: `console.warn = console.debug = () => { throw new Error("no console") }`},
-	{name: "TextEncoder, WeakSet and others of a library", after: `for (const name of ["TextEncoder", "TextDecoder", "WeakSet", "WeakMap", "CSSStyleSheet", "URL", "Request", "File", "Blob", "HTMLOptionElement", "HTMLButtonElement", "Navigator"]) window[name] = undefined`},
-	{name: "a loader of modules", before: `window.define = Object.assign(() => { throw new Error("defined") }, {amd: {}}), window.module = {exports: {}}, window.exports = module.exports, window.require = window.define`},
-	{name: "a Promise of a library, before", before: `{ const N = Promise; window.Promise = class extends N { static get allSettled() {} static get any() {} } }`},
-	{name: "timers and listeners that a library patches, before", before: `{ const set = setTimeout, add = EventTarget.prototype.addEventListener;
-		window.setTimeout = function (fn, ms) { return set.call(window, function () { return fn.apply(this, arguments) }, ms) };
-		EventTarget.prototype.addEventListener = function (type, fn, options) { return add.call(this, type, fn, options === true || !!(options && options.capture)) } }`},
-	{name: "timers that throw", after: `window.clearTimeout = window.requestIdleCallback = () => { throw new Error("no timers") }`, notDriven: "webkit"},
-	{name: "scripts that a blocker watches", after: `Object.defineProperty(HTMLScriptElement.prototype, "src", {get: () => "", set() { throw new Error("blocked") }}); document.createElement = () => { throw new Error("blocked") }`, ui: `delete document.createElement`},
-	{name: "scripts that an extension removes", after: `new MutationObserver(list => list.forEach(({addedNodes}) => addedNodes.forEach(n => n.nodeName === "SCRIPT" && /runtime|dialog/.test(n.src) && n.remove()))).observe(document, {childList: true, subtree: true})`},
+	{name: "TextEncoder, WeakSet and others of a library", after: `for (const name of ["TextEncoder", "TextDecoder",
+		"WeakSet", "WeakMap", "CSSStyleSheet", "URL", "Request", "File", "Blob", "HTMLOptionElement",
+		"HTMLButtonElement", "Navigator"]) window[name] = undefined`},
+	{name: "a loader of modules", before: `window.define = Object.assign(() => { throw new Error("defined") },
+		{amd: {}}), window.module = {exports: {}}, window.exports = module.exports, window.require = window.define`},
+	{name: "a Promise of a library, before", before: `{ const N = Promise;
+		window.Promise = class extends N { static get allSettled() {} static get any() {} } }`},
+	{name: "timers and listeners that a library patches, before",
+		before: `{ const set = setTimeout, add = EventTarget.prototype.addEventListener;
+		window.setTimeout = function (fn, ms) {
+			return set.call(window, function () { return fn.apply(this, arguments) }, ms) };
+		EventTarget.prototype.addEventListener = function (type, fn, options) {
+			return add.call(this, type, fn, options === true || !!(options && options.capture)) } }`},
+	{name: "timers that throw",
+		after:     `window.clearTimeout = window.requestIdleCallback = () => { throw new Error("no timers") }`,
+		notDriven: "webkit"},
+	{name: "scripts that a blocker watches", after: `Object.defineProperty(HTMLScriptElement.prototype, "src",
+		{get: () => "", set() { throw new Error("blocked") }});
+		document.createElement = () => { throw new Error("blocked") }`, ui: `delete document.createElement`},
+	{name: "scripts that an extension removes",
+		after: `new MutationObserver(list => list.forEach(({addedNodes}) => addedNodes.forEach(
+		n => n.nodeName === "SCRIPT" && /runtime|dialog/.test(n.src) && n.remove()))).observe(document, {childList: true, subtree: true})`},
 	{name: "a script that is removed when it has run",
 		after: `document.querySelector("script[src*=keepalive]").remove()`},
 	{name: "a script that is moved",
@@ -92,8 +115,10 @@ var hostilities = []hostility{
 	// Prototypes.
 	{name: "prototypes that are frozen",
 		before: `[Object, Array, Function, Promise].forEach(each => Object.freeze(each.prototype))`},
-	{name: "an older browser's String and Array", before: `delete String.prototype.padStart, delete Array.prototype.findLast, delete String.prototype.replaceAll`},
-	{name: "iteration of a library", after: `Array.prototype.entries = function () { return this.slice() }, Object.values = Reflect.ownKeys = () => []`},
+	{name: "an older browser's String and Array", before: `delete String.prototype.padStart,
+		delete Array.prototype.findLast, delete String.prototype.replaceAll`},
+	{name: "iteration of a library", after: `Array.prototype.entries = function () { return this.slice() },
+		Object.values = Reflect.ownKeys = () => []`},
 	{name: "no Object.hasOwn", before: `delete Object.hasOwn`},
 	{name: "no Promise.allSettled", before: `delete Promise.allSettled`},
 	{name: "no Array.prototype.at, flat and flatMap",
@@ -103,30 +128,45 @@ var hostilities = []hostility{
 	{name: "a held group on Object.prototype", before: `Object.prototype.held = 7, Object.prototype.told = true`},
 	{name: "something on Array.prototype", before: `Array.prototype.remove = function () {}`},
 	{name: "something on Function.prototype", before: `Function.prototype.held = 1`},
-	{name: "a bind of a library's", before: `Function.prototype.bind = function (to, ...first) { const fn = this; return function (...rest) { return fn.apply(to, first.concat(rest)) } }`},
+	{name: "a bind of a library's", before: `Function.prototype.bind = function (to, ...first) { const fn = this;
+		return function (...rest) { return fn.apply(to, first.concat(rest)) } }`},
 	// The Registration UI.
 	{name: "an event that is frozen",
 		page: `janrainPrepare.push(() => Object.freeze(janrain.events.onCaptureExpiredToken))`},
-	{name: "all events frozen", page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(Object.freeze))`},
+	{name: "all events frozen",
+		page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(Object.freeze))`},
 	{name: "a read-only UI", page: `janrainPrepare.push(() => Object.freeze(janrain.capture.ui))`},
 	{name: "a read-only capture", page: `janrainPrepare.push(() => Object.freeze(janrain.capture))`},
-	{name: "an addHandler that throws", page: `janrainPrepare.push(() => { janrain.events.onCaptureError.addHandler = () => { throw new Error("no") } })`},
-	{name: "events with a getter that throws", page: `janrainPrepare.push(() => Object.defineProperty(janrain.events, "onCaptureOdd", {enumerable: true, get() { throw new Error("odd") }}))`},
-	{name: "settings replaced, as the vendor's sample does", page: `{ const { capture } = janrain.settings; janrain.settings = {}, janrain.settings.capture = {...capture}; delete janrain.settings.capture.beforeJanrainCaptureWidgetOnLoad }`},
+	{name: "an addHandler that throws",
+		page: `janrainPrepare.push(() => { janrain.events.onCaptureError.addHandler = () => { throw new Error("no") } })`},
+	{name: "events with a getter that throws", page: `janrainPrepare.push(() => Object.defineProperty(janrain.events,
+		"onCaptureOdd", {enumerable: true, get() { throw new Error("odd") }}))`},
+	{name: "settings replaced, as the vendor's sample does",
+		page: `{ const { capture } = janrain.settings; janrain.settings = {}, janrain.settings.capture = {...capture};
+		delete janrain.settings.capture.beforeJanrainCaptureWidgetOnLoad }`},
 	{name: "settings that are frozen", page: `Object.freeze(janrain.settings.capture)`},
 	{name: "janrain made anew", page: `window.janrain = {settings: janrain.settings}`},
 	{name: "events made anew", ui: `janrain.events = {...janrain.events}`},
-	{name: "janrain behind an accessor", page: `{ let kept = janrain; Object.defineProperty(window, "janrain", {configurable: true, get: () => kept, set: (v) => { kept = v }}) }`},
-	{name: "janrain behind an accessor that stays", before: `{ let kept; Object.defineProperty(window, "janrain", {get: () => kept, set: (v) => { kept = v }}) }`},
+	{name: "janrain behind an accessor", page: `{ let kept = janrain;
+		Object.defineProperty(window, "janrain", {configurable: true, get: () => kept, set: (v) => { kept = v }}) }`},
+	{name: "janrain behind an accessor that stays", before: `{ let kept;
+		Object.defineProperty(window, "janrain", {get: () => kept, set: (v) => { kept = v }}) }`},
 	{name: "janrain in a Proxy", page: `window.janrain = new Proxy(janrain, {})`},
 	{name: "janrain made anew three times", page: `for (let i = 0; i < 3; i++) window.janrain = {...janrain}`},
-	{name: "janrain that is sealed", page: `janrainPrepare.push(() => { Object.seal(janrain), Object.seal(janrain.capture), Object.seal(janrain.events) })`},
-	{name: "events in a Proxy", page: `janrainPrepare.push(() => { janrain.events = new Proxy(janrain.events, {ownKeys() { throw new Error("odd") }}) })`},
-	{name: "a UI in a Proxy that refuses", page: `janrainPrepare.push(() => { janrain.capture.ui = new Proxy(janrain.capture.ui, {set() { throw new Error("odd") }, defineProperty() { throw new Error("odd") }}) })`},
-	{name: "handlers that throw", page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(event => event.addHandler(() => { throw new Error("faulty") })))`},
+	{name: "janrain that is sealed", page: `janrainPrepare.push(() => { Object.seal(janrain),
+		Object.seal(janrain.capture), Object.seal(janrain.events) })`},
+	{name: "events in a Proxy", page: `janrainPrepare.push(() => { janrain.events = new Proxy(janrain.events,
+		{ownKeys() { throw new Error("odd") }}) })`},
+	{name: "a UI in a Proxy that refuses",
+		page: `janrainPrepare.push(() => { janrain.capture.ui = new Proxy(janrain.capture.ui,
+		{set() { throw new Error("odd") }, defineProperty() { throw new Error("odd") }}) })`},
+	{name: "handlers that throw",
+		page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(event => event.addHandler(() => { throw new Error("faulty") })))`},
 	// Policies.
-	{name: "the policy without nonces for us", policy: "default-src 'self'; script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:", tag: noNonce},
-	{name: "a policy of nonces", policy: "default-src 'self'; script-src 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:"},
+	{name: "the policy without nonces for us",
+		policy: "default-src 'self'; script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:", tag: noNonce},
+	{name: "a policy of nonces",
+		policy: "default-src 'self'; script-src 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:"},
 	{name: "a strict-dynamic policy",
 		policy: "script-src 'nonce-n' 'strict-dynamic' 'wasm-unsafe-eval'; object-src 'none'; base-uri 'none'"},
 	{name: "Trusted Types", policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'" + trustType, tag: noNonce},
@@ -134,29 +174,41 @@ var hostilities = []hostility{
 	{name: "Trusted Types, and a default policy that throws",
 		policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'" + trustType + " default",
 		before: `window.trustedTypes?.createPolicy("default", {createScriptURL() { throw new Error("no") }})`},
-	{name: "Trusted Types, and a default policy alone", policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; require-trusted-types-for 'script'; trusted-types default",
+	{name: "Trusted Types, and a default policy alone",
+		policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; require-trusted-types-for 'script'; trusted-types default",
 		before: `window.trustedTypes?.createPolicy("default", {createScriptURL: (text) => text})`},
 	{name: "a policy of a sandbox", policy: "sandbox allow-scripts allow-same-origin allow-forms"},
 	// Orders of scripts.
-	{name: "the npm package, behind the stub", tag: `<script nonce="n" src="/keepalive/stub.js"></script><script type="module" nonce="n" src="/npm/index.js"></script>`},
-	{name: "the npm package, after the Registration UI", tag: `<script type="module" nonce="n">import keepalive, { start, user } from "/npm/index.js"; start({dialog: true}); if (user() !== keepalive.user() || keepalive !== captureKeepalive) thrown.push("two of us")</script>`},
-	{name: "written by a script", tag: `<script nonce="n">document.write('<script nonce="n" src="/keepalive/keepalive.js"><\/script>')</script>`},
-	{name: "after the Registration UI", tag: `<!-- later -->`, ui: `{ const script = document.createElement("script"); script.src = "/keepalive/keepalive.js"; script.onload = () => captureKeepalive.start({dialog: true}); document.head.append(script) }`},
+	{name: "the npm package, behind the stub", tag: `<script nonce="n" src="/keepalive/stub.js"></script>
+		<script type="module" nonce="n" src="/npm/index.js"></script>`},
+	{name: "the npm package, after the Registration UI", tag: `<script type="module" nonce="n">import keepalive,
+		{ start, user } from "/npm/index.js"; start({dialog: true});
+		if (user() !== keepalive.user() || keepalive !== captureKeepalive) thrown.push("two of us")</script>`},
+	{name: "written by a script",
+		tag: `<script nonce="n">document.write('<script nonce="n" src="/keepalive/keepalive.js"><\/script>')</script>`},
+	{name: "after the Registration UI", tag: `<!-- later -->`,
+		ui: `{ const script = document.createElement("script"); script.src = "/keepalive/keepalive.js";
+		script.onload = () => captureKeepalive.start({dialog: true}); document.head.append(script) }`},
 	{name: "one tag", tag: oneTag},
 	{name: "the stub, and one tag", tag: withStub},
 	{name: "included twice", tag: strings.Repeat(`<script nonce="n" src="/keepalive/keepalive.js"></script>`, 2)},
-	{name: "deferred, behind the stub", tag: `<script nonce="n" src="/keepalive/stub.js"></script><script defer nonce="n" src="/keepalive/keepalive.js"></script>`},
-	{name: "the stub twice", tag: `<script nonce="n" src="/keepalive/stub.js"></script><script nonce="n" src="/keepalive/stub.js"></script><script nonce="n" src="/keepalive/keepalive.js"></script>`},
+	{name: "deferred, behind the stub", tag: `<script nonce="n" src="/keepalive/stub.js"></script>
+		<script defer nonce="n" src="/keepalive/keepalive.js"></script>`},
+	{name: "the stub twice", tag: `<script nonce="n" src="/keepalive/stub.js"></script>
+		<script nonce="n" src="/keepalive/stub.js"></script><script nonce="n" src="/keepalive/keepalive.js"></script>`},
 	{name: "with a query", tag: `<script nonce="n" src="/keepalive/keepalive.js?v=3#x"></script>`},
 }
 
 // hostilePage is a small site of its own.
-var hostilePage = template.Must(template.New("").Parse(`<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title>
-<link rel="icon" href="data:,"><script nonce="n">window.row = {{.Row}}; window.thrown = []; addEventListener("error", e => e.message && !/odd|faulty/.test(e.message) && thrown.push(e.message));
+var hostilePage = template.Must(template.New("").Parse(`<!doctype html><html lang="en"><head><meta charset="utf-8">
+	<title>A page</title>
+<link rel="icon" href="data:,"><script nonce="n">window.row = {{.Row}}; window.thrown = [];
+	addEventListener("error", e => e.message && !/odd|faulty/.test(e.message) && thrown.push(e.message));
 addEventListener("unhandledrejection", e => thrown.push(String(e.reason)))</script>
 {{.Head}}<script nonce="n">{{.Before}}</script>{{.Tag}}<script nonce="n">{{.After}}</script>
 <script nonce="n">window.janrain = window.janrain || {}; janrain.settings = janrain.settings || {};
-janrain.settings.capture = Object.assign(janrain.settings.capture || {}, {captureServer: "/capture", clientId: "demo-page", redirectUri: location.origin + "/"});
+janrain.settings.capture = Object.assign(janrain.settings.capture || {},
+  {captureServer: "/capture", clientId: "demo-page", redirectUri: location.origin + "/"});
 window.heard = []; window.janrainPrepare = []; window.guarded = 0;
 window.janrainCaptureWidgetOnLoad = () => {
   janrainPrepare.forEach(fn => fn());
@@ -164,7 +216,8 @@ window.janrainCaptureWidgetOnLoad = () => {
   let shown;
   const show = (screen) => shown === screen || ui.renderScreen(screen);
   events.onCaptureScreenShow.addHandler(e => { shown = e.screen });
-  for (const name of ["SessionFound", "SessionCreated", "LoginSuccess"]) events["onCapture" + name].addHandler(() => show("editProfile"));
+  for (const name of ["SessionFound", "SessionCreated", "LoginSuccess"])
+    events["onCapture" + name].addHandler(() => show("editProfile"));
   for (const name of ["SessionNotFound", "SessionEnded"]) events["onCapture" + name].addHandler(() => show("signIn"));
   events.onCaptureExpiredToken.addHandler(() => { guarded++ });
   ui.start();
@@ -174,7 +227,8 @@ if (window.captureKeepalive && captureKeepalive.start) {
   captureKeepalive.start({dialog: true});
 }
 {{.Page}}</script></head>
-<body><div id="signIn" hidden></div><div id="editProfile" hidden></div><a id="out" class="capture_end_session" href="#">Sign out</a>
+<body><div id="signIn" hidden></div><div id="editProfile" hidden></div>
+	<a id="out" class="capture_end_session" href="#">Sign out</a>
 <script nonce="n" src="/registration-ui.js"></script><script nonce="n">{{.UI}}</script></body></html>`))
 
 // hostileSite serves the page of one row at a time, before a demo.
@@ -235,7 +289,9 @@ func hostileTo(t *testing.T, d *demo) *hostileSite {
 	mux.HandleFunc("/elsewhere/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		if strings.HasSuffix(r.URL.Path, "/manifest.json") {
-			_, _ = fmt.Fprintf(w, `{"module":{"file":"keepalive.1.wasm","integrity":%[1]q},"files":{"runtime.js":{"integrity":%[1]q}}}`, integrity)
+			_, _ = fmt.Fprintf(w,
+				`{"module":{"file":"keepalive.1.wasm","integrity":%[1]q},"files":{"runtime.js":{"integrity":%[1]q}}}`,
+				integrity)
 			return
 		}
 		_, _ = w.Write([]byte(elsewhere))
@@ -251,7 +307,8 @@ func hostileTo(t *testing.T, d *demo) *hostileSite {
 }
 
 // dialogIs finds the dialog on a page that hides what a document has.
-const dialogIs = `Document.prototype.querySelector.call(document, "capture-keepalive-dialog")?.shadowRoot.querySelector("dialog")`
+const dialogIs = `Document.prototype.querySelector.call(document,
+	"capture-keepalive-dialog")?.shadowRoot.querySelector("dialog")`
 
 // liveThrough loads a page, signs in, renews and saves with a dead token, is
 // stopped, started and warned, and signs out.
@@ -266,12 +323,16 @@ func liveThrough(t *testing.T, d *demo, s *hostileSite, p *browsertest.Page, eng
 	}()
 	// Where the row before has failed, its session may be left.
 	p.Navigate(t, s.URL+"/favicon.svg")
-	p.Eval(t, `localStorage.clear(), fetch("/keepalive/session", {method: "DELETE", headers: {"X-Keepalive": "1"}}).then(r => r.status)`, nil)
+	p.Eval(t, `localStorage.clear(), fetch("/keepalive/session",
+		{method: "DELETE", headers: {"X-Keepalive": "1"}}).then(r => r.status)`, nil)
 	p.Eval(t, fmt.Sprintf(`location.assign(%q), 1`, s.URL+"/hostile"), nil)
 	p.WaitFor(t, fmt.Sprintf(`window.row === %q && !!document.getElementById("capture_signIn_email")`, name), soon)
-	p.Eval(t, `document.getElementById("capture_signIn_email").value = "ada@example.com", document.getElementById("capture_signIn_displayName").value = "Ada", document.getElementById("capture_signIn_password").value = "x", 1`, nil)
+	p.Eval(t, `document.getElementById("capture_signIn_email").value = "ada@example.com",
+		document.getElementById("capture_signIn_displayName").value = "Ada",
+		document.getElementById("capture_signIn_password").value = "x", 1`, nil)
 	p.Click(t, "#capture_signIn_submit")
-	p.WaitFor(t, `!!document.getElementById("capture_editProfile_aboutMe") && captureKeepalive.status().phase === "active"`, soon)
+	p.WaitFor(t, `!!document.getElementById("capture_editProfile_aboutMe") &&
+		captureKeepalive.status().phase === "active"`, soon)
 	p.Eval(t, `captureKeepalive.on("ended", () => heard.push("ended")), 1`, nil) // one tag: the page could not
 	first := token(t, p)
 	saved := d.saved(t)
@@ -282,14 +343,16 @@ func liveThrough(t *testing.T, d *demo, s *hostileSite, p *browsertest.Page, eng
 		t.Errorf("saved %d times; the token was renewed: %t", got, token(t, p) != first)
 	}
 	if engine == "chromium" { // of every row a second, in one engine
-		p.Eval(t, `captureKeepalive.stop(), captureKeepalive.start({load: "now", dialog: true, idleWarning: 43200}), 1`, nil)
+		p.Eval(t, `captureKeepalive.stop(), captureKeepalive.start({load: "now", dialog: true, idleWarning: 43200}),
+			1`, nil)
 		p.WaitFor(t, dialogIs+`?.open === true`, soon)
 		p.Eval(t, `captureKeepalive.stop(), captureKeepalive.start({load: "now"}), 1`, nil)
 		p.WaitFor(t, `!`+dialogIs+` && captureKeepalive.status().phase === "active"`, soon)
 	}
 	p.Click(t, "#out")
 	p.WaitFor(t, `heard.includes("ended") && !localStorage.janrainCaptureToken`, soon)
-	p.WaitFor(t, `(window.realFetch || fetch)("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
+	p.WaitFor(t, `(window.realFetch || fetch)("/keepalive/session",
+		{headers: {"X-Keepalive": "1"}}).then(r => r.status === 401)`, soon)
 	var thrown []string
 	if p.Eval(t, `thrown`, &thrown); len(thrown) > 0 {
 		t.Errorf("thrown: %q", thrown)

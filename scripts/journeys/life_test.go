@@ -122,18 +122,21 @@ func TestHealthyTokenIsLeftAlone(t *testing.T) {
 		p.Show(t)
 	}
 	for range 20 {
-		p.Eval(t, `dispatchEvent(new Event("offline")), dispatchEvent(new Event("online")), document.dispatchEvent(new Event("resume")), 1`, nil)
+		p.Eval(t, `dispatchEvent(new Event("offline")), dispatchEvent(new Event("online")),
+			document.dispatchEvent(new Event("resume")), 1`, nil)
 	}
 	p.Offline(t, true)
 	p.Offline(t, false)
-	p.Eval(t, `new Promise(onload => document.head.append(Object.assign(document.createElement("script"), {src: "/keepalive/keepalive.js", onload})))
+	p.Eval(t, `new Promise(onload => document.head.append(Object.assign(document.createElement("script"),
+		{src: "/keepalive/keepalive.js", onload})))
 		.then(() => captureKeepalive.start({endpoint: "/keepalive"}))`, nil)
 	visitToo(t, b, p)
 
 	p.Hide(t)
 	p.Eval(t, `window.looks = 0, (() => {
 		const read = Storage.prototype.getItem;
-		Storage.prototype.getItem = function (key) { if (key === "captureKeepalive") looks++; return read.call(this, key) };
+		Storage.prototype.getItem = function (key) { if (key === "captureKeepalive") looks++;
+			return read.call(this, key) };
 	})(), 1`, nil)
 	wait(65 * time.Second)
 	var got struct {
@@ -197,7 +200,8 @@ func TestStopLeavesNothing(t *testing.T) {
 		window.clearTimeout = id => { left.delete("timer " + id); clear(id) };
 	})(), 1`, nil)
 	for round := range 2 {
-		p.Eval(t, `new Promise(onload => document.head.append(Object.assign(document.createElement("script"), {src: "/keepalive/keepalive.js", onload})))
+		p.Eval(t, `new Promise(onload => document.head.append(Object.assign(document.createElement("script"),
+			{src: "/keepalive/keepalive.js", onload})))
 			.then(() => captureKeepalive.start({endpoint: "/keepalive", load: "now"}))`, nil)
 		if round == 0 {
 			listen(t, p)

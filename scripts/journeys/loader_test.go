@@ -247,7 +247,8 @@ func TestToldLate(t *testing.T) {
 	var got []string
 	p.Eval(t, `new Promise(done => {
 		const told = [];
-		for (const name of ["ended", "signedout", "expired"]) captureKeepalive.on(name, e => told.push(name + ":" + e.reason));
+		for (const name of ["ended", "signedout", "expired"]) captureKeepalive.on(name,
+			e => told.push(name + ":" + e.reason));
 		captureKeepalive.on("ended", () => told.push("gone"))();
 		setTimeout(() => done(told), 200);
 	})`, &got)
@@ -255,7 +256,8 @@ func TestToldLate(t *testing.T) {
 		t.Errorf("a late listener is told %v", got)
 	}
 	signIn(t, p)
-	p.Eval(t, `new Promise(done => { const told = []; captureKeepalive.on("ended", e => told.push(e.reason)); setTimeout(() => done(told), 200) })`, &got)
+	p.Eval(t, `new Promise(done => { const told = []; captureKeepalive.on("ended", e => told.push(e.reason));
+		setTimeout(() => done(told), 200) })`, &got)
 	if len(got) > 0 {
 		t.Errorf("after the next login a listener is told %v", got)
 	}
@@ -275,9 +277,12 @@ func TestWhoIsSignedIn(t *testing.T) {
 		t.Error("ready says that a visitor is signed in")
 	}
 	p.Eval(t, `window.told = [], window.odd = [], window.gone = 0,
-		window.undo = captureKeepalive.subscribe(user => { told.push(user); if (user !== captureKeepalive.user() || !Object.isFrozen(user)) odd.push(user) }),
-		captureKeepalive.subscribe(() => gone++)(), captureKeepalive.subscribe(() => { throw new Error("faulty subscriber") }), 1`, nil)
-	p.Eval(t, `window.known = 0, captureKeepalive.on("signedin", () => { if (captureKeepalive.user().signedIn) known++ }), 1`, nil)
+		window.undo = captureKeepalive.subscribe(user => { told.push(user);
+			if (user !== captureKeepalive.user() || !Object.isFrozen(user)) odd.push(user) }),
+		captureKeepalive.subscribe(() => gone++)(),
+			captureKeepalive.subscribe(() => { throw new Error("faulty subscriber") }), 1`, nil)
+	p.Eval(t, `window.known = 0, captureKeepalive.on("signedin",
+		() => { if (captureKeepalive.user().signedIn) known++ }), 1`, nil)
 	signIn(t, p) // for which the module is loaded
 	p.WaitFor(t, `captureKeepalive.user().signedIn && known === 1`, soon)
 	var skew float64
@@ -325,9 +330,11 @@ func TestHoldWithoutAnswers(t *testing.T) {
 	mux.HandleFunc("/keepalive/", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `<!doctype html><title>A page</title><link rel="icon" href="data:,"><script>
-localStorage.janrainCaptureToken = "0123456789abcdef"; localStorage.janrainCaptureToken_Expires = location.hash ? new Date(0) : "";</script>
+localStorage.janrainCaptureToken = "0123456789abcdef";
+	localStorage.janrainCaptureToken_Expires = location.hash ? new Date(0) : "";</script>
 <script src="/keepalive/keepalive.js" data-start></script>
-<script>window.janrain.capture = {ui: {start() { window.startedAt = performance.now() }}}; window.askedAt = performance.now();
+<script>window.janrain.capture = {ui: {start() { window.startedAt = performance.now() }}};
+	window.askedAt = performance.now();
 window.result = janrain.capture.ui.start(); window.atOnce = !!window.startedAt</script>`)
 	})
 	server := httptest.NewServer(mux)
@@ -360,7 +367,8 @@ func TestDocumentWrittenAnew(t *testing.T) {
 		document.querySelector("#capture_signIn_displayName").value = "Ada",
 		document.querySelector("#capture_signIn_password").value = "x", 1`, nil)
 	p.Click(t, "#capture_signIn_submit")
-	const isActive = `!!document.querySelector("#capture_editProfile_aboutMe") && captureKeepalive.status().phase === "active"`
+	const isActive = `!!document.querySelector("#capture_editProfile_aboutMe") &&
+		captureKeepalive.status().phase === "active"`
 	p.WaitFor(t, isActive, soon)
 	p.Eval(t, `fetch("/hostile").then(r => r.text()).then(text => {
 		document.open(), document.write(text), document.close(), window.isWritten = true;

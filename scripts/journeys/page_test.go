@@ -40,14 +40,16 @@ func TestOptions(t *testing.T) {
 		`{toString: 1}`:                 `"toString"`,
 	} {
 		var message string
-		p.Eval(t, `(() => { try { captureKeepalive.start(`+options+`); return "accepted" } catch (e) { return e.name + ": " + e.message } })()`, &message)
+		p.Eval(t, `(() => { try { captureKeepalive.start(`+options+`);
+			return "accepted" } catch (e) { return e.name + ": " + e.message } })()`, &message)
 		if !strings.HasPrefix(message, "TypeError: ") || !strings.Contains(message, names) {
 			t.Errorf("start(%s): %s, want a TypeError that names %s", options, message, names)
 		}
 	}
 	for call, names := range map[string]string{`on("renew", () => {})`: `"renew"`, `on("renewed", 5)`: `"listener"`} {
 		var message string
-		p.Eval(t, `(() => { try { captureKeepalive.`+call+`; return "accepted" } catch (e) { return e.name + ": " + e.message } })()`, &message)
+		p.Eval(t, `(() => { try { captureKeepalive.`+call+`;
+			return "accepted" } catch (e) { return e.name + ": " + e.message } })()`, &message)
 		if !strings.HasPrefix(message, "TypeError: ") || !strings.Contains(message, names) {
 			t.Errorf("%s: %s, want a TypeError that names %s", call, message, names)
 		}
@@ -129,7 +131,8 @@ func TestFaultyPage(t *testing.T) {
 	}
 	// The operator sees what the user was spared, after the next renewal.
 	p.WaitFor(t, `fetch("/metrics").then(r => r.text()).then(text =>
-		/keepalive_page_forms_total{outcome="finished"} 1$/m.test(text) && /keepalive_page_signins_avoided_total 1$/m.test(text))`, 2*life)
+		/keepalive_page_forms_total{outcome="finished"} 1$/m.test(text) &&
+			/keepalive_page_signins_avoided_total 1$/m.test(text))`, 2*life)
 	var loader []string
 	p.Eval(t, `captureKeepalive.diagnostics().filter(d => d.event === "loader").map(d => d.message)`, &loader)
 	if len(loader) > 0 {
@@ -169,7 +172,8 @@ func TestGuardAfterRestart(t *testing.T) {
 	p := visit(t, browsertest.Chromium(t), d.URL)
 	signIn(t, p)
 	p.Eval(t, `window.told = 0, janrain.events.onCaptureExpiredToken.addHandler(() => told++),
-		janrain.settings.capture.standIn = {onDeadToken: "event"}, captureKeepalive.stop(), captureKeepalive.start({load: "now"}), 1`, nil)
+		janrain.settings.capture.standIn = {onDeadToken: "event"}, captureKeepalive.stop(),
+			captureKeepalive.start({load: "now"}), 1`, nil)
 	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
 	expire(t, p)
 	p.Click(t, "#capture_editProfile_submit")
@@ -179,7 +183,8 @@ func TestGuardAfterRestart(t *testing.T) {
 		t.Errorf("the page's handler was called %d times although the session was saved", told)
 	}
 
-	p.Eval(t, `captureKeepalive.stop(), performance.clearResourceTimings(), captureKeepalive.start(), captureKeepalive.stop(),
+	p.Eval(t, `captureKeepalive.stop(), performance.clearResourceTimings(), captureKeepalive.start(),
+		captureKeepalive.stop(),
 		new Promise(done => requestIdleCallback(() => setTimeout(done, 500), {timeout: 2000}))`, nil)
 	var asked []string
 	p.Eval(t, `performance.getEntriesByType("resource").map(e => new URL(e.name).pathname).filter(n => !n.startsWith("/capture/"))`, &asked)

@@ -15,7 +15,8 @@ func TestFiveLivesOfDoingNothing(t *testing.T) {
 	d := startDemo(t)
 	p := visit(t, browsertest.Chromium(t), d.URL)
 	signIn(t, p)
-	p.Eval(t, `window.dead = [], ["onCaptureExpiredToken","onCaptureInvalidToken","onCaptureSessionNotFound","onCaptureAccessDenied"]
+	p.Eval(t, `window.dead = [],
+		["onCaptureExpiredToken","onCaptureInvalidToken","onCaptureSessionNotFound","onCaptureAccessDenied"]
 		.forEach(name => janrain.events[name].addHandler(() => dead.push(name))), 1`, nil)
 	const lives = 5
 	p.WaitFor(t, fmt.Sprintf(`heard.filter(e => e === "renewed:due").length === %d`, lives), (lives+1)*life)
@@ -49,14 +50,18 @@ func TestSaveAfterTheTokenDied(t *testing.T) {
 		for _, says := range []string{"save", "event", "both"} {
 			for _, redraw := range []bool{false, true} {
 				name := fmt.Sprintf("%s, told by %s, redraw %t", button, says, redraw)
-				p.Eval(t, fmt.Sprintf(`janrain.settings.capture.standIn = {onDeadToken: %q, redraw: %t}, 1`, says, redraw), nil)
+				p.Eval(t, fmt.Sprintf(`janrain.settings.capture.standIn = {onDeadToken: %q, redraw: %t}, 1`, says,
+					redraw), nil)
 				saved, refused := d.saved(t), d.calls(t, "profile/save", "error")
 				n++
 				text := fmt.Sprintf("written in round %d", n)
-				p.Eval(t, fmt.Sprintf(`document.querySelector("#capture_editProfile_aboutMe").value = %q, 1`, text), nil)
+				p.Eval(t, fmt.Sprintf(`document.querySelector("#capture_editProfile_aboutMe").value = %q, 1`, text),
+					nil)
 				p.Click(t, button)
 				p.WaitFor(t, `/expired|invalid|refus/i.test(document.querySelector("#hint").textContent)`, soon)
-				p.Eval(t, `window.savedEvents = window.savedEvents || (janrain.events.onCaptureProfileSaveSuccess.addHandler(() => savedCount++), 1), window.savedCount = 0`, nil)
+				p.Eval(t, `window.savedEvents = window.savedEvents ||
+					(janrain.events.onCaptureProfileSaveSuccess.addHandler(() => savedCount++), 1),
+					window.savedCount = 0`, nil)
 				p.Click(t, "#capture_editProfile_submit")
 				p.WaitFor(t, `savedCount === 1`, 2*life)
 				p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)

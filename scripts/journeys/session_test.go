@@ -12,7 +12,8 @@ import (
 func TestRestoredSilently(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, forget string }{
-		{"the UI's keys are gone", `["", "_Expires"].forEach(s => localStorage.removeItem("janrainCaptureToken" + s)), 1`},
+		{"the UI's keys are gone", `["", "_Expires"].forEach(s => localStorage.removeItem("janrainCaptureToken" + s)),
+			1`},
 		{"all of localStorage is gone", `localStorage.clear(), 1`},
 		{"the UI believes that the token has expired",
 			`localStorage.setItem("janrainCaptureToken_Expires", new Date(0).toUTCString()), 1`},
@@ -48,7 +49,8 @@ func TestReloadWithAHealthyToken(t *testing.T) {
 		waitSignedIn(t, p)
 	}
 	var asked int
-	p.Eval(t, `performance.getEntriesByType("resource").filter(e => e.name.includes("/keepalive/session")).length`, &asked)
+	p.Eval(t, `performance.getEntriesByType("resource").filter(e => e.name.includes("/keepalive/session")).length`,
+		&asked)
 	if asked != 0 {
 		t.Errorf("%d requests for a healthy token", asked)
 	}
@@ -179,7 +181,8 @@ func TestDebugTellsNoSecret(t *testing.T) {
 	p.Click(t, "#capture_editProfile_submit")
 	p.WaitFor(t, `document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`, soon)
 	var uuid string
-	p.Eval(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.uuid)`, &uuid)
+	p.Eval(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.uuid)`,
+		&uuid)
 	console := strings.Join(p.Console(t), "\n")
 	if !strings.Contains(console, "capture-keepalive") {
 		t.Fatal("nothing was written: the test tests nothing")
@@ -203,16 +206,20 @@ func TestAccessDenied(t *testing.T) {
 	p := visit(t, browsertest.Chromium(t), d.URL)
 	signIn(t, p)
 	p.Eval(t, `["", "_Expires"].forEach(s => localStorage.removeItem("janrainCaptureToken" + s)),
-		janrain.capture.ui.renderScreen("signIn"), setTimeout(() => janrain.capture.ui.renderScreen("editProfile"), 100), 1`, nil)
-	p.WaitFor(t, `document.querySelector("#accessDenied")?.hidden === false || document.querySelector("#capture_editProfile_aboutMe")`, soon)
-	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe") && !document.querySelector("#editProfile").hidden`, soon)
+		janrain.capture.ui.renderScreen("signIn"), setTimeout(() => janrain.capture.ui.renderScreen("editProfile"),
+			100), 1`, nil)
+	p.WaitFor(t, `document.querySelector("#accessDenied")?.hidden === false ||
+		document.querySelector("#capture_editProfile_aboutMe")`, soon)
+	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe") &&
+		!document.querySelector("#editProfile").hidden`, soon)
 	for _, event := range without(heard(t, p), "renewed:") {
 		t.Errorf("heard %s", event)
 	}
 	// Denied again, by an event that names no screen, while the user has typed:
 	// the screen that was wanted before is not drawn over it.
 	p.Eval(t, `janrain.settings.capture.standIn = { tell: (name, payload) =>
-		name === "onCaptureProfileSaveFailed" ? ["onCaptureAccessDenied", {}] : [name, payload] }, window.before = heard.length, 1`, nil)
+		name === "onCaptureProfileSaveFailed" ? ["onCaptureAccessDenied", {}] : [name, payload] },
+			window.before = heard.length, 1`, nil)
 	p.Type(t, "#capture_editProfile_aboutMe", "half a sentence")
 	expire(t, p)
 	p.Click(t, "#capture_editProfile_submit")
@@ -257,7 +264,8 @@ func TestActivity(t *testing.T) {
 		},
 		"a key in a frame": func(p *browsertest.Page) {
 			p.Eval(t, `new Promise((loaded) => document.body.append(Object.assign(document.createElement("iframe"),
-				{ srcdoc: "<textarea></textarea>", onload: (e) => (e.target.contentDocument.querySelector("textarea").focus(), loaded(1)) })))`, nil)
+				{ srcdoc: "<textarea></textarea>",
+					onload: (e) => (e.target.contentDocument.querySelector("textarea").focus(), loaded(1)) })))`, nil)
 			p.Press(t, "a")
 		},
 	} {
@@ -267,7 +275,8 @@ func TestActivity(t *testing.T) {
 			signIn(t, p)
 			p.Reload(t)
 			waitSignedIn(t, p)
-			p.Eval(t, `performance.clearResourceTimings(), document.body.click(), document.dispatchEvent(new Event("input", { bubbles: true })),
+			p.Eval(t, `performance.clearResourceTimings(), document.body.click(),
+				document.dispatchEvent(new Event("input", { bubbles: true })),
 				document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "a", bubbles: true })),
 				document.body.dispatchEvent(new PointerEvent("pointermove", { screenX: 1, bubbles: true })),
 				document.body.dispatchEvent(new PointerEvent("pointermove", { screenX: 9, bubbles: true })), 1`, nil)

@@ -74,5 +74,6 @@ func says(selector, text string) string {
 
 func atStep(t *testing.T, p *browsertest.Page, number string) {
 	t.Helper()
-	p.WaitFor(t, `document.querySelector("#steps").children[`+number+` - 1].getAttribute("aria-current") === "step"`, soon)
+	p.WaitFor(t, `document.querySelector("#steps").children[`+number+` - 1].getAttribute("aria-current") === "step"`,
+		soon)
 }

@@ -20,7 +20,8 @@ func TestStorageFails(t *testing.T) {
 	const throws = `() => { throw new DOMException("no", "QuotaExceededError") }`
 	for _, method := range []string{"getItem", "removeItem"} {
 		p.Eval(t, fmt.Sprintf(`window.real = Storage.prototype.%[1]s, Storage.prototype.%[1]s = %[2]s,
-			dispatchEvent(new Event("online")), dispatchEvent(new StorageEvent("storage", { key: null })), 1`, method, throws), nil)
+			dispatchEvent(new Event("online")), dispatchEvent(new StorageEvent("storage", { key: null })), 1`, method,
+			throws), nil)
 		wait(1500 * time.Millisecond) // longer than a token may be gone without being a sign-out
 		p.Eval(t, fmt.Sprintf(`Storage.prototype.%s = real, dispatchEvent(new Event("online")), 1`, method), nil)
 		p.WaitFor(t, `captureKeepalive.token().then(() => captureKeepalive.status().phase === "active")`, soon)

@@ -116,7 +116,8 @@ func TestFrozenInItsTurn(t *testing.T) {
 	var frozen, other *browsertest.Page
 	for i, tab := range tabs {
 		var holds bool
-		if tab.Eval(t, `performance.getEntriesByType("resource").length, captureKeepalive.status().phase === "renewing" &&
+		if tab.Eval(t, `performance.getEntriesByType("resource").length,
+			captureKeepalive.status().phase === "renewing" &&
 			captureKeepalive.diagnostics().some(d => d.effects?.includes("ask:due"))`, &holds); holds && frozen == nil {
 			frozen, other = tab, tabs[1-i]
 		}
@@ -125,7 +126,8 @@ func TestFrozenInItsTurn(t *testing.T) {
 		t.Fatal("no tab renews")
 	}
 	frozen.Freeze(t)
-	other.WaitFor(t, fmt.Sprintf(`localStorage.janrainCaptureToken !== %q && captureKeepalive.status().phase === "active"`, last), soon)
+	other.WaitFor(t, fmt.Sprintf(`localStorage.janrainCaptureToken !== %q &&
+		captureKeepalive.status().phase === "active"`, last), soon)
 	w.turns(nil)
 	frozen.Unfreeze(t)
 	frozen.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
@@ -145,7 +147,8 @@ func TestHungInItsTurn(t *testing.T) {
 	p := visit(t, b, d.URL)
 	signIn(t, p)
 	hung := b.Open(t, d.URL+"/favicon.svg")
-	hung.Eval(t, `new Promise(held => navigator.locks.request("captureKeepalive", () => (held(), new Promise(() => {}))))`, nil)
+	hung.Eval(t, `new Promise(held => navigator.locks.request("captureKeepalive",
+		() => (held(), new Promise(() => {}))))`, nil)
 	p.WaitFor(t, `heard.includes("renewed:due")`, 2*life)
 	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
 	hung.Close()
@@ -175,7 +178,8 @@ func TestUserWaitsBehindAHungTab(t *testing.T) {
 	p := visit(t, b, d.URL)
 	signIn(t, p)
 	hung := b.Open(t, d.URL+"/favicon.svg")
-	hung.Eval(t, `new Promise(held => navigator.locks.request("captureKeepalive", () => (held(), new Promise(() => {}))))`, nil)
+	hung.Eval(t, `new Promise(held => navigator.locks.request("captureKeepalive",
+		() => (held(), new Promise(() => {}))))`, nil)
 	expire(t, p)
 	p.Click(t, "#capture_editProfile_submit")
 	const at = `captureKeepalive.diagnostics().findLast(each => each.event === %q)?.at`
@@ -198,7 +202,8 @@ func TestSignOutReachesAllTabs(t *testing.T) {
 	for _, tab := range tabs {
 		tab.Eval(t, `captureKeepalive.on("signedout", e => window.signedOutAt = e.at), 1`, nil)
 	}
-	tabs[0].Eval(t, `document.querySelector("#btn-signout").addEventListener("click", () => window.clickedAt = Date.now(), true), 1`, nil)
+	tabs[0].Eval(t, `document.querySelector("#btn-signout").addEventListener("click",
+		() => window.clickedAt = Date.now(), true), 1`, nil)
 	tabs[0].Click(t, "#btn-signout")
 	var clicked int64
 	tabs[0].Eval(t, `clickedAt`, &clicked)
@@ -241,7 +246,8 @@ func TestOwnLogoutInOneTab(t *testing.T) {
 	expire(t, tabs[0])
 	tabs[0].Eval(t, `document.querySelector("#capture_editProfile_aboutMe").form.requestSubmit(), 1`, nil) // no gesture
 	for _, tab := range tabs {
-		tab.WaitFor(t, fmt.Sprintf(`localStorage.janrainCaptureToken && localStorage.janrainCaptureToken !== %q && captureKeepalive.status().phase === "active"`, last), 2*life)
+		tab.WaitFor(t, fmt.Sprintf(`localStorage.janrainCaptureToken && localStorage.janrainCaptureToken !== %q &&
+			captureKeepalive.status().phase === "active"`, last), 2*life)
 	}
 	for i, tab := range tabs {
 		// The site has shown another screen: the form is left unfinished there.
@@ -277,15 +283,18 @@ func TestAnotherUser(t *testing.T) {
 
 	other.Eval(t, `janrain.capture.ui.renderScreen("signIn"), 1`, nil)
 	other.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== undefined`, soon)
-	other.Eval(t, `["email", "displayName"].forEach(f => document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
+	other.Eval(t,
+		`["email", "displayName"].forEach(f => document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
 	saved := d.saved(t)
 	other.Click(t, "#capture_signIn_submit")
-	other.WaitFor(t, `captureKeepalive.status().phase === "active" && document.querySelector("#capture_editProfile_aboutMe")`, soon)
+	other.WaitFor(t, `captureKeepalive.status().phase === "active" &&
+		document.querySelector("#capture_editProfile_aboutMe")`, soon)
 	ada.WaitFor(t, `heard.includes("identitychanged:other_user")`, soon)
 	var uuids []string
 	for _, tab := range tabs {
 		var uuid string
-		tab.Eval(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.uuid)`, &uuid)
+		tab.Eval(t, `fetch("/keepalive/session",
+			{headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.uuid)`, &uuid)
 		uuids = append(uuids, uuid)
 	}
 	if uuids[0] != uuids[1] {

@@ -30,7 +30,8 @@ func TestTrouble(t *testing.T) {
 			p := visit(t, browsertest.Chromium(t), w.URL)
 			signIn(t, p)
 			w.turns(tc.spoil)
-			p.WaitFor(t, fmt.Sprintf(`heard.includes("renewerror:%s") && captureKeepalive.status().phase === "waiting"`, tc.why), 2*life)
+			p.WaitFor(t, fmt.Sprintf(`heard.includes("renewerror:%s") &&
+				captureKeepalive.status().phase === "waiting"`, tc.why), 2*life)
 			wait(12 * time.Second) // the token has died meanwhile
 			// Not counted at the server: Chromium makes two of one request whose
 			// connection is reset.
@@ -98,7 +99,8 @@ func TestRetryAfterIsShared(t *testing.T) {
 			}
 			pass(t, tabs, long)
 			for _, tab := range tabs {
-				tab.WaitFor(t, `captureKeepalive.status().phase === "active" && captureKeepalive.status().expiresIn > 0`, 2*life)
+				tab.WaitFor(t, `captureKeepalive.status().phase === "active" &&
+					captureKeepalive.status().expiresIn > 0`, 2*life)
 			}
 		})
 	}

@@ -39,7 +39,8 @@ const (
 func refuseOrigin(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusForbidden)
-	_, _ = io.WriteString(w, `{"code":"origin_refused","status":403,"detail":"This origin is not allowed.","requestId":"r-1"}`)
+	_, _ = io.WriteString(w,
+		`{"code":"origin_refused","status":403,"detail":"This origin is not allowed.","requestId":"r-1"}`)
 }
 
 func noFiles(w http.ResponseWriter, r *http.Request) bool {
@@ -77,11 +78,16 @@ func manifestOfAnApp(w http.ResponseWriter, r *http.Request) bool {
 var wrongUses = []wrongUse{
 	{warning: "script-too-late", head: `<script nonce="n">` + smallUI + `</script>` + plainTag,
 		start: `{}`, remedy: "first"},
-	{warning: "wrong-attribute", head: `<script nonce="n" src="/keepalive/keepalive.js" data-start data-idle-warning="soon"></script>`, remedy: `"idleWarning" must be seconds`},
-	{warning: "wrong-attribute", head: `<script type="module" nonce="n" src="/keepalive/keepalive.js" data-start></script>`, remedy: "Remove the type"},
+	{warning: "wrong-attribute",
+		head:   `<script nonce="n" src="/keepalive/keepalive.js" data-start data-idle-warning="soon"></script>`,
+		remedy: `"idleWarning" must be seconds`},
+	{warning: "wrong-attribute", head: `<script type="module" nonce="n" src="/keepalive/keepalive.js" data-start>
+		</script>`, remedy: "Remove the type"},
 	{warning: "not-http", head: plainTag, start: loadNow, policy: "sandbox allow-scripts", remedy: "Serve"},
-	{warning: "insecure-page", head: `<script nonce="n">Object.defineProperty(window, "isSecureContext", {value: false})</script>` + plainTag, start: loadNow, remedy: "https"},
-	{warning: "endpoint-on-another-site", head: plainTag, start: `{load: "now", endpoint: location.origin.replace("localhost", "127.0.0.1") + "/keepalive"}`, remedy: "from this site"},
+	{warning: "insecure-page", head: `<script nonce="n">Object.defineProperty(window, "isSecureContext",
+		{value: false})</script>` + plainTag, start: loadNow, remedy: "https"},
+	{warning: "endpoint-on-another-site", head: plainTag, start: `{load: "now",
+		endpoint: location.origin.replace("localhost", "127.0.0.1") + "/keepalive"}`, remedy: "from this site"},
 	{warning: "cookie-not-kept", signIn: true, remedy: "check --url"},
 	{warning: "origin-refused", head: hasToken + plainTag, start: loadNow, session: refuseOrigin,
 		remedy: "KEEPALIVE_ORIGINS"},
@@ -126,7 +132,8 @@ func TestWarnings(t *testing.T) {
 			if row.start != "" {
 				start = "window.again = () => captureKeepalive.start(" + row.start + "); again()"
 			}
-			fmt.Fprintf(w, `<!doctype html><title>%s</title><link rel="icon" href="data:,">%s<script nonce="n">%s</script>`, row.warning, row.head, start)
+			fmt.Fprintf(w, `<!doctype html><title>%s</title>
+				<link rel="icon" href="data:,">%s<script nonce="n">%s</script>`, row.warning, row.head, start)
 		case r.URL.Path == "/keepalive/session" && row.session != nil:
 			row.session(w, r)
 		case row.files != nil && row.files(w, r):
