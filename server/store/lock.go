@@ -14,14 +14,7 @@ import (
 // write: a process that was paused for longer than the lease has lost the lock
 // without noticing. What must not happen twice is guarded by Update as well,
 // which compares versions. The zero Lock locks nothing: its Release does nothing.
-type Lock struct {
-	release func(context.Context) error
-	lost    <-chan struct{}
-}
-
-// Lost is closed when the lock is known to be another holder's, or can no
-// longer be extended in time.
-func (l *Lock) Lost() <-chan struct{} { return l.lost }
+type Lock struct{ release func(context.Context) error }
 
 // Release frees the lock, unless another holder has it by now. A second Release
 // does nothing. If it fails the lock frees itself when its lease is over.
@@ -63,34 +56,30 @@ func (s *Store) Shared() bool { return s.backend.Locks() != nil }
 // localLocks are locks in this process. The zero value has none.
 type localLocks struct {
 	mu      sync.Mutex
-	holders map[Key]*Lock // guarded by mu
+	holders map[Key]bool // guarded by mu
 }
 
 func (l *localLocks) take(ctx context.Context, key Key) (*Lock, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.holders[key] != nil {
+	if l.holders[key] {
 		return nil, fmt.Errorf("store: lock: %w", ErrLocked)
 	}
 	if l.holders == nil {
-		l.holders = map[Key]*Lock{}
+		l.holders = map[Key]bool{}
 	}
-	held, lost := new(Lock), make(chan struct{})
+	l.holders[key] = true
 	free := sync.OnceFunc(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		delete(l.holders, key)
-		close(lost)
 	})
 	stop := context.AfterFunc(ctx, free)
-	held.lost = lost
-	held.release = func(context.Context) error {
+	return &Lock{release: func(context.Context) error {
 		stop()
 		free()
 		return nil
-	}
-	l.holders[key] = held
-	return held, nil
+	}}, nil
 }
 
 // leased is a lock that the database keeps for us.
@@ -111,15 +100,14 @@ func (h *leased) extend(ctx context.Context, limit time.Duration) error {
 // is done.
 func (h *leased) keep(ctx context.Context) *Lock {
 	holding, stop := context.WithCancel(ctx)
-	lost, ended := make(chan struct{}), make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		defer close(lost)
 		// A panic of the database's client loses the lock, and not the process.
 		defer func() { _ = recover() }()
 		h.extendUntilLost(holding)
 	}()
-	return &Lock{lost: lost, release: func(ctx context.Context) error {
+	return &Lock{release: func(ctx context.Context) error {
 		stop()
 		select {
 		case <-ended:

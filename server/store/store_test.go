@@ -76,12 +76,17 @@ func (panicking) Unlock(context.Context, store.Key, store.Holder) error { return
 // A lock is extended in a goroutine of its own, where nothing else catches a panic.
 func TestAPanicOfTheDatabaseLosesTheLockOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := store.New(panicking{memory.New(), new(int)}, testRing(t), nil)
+		calls := 0
+		s := store.New(panicking{memory.New(), &calls}, testRing(t), nil)
 		held, err := s.Lock(t.Context(), "name", time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-held.Lost()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if calls != 2 {
+			t.Errorf("the lock was asked for %d times, want once more until the panic", calls)
+		}
 		if err := held.Release(t.Context()); err != nil {
 			t.Errorf("Release() = %v", err)
 		}
