@@ -14,7 +14,7 @@ const (
 	maxLoader = 8560       // keepalive.js, brotli
 	maxStub   = 660        // stub.js, brotli
 	maxDialog = 3200       // dialog.js, brotli
-	maxModule = 735 * 1000 // the module, brotli
+	maxModule = 632 * 1000 // the module, brotli
 	maxServer = 17_850_000 // bytes, with the files of the page
 )
 

@@ -92,8 +92,17 @@ func buildWeb(ctx context.Context, root, version string, brotli *cache) (manifes
 	return made, errors.Join(dist.removeOthers(), writePackage(root, version, contents))
 }
 
-// compile builds the module and returns its bytes.
+// compile builds the module and returns its bytes, as they are shipped.
 func compile(ctx context.Context, root string) ([]byte, error) {
+	linked, err := link(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	return joinSegments(linked)
+}
+
+// link builds the module as the Go linker leaves it.
+func link(ctx context.Context, root string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "keepalive-build-")
 	if err != nil {
 		return nil, err
