@@ -14,8 +14,8 @@ import (
 )
 
 // gcPercent is GOGC where the environment sets none. Sessions are in the store,
-// so that the heap is small, and requests fill it anew many times a second: as
-// much again costs a few megabytes and makes that a third less work.
+// so that the heap is small, and requests fill it anew many times a second. With
+// the store in memory it costs as much again as the sessions have.
 const gcPercent = 200
 
 func (p *program) serveCommand() *cobra.Command {
