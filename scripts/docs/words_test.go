@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -131,21 +130,20 @@ func TestSettings(t *testing.T) {
 func settings() string {
 	var table strings.Builder
 	table.WriteString("| name | default | meaning |\n| --- | --- | --- |\n")
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Config]()) {
-		name := field.Tag.Get("env")
-		if name == "" {
-			continue
+	for _, setting := range config.Settings() {
+		if strings.HasSuffix(setting.Name, config.FileSuffix) {
+			continue // the page says it once for all of them
 		}
 		fallback := "–"
-		if value := field.Tag.Get("envDefault"); value != "" {
-			fallback = "`" + value + "`"
+		if setting.Default != "" {
+			fallback = "`" + setting.Default + "`"
 		}
-		if when := field.Tag.Get("required"); when == "yes" {
+		if setting.Required == "yes" {
 			fallback = "required"
-		} else if when != "" {
-			fallback = "for `" + strings.Replace(when, " ", ": ", 1) + "`"
+		} else if setting.Required != "" {
+			fallback = "for `" + strings.Replace(setting.Required, " ", ": ", 1) + "`"
 		}
-		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", name, fallback, field.Tag.Get("help"))
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", setting.Name, fallback, setting.Meaning)
 	}
 	return table.String()
 }
