@@ -49,12 +49,12 @@ func (lease) acquire(overtake *session.Latch) func() {
 			if _, err := invoke(area, "setItem", keyLease, line); err != nil || late {
 				return giveBack
 			}
-			time.Sleep(leaseSettle)
+			pause(leaseSettle, overtake)
 			if id, _ := readLease(area); id == own {
 				return giveBack
 			}
 		}
-		time.Sleep(leaseLook)
+		pause(leaseLook, overtake)
 	}
 }
 

@@ -62,16 +62,24 @@ func (l *locks) Acquire(overtake *session.Latch, lost func()) func() {
 	}
 	begun := time.Now()
 	taken := l.request(api, nil, lost)
-	if !taken.had(overtake) && !taken.left() {
+	switch had := taken.had(overtake); {
+	case had && time.Since(begun) > atOnce:
+		pause(storageLag, overtake)
+	case !had && !taken.left():
 		taken.now()
 		stolen := l.request(api, object("steal", true), lost)
 		stolen.had(after(answerLimit))
 		return func() { taken.giveBack(); stolen.giveBack() }
 	}
-	if time.Since(begun) > atOnce {
-		time.Sleep(storageLag)
-	}
 	return taken.giveBack
+}
+
+// pause waits, but not in a call that is overtaken: its page may be about to be
+// gone, and a sign-out must be on its way by then.
+func pause(wait time.Duration, overtake *session.Latch) {
+	over := after(wait)
+	overtake.OnClose(over.Close)
+	over.Wait()
 }
 
 // after closes when a time has passed.
