@@ -1,7 +1,7 @@
 // The module's life. A file that does not come is temporary: it is asked for
 // again, more and more seldom, and at once when the network is back, the page
 // is looked at, or something needs the module.
-import { attempt, document, isHidden, now, page, random } from "./native.js";
+import { attempt, document, isHidden, nothing, now, page, random } from "./native.js";
 import { fetchManifest, fetchModule, include } from "./files.js";
 import { cancel, later, listen } from "./scope.js";
 import { warn } from "./warnings.js";
@@ -87,6 +87,7 @@ async function bring(endpoint) {
   const manifest = await fetchManifest(endpoint);
   hasAnswered = true;
   const coming = include(manifest, "runtime.js");
+  coming.then(nothing, nothing); // it may fail while nothing waits for it yet
   const compiled = await fetchModule(manifest, coming);
   runtime = await coming;
   files = { manifest, compiled };
