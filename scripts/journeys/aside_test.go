@@ -16,7 +16,7 @@ func TestStandAside(t *testing.T) {
 		{"*://*:*/keepalive/manifest.json", "not loaded"},
 		{"*://*:*/keepalive/runtime.js", "runtime.js"},
 	} {
-		d := startDemo(t)
+		d := startDemo(t, "--life", "10m")
 		p := browsertest.Chromium(t).Open(t, "about:blank")
 		p.Block(t, tc.missing)
 		p.Navigate(t, d.URL)

@@ -164,6 +164,43 @@ func TestGuard(t *testing.T) {
 	p.WaitFor(t, `told === 1 && toldArgs === 1 && heard.some(e => e.startsWith("expired:"))`, 2*life)
 }
 
+// The guard knows a failure, however the UI calls its handlers: here each in a
+// task of its own. A handler that was removed is not called any more, were it
+// added twice, or removed while its call is kept back.
+func TestGuardWhereHandlersAreCalledApart(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	w := outside(t, d)
+	p := visit(t, browsertest.Chromium(t), w.URL)
+	p.Eval(t, `(() => {
+		window.told = [];
+		window.gone = () => told.push("gone");
+		const { onCaptureExpiredToken: event } = janrain.events;
+		const twice = () => told.push("twice");
+		[twice, gone, twice].forEach(fn => event.addHandler(fn));
+		event.addHandler(() => { told.push("logout"); janrain.capture.ui.endCaptureSession() });
+		event.addHandler(() => told.push("last"));
+		event.removeHandler(twice), event.removeHandler(twice);
+	})()`, nil)
+	signIn(t, p)
+	p.Eval(t, `janrain.settings.capture.standIn = {onDeadToken: "event", apart: true}, 1`, nil)
+	finishSave(t, d, p, "handlers apart")
+
+	p.Eval(t, `fetch("/keepalive/session", {method: "DELETE", headers: {"X-Keepalive": "1"}}).then(r => r.status)`, nil)
+	expire(t, p)
+	keep, arrived, open := gate(t)
+	w.turns(keep)
+	p.Click(t, "#capture_editProfile_submit")
+	waitFor(t, arrived)
+	p.Eval(t, `janrain.events.onCaptureExpiredToken.removeHandler(gone), 1`, nil)
+	open()
+	p.WaitFor(t, `heard.some(e => e.startsWith("expired:")) && told.includes("last")`, soon)
+	var told []string
+	if p.Eval(t, `told`, &told); strings.Join(told, " ") != "logout last" {
+		t.Errorf("called: %v, want logout and last, once", told)
+	}
+}
+
 // After stop() and start() the guard still keeps back the page's handlers, and
 // not ours; and a stop() before the module has come is the end of it.
 func TestGuardAfterRestart(t *testing.T) {

@@ -20,6 +20,8 @@
 //                              to a form, each time that it is drawn
 //   afterFailure(form, screen) what another version does to a form after a save
 //                              has failed: reset it, empty its passwords
+//   apart                      call each handler in a task of its own
+//                              (default false)
 //   tell(name, payload)        what another version tells instead of an event:
 //                              [name, payload], or nothing
 //
@@ -94,7 +96,9 @@
   function dispatch(name, payload) {
     later(() => {
       for (const handler of [...(handlers.get(name) ?? [])]) {
-        guarded(`a handler of ${name}`, () => handler(payload));
+        const call = () => guarded(`a handler of ${name}`, () => handler(payload));
+        if (standIn().apart) later(call);
+        else call();
       }
     });
   }
