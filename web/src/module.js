@@ -62,9 +62,11 @@ export function openModule(given) {
 export function closeModule() {
   owner = undefined;
   loading = false;
-  if (api) attempt(() => api.stop());
-  if (program) program.stop();
-  api = program = undefined;
+  const mine = program;
+  const offered = api;
+  api = program = undefined; // what ends now is no crash
+  if (offered) attempt(() => offered.stop());
+  if (mine) mine.stop();
 }
 
 /**
