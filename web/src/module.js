@@ -63,10 +63,10 @@ export function closeModule() {
   owner = undefined;
   loading = false;
   const mine = program;
-  const offered = api;
-  api = program = undefined; // what ends now is no crash
-  if (offered) attempt(() => offered.stop());
+  program = undefined; // what ends now is no crash
+  if (api) attempt(() => api.stop());
   if (mine) mine.stop();
+  api = undefined;
 }
 
 /**
