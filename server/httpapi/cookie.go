@@ -2,9 +2,9 @@ package httpapi
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -136,24 +136,20 @@ func kidOf(header string) (kid string, ok bool) {
 	return kid, err == nil && starts && ends
 }
 
-// parseClaims returns the session id of claims that have not ended. Their
-// signature is good: they are to the letter what issue writes. When they were
-// issued is not held against the clock: one that was set back would refuse every
-// cookie.
+// parseClaims returns the session id of claims with a good signature that have
+// not ended. When they were issued is not held against the clock: one that was
+// set back would refuse every cookie.
 func (k cookies) parseClaims(encoded string) (id store.ID, ok bool) {
+	var claims struct {
+		ID      string `json:"jti"`
+		Expires int64  `json:"exp"`
+	}
 	text, err := encoding.DecodeString(encoded)
-	claims, starts := strings.CutPrefix(string(text), `{"exp":`)
-	exp, claims, _ := strings.Cut(claims, ",")
-	_, jti, found := strings.Cut(claims, `"jti":"`)
-	jti, ends := strings.CutSuffix(jti, `"}`)
-	if err != nil || !starts || !found || !ends {
+	if err != nil || json.Unmarshal(text, &claims) != nil ||
+		!k.now().Before(time.Unix(claims.Expires, 0).Add(cookieLeeway)) {
 		return store.ID{}, false
 	}
-	expires, err := strconv.ParseInt(exp, 10, 64)
-	if err != nil || !k.now().Before(time.Unix(expires, 0).Add(cookieLeeway)) {
-		return store.ID{}, false
-	}
-	raw, err := encoding.DecodeString(jti)
+	raw, err := encoding.DecodeString(claims.ID)
 	if err != nil || len(raw) != len(id) {
 		return store.ID{}, false
 	}
