@@ -185,7 +185,8 @@ func TestInterface(t *testing.T) {
 // The types that a page's author reads have the words that the module says.
 func TestTypes(t *testing.T) {
 	types := readFile(t, "web", "keepalive.d.ts")
-	same(t, "Reason", quoted(find(t, types, `(?s)export type Reason =(.*?);`)), listed(t, "whyNames", "wasm", "session", "words.go"))
+	reasons := quoted(find(t, types, `(?s)export type Reason =(.*?);`))
+	same(t, "Reason", reasons, listed(t, "whyNames", "wasm", "session", "words.go"))
 	same(t, "KeepaliveError.code", quoted(find(t, types, `(?s)interface KeepaliveError.*?code: (.*?);`)),
 		listed(t, "rejections", "wasm", "session", "effect.go"))
 

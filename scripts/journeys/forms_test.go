@@ -383,7 +383,8 @@ func TestAnotherUserSignsInMeanwhile(t *testing.T) {
 		other.Eval(t, `janrain.capture.ui.renderScreen("signIn"), 1`, nil)
 		other.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== undefined`, soon)
 		other.Eval(t,
-			`["email", "displayName"].forEach(f => document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
+			`["email", "displayName"].forEach(f =>
+				document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
 		other.Click(t, "#capture_signIn_submit")
 		other.WaitFor(t, `captureKeepalive.status().phase === "active" &&
 			!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
@@ -532,5 +533,39 @@ func TestHastyHands(t *testing.T) {
 				t.Errorf("sent\n%s", strings.Join(sent, "\n"))
 			}
 		})
+	}
+}
+
+// A field that belongs to the form by its form attribute alone is one of the
+// form's: it is sent, and editing it is an edit.
+func TestFieldOutsideItsForm(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	w := outside(t, d)
+	p := visit(t, browsertest.Chromium(t), w.URL)
+	signIn(t, p)
+	editing(t, p, `janrain.settings.capture.standIn = { redraw: false, decorate(form, screen) {
+		form.id = "profile";
+		const field = document.body.appendChild(document.createElement("input"));
+		field.id = field.name = "outside";
+		field.setAttribute("form", "profile");
+	} }, 1`)
+	p.Type(t, "#outside", "first")
+	saveWithDeadToken(t, d, p)
+	if got := submits(t, p); !strings.Contains(got[len(got)-1], `["outside","first"]`) {
+		t.Errorf("sent %s", got)
+	}
+	expire(t, p)
+	keep, arrived, open := gate(t)
+	w.turns(keep)
+	saved := d.saved(t)
+	p.Click(t, "#capture_editProfile_submit")
+	waitFor(t, arrived)
+	p.Type(t, "#outside", " and more")
+	p.WaitFor(t, `heard.includes("unfinished:edited")`, soon)
+	open()
+	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+	if got := fmt.Sprint(d.saved(t) - saved); got != "0" {
+		t.Errorf("saved %s times", got)
 	}
 }

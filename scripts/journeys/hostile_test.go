@@ -107,7 +107,8 @@ var hostilities = []hostility{
 		document.createElement = () => { throw new Error("blocked") }`, ui: `delete document.createElement`},
 	{name: "scripts that an extension removes",
 		after: `new MutationObserver(list => list.forEach(({addedNodes}) => addedNodes.forEach(
-		n => n.nodeName === "SCRIPT" && /runtime|dialog/.test(n.src) && n.remove()))).observe(document, {childList: true, subtree: true})`},
+		n => n.nodeName === "SCRIPT" && /runtime|dialog/.test(n.src) && n.remove()))).observe(
+		document, {childList: true, subtree: true})`},
 	{name: "a script that is removed when it has run",
 		after: `document.querySelector("script[src*=keepalive]").remove()`},
 	{name: "a script that is moved",
@@ -161,10 +162,12 @@ var hostilities = []hostility{
 		page: `janrainPrepare.push(() => { janrain.capture.ui = new Proxy(janrain.capture.ui,
 		{set() { throw new Error("odd") }, defineProperty() { throw new Error("odd") }}) })`},
 	{name: "handlers that throw",
-		page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(event => event.addHandler(() => { throw new Error("faulty") })))`},
+		page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(event =>
+			event.addHandler(() => { throw new Error("faulty") })))`},
 	// Policies.
 	{name: "the policy without nonces for us",
-		policy: "default-src 'self'; script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:", tag: noNonce},
+		policy: "default-src 'self'; script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; " +
+			"connect-src 'self'; img-src * data:", tag: noNonce},
 	{name: "a policy of nonces",
 		policy: "default-src 'self'; script-src 'nonce-n' 'wasm-unsafe-eval'; connect-src 'self'; img-src * data:"},
 	{name: "a strict-dynamic policy",

@@ -284,7 +284,8 @@ func TestAnotherUser(t *testing.T) {
 	other.Eval(t, `janrain.capture.ui.renderScreen("signIn"), 1`, nil)
 	other.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== undefined`, soon)
 	other.Eval(t,
-		`["email", "displayName"].forEach(f => document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
+		`["email", "displayName"].forEach(f =>
+			document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
 	saved := d.saved(t)
 	other.Click(t, "#capture_signIn_submit")
 	other.WaitFor(t, `captureKeepalive.status().phase === "active" &&

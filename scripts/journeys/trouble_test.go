@@ -209,3 +209,20 @@ func TestHeldSubmitIsLetGo(t *testing.T) {
 	}
 	saveWorks(t, d, p)
 }
+
+// token() does not wait for a renewal that hangs while the token at hand is good.
+func TestTokenDoesNotWaitForAHungRenewal(t *testing.T) {
+	t.Parallel()
+	w := outside(t, startDemo(t, "--life", "10m"))
+	p := visit(t, browsertest.Chromium(t), w.URL)
+	signIn(t, p)
+	keep, arrived, _ := gate(t)
+	w.turns(keep)
+	p.Eval(t, `captureKeepalive.renew().catch(() => {}), 1`, nil)
+	waitFor(t, arrived)
+	var same bool
+	if p.Eval(t, `captureKeepalive.token().then(token => token === localStorage.janrainCaptureToken)`, &same); !same {
+		t.Error("token() is not the token at hand")
+	}
+	p.WaitFor(t, `captureKeepalive.status().phase === "renewing"`, soon)
+}

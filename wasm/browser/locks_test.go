@@ -223,3 +223,10 @@ func TestLeaseOfNobody(t *testing.T) {
 	tab(t).Acquire(never(t), kept(t))()
 	alive(t)
 }
+
+// A page that is being left has no time to wait: see TestSignOutWhileLeaving.
+func TestPauseEndsWhenTheCallIsOvertaken(t *testing.T) {
+	overtake := new(session.Latch)
+	overtake.Close()
+	pause(time.Hour, overtake)
+}

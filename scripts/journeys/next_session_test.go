@@ -2,10 +2,8 @@ package journeys
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -29,17 +27,18 @@ func TestLoginBehindASlowSignOut(t *testing.T) {
 	w := outside(t, d)
 	p := visit(t, browsertest.Chromium(t), w.URL)
 	signIn(t, p)
-	passed := make(chan struct{}, 8)
+	late, passed := make(chan struct{}), make(chan struct{}, 8)
 	w.turns(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodDelete {
 			// What is on its way arrives, whether or not the page still waits.
-			wait(3 * time.Second)
+			<-late
 			*r = *r.WithContext(context.WithoutCancel(r.Context()))
 			passed <- struct{}{}
 		}
 	})
 	signOut(t, p)
 	signIn(t, p)
+	close(late)
 	waitFor(t, passed)
 	wait(500 * time.Millisecond) // for an answer to what has passed
 	if got := sessionStatus(t, p); got != http.StatusOK {
@@ -112,55 +111,4 @@ func TestKeyAfterALongSleep(t *testing.T) {
 	p.Type(t, "#capture_editProfile_aboutMe", "a")
 	p.WaitFor(t, `heard.includes("expired:idle_limit")`, soon)
 	p.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
-}
-
-// token() does not wait for a renewal that hangs while the token at hand is good.
-func TestTokenDoesNotWaitForAHungRenewal(t *testing.T) {
-	t.Parallel()
-	w := outside(t, startDemo(t, "--life", "10m"))
-	p := visit(t, browsertest.Chromium(t), w.URL)
-	signIn(t, p)
-	keep, arrived, _ := gate(t)
-	w.turns(keep)
-	p.Eval(t, `captureKeepalive.renew().catch(() => {}), 1`, nil)
-	waitFor(t, arrived)
-	var same bool
-	if p.Eval(t, `captureKeepalive.token().then(token => token === localStorage.janrainCaptureToken)`, &same); !same {
-		t.Error("token() is not the token at hand")
-	}
-	p.WaitFor(t, `captureKeepalive.status().phase === "renewing"`, soon)
-}
-
-// A field that belongs to the form by its form attribute alone is one of the
-// form's: it is sent, and editing it is an edit.
-func TestFieldOutsideItsForm(t *testing.T) {
-	t.Parallel()
-	d := startDemo(t, "--life", "10m")
-	w := outside(t, d)
-	p := visit(t, browsertest.Chromium(t), w.URL)
-	signIn(t, p)
-	editing(t, p, `janrain.settings.capture.standIn = { redraw: false, decorate(form, screen) {
-		form.id = "profile";
-		const field = document.body.appendChild(document.createElement("input"));
-		field.id = field.name = "outside";
-		field.setAttribute("form", "profile");
-	} }, 1`)
-	p.Type(t, "#outside", "first")
-	saveWithDeadToken(t, d, p)
-	if got := submits(t, p); !strings.Contains(got[len(got)-1], `["outside","first"]`) {
-		t.Errorf("sent %s", got)
-	}
-	expire(t, p)
-	keep, arrived, open := gate(t)
-	w.turns(keep)
-	saved := d.saved(t)
-	p.Click(t, "#capture_editProfile_submit")
-	waitFor(t, arrived)
-	p.Type(t, "#outside", " and more")
-	p.WaitFor(t, `heard.includes("unfinished:edited")`, soon)
-	open()
-	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
-	if got := fmt.Sprint(d.saved(t) - saved); got != "0" {
-		t.Errorf("saved %s times", got)
-	}
 }
