@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -150,9 +151,23 @@ func newPageOf(t *testing.T, origin, base string) *page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Jar: jar, Timeout: patience, Transport: new(http.Transport)}
+	client := &http.Client{Jar: unaged{jar}, Timeout: patience, Transport: new(http.Transport)}
 	t.Cleanup(client.CloseIdleConnections)
 	return &page{base: base, origin: origin, client: client}
+}
+
+// unaged is a jar that drops a cookie only when the server says so, not by its
+// age: a session of a test may live for a fraction of a second, and a machine
+// that stands still for one is to hear the server's answer all the same.
+type unaged struct{ http.CookieJar }
+
+func (j unaged) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	for _, cookie := range cookies {
+		if cookie.MaxAge > 0 {
+			cookie.MaxAge, cookie.Expires = 0, time.Time{}
+		}
+	}
+	j.CookieJar.SetCookies(u, cookies)
 }
 
 // at is the same browser, after the server has moved.
