@@ -170,6 +170,39 @@ func TestFilesComeLater(t *testing.T) {
 	}
 }
 
+// The page's own service worker keeps the manifest of an older server, and goes
+// on to answer with it. The module that it names is gone.
+const keepsOldManifest = `addEventListener("install", () => skipWaiting());
+addEventListener("activate", e => e.waitUntil(clients.claim()));
+const kept = fetch("/keepalive/manifest.json").then(r => r.text())
+	.then(text => text.replace(/keepalive\.\w+\.wasm/, "keepalive.000000000000.wasm"));
+addEventListener("fetch", e => e.request.url.endsWith("/manifest.json") &&
+	e.respondWith(kept.then(text => new Response(text))));`
+
+func TestServiceWorkerWithAnOldManifest(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	site := filesOf(t, d, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/worker.js" {
+			return false
+		}
+		w.Header().Set("Content-Type", "text/javascript")
+		fmt.Fprint(w, keepsOldManifest)
+		return true
+	})
+	p := visit(t, browsertest.Chromium(t), site)
+	p.Eval(t, `navigator.serviceWorker.register("/worker.js"), 1`, nil)
+	p.WaitFor(t, `!!navigator.serviceWorker.controller`, soon)
+	p.Reload(t)
+	onDemo(t, p)
+	signIn(t, p)
+	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+	var failed int
+	if p.Eval(t, `captureKeepalive.diagnostics().filter(e => /^not loaded/.test(e.message)).length`, &failed); failed != 1 {
+		t.Errorf("the module was not loaded %d times, want once", failed)
+	}
+}
+
 // filesOf puts something before a demo that may answer for it.
 func filesOf(t *testing.T, d *demo, answers func(http.ResponseWriter, *http.Request) bool) string {
 	t.Helper()

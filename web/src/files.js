@@ -24,6 +24,16 @@ export function setPlace(endpoint, givenNonce) {
   nonce = givenNonce || ownNonce;
 }
 
+// After a failure, each request has an address of its own. A browser lets a
+// second one wait for the first, which may hang, and a cache on the way, such
+// as the page's service worker, may have kept the manifest of an older server.
+let failed = 0;
+const again = (error) => {
+  failed++;
+  throw error;
+};
+const addressIn = (from, name) => `${from}/${name}${failed ? "?" + failed : ""}`;
+
 /** Work that is given up, with its signal aborted, when it takes too long. */
 const timed = (limit, what, work) =>
   new Promise((resolve, reject) => {
@@ -39,10 +49,10 @@ const timed = (limit, what, work) =>
     work(controller.signal).then(done(resolve), done(reject));
   });
 
-const get = async (from, name, init) => {
-  const response = await ask(`${from}/${name}`, init);
+const get = async (address, init) => {
+  const response = await ask(address, init);
   if (response.ok) return response;
-  const error = new Error(`${from}/${name} answered ${response.status}`);
+  const error = new Error(`${address} answered ${response.status}`);
   error.missing = response.status === 404;
   throw error;
 };
@@ -50,7 +60,7 @@ const get = async (from, name, init) => {
 const readManifest = (from) =>
   timed(FILE_LIMIT, from, async (signal) => {
     try {
-      const manifest = await (await get(from, "manifest.json", { cache: "no-cache", signal })).json();
+      const manifest = await (await get(addressIn(from, "manifest.json"), { cache: "no-cache", signal })).json();
       // An app's own manifest.json has another shape.
       if (NAME.test(quiet(() => manifest.module.file))) return manifest;
     } catch (error) {
@@ -77,9 +87,9 @@ export async function fetchManifest(endpoint) {
 export const fetchModule = (manifest, runtime) =>
   timed(MODULE_LIMIT, manifest.module.file, async (signal) => {
     const { file, integrity } = manifest.module;
-    const response = await get(folder, file, { integrity, signal });
+    const response = await get(`${folder}/${file}`, { integrity, signal });
     return (await runtime).compile(response);
-  });
+  }).catch(again);
 
 let policy;
 /** The address as a TrustedScriptURL, where the page asks for such. */
@@ -92,19 +102,11 @@ function trusted(address) {
   return policy ? policy.createScriptURL(address) : address;
 }
 
-// A browser lets a second request wait for the first of that address, which
-// may hang, and a script's cannot be taken back: each has an address of its own.
-let failed = 0;
-const again = (error) => {
-  failed++;
-  throw error;
-};
-
 /** Runs a script of ours and returns what it has for us. */
 export const include = (manifest, name) =>
   timed(FILE_LIMIT, name, () =>
     new Promise((resolve, reject) => {
-      const address = `${folder}/${name}${failed ? "?" + failed : ""}`;
+      const address = addressIn(folder, name);
       const script = createElement("script");
       const end = (message) => () => {
         remove(script);
