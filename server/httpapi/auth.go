@@ -75,11 +75,7 @@ func (s *Server) visitor(ctx context.Context, id store.ID) (session.Grant, error
 	if err == nil || !mayPass(err) {
 		return grant, err
 	}
-	status, err := s.config.Sessions.Status(ctx, id)
-	if err != nil {
-		return session.Grant{}, err
-	}
-	return session.Grant{UUID: status.UUID, AbsoluteExpires: status.AbsoluteExpires}, nil
+	return s.config.Sessions.Status(ctx, id)
 }
 
 // recordActivity moves the idle limit. It fails only if the session has ended:

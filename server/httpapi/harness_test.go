@@ -67,7 +67,7 @@ func (f *fakeSessions) called(ctx context.Context, name string) error {
 func (f *fakeSessions) grant() session.Grant {
 	now := f.now()
 	return session.Grant{
-		UUID: uuid, Token: secret.New(goodToken), At: now,
+		UUID: uuid, Mode: store.ModeToken, Token: secret.New(goodToken), At: now,
 		TokenExpires: now.Add(time.Hour), IdleExpires: now.Add(30 * time.Minute),
 		AbsoluteExpires: now.Add(12 * time.Hour),
 	}
@@ -92,12 +92,10 @@ func (f *fakeSessions) Token(ctx context.Context, id store.ID, reason api.Reason
 	return f.grant(), f.called(ctx, "Token "+string(reason)+" "+have.Reveal())
 }
 
-func (f *fakeSessions) Status(ctx context.Context, _ store.ID) (session.Status, error) {
+func (f *fakeSessions) Status(ctx context.Context, _ store.ID) (session.Grant, error) {
 	grant := f.grant()
-	return session.Status{
-		UUID: uuid, Mode: store.ModeToken, At: grant.At,
-		TokenExpires: grant.TokenExpires, IdleExpires: grant.IdleExpires, AbsoluteExpires: grant.AbsoluteExpires,
-	}, f.called(ctx, "Status")
+	grant.Token = secret.String{}
+	return grant, f.called(ctx, "Status")
 }
 
 func (f *fakeSessions) Touch(ctx context.Context, _ store.ID) error { return f.called(ctx, "Touch") }

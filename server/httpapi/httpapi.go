@@ -46,7 +46,7 @@ type Sessions interface {
 	Token(
 		ctx context.Context, id store.ID, reason api.Reason, have secret.String,
 	) (session.Grant, error)
-	Status(ctx context.Context, id store.ID) (session.Status, error)
+	Status(ctx context.Context, id store.ID) (session.Grant, error)
 	Touch(ctx context.Context, id store.ID) error
 	// replaced: a login of the same browser has taken the session's place.
 	End(ctx context.Context, id store.ID) (replaced bool, err error)

@@ -172,6 +172,7 @@ func New(config Config) *Service {
 // Grant is an access token and the limits of its session.
 type Grant struct {
 	UUID  string
+	Mode  store.Mode
 	Token secret.String
 	// TokenExpires is never after AbsoluteExpires: a page must not plan beyond
 	// the end of the session.
@@ -183,33 +184,17 @@ type Grant struct {
 	At time.Time
 }
 
-// Status is a session without its token.
-type Status struct {
-	UUID            string
-	Mode            store.Mode
-	TokenExpires    time.Time
-	IdleExpires     time.Time
-	AbsoluteExpires time.Time
-	At              time.Time
-}
-
-// Status tells about a session. It is no activity.
+// Status returns a session without its token. It is no activity.
 //
 // Codes: session_ended, store_unavailable.
-func (s *Service) Status(ctx context.Context, id store.ID) (Status, error) {
+func (s *Service) Status(ctx context.Context, id store.ID) (Grant, error) {
 	record, err := s.read(ctx, id)
 	if err != nil {
-		return Status{}, err
+		return Grant{}, err
 	}
 	grant := grantOf(record, s.now())
-	return Status{
-		UUID:            grant.UUID,
-		Mode:            record.Mode,
-		TokenExpires:    grant.TokenExpires,
-		IdleExpires:     grant.IdleExpires,
-		AbsoluteExpires: grant.AbsoluteExpires,
-		At:              grant.At,
-	}, nil
+	grant.Token = secret.String{}
+	return grant, nil
 }
 
 // Touch says that the user is active: it alone moves the idle limit.
@@ -310,6 +295,7 @@ func tombstone(record store.Record) bool {
 func grantOf(record store.Record, now time.Time) Grant {
 	return Grant{
 		UUID:            record.UUID,
+		Mode:            record.Mode,
 		Token:           record.AccessToken,
 		TokenExpires:    earlier(record.AccessExpires, record.AbsoluteExpires),
 		IdleExpires:     record.IdleExpires,
