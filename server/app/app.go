@@ -18,7 +18,6 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/clock"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
-	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/monitor"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -111,7 +110,7 @@ func (a *App) sessionConfig(watch *monitor.Monitor, now func() time.Time) sessio
 		AbsoluteTimeout:    settings.AbsoluteTimeout,
 		UpstreamTimeout:    settings.UpstreamTimeout,
 		Forced:             settings.RateForced,
-		Ceiling:            watch.Ceiling(limit.NewCeiling(settings.RateUpstream)),
+		Upstream:           settings.RateUpstream,
 		Observer:           watch,
 		Log:                a.log,
 	}

@@ -66,7 +66,7 @@ func newFort(t *testing.T, change ...func(*session.Config)) *fort {
 		TokenLifetime: time.Hour, IdleTimeout: 30 * time.Minute, AbsoluteTimeout: 12 * time.Hour,
 		UpstreamTimeout: 10 * time.Second,
 		Forced:          limit.Rate{Events: 6, Per: time.Minute},
-		Ceiling:         limit.NewCeiling(limit.Rate{Events: ceiling, Per: time.Second}), Log: log,
+		Upstream:        limit.Rate{Events: ceiling, Per: time.Second}, Log: log,
 	}
 	for _, each := range change {
 		each(&config)
@@ -239,7 +239,7 @@ func TestMadeUpLoginsTakeNoMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this test opens a flood of sessions")
 	}
-	f := newFort(t, func(c *session.Config) { c.Ceiling = nil })
+	f := newFort(t, func(c *session.Config) { c.Upstream = limit.Rate{} })
 	made := 0
 	knock := func(n int) (heap uint64) {
 		for range n {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
-	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/monitor"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
@@ -181,28 +180,12 @@ func TestCapture(t *testing.T) {
 
 func TestCeiling(t *testing.T) {
 	m := monitor.New("v1")
-	rate, err := limit.ParseRate("1/1h")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ceiling := m.Ceiling(limit.NewCeiling(rate))
-	if _, ok := ceiling.TakeHigh(); !ok {
-		t.Error("the first call is refused")
-	}
-	if wait, ok := ceiling.TakeHigh(); ok || wait <= 0 {
-		t.Errorf("the second call: %v %v", wait, ok)
-	}
+	m.CallLimited(session.CallsLogin)
 	for range 2 {
-		if wait, ok := ceiling.TakeLogin(); ok || wait <= 0 {
-			t.Errorf("a login's call: %v %v", wait, ok)
-		}
+		m.CallLimited(session.CallsRenewal)
 	}
-	if wait, ok := ceiling.TakeLow(); ok || wait <= 0 {
-		t.Errorf("a forced renewal's call: %v %v", wait, ok)
-	}
-	ceiling.Charge()
 	wantLines(t, m, `keepalive_limited_total{limit="upstream_renewal"} 2`,
-		`keepalive_limited_total{limit="upstream_login"} 2`)
+		`keepalive_limited_total{limit="upstream_login"} 1`)
 }
 
 func TestCensus(t *testing.T) {

@@ -22,7 +22,7 @@ const (
 	limitLogin           = "login"
 	limitForced          = "forced"
 	limitUpstreamRenewal = "upstream_renewal"
-	limitUpstreamLogin   = "upstream_login" // or a renewal forced beyond its session's rate
+	limitUpstreamLogin   = "upstream_login"
 )
 
 func (m *Monitor) newSessionMetrics() sessionMetrics {
@@ -103,4 +103,13 @@ func (m *Monitor) TokenReplayed() { m.replayed.Inc() }
 // SessionsEnded implements session.Observer.
 func (m *Monitor) SessionsEnded(why session.Why, sessions int) {
 	m.ended.Add(sessions, string(why))
+}
+
+// CallLimited implements session.Observer.
+func (m *Monitor) CallLimited(kind session.Calls) {
+	if kind == session.CallsLogin {
+		m.limited.Inc(limitUpstreamLogin)
+		return
+	}
+	m.limited.Inc(limitUpstreamRenewal)
 }

@@ -145,39 +145,3 @@ func (m *Monitor) readBreaker() float64 {
 	}
 	return 0
 }
-
-// Ceiling returns next, watched.
-func (m *Monitor) Ceiling(next session.Ceiling) session.Ceiling { return watchedCeiling{m, next} }
-
-type watchedCeiling struct {
-	monitor *Monitor
-	next    session.Ceiling
-}
-
-// TakeHigh implements session.Ceiling.
-func (w watchedCeiling) TakeHigh() (wait time.Duration, ok bool) {
-	return w.count(limitUpstreamRenewal, w.next.TakeHigh)
-}
-
-// TakeLow implements session.Ceiling.
-func (w watchedCeiling) TakeLow() (wait time.Duration, ok bool) {
-	return w.count(limitUpstreamRenewal, w.next.TakeLow)
-}
-
-// TakeLogin implements session.Ceiling.
-func (w watchedCeiling) TakeLogin() (wait time.Duration, ok bool) {
-	return w.count(limitUpstreamLogin, w.next.TakeLogin)
-}
-
-// Charge implements session.Ceiling.
-func (w watchedCeiling) Charge() { w.next.Charge() }
-
-func (w watchedCeiling) count(
-	limit string, take func() (wait time.Duration, ok bool),
-) (wait time.Duration, ok bool) {
-	wait, ok = take()
-	if !ok {
-		w.monitor.limited.Inc(limit)
-	}
-	return wait, ok
-}

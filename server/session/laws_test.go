@@ -93,7 +93,7 @@ func TestLoginsHaveABreakerOfTheirOwn(t *testing.T) {
 func TestForcedRenewalsOfAUserAreLimitedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, func(c *session.Config) {
-			c.Ceiling = limit.NewCeiling(limit.Rate{Events: 100, Per: time.Second})
+			c.Upstream = limit.Rate{Events: 100, Per: time.Second}
 		})
 		all := make([]session.Session, 100)
 		for i := range all {
@@ -132,7 +132,7 @@ func TestAClaimedEndHasLowPriority(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, func(c *session.Config) {
 			c.IdleTimeout = absolute
-			c.Ceiling = limit.NewCeiling(limit.Rate{Events: 30, Per: time.Minute})
+			c.Upstream = limit.Rate{Events: 30, Per: time.Minute}
 		})
 		honest := h.login(t, "bobstoken0001")
 		<-time.After(lifetime - time.Minute)
@@ -321,10 +321,8 @@ func TestAnotherApplicationEndsNoSession(t *testing.T) {
 // code is spent.
 func TestNothingHoldsUpWhatFollowsASpentCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ceiling := limit.NewCeiling(limit.Rate{Events: 2, Per: time.Hour})
-		h := newHouse(t, func(c *session.Config) { c.Ceiling = ceiling })
-		h.capture.set(func(f *fakeCapture) { f.latency = time.Second })
-		time.AfterFunc(500*time.Millisecond, func() { ceiling.TakeHigh() }) // nothing is left
+		rate := limit.Rate{Events: 1, Per: time.Hour} // the exchange leaves nothing
+		h := newHouse(t, func(c *session.Config) { c.Upstream = rate })
 		h.exchange(t)
 	})
 }

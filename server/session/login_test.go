@@ -240,7 +240,7 @@ func TestExchangeThatNeverBegan(t *testing.T) {
 	t.Run("the ceiling", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t, func(c *session.Config) {
-				c.Ceiling = limit.NewCeiling(limit.Rate{Events: 1, Per: 3 * time.Second})
+				c.Upstream = limit.Rate{Events: 1, Per: 3 * time.Second}
 			})
 			h.login(t, reported)
 			_, err := h.Exchange(t.Context(), codeLogin())

@@ -22,7 +22,18 @@ type Observer interface {
 	TokenReplayed()
 	// SessionsEnded: so many sessions were ended.
 	SessionsEnded(why Why, sessions int)
+	// CallLimited: a call to Capture was not made, because of Config.Upstream.
+	CallLimited(kind Calls)
 }
+
+// Calls is a kind of calls to Capture.
+type Calls string
+
+// The kinds, each with a circuit breaker of its own.
+const (
+	CallsLogin   Calls = "logins"
+	CallsRenewal Calls = "renewals"
+)
 
 // Outcome is what came of a question for a token: one of the words below, or
 // the api.Code of the error.
@@ -91,6 +102,7 @@ func (noObserver) RenewalEnded(api.Reason, Outcome) {}
 func (noObserver) SessionOpened(store.Mode)         {}
 func (noObserver) TokenReplayed()                   {}
 func (noObserver) SessionsEnded(Why, int)           {}
+func (noObserver) CallLimited(Calls)                {}
 
 // logEnd writes the line of a session that has ended, and counts it.
 func (s *Service) logEnd(ctx context.Context, session, uuid string, why Why) {

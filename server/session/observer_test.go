@@ -11,6 +11,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -35,6 +36,7 @@ func (e *ear) RenewalEnded(r api.Reason, o session.Outcome) { e.add(1, "renewal 
 func (e *ear) SessionOpened(mode store.Mode)                { e.add(1, "opened %s", mode) }
 func (e *ear) TokenReplayed()                               { e.add(1, "replayed") }
 func (e *ear) SessionsEnded(why session.Why, n int)         { e.add(n, "ended %s", why) }
+func (e *ear) CallLimited(kind session.Calls)               { e.add(1, "limited %s", kind) }
 
 func TestObserver(t *testing.T) {
 	due := func(t *testing.T, h *house) session.Session {
@@ -121,4 +123,25 @@ func TestObserver(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Every call that the ceiling refuses is counted, by the kind of call.
+func TestObserverHearsOfTheCeiling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hears := &ear{heard: map[string]int{}}
+		h := newHouse(t, func(c *session.Config) {
+			c.Observer, c.Upstream = hears, limit.Rate{Events: 1, Per: time.Hour}
+		})
+		opened := h.login(t, "alicestoken01") // the one call there is
+		for range 2 {
+			_, err := h.Open(t.Context(), session.Login{Token: secret.New("bobstoken0001")})
+			wantCode(t, err, api.UpstreamUnavailable)
+		}
+		ask(t, h, opened.ID, api.ReasonStart, "")
+		_, err := h.Token(t.Context(), opened.ID, api.ReasonInvalid, secret.New("alicestoken01"))
+		wantCode(t, err, api.UpstreamUnavailable)
+		if hears.heard["limited logins"] != 2 || hears.heard["limited renewals"] != 1 {
+			t.Errorf("heard %v, want two limited logins and one renewal", hears.heard)
+		}
+	})
 }

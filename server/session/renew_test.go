@@ -548,7 +548,7 @@ func TestForcedRenewals(t *testing.T) {
 func TestCeiling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, func(c *session.Config) {
-			c.Ceiling = limit.NewCeiling(limit.Rate{Events: 1, Per: 10 * time.Second})
+			c.Upstream = limit.Rate{Events: 1, Per: 10 * time.Second}
 		})
 		opened := h.login(t, reported) // the one call there is
 		_, err := h.Open(t.Context(), session.Login{Token: secret.New("bobstoken0001")})

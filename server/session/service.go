@@ -111,8 +111,8 @@ type Config struct {
 	// a token. All sessions of a user together have five times as many. Zero: no
 	// limit.
 	Forced limit.Rate
-	// Ceiling is asked before every call to Capture. Nil: no ceiling.
-	Ceiling Ceiling
+	// Upstream bounds the calls to Capture of the whole server. Zero: no limit.
+	Upstream limit.Rate
 
 	// Observer gets the counts for metrics. Nil: a no-op observer.
 	Observer Observer
@@ -155,14 +155,11 @@ func New(config Config) *Service {
 	if config.Observer == nil {
 		config.Observer = noObserver{}
 	}
-	if config.Ceiling == nil {
-		config.Ceiling = limit.NewCeiling(limit.Rate{})
-	}
 	return &Service{
 		config:    config,
 		store:     config.Store,
 		instance:  rand.Text(),
-		calls:     newCalls(config.Ceiling, config.Log),
+		calls:     newCalls(config.Upstream, config.Log),
 		cooldowns: newCooldowns(config.Forced),
 		intents:   newIntents(),
 		expired:   limit.NewCache[store.Key, struct{}](remembered),

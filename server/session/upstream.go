@@ -31,25 +31,11 @@ const (
 	loginPatience = time.Second
 )
 
-// Ceiling bounds the calls to Capture of the whole server. limit.Ceiling is one.
-type Ceiling interface {
-	// TakeHigh reports whether a call of high priority may be made now, or after
-	// how long: a renewal that is due.
-	TakeHigh() (wait time.Duration, ok bool)
-	// TakeLow is for renewals that a page forces.
-	TakeLow() (wait time.Duration, ok bool)
-	// TakeLogin is for logins.
-	TakeLogin() (wait time.Duration, ok bool)
-	// Charge counts a call that must be made: it follows a spent code or a
-	// refresh token.
-	Charge()
-}
-
 // calls is the way to Capture. Logins and renewals have a breaker each and
 // priorities of their own: what a visitor sends never stops a renewal.
 type calls struct {
 	login, due, forced class
-	ceiling            Ceiling
+	ceiling            *limit.Ceiling
 }
 
 // breaker is a circuit breaker: open, it lets no call through.
@@ -57,6 +43,7 @@ type breaker = gobreaker.TwoStepCircuitBreaker[any]
 
 // class is one kind of call.
 type class struct {
+	kind    Calls
 	take    func() (wait time.Duration, ok bool)
 	breaker *breaker
 	// proof is a breaker of calls that no visitor can choose. While it is open,
@@ -68,16 +55,19 @@ type class struct {
 	slots *semaphore.Weighted
 }
 
-func newCalls(ceiling Ceiling, log *slog.Logger) calls {
-	logins, renewals := newBreaker("logins", log), newBreaker("renewals", log)
+func newCalls(rate limit.Rate, log *slog.Logger) calls {
+	ceiling := limit.NewCeiling(rate)
+	logins, renewals := newBreaker(CallsLogin, log), newBreaker(CallsRenewal, log)
+	renewal := class{kind: CallsRenewal, breaker: renewals, outage: down}
+	due, forced := renewal, renewal
+	due.take, forced.take = ceiling.TakeHigh, ceiling.TakeLow
 	return calls{
 		login: class{
-			take: ceiling.TakeLogin, breaker: logins, proof: renewals, outage: unreachable,
+			kind: CallsLogin, take: ceiling.TakeLogin,
+			breaker: logins, proof: renewals, outage: unreachable,
 			slots: semaphore.NewWeighted(loginCalls),
 		},
-		due:     class{take: ceiling.TakeHigh, breaker: renewals, outage: down},
-		forced:  class{take: ceiling.TakeLow, breaker: renewals, outage: down},
-		ceiling: ceiling,
+		due: due, forced: forced, ceiling: ceiling,
 	}
 }
 
@@ -88,9 +78,9 @@ var (
 	errOutage    = errors.New("Capture is down")
 )
 
-func newBreaker(name string, log *slog.Logger) *breaker {
+func newBreaker(kind Calls, log *slog.Logger) *breaker {
 	return gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
-		Name: name, MaxRequests: 1, Timeout: breakFor,
+		Name: string(kind), MaxRequests: 1, Timeout: breakFor,
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
 			return counts.ConsecutiveFailures >= breakAfter
 		},
@@ -117,7 +107,7 @@ func (c *calls) breakerOpen() bool {
 // admit reports whether one call of the class may be made now. If so, finish
 // must be called once, with the call's error. The refusal is an *Error: then
 // nothing was sent, and nothing is spent.
-func (c *class) admit(ctx context.Context) (finish func(error), err error) {
+func (s *Service) admit(ctx context.Context, c *class) (finish func(error), err error) {
 	const open = "Capture has failed many times in a row and is not asked for a moment"
 	if c.proof != nil && c.proof.State() == gobreaker.StateOpen {
 		return nil, putOff(breakFor, open)
@@ -127,6 +117,7 @@ func (c *class) admit(ctx context.Context) (finish func(error), err error) {
 		return nil, putOff(breakFor, open)
 	}
 	if wait, ok := c.take(); !ok {
+		s.config.Observer.CallLimited(c.kind)
 		report(errNoVerdict)
 		return nil, putOff(wait,
 			"the server makes as many calls to Capture as it may; wait, then ask again")
@@ -192,7 +183,7 @@ func unreachable(err error) bool {
 
 // call makes one call of the class, if it may be made now.
 func (s *Service) call(ctx context.Context, c *class, do func(context.Context) error) error {
-	finish, err := c.admit(ctx)
+	finish, err := s.admit(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -208,7 +199,7 @@ func (s *Service) call(ctx context.Context, c *class, do func(context.Context) e
 func (s *Service) callOnce(
 	ctx context.Context, c *class, spend, do func(context.Context) error,
 ) error {
-	finish, err := c.admit(ctx)
+	finish, err := s.admit(ctx, c)
 	if err != nil {
 		return err
 	}
