@@ -23,10 +23,6 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
-// sweepInterval is how often dead sessions are removed. They are dead without
-// it: this only saves room.
-const sweepInterval = time.Minute
-
 // App is the server without its listeners.
 type App struct {
 	api      *httpapi.Server
@@ -89,9 +85,13 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 
 	sweeping, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopSweep = cancel
-	a.swept.Go(func() { a.sweepOften(sweeping, watch) })
-	a.swept.Go(func() { reference.measureOften(sweeping, log) })
-	a.swept.Go(func() { a.countOften(sweeping, watch) })
+	for name, work := range map[string]func(){
+		"sweep":             func() { a.sweep(sweeping, watch) },
+		"the store's clock": func() { reference.measure(sweeping, log) },
+		"census":            a.census(sweeping, watch),
+	} {
+		a.swept.Go(func() { often(sweeping, log, name, work) })
+	}
 	return a, nil
 }
 
@@ -99,7 +99,7 @@ func (a *App) sessionConfig(watch *monitor.Monitor, now func() time.Time) sessio
 	settings := a.settings
 	return session.Config{
 		Store:   a.store,
-		Capture: watch.Capture(a.secrets),
+		Capture: watch.Capture(a.secrets.newest),
 		Application: session.ApplicationOf(
 			settings.CaptureURL, settings.TypeName, settings.ClientID, settings.LoginClientID),
 		MaxSessionsPerUser: settings.MaxSessionsPerUser,
@@ -146,20 +146,7 @@ func (a *App) Public() http.Handler { return a.api.Public() }
 // Admin is the handler for the operator.
 func (a *App) Admin() http.Handler { return a.api.Admin() }
 
-// sweepOften sweeps until ctx is done.
-func (a *App) sweepOften(ctx context.Context, watch *monitor.Monitor) {
-	ticker := time.NewTicker(sweepInterval)
-	defer ticker.Stop()
-	for {
-		guarded(a.log, "sweep", func() { a.sweep(ctx, watch) })
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
+// sweep removes dead sessions. They are dead without it: this only saves room.
 func (a *App) sweep(ctx context.Context, watch *monitor.Monitor) {
 	swept, err := a.store.Sweep(ctx, func(ended store.Ended) {
 		watch.SessionExpired(ended.Limit)

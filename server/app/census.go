@@ -5,30 +5,21 @@ import (
 	"slices"
 	"time"
 
+	"github.com/capture-keepalive/capture-keepalive/server/clock"
 	"github.com/capture-keepalive/capture-keepalive/server/monitor"
 )
 
-const (
-	// censusInterval is how often the living sessions are counted.
-	censusInterval = time.Minute
-	// censusShare is how much longer than a census the pause after it is: a
-	// census reads the whole store, which must not be its main occupation.
-	censusShare = 50
-)
+// censusShare is how much longer than a census the pause after it is: a census
+// reads the whole store, which must not be its main occupation.
+const censusShare = 50
 
-// countOften counts the living sessions for the metrics until ctx is done.
-func (a *App) countOften(ctx context.Context, watch *monitor.Monitor) {
+// census returns the work that counts the living sessions for the metrics.
+func (a *App) census(ctx context.Context, watch *monitor.Monitor) func() {
 	lost := 0 // sessions that the log has spoken of
-	for {
+	return func() {
 		began := time.Now()
-		guarded(a.log, "census", func() { lost = max(lost, a.count(ctx, watch, lost)) })
-		pause := time.NewTimer(max(censusInterval, censusShare*time.Since(began)))
-		select {
-		case <-ctx.Done():
-			pause.Stop()
-			return
-		case <-pause.C:
-		}
+		lost = max(lost, a.count(ctx, watch, lost))
+		_ = clock.Sleep(ctx, censusShare*time.Since(began)-interval) // its end ends the work, too
 	}
 }
 

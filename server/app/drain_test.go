@@ -228,7 +228,7 @@ func TestPanicsInTheBackgroundEndNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2*sweepInterval + time.Second)
+		time.Sleep(2*interval + time.Second)
 		if err := a.Close(); err != nil {
 			t.Error(err)
 		}

@@ -12,11 +12,11 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 	"github.com/capture-keepalive/capture-keepalive/server/keyring"
-	"github.com/capture-keepalive/capture-keepalive/server/secret"
+	"github.com/capture-keepalive/capture-keepalive/server/session"
 )
 
 // secrets are what can change while the server runs: the keys, and the secrets
-// of the Capture clients. As a session.Capture it calls with the newest.
+// of the Capture clients.
 type secrets struct {
 	keys      keyring.Current
 	client    atomic.Pointer[capture.Client]
@@ -95,25 +95,8 @@ func (s *secrets) keepsSigningKey(next *keyring.Ring) error {
 	return nil
 }
 
-// Identify implements session.Capture.
-func (s *secrets) Identify(ctx context.Context, token secret.String) (string, error) {
-	return s.client.Load().Identify(ctx, token)
-}
-
-// Issue implements session.Capture.
-func (s *secrets) Issue(ctx context.Context, uuid string) (capture.Token, error) {
-	return s.client.Load().Issue(ctx, uuid)
-}
-
-// Exchange implements session.Capture.
-func (s *secrets) Exchange(ctx context.Context, code secret.String, redirectURI string) (capture.Tokens, error) {
-	return s.client.Load().Exchange(ctx, code, redirectURI)
-}
-
-// Refresh implements session.Capture.
-func (s *secrets) Refresh(ctx context.Context, token secret.String) (capture.Tokens, error) {
-	return s.client.Load().Refresh(ctx, token)
-}
+// newest is the client with the secrets that were read last.
+func (s *secrets) newest() session.Capture { return s.client.Load() }
 
 // NewCapture returns the client that the configuration asks for. Without a
 // transport it has one of its own.

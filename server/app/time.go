@@ -10,9 +10,7 @@ import (
 )
 
 const (
-	// measureInterval is how often the database is asked for the time.
-	measureInterval = time.Minute
-	// askTimeout bounds one question.
+	// askTimeout bounds one question for the time.
 	askTimeout = 2 * time.Second
 	// largeOffset is from where on a machine's clock is worth a warning.
 	largeOffset = 5 * time.Second
@@ -49,19 +47,5 @@ func (d *databaseTime) measure(ctx context.Context, log *slog.Logger) {
 		log.Warn("This machine's clock and that of the store differ. "+
 			"Sessions end by the store's clock. Set both by NTP.",
 			"store_ahead_by", offset.Round(time.Second))
-	}
-}
-
-// measureOften measures until ctx is done.
-func (d *databaseTime) measureOften(ctx context.Context, log *slog.Logger) {
-	ticker := time.NewTicker(measureInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			guarded(log, "the store's clock", func() { d.measure(ctx, log) })
-		}
 	}
 }

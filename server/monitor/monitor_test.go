@@ -113,7 +113,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	m.RenewalEnded(word, word)
 	m.SessionsEnded(word, 1)
 	m.Request("/"+word, word, word, time.Second)
-	watched := m.Capture(fakeCapture{&capture.Error{Kind: 77, Number: 4711}})
+	watched := m.Capture(failing(&capture.Error{Kind: 77, Number: 4711}))
 	_, _ = watched.Issue(t.Context(), word)
 	after := scrape(t, m)
 	if strings.Contains(after, word) || strings.Contains(after, "4711") {
@@ -132,6 +132,10 @@ func TestLabelsAreBounded(t *testing.T) {
 
 // fakeCapture fails every call.
 type fakeCapture struct{ err error }
+
+func failing(err error) func() session.Capture {
+	return func() session.Capture { return fakeCapture{err} }
+}
 
 func (f fakeCapture) Identify(context.Context, secret.String) (string, error) { return "uuid", f.err }
 func (f fakeCapture) Issue(context.Context, string) (capture.Token, error) {
@@ -161,7 +165,7 @@ func TestCapture(t *testing.T) {
 			gone := &capture.Error{Cause: context.Canceled, Lost: true}
 			for _, failure := range []error{nil, refused, fmt.Errorf("wrapped: %w", refused),
 				&capture.Error{}, errors.New("anything"), gone, fmt.Errorf("wrapped: %w", gone)} {
-				if err := ask(m.Capture(fakeCapture{failure})); !errors.Is(err, failure) {
+				if err := ask(m.Capture(failing(failure))); !errors.Is(err, failure) {
 					t.Errorf("got %v, want %v", err, failure)
 				}
 			}

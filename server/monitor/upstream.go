@@ -75,24 +75,27 @@ func (m *Monitor) newCaptureMetrics() captureMetrics {
 	}
 }
 
-// Capture returns next, watched.
-func (m *Monitor) Capture(next session.Capture) session.Capture { return watchedCapture{m, next} }
+// Capture returns a session.Capture that makes each call with what next returns,
+// watched.
+func (m *Monitor) Capture(next func() session.Capture) session.Capture {
+	return watchedCapture{m, next}
+}
 
 type watchedCapture struct {
 	monitor *Monitor
-	next    session.Capture
+	next    func() session.Capture
 }
 
 // Identify implements session.Capture.
 func (w watchedCapture) Identify(ctx context.Context, token secret.String) (_ string, err error) {
 	defer w.monitor.called(callIdentify, time.Now(), &err)
-	return w.next.Identify(ctx, token)
+	return w.next().Identify(ctx, token)
 }
 
 // Issue implements session.Capture.
 func (w watchedCapture) Issue(ctx context.Context, uuid string) (_ capture.Token, err error) {
 	defer w.monitor.called(callIssue, time.Now(), &err)
-	return w.next.Issue(ctx, uuid)
+	return w.next().Issue(ctx, uuid)
 }
 
 // Exchange implements session.Capture.
@@ -100,13 +103,13 @@ func (w watchedCapture) Exchange(
 	ctx context.Context, code secret.String, redirectURI string,
 ) (_ capture.Tokens, err error) {
 	defer w.monitor.called(callExchange, time.Now(), &err)
-	return w.next.Exchange(ctx, code, redirectURI)
+	return w.next().Exchange(ctx, code, redirectURI)
 }
 
 // Refresh implements session.Capture.
 func (w watchedCapture) Refresh(ctx context.Context, token secret.String) (_ capture.Tokens, err error) {
 	defer w.monitor.called(callRefresh, time.Now(), &err)
-	return w.next.Refresh(ctx, token)
+	return w.next().Refresh(ctx, token)
 }
 
 func (m *Monitor) called(call string, began time.Time, failure *error) {
