@@ -18,11 +18,15 @@ func checkAddress(address string) string {
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	if err != nil || strings.ContainsFunc(host, unprintable) {
+	_, notIP := netip.ParseAddr(host)
+	if err != nil || notIP != nil && !listenHost.MatchString(host) {
 		return "must be host:port, such as 127.0.0.1:8080."
 	}
 	return ""
 }
+
+// listenHost is a host with a name, or nothing: all addresses.
+var listenHost = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]*)?$`)
 
 var basePath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 
@@ -53,8 +57,22 @@ func checkBasePath(path string) string {
 	return ""
 }
 
-// originHost is a host as browsers write it, with a port or without.
-var originHost = regexp.MustCompile(`^([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]+)?$`)
+// originName is the name of a host as browsers write it. They take one with a
+// number at its end for an IPv4 address.
+var originName = regexp.MustCompile(`^([a-z0-9_-]+\.)*[0-9]*[a-z_-][a-z0-9_-]*$`)
+
+// asBrowsersWrite reports whether host and port are spelled as browsers spell
+// them (WHATWG URL, section 4.5).
+func asBrowsersWrite(u *url.URL) bool {
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if u.Port() != "" && (err != nil || strconv.FormatUint(port, 10) != u.Port()) {
+		return false
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return ip.String() == u.Hostname()
+	}
+	return originName.MatchString(u.Hostname())
+}
 
 // checkOrigin accepts exactly what a browser writes into Origin (RFC 6454
 // section 6.2), so that comparing strings is enough ever after.
@@ -74,9 +92,9 @@ func checkOrigin(origin string) string {
 		return "has more than scheme, host and port (a path or slash at the end, capitals in " +
 			"the scheme, a query). " +
 			"Write it like https://www.example.com."
-	case !originHost.MatchString(parsed.Host):
-		return "has a host that browsers write otherwise. Write it in lower case, " +
-			"international names in their xn-- form."
+	case !asBrowsersWrite(parsed):
+		return "has a host or port that browsers write otherwise. Write it in lower case, " +
+			"international names in their xn-- form, and copy it from the browser's address bar."
 	case defaultPort(parsed):
 		return "names the scheme's own port, which browsers leave out. Leave it out, too."
 	case parsed.Scheme == "http" && !loopbackOrigin(origin):
@@ -142,14 +160,19 @@ func checkRedirectURI(uri string) string {
 }
 
 func parseProxy(entry string) (netip.Prefix, string) {
-	if network, err := netip.ParsePrefix(entry); err == nil {
-		return network.Masked(), ""
+	network, err := netip.ParsePrefix(entry)
+	if err != nil {
+		address, err := netip.ParseAddr(entry)
+		if err != nil || address.Zone() != "" {
+			return netip.Prefix{}, "is not a network. Write it like 10.0.0.0/8 or 192.0.2.7."
+		}
+		network = netip.PrefixFrom(address, address.BitLen())
 	}
-	address, err := netip.ParseAddr(entry)
-	if err != nil || address.Zone() != "" {
-		return netip.Prefix{}, "is not a network. Write it like 10.0.0.0/8 or 192.0.2.7."
+	// An IPv4 network that is written as IPv6 is IPv4.
+	if network.Addr().Is4In6() && network.Bits() >= 96 {
+		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
 	}
-	return netip.PrefixFrom(address, address.BitLen()), ""
+	return network.Masked(), ""
 }
 
 func trimmed(entries []string) []string {
@@ -177,7 +200,7 @@ func loopbackOrigin(origin string) bool {
 }
 
 func loopbackHost(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)

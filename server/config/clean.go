@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -72,7 +73,7 @@ func checkClean(value string) error {
 		return errTail
 	case strings.Contains(value, " #"):
 		return errComment
-	case strings.HasPrefix(value, Prefix), strings.HasPrefix(value, "export "):
+	case assignment.MatchString(value):
 		return errAssign
 	case first == '{' && last == '}', first == '[' && last == ']':
 		return errJSON
@@ -126,6 +127,9 @@ func unquoted(value string) (string, bool) {
 	}
 	return strings.CutSuffix(value[size:], string(closing))
 }
+
+// assignment is how a line of an environment file begins.
+var assignment = regexp.MustCompile(`^(` + Prefix + `|export |[A-Z][A-Z0-9_]*=)`)
 
 // templates is how a value begins that a shell or an engine did not fill in.
 var templates = []string{"${", "$(", "{{"}

@@ -64,7 +64,7 @@ func TestDefaults(t *testing.T) {
 func TestSettings(t *testing.T) {
 	config, err := Read(configtest.Environment(
 		"ORIGINS= https://a.example , https://b.example:8443,http://localhost:3000",
-		"TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.7,2001:db8::/32",
+		"TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.7,2001:db8::/32,::ffff:10.1.0.0/112",
 		"RATE_LOGIN=off", "STORE=memory:", "LOG_LEVEL=debug", "AUTH_SCHEME=signature",
 		"TOKEN_LIFETIME=40s", "CAPTURE_URL=http://127.0.0.1:1234",
 		"TYPE_NAME=", // set to nothing is not set
@@ -78,7 +78,7 @@ func TestSettings(t *testing.T) {
 	}
 	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
 		netip.MustParsePrefix("192.0.2.7/32"),
-		netip.MustParsePrefix("2001:db8::/32")}; !slices.Equal(config.Proxies, want) {
+		netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("10.1.0.0/16")}; !slices.Equal(config.Proxies, want) {
 		t.Errorf("proxies %v", config.Proxies)
 	}
 	if !config.RateLogin.Off() || config.Driver.Schemes[0] != "memory" ||
@@ -112,6 +112,12 @@ func TestProblems(t *testing.T) {
 		{change: "ORIGINS=http://a.example", says: "https"},
 		{change: "ORIGINS=a.example", says: "https://"},
 		{change: "ORIGINS=ftp://a.example", says: "https://"},
+		{change: "ORIGINS=https://a.example:0443", says: "address bar"},
+		{change: "ORIGINS=https://a.example:99999", says: "address bar"},
+		{change: "ORIGINS=https://a..example", says: "address bar"},
+		{change: "ORIGINS=https://a.example.", says: "address bar"},
+		{change: "ORIGINS=https://10.1", says: "address bar"},
+		{change: "ORIGINS=http://[0:0::1]:3000", says: "address bar"},
 
 		{change: "CAPTURE_URL", says: "janraincapture"},
 		{change: "CAPTURE_URL=http://capture.example", says: "https"},
@@ -125,6 +131,7 @@ func TestProblems(t *testing.T) {
 		{change: "TYPE_NAME=the user", says: "without spaces"},
 
 		{change: "KEYS", says: "openssl rand -base64 32"},
+		{change: "KEYS=" + configtest.IssuerSecret, says: "secret of a client"},
 		{change: "KEYS=k1:c2hvcnQ=", says: "openssl rand -base64 32"},
 		{change: "KEYS=" + testKeys + ",k2:c2hvcnQ=", says: "key 2"},
 		{change: "STORE=sqlite:x", says: "bolt:PATH"},
@@ -139,7 +146,7 @@ func TestProblems(t *testing.T) {
 		{change: "TOKEN_LIFETIME=0s", says: "at most 24h"},
 		{change: "TOKEN_LIFETIME=25h", says: "at most 24h"},
 		{change: "TOKEN_LIFETIME=3600", says: "with a unit"},
-		{change: "IDLE_TIMEOUT=-1m", says: "more than 0s"},
+		{change: "IDLE_TIMEOUT=-1m", says: "at least 1ms"},
 		{change: "IDLE_TIMEOUT=13h", says: "KEEPALIVE_ABSOLUTE_TIMEOUT"},
 		{change: "ABSOLUTE_TIMEOUT=9601h", says: "at most"},
 		{change: "ABSOLUTE_TIMEOUT=soon", says: "with a unit"},
@@ -152,6 +159,9 @@ func TestProblems(t *testing.T) {
 
 		{change: "LISTEN=8080", says: "host:port"},
 		{change: "LISTEN=127.0.0.1:http", says: "host:port"},
+		{change: "LISTEN=$127.0.0.1:8081", says: "host:port"},
+		{change: "LISTEN=http://127.0.0.1:8081", says: "host:port"},
+		{change: "LISTEN=-:8081", says: "host:port"},
 		{change: "LISTEN=127.0.0.1:99999", says: "host:port"},
 		{change: "ADMIN_LISTEN=127.0.0.1:8080", says: "address or port of its own"},
 		{change: "BASE_PATH=keepalive", says: "slash in front"},
@@ -164,7 +174,8 @@ func TestProblems(t *testing.T) {
 		{change: "ADMIN_LISTEN=localhost:8080", says: "address or port of its own"},
 		{change: "UPSTREAM_TIMEOUT=11s", says: "KEEPALIVE_SHUTDOWN_DELAY"},
 		{change: "SHUTDOWN_DELAY=-1s", says: "at least 0s"},
-		{change: "CONNECTION_IDLE_TIMEOUT=0s", says: "more than 0s"},
+		{change: "CONNECTION_IDLE_TIMEOUT=1ns", says: "at least 1s"},
+		{change: "UPSTREAM_TIMEOUT=50ms", says: "can cost a session"},
 		{change: "RATE_LOGIN=6000/1s", says: "KEEPALIVE_RATE_UPSTREAM (100/1s)"},
 		{change: "RATE_FORCED=6000/1s", says: "KEEPALIVE_RATE_UPSTREAM (100/1s)"},
 		{change: "ISSUER_CLIENT_SECRET=two words", says: "no secret of Capture has"},
@@ -236,6 +247,12 @@ func TestClients(t *testing.T) {
 		{name: "a file that is not there",
 			changes: slices.Concat(noIssuer, []string{both[0], "LOGIN_CLIENT_SECRET_FILE=/nowhere/x", redirect}),
 			blamed:  []string{"LOGIN_CLIENT_SECRET_FILE"}, says: "cannot be opened"},
+		{name: "one client with two secrets",
+			changes: []string{"LOGIN_CLIENT_ID=issuer", "LOGIN_CLIENT_SECRET=login-secret-0002", redirect},
+			blamed:  []string{"LOGIN_CLIENT_SECRET"}, says: "KEEPALIVE_ISSUER_CLIENT_SECRET differ"},
+		{name: "one client with one secret",
+			changes: []string{"LOGIN_CLIENT_ID=issuer", "LOGIN_CLIENT_SECRET=" + configtest.IssuerSecret, redirect},
+			modes:   []store.Mode{store.ModeToken, store.ModeCode}},
 		{name: "a login id with a colon", changes: append(both[1:3:3], "LOGIN_CLIENT_ID=a:b"),
 			blamed: []string{"LOGIN_CLIENT_ID"}, says: "no client id has"},
 

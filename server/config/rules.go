@@ -16,10 +16,16 @@ import (
 )
 
 const (
+	// minLife is the unit in which lives are told.
+	minLife = time.Millisecond
 	// maxAbsolute is as long as browsers keep a cookie (RFC 6265bis section 5.5).
 	maxAbsolute = 400 * 24 * time.Hour
 	// maxUpstream fits a login, which asks Capture twice, into the drain.
-	maxUpstream       = DrainTimeout / 2
+	maxUpstream = DrainTimeout / 2
+	// minUpstream: less would cut off good answers, and a refresh token whose
+	// answer is cut off is lost.
+	minUpstream       = time.Second
+	minConnectionIdle = time.Second
 	maxDelay          = 5 * time.Minute
 	maxConnectionIdle = time.Hour
 )
@@ -119,6 +125,13 @@ func (c *Config) checkLogin(p *Problems) {
 	const client = "the client of the pages with responseType code"
 	p.check("LOGIN_CLIENT_ID", checkClientID(c.LoginClientID, "the id of "+client))
 	p.check("LOGIN_CLIENT_SECRET", checkSecret(c.LoginClientSecret, "LOGIN_CLIENT_SECRET", client))
+	same := c.LoginClientID != "" && c.LoginClientID == c.IssuerClientID
+	both := !c.LoginClientSecret.Empty() && !c.IssuerClientSecret.Empty()
+	if same && both && !c.LoginClientSecret.Equal(c.IssuerClientSecret) {
+		p.check("LOGIN_CLIENT_SECRET", "and KEEPALIVE_ISSUER_CLIENT_SECRET differ, and both are "+
+			"of the client that KEEPALIVE_LOGIN_CLIENT_ID and KEEPALIVE_ISSUER_CLIENT_ID name. "+
+			"Correct one of them, or one of the ids.")
+	}
 	if len(c.RedirectURIs) == 0 {
 		p.check("REDIRECT_URI", "is not set. Set it to the redirectUri of the page's settings, "+
 			"several with commas between them.")
@@ -155,6 +168,11 @@ func (c *Config) checkKeys(p *Problems) {
 			"-base64 32).")
 		return
 	}
+	// Capture would be sent it.
+	if c.Keys.Equal(c.IssuerClientSecret) || c.Keys.Equal(c.LoginClientSecret) {
+		p.add("KEYS", "is the secret of a client, too. Name the right file or value for each.")
+		return
+	}
 	var err error
 	c.Ring, err = keyring.Parse(c.Keys)
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -167,9 +185,9 @@ func (c *Config) checkKeys(p *Problems) {
 }
 
 func (c *Config) checkLives(p *Problems) {
-	p.check("TOKEN_LIFETIME", within(c.TokenLifetime, MaxTokenLifetime))
-	p.check("ABSOLUTE_TIMEOUT", within(c.AbsoluteTimeout, maxAbsolute))
-	p.check("IDLE_TIMEOUT", within(c.IdleTimeout, maxAbsolute))
+	p.check("TOKEN_LIFETIME", within(c.TokenLifetime, minLife, MaxTokenLifetime))
+	p.check("ABSOLUTE_TIMEOUT", within(c.AbsoluteTimeout, minLife, maxAbsolute))
+	p.check("IDLE_TIMEOUT", within(c.IdleTimeout, minLife, maxAbsolute))
 	if c.IdleTimeout > c.AbsoluteTimeout && !p.has("ABSOLUTE_TIMEOUT") {
 		p.check("IDLE_TIMEOUT", "is longer than KEEPALIVE_ABSOLUTE_TIMEOUT and so could never "+
 			"end a session. Shorten it.")
@@ -181,16 +199,14 @@ func (c *Config) checkLives(p *Problems) {
 }
 
 func (c *Config) checkProcess(p *Problems) {
-	if c.UpstreamTimeout <= 0 || c.UpstreamTimeout > maxUpstream {
-		p.check("UPSTREAM_TIMEOUT", fmt.Sprintf("must be more than 0s and at most %s: a login "+
-			"asks Capture twice, "+
+	if c.UpstreamTimeout < minUpstream || c.UpstreamTimeout > maxUpstream {
+		p.check("UPSTREAM_TIMEOUT", fmt.Sprintf("must be at least %s and at most %s: an answer "+
+			"that is cut off can cost a session, a login asks Capture twice, "+
 			"and after SIGTERM (and KEEPALIVE_SHUTDOWN_DELAY) requests have %s to "+
-			"finish.", maxUpstream, DrainTimeout))
+			"finish.", minUpstream, maxUpstream, DrainTimeout))
 	}
-	if c.ShutdownDelay < 0 || c.ShutdownDelay > maxDelay {
-		p.check("SHUTDOWN_DELAY", fmt.Sprintf("must be at least 0s and at most %s.", maxDelay))
-	}
-	p.check("CONNECTION_IDLE_TIMEOUT", within(c.ConnectionIdleTimeout, maxConnectionIdle))
+	p.check("SHUTDOWN_DELAY", within(c.ShutdownDelay, 0, maxDelay))
+	p.check("CONNECTION_IDLE_TIMEOUT", within(c.ConnectionIdleTimeout, minConnectionIdle, maxConnectionIdle))
 }
 
 // checkRates refuses a limit for one that is above the limit for all: it would
@@ -213,15 +229,15 @@ func perSecond(rate limit.Rate) float64 { return float64(rate.Events) / rate.Per
 // CheckTokenLifetime is the rule for TOKEN_LIFETIME. The subject of its error is
 // the lifetime.
 func CheckTokenLifetime(lifetime time.Duration) error {
-	if text := within(lifetime, MaxTokenLifetime); text != "" {
+	if text := within(lifetime, minLife, MaxTokenLifetime); text != "" {
 		return errors.New(strings.TrimSuffix(text, "."))
 	}
 	return nil
 }
 
-func within(d, most time.Duration) string {
-	if d <= 0 || d > most {
-		return fmt.Sprintf("must be more than 0s and at most %s.", most)
+func within(d, least, most time.Duration) string {
+	if d < least || d > most {
+		return fmt.Sprintf("must be at least %s and at most %s.", least, most)
 	}
 	return ""
 }

@@ -41,18 +41,6 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	return client
 }
 
-// unmapped writes networks as clientAddress reads addresses: an IPv4 network that
-// is written as IPv6 is IPv4.
-func unmapped(networks []netip.Prefix) []netip.Prefix {
-	plain := slices.Clone(networks)
-	for i, network := range plain {
-		if network.Addr().Is4In6() && network.Bits() >= 96 {
-			plain[i] = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
-		}
-	}
-	return plain
-}
-
 func trusted(address netip.Addr, proxies []netip.Prefix) bool {
 	has := func(proxy netip.Prefix) bool { return proxy.Contains(address) }
 	return slices.ContainsFunc(proxies, has)

@@ -236,7 +236,7 @@ func TestLoginsOfOneAddressAreLimited(t *testing.T) {
 			s := newSite(t, func(c *httpapi.Config) {
 				c.RateLogin = limit.Rate{Events: 1, Per: time.Minute}
 				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/9"),
-					netip.MustParsePrefix("::ffff:10.128.0.0/105")}
+					netip.MustParsePrefix("10.128.0.0/9")}
 			})
 			login := func(from, forwarded string) *http.Response {
 				r := request("POST", "/session", `{"accessToken":"`+goodToken+`"}`)

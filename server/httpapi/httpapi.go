@@ -93,7 +93,8 @@ type Config struct {
 
 	// InsecureCookie is for plain http on this machine.
 	InsecureCookie bool
-	// TrustedProxies may name the client in X-Forwarded-For.
+	// TrustedProxies may name the client in X-Forwarded-For. IPv4 is written as
+	// IPv4.
 	TrustedProxies []netip.Prefix
 	// RateLogin bounds the logins of one client address. Zero: no limit.
 	RateLogin limit.Rate
@@ -145,7 +146,6 @@ func New(config Config) (*Server, error) {
 	if config.BasePath == "" {
 		config.BasePath = api.DefaultBasePath
 	}
-	config.TrustedProxies = unmapped(config.TrustedProxies)
 	if config.Timeout == 0 {
 		config.Timeout = DefaultTimeout
 	}
