@@ -20,9 +20,8 @@ import (
 )
 
 const (
-	// Timeout bounds a call of every method: a Redis that does not answer is an
-	// error after it, so that a request that takes one call, with all else it
-	// does, is refused within two seconds. RemoveOwner is bounded per round trip.
+	// Timeout bounds each command: a Redis that does not answer is an error after
+	// it, so that a request is refused within two seconds.
 	Timeout = time.Second
 	// idleTime is less than firewalls and balancers remember a connection for.
 	idleTime = 30 * time.Second
@@ -108,6 +107,13 @@ func (t target) tlsConfig() (*tls.Config, error) {
 // ErrTimeout: Redis did not answer within Timeout. What was asked for may or
 // may not have been done.
 var ErrTimeout = fmt.Errorf("redis: no answer within %s: %w", Timeout, store.ErrTimeout)
+
+// bounded makes a call within Timeout.
+func bounded(ctx context.Context, call func(context.Context) error) error {
+	within, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	return failure(ctx, call(within))
+}
 
 // failure is what a method returns for an error of the client. If the caller's
 // context is done, that is the reason. A deadline of ours is not passed on as

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -34,17 +35,15 @@ func (b *Backend) RemoveOwner(ctx context.Context, owner store.Owner) (int, erro
 func (b *Backend) revoke(
 	ctx context.Context, owner store.Owner, now store.Moment,
 ) ([]store.Key, error) {
-	within, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
 	members, err := b.ask(
-		within, revokeScript, ownerKeys(owner), moment(now), store.RevokedFor.Milliseconds(),
+		ctx, revokeScript, ownerKeys(owner), moment(now), store.RevokedFor.Milliseconds(),
 	)
 	if err != nil {
-		return nil, failure(ctx, err)
+		return nil, err
 	}
 	list, ok := members.([]any)
 	if !ok {
-		return nil, failure(ctx, unexpected(members))
+		return nil, unexpected(members)
 	}
 	var keys []store.Key
 	for _, member := range list {
@@ -58,27 +57,25 @@ func (b *Backend) revoke(
 // removeOwned deletes those of the rows that are the owner's.
 func (b *Backend) removeOwned(
 	ctx context.Context, owner store.Owner, keys []store.Key,
-) (int, error) {
-	within, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	pipeline := b.client.Pipeline()
-	var answers []*goredis.Cmd
-	for _, key := range keys {
-		// In full: a pipeline has no second try for a script that the server
-		// does not know.
-		answers = append(answers, pipeline.Eval(within, removeOwnedScript,
-			[]string{rowKey(key)}, owner[:], tombstoneTime.Milliseconds()))
-	}
-	_, err := pipeline.Exec(within)
-	removed := 0
-	for _, answer := range answers {
-		n, errAnswer := answer.Int()
-		removed += n
-		if err == nil {
-			err = errAnswer
+) (removed int, err error) {
+	err = bounded(ctx, func(ctx context.Context) error {
+		pipeline := b.client.Pipeline()
+		var answers []*goredis.Cmd
+		for _, key := range keys {
+			// In full: a pipeline has no second try for a script that the server
+			// does not know.
+			answers = append(answers, pipeline.Eval(ctx, removeOwnedScript,
+				[]string{rowKey(key)}, owner[:], tombstoneTime.Milliseconds()))
 		}
-	}
-	return removed, failure(ctx, err)
+		_, err := pipeline.Exec(ctx)
+		for _, answer := range answers {
+			n, errAnswer := answer.Int()
+			removed += n
+			err = cmp.Or(err, errAnswer)
+		}
+		return err
+	})
+	return removed, err
 }
 
 // Owned implements store.Backend.
@@ -98,15 +95,14 @@ func (b *Backend) Owned(ctx context.Context, owner store.Owner) ([]store.Row, er
 	return rows, nil
 }
 
-func (b *Backend) indexed(ctx context.Context, owner store.Owner) ([]string, error) {
-	within, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	var members []string
-	err := repeat(within, func(ctx context.Context) (err error) {
-		members, err = b.client.ZRange(ctx, ownerKeys(owner)[0], 0, -1).Result()
-		return err
+func (b *Backend) indexed(ctx context.Context, owner store.Owner) (members []string, err error) {
+	err = bounded(ctx, func(ctx context.Context) error {
+		return repeat(ctx, func(ctx context.Context) (err error) {
+			members, err = b.client.ZRange(ctx, ownerKeys(owner)[0], 0, -1).Result()
+			return err
+		})
 	})
-	return members, failure(ctx, err)
+	return members, err
 }
 
 func (b *Backend) ownedAmong(

@@ -51,7 +51,7 @@ const (
 	batch = 500
 )
 
-// Backend implements store.Backend. A call that is under way when its context
+// Backend implements store.Backend. A command that is under way when the context
 // is canceled ends with Redis's answer, or after Timeout.
 type Backend struct {
 	client goredis.UniversalClient
@@ -149,15 +149,13 @@ func lockKey(key store.Key) string {
 // Insert implements store.Backend.
 func (b *Backend) Insert(ctx context.Context, row store.Row, begun store.Moment) error {
 	answer, err := b.write(ctx, insertScript, row, moment(begun))
-	switch {
-	case err != nil:
-		return err
-	case answer == taken:
+	switch answer {
+	case taken:
 		return store.ErrExists
-	case answer == revoked:
+	case revoked:
 		return store.ErrRevoked
 	}
-	return nil
+	return err
 }
 
 // Lookup implements store.Backend.
@@ -210,17 +208,15 @@ func decode(key store.Key, fields map[string]string) (store.Row, error) {
 // Replace implements store.Backend.
 func (b *Backend) Replace(ctx context.Context, row store.Row) error {
 	answer, err := b.write(ctx, replaceScript, row, "", strconv.FormatUint(row.Version-1, 10))
-	switch {
-	case err != nil:
-		return err
-	case answer == absent:
+	switch answer {
+	case absent:
 		return store.ErrNotFound
-	case answer == broken:
+	case broken:
 		return fmt.Errorf("%w: what is there is no row", store.ErrTampered)
-	case answer == differs:
+	case differs:
 		return store.ErrConflict
 	}
-	return nil
+	return err
 }
 
 // write makes the index know the row, unless the login began before a
@@ -230,20 +226,17 @@ func (b *Backend) Replace(ctx context.Context, row store.Row) error {
 func (b *Backend) write(
 	ctx context.Context, s script, row store.Row, begun string, more ...any,
 ) (answer string, err error) {
-	within, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
 	if !row.Unowned() {
-		answer, err := b.run(within, indexScript, ownerKeys(row.Owner), row.Key[:],
+		answer, err := b.run(ctx, indexScript, ownerKeys(row.Owner), row.Key[:],
 			millis(row.Expires.Add(indexGrace)), begun)
 		if err != nil || answer == revoked {
-			return answer, failure(ctx, err)
+			return answer, err
 		}
 	}
-	answer, err = b.run(within, s, []string{rowKey(row.Key)}, append([]any{
+	return b.run(ctx, s, []string{rowKey(row.Key)}, append([]any{
 		strconv.FormatUint(row.Version, 10), row.Owner[:], millis(row.Expires), row.Value,
 		millis(row.Expires.Add(store.Grace)),
 	}, more...)...)
-	return answer, failure(ctx, err)
 }
 
 func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
@@ -253,16 +246,16 @@ func moment(m store.Moment) string { return strconv.FormatInt(int64(m), 10) }
 // Remove implements store.Backend. It takes the entry out of the index only
 // after a row that was there, so that the Insert of that row is over.
 func (b *Backend) Remove(ctx context.Context, key store.Key) (bool, error) {
-	within, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	owner, err := b.run(within, removeScript, []string{rowKey(key)})
+	owner, err := b.run(ctx, removeScript, []string{rowKey(key)})
 	if err != nil || owner == absent {
-		return false, failure(ctx, err)
+		return false, err
 	}
 	if len(owner) == len(store.Owner{}) && owner != string(key[:]) {
-		err = b.client.ZRem(within, ownerKeys(store.Owner([]byte(owner)))[0], key[:]).Err()
+		err = bounded(ctx, func(ctx context.Context) error {
+			return b.client.ZRem(ctx, ownerKeys(store.Owner([]byte(owner)))[0], key[:]).Err()
+		})
 	}
-	return true, failure(ctx, err)
+	return true, err
 }
 
 // Sweep implements store.Backend: Redis drops rows by itself.
@@ -279,10 +272,8 @@ func (b *Backend) Sweep(ctx context.Context, _ time.Time, _ int) ([]store.Row, e
 // this of one node, and, as long as cluster-require-full-coverage is on, that
 // the others are there.
 func (b *Backend) Ping(ctx context.Context) error {
-	within, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	_, err := b.run(within, indexScript, []string{probeKey, probeKey}, "probe", "0", "")
-	return failure(ctx, err)
+	_, err := b.run(ctx, indexScript, []string{probeKey, probeKey}, "probe", "0", "")
+	return err
 }
 
 // Close implements store.Backend.

@@ -178,7 +178,7 @@ type once struct{ *goredis.Cmd }
 
 func (once) NoRetry() bool { return true }
 
-var errAnswer = errors.New("an answer that none of our scripts gives: is there a proxy in " +
+var errAnswer = errors.New("redis: an answer that none of our scripts gives: is there a proxy in " +
 	"between that changes them?")
 
 func unexpected(answer any) error { return fmt.Errorf("%w (it is a %T)", errAnswer, answer) }
@@ -204,11 +204,16 @@ func (b *Backend) ask(
 		answer, err = b.askOnce(ctx, s, keys, args...)
 		return err
 	}
-	if s.safe {
-		err = repeat(ctx, call)
-	} else if err = call(ctx); lost(err) && ctx.Err() == nil {
-		err = call(ctx)
-	}
+	err = bounded(ctx, func(ctx context.Context) error {
+		if s.safe {
+			return repeat(ctx, call)
+		}
+		err := call(ctx)
+		if lost(err) && ctx.Err() == nil {
+			err = call(ctx)
+		}
+		return err
+	})
 	return answer, err
 }
 
