@@ -175,16 +175,6 @@ func parseProxy(entry string) (netip.Prefix, string) {
 	return network.Masked(), ""
 }
 
-func trimmed(entries []string) []string {
-	var kept []string
-	for _, entry := range entries {
-		if entry = strings.TrimSpace(entry); entry != "" {
-			kept = append(kept, entry)
-		}
-	}
-	return kept
-}
-
 func unprintable(r rune) bool { return r <= ' ' || r > '~' }
 
 // LoopbackAddress reports whether a listener there is out of the network's

@@ -14,7 +14,7 @@ import (
 func (c *Config) Advice() []string {
 	advice := slices.Clone(c.Warnings)
 	for _, advise := range []func() string{
-		c.loginAdvice, c.proxyAdvice, c.listenAdvice, c.adminAdvice, c.delayAdvice,
+		c.loginAdvice, c.proxyAdvice, c.adminAdvice, c.delayAdvice,
 	} {
 		if text := advise(); text != "" {
 			advice = append(advice, text)
@@ -23,30 +23,24 @@ func (c *Config) Advice() []string {
 	return append(advice, c.fileAdvice()...)
 }
 
-// loginAdvice: a server on loopback has a proxy in front of it, and without its
-// address every visitor looks like that proxy. With InsecureCookie the browser
-// is on this machine.
+// loginAdvice: without the address of its proxy every visitor looks like that
+// proxy. A server on loopback has one, unless InsecureCookie says that the
+// browser is on this machine; for one that the network reaches it is a guess.
 func (c *Config) loginAdvice() string {
-	if c.RateLogin.Off() || c.InsecureCookie || len(c.Proxies) > 0 || !LoopbackAddress(c.Listen) {
+	switch {
+	case c.RateLogin.Off(), len(c.Proxies) > 0, c.InsecureCookie:
 		return ""
+	case !LoopbackAddress(c.Listen):
+		return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN (%s) is open "+
+			"to the network. "+
+			"If a proxy or balancer stands in front, all visitors share its one limit of logins: "+
+			"set KEEPALIVE_TRUSTED_PROXIES to its addresses.", c.Listen)
 	}
 	return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN is on "+
 		"loopback, so all visitors share "+
 		"the one limit of logins (KEEPALIVE_RATE_LOGIN, %s) that is meant for each. "+
 		"Set KEEPALIVE_TRUSTED_PROXIES to the proxy's address, 127.0.0.1/32 for one on this "+
 		"machine.", c.RateLogin)
-}
-
-// listenAdvice is loginAdvice for a server that the network reaches: there the
-// proxy is a guess.
-func (c *Config) listenAdvice() string {
-	if c.RateLogin.Off() || len(c.Proxies) > 0 || LoopbackAddress(c.Listen) {
-		return ""
-	}
-	return fmt.Sprintf("KEEPALIVE_TRUSTED_PROXIES is empty and KEEPALIVE_LISTEN (%s) is open "+
-		"to the network. "+
-		"If a proxy or balancer stands in front, all visitors share its one limit of logins: "+
-		"set KEEPALIVE_TRUSTED_PROXIES to its addresses.", c.Listen)
 }
 
 // widest is the largest network, in bits, that is taken for a site's own: all

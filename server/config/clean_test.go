@@ -124,7 +124,12 @@ func environmentOf(values map[string]string) []string {
 
 // shown is what a configuration made of a setting.
 func shown(config *Config, name string) string {
-	value := reflect.ValueOf(config).Elem().FieldByIndex(fields()[name].Index).Interface()
+	var value any
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if field.Tag.Get("env") == name {
+			value = reflect.ValueOf(config).Elem().FieldByIndex(field.Index).Interface()
+		}
+	}
 	if hidden, ok := value.(secret.String); ok {
 		return hidden.Reveal()
 	}

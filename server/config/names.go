@@ -38,7 +38,8 @@ func Settings() []Setting {
 
 // Default is the default of a setting, by its name without prefix.
 func Default(name string) string {
-	return fields()[name].Tag.Get("envDefault")
+	all := Settings()
+	return all[slices.IndexFunc(all, func(s Setting) bool { return s.Name == name })].Default
 }
 
 // Names returns every variable there is, without prefix.
@@ -49,17 +50,6 @@ func Names() []string {
 	}
 	slices.Sort(all)
 	return all
-}
-
-// fields maps each variable, without prefix, to the field of Config it sets.
-func fields() map[string]reflect.StructField {
-	byName := make(map[string]reflect.StructField)
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
-		if name := field.Tag.Get("env"); name != "" {
-			byName[name] = field
-		}
-	}
-	return byName
 }
 
 // Help is a line for each setting: name, default, meaning, and when it is

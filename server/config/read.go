@@ -168,17 +168,14 @@ func (p *Problems) unparsed(err error) {
 		p.add("*", "cannot be read: "+err.Error())
 		return
 	}
-	byField := make(map[string]string)
-	for name, field := range fields() {
-		byField[field.Name] = name
-	}
 	for _, one := range all.Errors {
 		var wrong env.ParseError
 		if !errors.As(one, &wrong) {
 			p.add("*", "cannot be read: "+one.Error())
 			continue
 		}
-		p.add(byField[wrong.Name], remedy(wrong.Type))
+		field, _ := reflect.TypeFor[Config]().FieldByName(wrong.Name)
+		p.add(field.Tag.Get("env"), remedy(wrong.Type))
 	}
 }
 

@@ -60,7 +60,6 @@ func (c *Config) checkListeners(p *Problems) {
 }
 
 func (c *Config) checkOrigins(p *Problems) {
-	c.Origins = trimmed(c.Origins)
 	if len(c.Origins) == 0 {
 		p.check("ORIGINS", "is not set. List the origins of your pages, such as "+
 			"https://www.example.com.")
@@ -98,7 +97,6 @@ func (c *Config) loggingIn(p *Problems) bool { return c.ServerSide() || p.has("L
 
 // checkClients wants at least one client.
 func (c *Config) checkClients(p *Problems) {
-	c.RedirectURIs = trimmed(c.RedirectURIs)
 	if !c.issuing(p) && !c.loggingIn(p) {
 		p.check("ISSUER_CLIENT_ID", "and KEEPALIVE_LOGIN_CLIENT_ID are both not set. "+
 			"For client-side sessions (responseType token) set the first, its secret and "+
@@ -243,7 +241,7 @@ func within(d, least, most time.Duration) string {
 }
 
 func (c *Config) checkProxies(p *Problems) {
-	for i, entry := range trimmed(c.TrustedProxies) {
+	for i, entry := range c.TrustedProxies {
 		proxy, text := parseProxy(entry)
 		p.checkEntry("TRUSTED_PROXIES", i, text)
 		if text == "" {
