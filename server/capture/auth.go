@@ -31,19 +31,6 @@ type Credentials struct {
 
 func (c Credentials) absent() bool { return c.ID == "" && c.Secret.Empty() }
 
-// check says what is wrong with the credentials of the field name, which belong
-// to client.
-func (c Credentials) check(name, client string, wrong func(format string, args ...any)) {
-	// RFC 7617 section 2: a user-id with a colon cannot be told from its
-	// password; the signature scheme splits at a colon as well.
-	if c.ID == "" || !printable(c.ID) || strings.Contains(c.ID, ":") {
-		wrong("%s.ID: set it to the id of %s, without spaces and colons", name, client)
-	}
-	if c.Secret.Empty() {
-		wrong("%s.Secret: set it to the secret of %s", name, client)
-	}
-}
-
 // authenticate signs a call that posts form to endpoint, which begins with a
 // slash, and returns what must not be repeated in an error.
 func (s Scheme) authenticate(

@@ -63,10 +63,10 @@ func (c *Client) Identify(ctx context.Context, token secret.String) (string, err
 	}
 	header := http.Header{"Authorization": {"OAuth " + token.Reveal()}}
 	form := url.Values{
-		"type_name":  {c.typeName},
+		"type_name":  {c.config.TypeName},
 		"attributes": {`["uuid"]`},
 	}
-	body, err := c.call(ctx, identify, header, form, token, c.issuer.Secret, c.login.Secret)
+	body, err := c.call(ctx, identify, header, form, token, c.config.Issuer.Secret, c.config.Login.Secret)
 	if err != nil {
 		return "", err
 	}
@@ -82,17 +82,17 @@ func (c *Client) Identify(ctx context.Context, token secret.String) (string, err
 // [AccountGone] and Capture's explicit word that the grant was deleted
 // ([GrantGone]) are about the user.
 func (c *Client) Issue(ctx context.Context, uuid string) (Token, error) {
-	if c.issuer.absent() {
+	if c.config.Issuer.absent() {
 		return Token{}, &Error{Op: issue.endpoint, Kind: OperatorFault, Cause: errNoIssuer}
 	}
 	form := url.Values{
 		"uuid":          {uuid},
-		"type_name":     {c.typeName},
-		"for_client_id": {c.clientID},
+		"type_name":     {c.config.TypeName},
+		"for_client_id": {c.config.ClientID},
 	}
 	header := http.Header{}
-	proof := c.scheme.authenticate(header, c.issuer, "/"+issue.endpoint, form, c.now())
-	body, err := c.call(ctx, issue, header, form, proof, c.issuer.Secret, secret.New(uuid))
+	proof := c.config.Scheme.authenticate(header, c.config.Issuer, "/"+issue.endpoint, form, c.config.Now())
+	body, err := c.call(ctx, issue, header, form, proof, c.config.Issuer.Secret, secret.New(uuid))
 	if err != nil {
 		return Token{}, err
 	}
@@ -100,7 +100,7 @@ func (c *Client) Issue(ctx context.Context, uuid string) (Token, error) {
 	if !ok {
 		return Token{}, &Error{Op: issue.endpoint, Status: http.StatusOK, Cause: errNoToken}
 	}
-	return Token{Access: access, Life: c.tokenLifetime}, nil
+	return Token{Access: access, Life: c.config.TokenLifetime}, nil
 }
 
 // Exchange returns the tokens for the code of a login. redirectURI is the one
@@ -144,12 +144,12 @@ func (c *Client) Refresh(ctx context.Context, token secret.String) (Tokens, erro
 func (c *Client) token(
 	ctx context.Context, op operation, credential secret.String, form url.Values,
 ) (Tokens, error) {
-	if c.login.absent() {
+	if c.config.Login.absent() {
 		return Tokens{}, &Error{Op: op.endpoint, Kind: OperatorFault, Cause: errNoLogin}
 	}
 	header := http.Header{}
-	proof := c.scheme.authenticate(header, c.login, "/"+op.endpoint, form, c.now())
-	body, err := c.call(ctx, op, header, form, credential, proof, c.login.Secret)
+	proof := c.config.Scheme.authenticate(header, c.config.Login, "/"+op.endpoint, form, c.config.Now())
+	body, err := c.call(ctx, op, header, form, credential, proof, c.config.Login.Secret)
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -158,7 +158,7 @@ func (c *Client) token(
 		return Tokens{}, &Error{Op: op.endpoint, Status: http.StatusOK, Cause: errNoToken}
 	}
 	if tokens.Life == 0 {
-		tokens.Life = c.tokenLifetime
+		tokens.Life = c.config.TokenLifetime
 	}
 	return tokens, nil
 }

@@ -33,7 +33,7 @@ func (c *Client) call(
 	ctx context.Context, op operation, header http.Header, form url.Values, hidden ...secret.String,
 ) ([]byte, error) {
 	// An answer that came while the process was paused is still read.
-	ctx, cancel := limit.Timeout(ctx, c.timeout)
+	ctx, cancel := limit.Timeout(ctx, c.config.Timeout)
 	defer cancel()
 	made := c.send(ctx, op, header, form)
 	if made.err != nil {
@@ -41,7 +41,7 @@ func (c *Client) call(
 		return nil, &Error{Op: op.endpoint, Status: made.status, Lost: lost, Cause: cause(made.err)}
 	}
 	body := inflate(made.header.Get("Content-Encoding"), made.body)
-	if failure := judge(op, made.status, made.header, body, c.now(), hidden); failure != nil {
+	if failure := judge(op, made.status, made.header, body, c.config.Now(), hidden); failure != nil {
 		return nil, failure
 	}
 	return body, nil

@@ -491,24 +491,6 @@ func TestTokenErrorsHoldNoSecret(t *testing.T) {
 	}
 }
 
-func TestNewWithALoginClient(t *testing.T) {
-	good := loginConfig("https://app.us.janraincapture.com")
-	if _, err := capture.New(good); err != nil {
-		t.Errorf("a login client alone: %v", err)
-	}
-	for field, spoil := range map[string]func(*capture.Config){
-		"Login.ID":      func(c *capture.Config) { c.Login.ID = "" },
-		"Login.Secret":  func(c *capture.Config) { c.Login.Secret = secret.String{} },
-		"Issuer, Login": func(c *capture.Config) { c.Login = capture.Credentials{} },
-	} {
-		spoiled := good
-		spoil(&spoiled)
-		if _, err := capture.New(spoiled); err == nil || !strings.HasPrefix(err.Error(), "capture: "+field+": ") {
-			t.Errorf("a wrong %s: %v", field, err)
-		}
-	}
-}
-
 func startURL(t *testing.T, handler http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(handler)

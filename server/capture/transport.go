@@ -123,7 +123,7 @@ func (c *Client) send(
 		return try(ctx, c.connections.fresh, request(), 0)
 	}
 	kept := c.connections.kept.Load()
-	patience := c.connections.patience(c.timeout)
+	patience := c.connections.patience(c.config.Timeout)
 	first := c.timed(func() attempt { return try(ctx, kept, request(), patience) })
 	if first.err == nil || first.answered {
 		return first

@@ -84,7 +84,7 @@ func TestForgottenConnections(t *testing.T) {
 					}
 					// From now on the forgotten ones are not met again.
 					began := time.Now()
-					if err := ask(); err != nil || time.Since(began) > client.timeout/4 {
+					if err := ask(); err != nil || time.Since(began) > client.config.Timeout/4 {
 						t.Errorf("%s after that: %v, after %v", call, err, time.Since(began))
 					}
 				}
