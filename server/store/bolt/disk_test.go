@@ -14,6 +14,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
@@ -110,6 +111,7 @@ func TestFrozenDiskKeepsNoCaller(t *testing.T) {
 	if err := b.Insert(t.Context(), numbered(0), 0); err != nil {
 		t.Fatal(err)
 	}
+	clocktest.Start() // its goroutine is not to be counted
 	before := runtime.NumGoroutine()
 	thaw := d.freeze(t, b)
 	defer thaw()
@@ -133,15 +135,10 @@ func TestFrozenDiskKeepsNoCaller(t *testing.T) {
 			group.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				began := time.Now()
+				watch := clocktest.Start()
 				err := call(ctx, n+1)
-				if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 4*patience {
-					t.Errorf(
-						"%s() = %v after %v, want the context's error at once",
-						name,
-						err,
-						time.Since(began),
-					)
+				if took := watch.Took(); !errors.Is(err, context.DeadlineExceeded) || took > 8*patience {
+					t.Errorf("%s() = %v after %v, want the context's error at once", name, err, took)
 				}
 			})
 		}
@@ -165,7 +162,7 @@ func TestFrozenDiskKeepsNoCaller(t *testing.T) {
 	}
 
 	thaw()
-	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := errors.Join(b.Ping(ctx), b.Insert(ctx, numbered(5000), 0), b.Close()); err != nil {
 		t.Errorf("after the thaw: %v", err)
@@ -266,29 +263,26 @@ func TestFrozenDiskIsLeftAndOpenedAgain(t *testing.T) {
 	for !waits() {
 		runtime.Gosched()
 	}
-	began := time.Now()
-	if err := b.Close(); !errors.Is(err, ErrStuck) || time.Since(began) > closeTimeout+time.Second {
-		t.Errorf(
-			"Close() = %v after %v, want ErrStuck after %v",
-			err,
-			time.Since(began),
-			closeTimeout,
-		)
+	watch := clocktest.Start()
+	err := b.Close()
+	if took := watch.Took(); !errors.Is(err, ErrStuck) || took > closeTimeout+time.Second {
+		t.Errorf("Close() = %v after %v, want ErrStuck after %v", err, took, closeTimeout)
 	}
 	if err := b.Ping(t.Context()); err == nil {
 		t.Error("Ping() after Close() is fine")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	began = time.Now()
-	if _, err := Open(ctx, filepath.Join(d.dir, "other.db")); d.real &&
-		(!errors.Is(err, context.DeadlineExceeded) || time.Since(began) > time.Second) {
-		t.Errorf("Open() = %v after %v, want the context's error at once", err, time.Since(began))
+	watch = clocktest.Start()
+	_, err = Open(ctx, filepath.Join(d.dir, "other.db"))
+	if took := watch.Took(); d.real &&
+		(!errors.Is(err, context.DeadlineExceeded) || took > time.Second) {
+		t.Errorf("Open() = %v after %v, want the context's error at once", err, took)
 	}
-	began = time.Now()
-	_, err := Driver.Diagnose(t.Context(), secret.New("bolt:"+filepath.Join(d.dir, "new.db")))
-	if d.real && (!errors.Is(err, ErrStuck) || time.Since(began) > checkTimeout+time.Second) {
-		t.Errorf("Diagnose() = %v after %v, want ErrStuck", err, time.Since(began))
+	watch = clocktest.Start()
+	_, err = Driver.Diagnose(t.Context(), secret.New("bolt:"+filepath.Join(d.dir, "new.db")))
+	if took := watch.Took(); d.real && (!errors.Is(err, ErrStuck) || took > checkTimeout+time.Second) {
+		t.Errorf("Diagnose() = %v after %v, want ErrStuck", err, took)
 	}
 	thaw()
 	if err := <-answered; err != nil {
@@ -347,7 +341,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(2 * maxCooldown)
+	deadline := time.Now().Add(maxCooldown + time.Minute)
 	for err := b.Ping(t.Context()); err != nil; err = b.Ping(t.Context()) {
 		if time.Now().After(deadline) {
 			t.Fatalf("Ping() with room again = %v", err)

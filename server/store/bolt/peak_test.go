@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
@@ -52,13 +53,14 @@ func TestAfterAPeak(t *testing.T) {
 		}
 	}()
 	longest, activities := time.Duration(0), 0
+	sweep := clocktest.Start()
 	for done := false; !done; {
 		survivor.Version++
-		began := time.Now()
+		watch := clocktest.Start()
 		if err := b.Replace(t.Context(), survivor); err != nil {
 			t.Fatal(err)
 		}
-		longest = max(longest, time.Since(began))
+		longest = max(longest, watch.Took())
 		activities++
 		select {
 		case err := <-sweeping:
@@ -69,8 +71,11 @@ func TestAfterAPeak(t *testing.T) {
 		default:
 		}
 	}
-	if longest > time.Second || activities < sessions/1000 {
-		t.Errorf("%d activities got through while it was swept, one took %v", activities, longest)
+	// On a slow disk each activity is slow. None waits for the whole sweep.
+	all := sweep.Took()
+	if longest > max(time.Second, all/3) || activities < sessions/1000 {
+		t.Errorf("%d activities got through while it was swept for %v, one took %v",
+			activities, all, longest)
 	}
 	if grown := size(t, path); grown > full {
 		t.Errorf("the file grew from %d to %d bytes while it was swept", full, grown)

@@ -27,6 +27,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 	"github.com/capture-keepalive/capture-keepalive/server/keyring"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -155,7 +156,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a bad URL":         {"redis://:hunter2@h/x", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			began := time.Now()
+			watch := clocktest.Start()
 			b, err := redis.Open(t.Context(), secret.New(tc.url))
 			if err == nil {
 				t.Fatal(errors.Join(errors.New("Open() = nil, want an error"), b.Close()))
@@ -163,7 +164,7 @@ func TestOpenRefuses(t *testing.T) {
 			if tc.is != nil && !tc.is(err) {
 				t.Errorf("Open() = %v, want another reason", err)
 			}
-			if took := time.Since(began); took >= bar {
+			if took := watch.Took(); took >= bar {
 				t.Errorf("Open() took %v, want less than %v", took, bar)
 			}
 			wantSystemFailure(t, "Open()", err)

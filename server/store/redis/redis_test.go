@@ -12,6 +12,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis"
@@ -19,8 +20,12 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/store/storetest"
 )
 
-// bar is what a request may take to be refused while Redis is out of order.
-const bar = 2 * time.Second
+const (
+	// bar is what a request may take to be refused while Redis is out of order.
+	bar = 2 * time.Second
+	// patience bounds what a test waits for.
+	patience = time.Minute
+)
 
 func TestContract(t *testing.T) {
 	server := redistest.Start(t)
@@ -63,7 +68,9 @@ func open(t *testing.T, url string) *redis.Backend {
 // dial returns a client of the test's own, for what an operator could do.
 func dial(t *testing.T, server *redistest.Server) *goredis.Client {
 	t.Helper()
-	client := goredis.NewClient(&goredis.Options{Addr: server.Address, Protocol: 2})
+	client := goredis.NewClient(&goredis.Options{
+		Addr: server.Address, Protocol: 2, DialTimeout: patience, ReadTimeout: patience,
+	})
 	t.Cleanup(func() {
 		if err := client.Close(); err != nil {
 			t.Errorf("closing the test's client: %v", err)
@@ -138,9 +145,9 @@ func wantOutage(t *testing.T, b store.Backend) {
 	for name, call := range calls(b, t.Context()) {
 		for range 40 {
 			group.Go(func() {
-				began := time.Now()
+				watch := clocktest.Start()
 				err := call()
-				if took := time.Since(began); took >= bar {
+				if took := watch.Took(); took >= bar {
 					t.Errorf("%s() took %v, want less than %v", name, took, bar)
 				}
 				wantSystemFailure(t, name+"()", err)
@@ -150,10 +157,10 @@ func wantOutage(t *testing.T, b store.Backend) {
 	group.Wait()
 }
 
-// eventually calls until it works or a few seconds have passed.
+// eventually calls until it works or patience is over.
 func eventually(t *testing.T, call func() error) {
 	t.Helper()
-	tick, end := time.NewTicker(20*time.Millisecond), time.After(20*time.Second)
+	tick, end := time.NewTicker(20*time.Millisecond), time.After(patience)
 	defer tick.Stop()
 	for {
 		err := call()
@@ -190,21 +197,17 @@ func TestStopped(t *testing.T) {
 
 	server.Stop(t)
 	wantOutage(t, b)
-	began := time.Now()
+	watch := clocktest.Start()
 	_, err := b.Lookup(t.Context(), testRow(1).Key)
-	if !errors.Is(err, redis.ErrTimeout) || time.Since(began) >= bar {
-		t.Errorf("Lookup() = %v after %v, want ErrTimeout", err, time.Since(began))
+	if took := watch.Took(); !errors.Is(err, redis.ErrTimeout) || took >= bar {
+		t.Errorf("Lookup() = %v after %v, want ErrTimeout", err, took)
 	}
 	within, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	began = time.Now()
-	if err := b.Ping(within); !errors.Is(err, context.DeadlineExceeded) ||
-		time.Since(began) > redis.Timeout/2 {
-		t.Errorf(
-			"Ping(50 ms) = %v after %v, want the context's error at once",
-			err,
-			time.Since(began),
-		)
+	watch = clocktest.Start()
+	err = b.Ping(within)
+	if took := watch.Took(); !errors.Is(err, context.DeadlineExceeded) || took > redis.Timeout/2 {
+		t.Errorf("Ping(50 ms) = %v after %v, want the context's error at once", err, took)
 	}
 	server.Continue(t)
 
@@ -265,9 +268,9 @@ func TestClusterNodeStopped(t *testing.T) {
 	failed := 0
 	for _, row := range rows {
 		group.Go(func() {
-			began := time.Now()
+			watch := clocktest.Start()
 			_, err := b.Lookup(t.Context(), row.Key)
-			if took := time.Since(began); took >= bar {
+			if took := watch.Took(); took >= bar {
 				t.Errorf("Lookup() took %v, want less than %v", took, bar)
 			}
 			if err != nil {

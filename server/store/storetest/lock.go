@@ -10,10 +10,41 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
-// lease is short, as a database's own clock cannot be set.
-const lease = 300 * time.Millisecond
+const (
+	// long is the lease of a lock that is not to end during a test.
+	long = time.Minute
+	// patience bounds what a test waits for.
+	patience = 30 * time.Second
+)
 
-func mustLock(t *testing.T, st *store.Store, name string) *store.Lock {
+// withLease runs a test of what a lease does, which takes a real one, as a
+// database's own clock cannot be set. attempt returns false if a lock has ended
+// before its time. On a machine that stands still for longer than a short lease
+// that is right, so that a longer one follows; a fault shows with each of them.
+func withLease(t *testing.T, attempt func(lease time.Duration) bool) {
+	t.Helper()
+	for _, lease := range []time.Duration{300 * time.Millisecond, 2 * time.Second, 12 * time.Second} {
+		if attempt(lease) || t.Failed() {
+			return
+		}
+	}
+	t.Error("a lock ended before its time, however long its lease")
+}
+
+// locked reports whether another holder has a lock.
+func locked(t *testing.T, st *store.Store, name string) bool {
+	t.Helper()
+	lock, err := st.Lock(t.Context(), name, long)
+	switch {
+	case err == nil:
+		release(t, lock)
+	case !errors.Is(err, store.ErrLocked):
+		t.Errorf("Lock(%s) = %v, want ErrLocked", name, err)
+	}
+	return err != nil
+}
+
+func mustLock(t *testing.T, st *store.Store, name string, lease time.Duration) *store.Lock {
 	t.Helper()
 	lock, err := st.Lock(t.Context(), name, lease)
 	if err != nil {
@@ -24,7 +55,7 @@ func mustLock(t *testing.T, st *store.Store, name string) *store.Lock {
 
 func wantLocked(t *testing.T, st *store.Store, name string) {
 	t.Helper()
-	if lock, err := st.Lock(t.Context(), name, lease); !errors.Is(err, store.ErrLocked) ||
+	if lock, err := st.Lock(t.Context(), name, long); !errors.Is(err, store.ErrLocked) ||
 		lock != nil {
 		t.Errorf("Lock(%s) = %v, %v, want ErrLocked", name, lock, err)
 	}
@@ -37,12 +68,11 @@ func release(t *testing.T, lock *store.Lock) {
 	}
 }
 
-// repeat calls often, until it returns true or the time is over.
-func repeat(t *testing.T, limit time.Duration, call func() bool) (done bool) {
-	t.Helper()
+// eventually calls often, until it returns true or patience is over.
+func eventually(call func() bool) (done bool) {
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()
-	for began := time.Now(); time.Since(began) < limit; <-ticks.C {
+	for began := time.Now(); time.Since(began) < patience; <-ticks.C {
 		if call() {
 			return true
 		}
@@ -52,9 +82,9 @@ func repeat(t *testing.T, limit time.Duration, call func() bool) (done bool) {
 
 func (s suite) lock(t *testing.T) {
 	st, _, _ := s.store(t)
-	lock := mustLock(t, st, "a name")
+	lock := mustLock(t, st, "a name", long)
 	wantLocked(t, st, "a name")
-	release(t, mustLock(t, st, "another name"))
+	release(t, mustLock(t, st, "another name", long))
 	// The end of a user's sessions is not the end of locks.
 	if n, err := st.DeleteByUUID(t.Context(), "u1"); n != 0 || err != nil {
 		t.Errorf("DeleteByUUID() = %d, %v, want 0", n, err)
@@ -63,50 +93,58 @@ func (s suite) lock(t *testing.T) {
 	release(t, lock)
 	release(t, lock)
 
-	again := mustLock(t, st, "a name")
+	again := mustLock(t, st, "a name", long)
 	release(t, lock) // the first holder has nothing to release any more
 	wantLocked(t, st, "a name")
 	release(t, again)
-	release(t, mustLock(t, st, "a name"))
+	release(t, mustLock(t, st, "a name", long))
 }
 
 // A lock outlives its lease for as long as its holder lives.
 func (s suite) lockOutlivesItsLease(t *testing.T) {
 	st := store.New(s.open(t), ring(t, "k1"), nil)
-	lock := mustLock(t, st, "a name")
-	repeat(t, 3*lease, func() bool {
-		wantLocked(t, st, "a name")
-		return t.Failed()
+	withLease(t, func(lease time.Duration) bool {
+		lock := mustLock(t, st, "a name", lease)
+		ticks := time.NewTicker(20 * time.Millisecond)
+		defer ticks.Stop()
+		outlived := true
+		for began := time.Now(); outlived && time.Since(began) < 3*lease; <-ticks.C {
+			outlived = locked(t, st, "a name")
+		}
+		release(t, lock)
+		return outlived
 	})
-	release(t, lock)
-	release(t, mustLock(t, st, "a name"))
+	release(t, mustLock(t, st, "a name", long))
 }
 
 // The lock of a holder that died is free after a while, and its late Release
 // takes nothing away.
 func (s suite) lockOfTheDead(t *testing.T) {
 	st := store.New(s.open(t), ring(t, "k1"), nil)
-	ctx, die := contextWithCancel(t)
-	dead, err := st.Lock(ctx, "a name", lease)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantLocked(t, st, "a name")
-	die()
-	var next *store.Lock
-	if !repeat(t, 10*lease, func() bool {
-		lock, err := st.Lock(t.Context(), "a name", lease)
-		if err != nil && !errors.Is(err, store.ErrLocked) {
+	withLease(t, func(lease time.Duration) bool {
+		ctx, die := contextWithCancel(t)
+		dead, err := st.Lock(ctx, "a name", lease)
+		if err != nil {
 			t.Fatalf("Lock() = %v", err)
 		}
-		next = lock
-		return err == nil
-	}) {
-		t.Fatal("the lock of a holder that died is never free")
-	}
-	release(t, dead)
-	wantLocked(t, st, "a name")
-	release(t, next)
+		kept := locked(t, st, "a name")
+		die()
+		var next *store.Lock
+		if !eventually(func() bool {
+			lock, err := st.Lock(t.Context(), "a name", long)
+			if err != nil && !errors.Is(err, store.ErrLocked) {
+				t.Fatalf("Lock() = %v", err)
+			}
+			next = lock
+			return err == nil
+		}) {
+			t.Fatal("the lock of a holder that died is never free")
+		}
+		release(t, dead)
+		wantLocked(t, st, "a name")
+		release(t, next)
+		return kept
+	})
 }
 
 func (s suite) oneLockWins(t *testing.T) {
@@ -155,15 +193,19 @@ func (s suite) locksOfTheBackend(t *testing.T) {
 	unlock(two)
 	lock(two, time.Hour, store.ErrLocked)
 	unlock(one)
-	lock(two, lease, nil)
-	lock(one, time.Hour, store.ErrLocked)
-	if !repeat(
-		t, 10*lease, func() bool { return locks.Lock(t.Context(), key, one, time.Hour) == nil },
-	) {
-		t.Error("a lock is not free after its lease")
-	}
-	unlock(two)
-	lock(two, time.Hour, store.ErrLocked)
+	withLease(t, func(lease time.Duration) bool {
+		lock(two, lease, nil)
+		kept := errors.Is(locks.Lock(t.Context(), key, one, time.Hour), store.ErrLocked)
+		if !eventually(func() bool {
+			return locks.Lock(t.Context(), key, one, time.Hour) == nil
+		}) {
+			t.Error("a lock is not free after its lease")
+		}
+		unlock(two)
+		lock(two, time.Hour, store.ErrLocked)
+		unlock(one)
+		return kept
+	})
 }
 
 func (s suite) markOnce(t *testing.T) {

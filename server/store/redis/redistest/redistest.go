@@ -20,7 +20,7 @@ import (
 
 const (
 	// patience bounds what a server does by itself: starting, agreeing.
-	patience = 20 * time.Second
+	patience = time.Minute
 	// attempts to find a port: another process may take it first.
 	attempts = 5
 )
@@ -112,7 +112,7 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 	for range 3 {
 		_, bus, _ := net.SplitHostPort(freeAddress(t))
 		c.Nodes = append(c.Nodes, Start(t, append([]string{
-			"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000",
+			"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "30000",
 		}, args...)...))
 	}
 	create := append([]string{"--cluster", "create"}, c.addresses()...)
