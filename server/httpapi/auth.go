@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -33,7 +34,7 @@ func (s *Server) auth(c echo.Context) error {
 	ctx := c.Request().Context()
 	if !s.config.AuthTokenHeader {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, authTimeout)
+		ctx, cancel = limit.Timeout(ctx, authTimeout)
 		defer cancel()
 	}
 	grant, err := s.visitor(ctx, id)
@@ -69,7 +70,7 @@ func (s *Server) visitor(ctx context.Context, id store.ID) (session.Grant, error
 	if s.config.AuthTokenHeader {
 		return s.config.Sessions.Token(ctx, id, api.ReasonRequest, secret.String{})
 	}
-	patient, cancel := context.WithTimeout(ctx, authPatience)
+	patient, cancel := limit.Timeout(ctx, authPatience)
 	defer cancel()
 	grant, err := s.config.Sessions.Token(patient, id, api.ReasonRequest, secret.String{})
 	if err == nil || !mayPass(err) {
@@ -82,7 +83,7 @@ func (s *Server) visitor(ctx context.Context, id store.ID) (session.Grant, error
 // what cannot be written now must not close the site to people who are signed
 // in.
 func (s *Server) recordActivity(ctx context.Context, id store.ID) error {
-	ctx, cancel := context.WithTimeout(ctx, activityPatience)
+	ctx, cancel := limit.Timeout(ctx, activityPatience)
 	defer cancel()
 	err := s.config.Sessions.Touch(ctx, id)
 	if err == nil || !mayPass(err) {

@@ -246,7 +246,7 @@ func (s *Server) ready(c echo.Context) error {
 	if s.draining.Load() {
 		return c.String(http.StatusServiceUnavailable, "draining\n")
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
+	ctx, cancel := limit.Timeout(c.Request().Context(), readyTimeout)
 	defer cancel()
 	if err := s.config.Sessions.Ping(ctx); err != nil {
 		return err

@@ -6,28 +6,26 @@ import (
 	"time"
 )
 
-// LazyTimeout is context.WithTimeout for work that is mostly done before
-// anything waits for the end of the context: there is no timer before Done is
-// called, and most answers need none.
+// LazyTimeout is Timeout for work that is mostly done before anything waits for
+// the end of the context: there is no timer before Done is called, and most
+// answers need none. Time that has passed by then may have been a pause: it
+// leaves one step.
 func LazyTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if d <= 0 {
 		return context.WithTimeout(parent, d)
 	}
-	end := time.Now().Add(d)
-	if earlier, ok := parent.Deadline(); ok && earlier.Before(end) {
-		end = earlier
-	}
-	ctx := &lazyContext{parent: parent, end: end}
+	ctx := &lazyContext{Context: parent, limit: d, end: time.Now().Add(d)}
 	return ctx, ctx.cancel
 }
 
 type lazyContext struct {
-	parent context.Context
-	end    time.Time
+	context.Context // the parent
+	limit           time.Duration
+	end             time.Time // if there is no pause
 
 	mu        sync.Mutex // guards all below
 	cancelled bool
-	real      context.Context // nil until Done is called
+	real      context.Context // nil until it is needed
 	stop      context.CancelFunc
 }
 
@@ -36,10 +34,14 @@ func (c *lazyContext) started() context.Context {
 	switch {
 	case c.real != nil:
 	case c.cancelled:
-		c.real, c.stop = context.WithCancel(c.parent)
+		c.real, c.stop = context.WithCancel(c.Context)
 		c.stop()
 	default:
-		c.real, c.stop = context.WithDeadline(c.parent, c.end)
+		left := time.Until(c.end)
+		if left <= 0 {
+			left = min(c.limit, timeoutStep)
+		}
+		c.real, c.stop = Timeout(c.Context, left)
 	}
 	return c.real
 }
@@ -53,8 +55,26 @@ func (c *lazyContext) cancel() {
 	}
 }
 
+// AfterFunc is how package context has a child end with c, without a goroutine
+// that waits for it.
+func (c *lazyContext) AfterFunc(f func()) (stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return context.AfterFunc(c.started(), f)
+}
+
 // Deadline implements context.Context.
-func (c *lazyContext) Deadline() (time.Time, bool) { return c.end, true }
+func (c *lazyContext) Deadline() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.real == nil && !c.cancelled && time.Now().Before(c.end) {
+		if earlier, ok := c.Context.Deadline(); ok && earlier.Before(c.end) {
+			return earlier, true
+		}
+		return c.end, true
+	}
+	return c.started().Deadline()
+}
 
 // Done implements context.Context.
 func (c *lazyContext) Done() <-chan struct{} {
@@ -68,18 +88,7 @@ func (c *lazyContext) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.real == nil && !c.cancelled && time.Now().Before(c.end) {
-		return c.parent.Err()
+		return c.Context.Err()
 	}
 	return c.started().Err()
-}
-
-// Value implements context.Context. It is that of the context with the timer,
-// in which package context finds how to have a child end with it.
-func (c *lazyContext) Value(key any) any {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.real == nil {
-		return c.parent.Value(key)
-	}
-	return c.real.Value(key)
 }

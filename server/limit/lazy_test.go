@@ -14,7 +14,7 @@ import (
 type keyType struct{}
 
 // Whatever is asked first, a lazy context says what the one of package context
-// says.
+// says, and not later than a step after it if the time ran out unwatched.
 func TestLazyTimeoutIsLikeWithTimeout(t *testing.T) {
 	type make = func(context.Context, time.Duration) (context.Context, context.CancelFunc)
 	ends := map[string]func(cancel, leave func()){
@@ -44,6 +44,10 @@ func TestLazyTimeoutIsLikeWithTimeout(t *testing.T) {
 							deadline, _ := ctx.Deadline()
 							left = time.Until(deadline)
 							end(cancel, leave)
+							if waited == "after" && !time.Now().Before(deadline) {
+								ctx.Done()
+								time.Sleep(250 * time.Millisecond)
+							}
 							synctest.Wait()
 							err = ctx.Err()
 							below, cancelChild := context.WithCancel(ctx)

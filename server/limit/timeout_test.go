@@ -41,6 +41,11 @@ func TestTimeoutEndsWithItsParentAndItsCancel(t *testing.T) {
 		if err := ctx.Err(); !errors.Is(err, context.Canceled) {
 			t.Errorf("Err() = %v after the parent's end", err)
 		}
+		late, cancelLate := limit.Timeout(parent, time.Hour)
+		defer cancelLate()
+		if err := late.Err(); !errors.Is(err, context.Canceled) {
+			t.Errorf("Err() = %v below a context that is done, want its error at once", err)
+		}
 		other, stop := limit.Timeout(t.Context(), time.Hour)
 		stop()
 		<-other.Done()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
@@ -20,7 +21,7 @@ import (
 //
 // Codes: store_unavailable.
 func (s *Service) End(ctx context.Context, id store.ID) (replaced bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := limit.Timeout(ctx, storeTimeout)
 	defer cancel()
 	if err := s.endOne(ctx, id, WhySignedOut); err != nil {
 		return false, err
@@ -73,7 +74,7 @@ const revokeTimeout = 5 * time.Second
 //
 // Codes: store_unavailable; then some of it is done, and it can be tried again.
 func (s *Service) Revoke(ctx context.Context, uuid string) (int, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
+	ctx, cancel := limit.Timeout(context.WithoutCancel(ctx), revokeTimeout)
 	defer cancel()
 	return s.endAll(ctx, uuid, WhyRevoked)
 }

@@ -198,7 +198,7 @@ func (s *Service) Status(ctx context.Context, id store.ID) (Grant, error) {
 //
 // Codes: session_ended, store_unavailable.
 func (s *Service) Touch(ctx context.Context, id store.ID) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := limit.Timeout(ctx, storeTimeout)
 	defer cancel()
 	for {
 		record, err := s.read(ctx, id)

@@ -136,7 +136,7 @@ func (c *class) enter(ctx context.Context) error {
 	if c.slots == nil {
 		return nil
 	}
-	waiting, cancel := context.WithTimeout(ctx, loginPatience)
+	waiting, cancel := limit.Timeout(ctx, loginPatience)
 	defer cancel()
 	if c.slots.Acquire(waiting, 1) == nil {
 		return nil

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 )
 
 // backgroundTimeout bounds what no answer depends on.
@@ -99,7 +101,7 @@ func (s *Service) background(ctx context.Context, do func(context.Context)) {
 	ctx = context.WithoutCancel(ctx)
 	over := make(chan struct{})
 	s.start(ctx, func() error {
-		limited, cancel := context.WithTimeout(ctx, backgroundTimeout)
+		limited, cancel := limit.Timeout(ctx, backgroundTimeout)
 		defer cancel()
 		do(limited)
 		return nil

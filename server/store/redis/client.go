@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
@@ -110,7 +111,7 @@ var ErrTimeout = fmt.Errorf("redis: no answer within %s: %w", Timeout, store.Err
 
 // bounded makes a call within Timeout.
 func bounded(ctx context.Context, call func(context.Context) error) error {
-	within, cancel := context.WithTimeout(ctx, Timeout)
+	within, cancel := limit.Timeout(ctx, Timeout)
 	defer cancel()
 	return failure(ctx, call(within))
 }

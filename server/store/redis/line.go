@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -70,9 +71,17 @@ type line struct {
 	before int64         // losses when it was made
 }
 
-// Read implements net.Conn.
+// lastLook is how long an answer is looked for after its time.
+const lastLook = 50 * time.Millisecond
+
+// Read implements net.Conn. An answer that has come while the process stood still
+// is there, though its time is over.
 func (l *line) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) &&
+		l.Conn.SetReadDeadline(time.Now().Add(lastLook)) == nil {
+		n, err = l.Conn.Read(p)
+	}
 	l.notice(err)
 	return n, err
 }

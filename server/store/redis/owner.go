@@ -7,6 +7,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
@@ -108,7 +109,7 @@ func (b *Backend) indexed(ctx context.Context, owner store.Owner) (members []str
 func (b *Backend) ownedAmong(
 	ctx context.Context, owner store.Owner, members []string,
 ) ([]store.Row, error) {
-	within, cancel := context.WithTimeout(ctx, Timeout)
+	within, cancel := limit.Timeout(ctx, Timeout)
 	defer cancel()
 	answers := map[store.Key]*goredis.MapStringStringCmd{}
 	err := repeat(within, func(ctx context.Context) error {

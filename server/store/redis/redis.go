@@ -33,6 +33,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
@@ -160,7 +161,7 @@ func (b *Backend) Insert(ctx context.Context, row store.Row, begun store.Moment)
 
 // Lookup implements store.Backend.
 func (b *Backend) Lookup(ctx context.Context, key store.Key) (store.Row, error) {
-	within, cancel := context.WithTimeout(ctx, Timeout)
+	within, cancel := limit.Timeout(ctx, Timeout)
 	defer cancel()
 	var fields map[string]string
 	err := repeat(within, func(ctx context.Context) (err error) {

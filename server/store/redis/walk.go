@@ -8,6 +8,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
@@ -43,7 +44,7 @@ func (b *Backend) walk(
 func (b *Backend) scan(
 	ctx context.Context, node goredis.UniversalClient, cursor uint64, visit func(store.Row) error,
 ) (uint64, error) {
-	within, cancel := context.WithTimeout(ctx, Timeout)
+	within, cancel := limit.Timeout(ctx, Timeout)
 	defer cancel()
 	names, next, err := node.Scan(within, cursor, rowPrefix+"*", batch).Result()
 	if err != nil {
