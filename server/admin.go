@@ -47,9 +47,30 @@ func adminAddress(environment []string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// adminClient has a transport of its own: a proxy of the environment must not
-// see a uuid, and its health is not the server's.
-func adminClient() *http.Client { return &http.Client{Transport: new(http.Transport)} }
+// askAdmin sends a request to the operator's listener, with a body of JSON or
+// none, and returns the answer and its body. The transport is its own: a proxy
+// of the environment must not see a uuid, and its health is not the server's.
+func askAdmin(
+	ctx context.Context, method, address, path string, body []byte,
+) (*http.Response, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	client := http.Client{Transport: new(http.Transport)}
+	defer client.CloseIdleConnections()
+	response, err := client.Do(r)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the server's KEEPALIVE_ADMIN_LISTEN cannot be reached (%w)", err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, nil, fmt.Errorf("the answer of KEEPALIVE_ADMIN_LISTEN broke off (%w)", err)
+	}
+	return response, answer, nil
+}
 
 // userCommand is a command about one user. It asks the operator's listener of a
 // server that runs, since that server may own the store alone. Of the
@@ -107,27 +128,18 @@ func askAbout(ctx context.Context, address, path, uuid string, answer any) error
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+path, bytes.NewReader(body))
+	response, text, err := askAdmin(ctx, http.MethodPost, address, path, body)
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Content-Type", "application/json")
-	client := adminClient()
-	defer client.CloseIdleConnections()
-	response, err := client.Do(r)
-	if err != nil {
-		return fmt.Errorf("the server's KEEPALIVE_ADMIN_LISTEN cannot be reached (%w)", err)
-	}
-	defer response.Body.Close()
-	from := json.NewDecoder(io.LimitReader(response.Body, maxAnswer))
 	if response.StatusCode == http.StatusOK {
-		if err := from.Decode(answer); err == nil {
+		if json.Unmarshal(text, answer) == nil {
 			return nil
 		}
 		return fmt.Errorf("%s answers, and is no listener of this program", address)
 	}
 	var problem api.Problem
-	if err := from.Decode(&problem); err != nil || !problem.Code.Known() {
+	if json.Unmarshal(text, &problem) != nil || !problem.Code.Known() {
 		return fmt.Errorf("%s answers %s, and is no listener of this "+
 			"program", address, response.Status)
 	}
@@ -144,17 +156,10 @@ func (p *program) checkRunning(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)
+	response, _, err := askAdmin(ctx, http.MethodGet, address, "/healthz", nil)
 	if err != nil {
 		return err
 	}
-	client := adminClient()
-	defer client.CloseIdleConnections()
-	response, err := client.Do(r)
-	if err != nil {
-		return fmt.Errorf("the server's KEEPALIVE_ADMIN_LISTEN cannot be reached: %w", err)
-	}
-	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s; is it this program's "+
 			"KEEPALIVE_ADMIN_LISTEN?", address, response.Status)

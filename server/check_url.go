@@ -86,7 +86,11 @@ func newOutside(address, origin string) (*outside, error) {
 
 // ask sends a request below the base, with header lines "Name: value".
 func (o *outside) ask(ctx context.Context, method, path string, header ...string) (*http.Response, []byte, error) {
-	r, err := http.NewRequestWithContext(ctx, method, o.base.String()+path, nil)
+	return o.askAt(ctx, method, o.base.String()+path, header...)
+}
+
+func (o *outside) askAt(ctx context.Context, method, address string, header ...string) (*http.Response, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -269,16 +273,7 @@ func (o *outside) exposure(ctx context.Context) []finding {
 func (o *outside) isOperators(ctx context.Context, address string) bool {
 	ctx, cancel := context.WithTimeout(ctx, closedTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return false
-	}
-	response, err := o.client.Do(r)
-	if err != nil {
-		return false
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	response, body, err := o.askAt(ctx, http.MethodGet, address)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || response.StatusCode != http.StatusOK {
 		return false
 	}

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/capture-keepalive/capture-keepalive/server/monitor"
-	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
 var (
@@ -28,7 +27,7 @@ func vocabulary(t *testing.T) map[string]map[string][]string {
 	t.Helper()
 	answer := httptest.NewRecorder()
 	watch := monitor.New("test")
-	watch.Census(store.Census{}, []string{"k1"})
+	watch.Census(nil, []string{"k1"})
 	watch.Log(func() int64 { return 0 })
 	watch.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	known := make(map[string]map[string][]string)

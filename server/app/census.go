@@ -26,7 +26,7 @@ func (a *App) census(ctx context.Context, watch *monitor.Monitor) func() {
 // count returns how many sessions no key of the ring opens, and says so where
 // there are more than told.
 func (a *App) count(ctx context.Context, watch *monitor.Monitor, told int) (lost int) {
-	census, err := a.store.Count(ctx)
+	byKey, err := a.store.Count(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return 0
@@ -35,8 +35,8 @@ func (a *App) count(ctx context.Context, watch *monitor.Monitor, told int) (lost
 		return 0
 	}
 	keys := a.secrets.keys.IDs()
-	watch.Census(census, keys)
-	for key, sessions := range census.ByKey {
+	watch.Census(byKey, keys)
+	for key, sessions := range byKey {
 		if !slices.Contains(keys, key) {
 			lost += sessions
 		}

@@ -20,6 +20,7 @@ const (
 // requestTimeout bounds the answer to a request: two calls to Capture, which is
 // what the longest renewal makes, and what has to be stored.
 func requestTimeout(upstream time.Duration) time.Duration { return 2*upstream + 10*time.Second }
+
 func (a *App) newHTTPServer(handler http.Handler) *http.Server {
 	server := newHTTPServer(a.closing(handler), a.log)
 	server.IdleTimeout = a.settings.ConnectionIdleTimeout

@@ -197,10 +197,10 @@ func TestCensus(t *testing.T) {
 	if text := scrape(t, m); strings.Contains(text, "\nkeepalive_sessions{") {
 		t.Error("sessions are counted before the first census")
 	}
-	m.Census(store.Census{Living: 12, ByKey: map[string]int{"k1": 3, "k2": 7, "planted": 2}}, []string{"k2", "k1"})
+	m.Census(map[string]int{"k1": 3, "k2": 7, "planted": 2}, []string{"k2", "k1"})
 	wantLines(t, m, `keepalive_sessions{key="k1"} 3`, `keepalive_sessions{key="k2"} 7`,
 		`keepalive_sessions{key="other"} 2`)
-	m.Census(store.Census{Living: 7, ByKey: map[string]int{"k2": 7}}, []string{"k2"})
+	m.Census(map[string]int{"k2": 7}, []string{"k2"})
 	wantLines(t, m, `keepalive_sessions{key="k2"} 7`, `keepalive_sessions{key="other"} 0`)
 	if text := scrape(t, m); strings.Contains(text, `key="k1"`) || strings.Contains(text, "planted") {
 		t.Error("a key that left the ring, or that the database made up, is a label")

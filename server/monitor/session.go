@@ -61,14 +61,14 @@ func whys() []string {
 // SessionExpired counts a session that a limit of time has ended.
 func (m *Monitor) SessionExpired(limit store.Limit) { m.ended.Inc(string(limit)) }
 
-// Census tells how many sessions live. keys are the ids of the ring; sessions
-// under another key count together, because a database could name any.
-func (m *Monitor) Census(census store.Census, keys []string) {
+// Census tells how many sessions live, by key. keys are the ids of the ring;
+// sessions under another key count together, because a database could name any.
+func (m *Monitor) Census(byKey map[string]int, keys []string) {
 	counts := map[string]int{other: 0}
 	for _, key := range keys {
 		counts[key] = 0
 	}
-	for key, sessions := range census.ByKey {
+	for key, sessions := range byKey {
 		if !slices.Contains(keys, key) {
 			key = other
 		}

@@ -84,30 +84,22 @@ func (s *Store) EndOldest(
 	return ended, nil
 }
 
-// Census is how many sessions live, and under which key of the ring each number
-// of them is sealed. An operator drops an old key when its number is 0.
-type Census struct {
-	Living int
-	ByKey  map[string]int
-}
-
-// Count counts the living sessions. It reads them all, a few at a time, so that
-// it belongs into the background.
-func (s *Store) Count(ctx context.Context) (Census, error) {
-	census := Census{ByKey: map[string]int{}}
-	err := s.backend.Walk(ctx, func(row Row) error {
-		if !s.now().Round(0).Before(row.Expires) {
-			return nil
+// Count returns how many sessions live, by the key of the ring that they are
+// sealed under. An operator drops an old key when its number is 0. It reads them
+// all, a few at a time, so that it belongs into the background.
+func (s *Store) Count(ctx context.Context) (byKey map[string]int, err error) {
+	byKey = map[string]int{}
+	err = s.backend.Walk(ctx, func(row Row) error {
+		if s.now().Round(0).Before(row.Expires) {
+			id, _ := keyring.SealedUnder(row.Value)
+			byKey[id]++
 		}
-		id, _ := keyring.SealedUnder(row.Value)
-		census.Living++
-		census.ByKey[id]++
 		return nil
 	})
 	if err != nil {
-		return Census{}, fmt.Errorf("store: count: %w", err)
+		return nil, fmt.Errorf("store: count: %w", err)
 	}
-	return census, nil
+	return byKey, nil
 }
 
 // Limit is a limit of time that ended a session.
