@@ -19,19 +19,13 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 )
 
-// Token is an issued access token.
-type Token struct {
-	Access secret.String
-	// Life is TokenLifetime. Count it from before the call: what the call takes
-	// counts against the token, never for it.
-	Life time.Duration
-}
-
-// Tokens are what oauth/token gives.
+// Tokens are what Capture gives.
 type Tokens struct {
-	Access, Refresh secret.String
+	Access  secret.String
+	Refresh secret.String // empty: an issued access token, which has none
 	// Life is how long Access lives, as Capture said; TokenLifetime if it did not
-	// say. Count it from before the call.
+	// say. Count it from before the call: what the call takes counts against the
+	// token, never for it.
 	Life time.Duration
 }
 
@@ -81,9 +75,9 @@ func (c *Client) Identify(ctx context.Context, token secret.String) (string, err
 // user's own token and grant take no part in it: of all errors only
 // [AccountGone] and Capture's explicit word that the grant was deleted
 // ([GrantGone]) are about the user.
-func (c *Client) Issue(ctx context.Context, uuid string) (Token, error) {
+func (c *Client) Issue(ctx context.Context, uuid string) (Tokens, error) {
 	if c.config.Issuer.absent() {
-		return Token{}, &Error{Op: issue.endpoint, Kind: OperatorFault, Cause: errNoIssuer}
+		return Tokens{}, &Error{Op: issue.endpoint, Kind: OperatorFault, Cause: errNoIssuer}
 	}
 	form := url.Values{
 		"uuid":          {uuid},
@@ -94,13 +88,13 @@ func (c *Client) Issue(ctx context.Context, uuid string) (Token, error) {
 	proof := c.config.Scheme.authenticate(header, c.config.Issuer, "/"+issue.endpoint, form, c.config.Now())
 	body, err := c.call(ctx, issue, header, form, proof, c.config.Issuer.Secret, secret.New(uuid))
 	if err != nil {
-		return Token{}, err
+		return Tokens{}, err
 	}
 	access, ok := readAccessToken(body)
 	if !ok {
-		return Token{}, &Error{Op: issue.endpoint, Status: http.StatusOK, Cause: errNoToken}
+		return Tokens{}, &Error{Op: issue.endpoint, Status: http.StatusOK, Cause: errNoToken}
 	}
-	return Token{Access: access, Life: c.config.TokenLifetime}, nil
+	return Tokens{Access: access, Life: c.config.TokenLifetime}, nil
 }
 
 // Exchange returns the tokens for the code of a login. redirectURI is the one

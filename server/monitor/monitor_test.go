@@ -138,8 +138,8 @@ func failing(err error) func() session.Capture {
 }
 
 func (f fakeCapture) Identify(context.Context, secret.String) (string, error) { return "uuid", f.err }
-func (f fakeCapture) Issue(context.Context, string) (capture.Token, error) {
-	return capture.Token{}, f.err
+func (f fakeCapture) Issue(context.Context, string) (capture.Tokens, error) {
+	return capture.Tokens{}, f.err
 }
 func (f fakeCapture) Exchange(context.Context, secret.String, string) (capture.Tokens, error) {
 	return capture.Tokens{}, f.err

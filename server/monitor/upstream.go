@@ -93,7 +93,7 @@ func (w watchedCapture) Identify(ctx context.Context, token secret.String) (_ st
 }
 
 // Issue implements session.Capture.
-func (w watchedCapture) Issue(ctx context.Context, uuid string) (_ capture.Token, err error) {
+func (w watchedCapture) Issue(ctx context.Context, uuid string) (_ capture.Tokens, err error) {
 	defer w.monitor.called(callIssue, time.Now(), &err)
 	return w.next().Issue(ctx, uuid)
 }

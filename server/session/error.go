@@ -67,8 +67,10 @@ func codeOf(err error) api.Code {
 }
 
 // storeFailed tells the answers of a store about a session from its failures.
-func storeFailed(err error) *Error {
+func storeFailed(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, store.ErrExpired):
 		return &Error{
 			Code:   api.SessionEnded,

@@ -229,10 +229,7 @@ func (s *Service) writeTombstone(ctx context.Context, id store.ID, key renewalKe
 		}
 		record.RefreshToken = secret.String{}
 		if _, err = s.store.Update(ctx, id, record); !errors.Is(err, store.ErrConflict) {
-			if err != nil {
-				return storeFailed(err)
-			}
-			return nil
+			return storeFailed(err)
 		}
 	}
 }

@@ -119,10 +119,7 @@ func (s *Service) claimedEnd(asked, claimed time.Time) time.Time {
 // keeps it from opening a session.
 func (s *Service) begin(ctx context.Context) (store.Moment, error) {
 	begun, err := s.store.Now(ctx)
-	if err != nil {
-		return 0, storeFailed(err)
-	}
-	return begun, nil
+	return begun, storeFailed(err)
 }
 
 // identify asks for the user of a token that a page reports. A token that
@@ -223,12 +220,11 @@ func (s *Service) exchange(client context.Context, login CodeLogin) (Session, er
 	if err != nil {
 		return Session{}, err
 	}
-	var asked time.Time
-	var tokens capture.Tokens
+	var got pair
 	spend := func(ctx context.Context) error { return s.markUsed(ctx, login.Code) }
 	err = s.callOnce(client, &s.calls.login, spend, func(ctx context.Context) (err error) {
-		asked = s.now()
-		tokens, err = s.config.Capture.Exchange(ctx, login.Code, login.RedirectURI)
+		got.issued = s.now()
+		got.Tokens, err = s.config.Capture.Exchange(ctx, login.Code, login.RedirectURI)
 		return err
 	})
 	switch {
@@ -237,30 +233,31 @@ func (s *Service) exchange(client context.Context, login CodeLogin) (Session, er
 	case err != nil:
 		return Session{}, s.exchangeFailed(client, err)
 	}
-	return s.openExchanged(context.WithoutCancel(client), login, begun, store.Record{
-		Mode:          store.ModeCode,
-		AccessToken:   tokens.Access,
-		AccessIssued:  asked,
-		AccessExpires: asked.Add(tokens.Life),
-		RefreshToken:  tokens.Refresh,
-		RedirectURI:   login.RedirectURI,
-	})
+	return s.openExchanged(context.WithoutCancel(client), login, begun, got)
 }
 
 // openExchanged makes the session of tokens that a code was exchanged for. They
 // cannot be had again, so that it tries again where the store fails.
 func (s *Service) openExchanged(
-	ctx context.Context, login CodeLogin, begun store.Moment, record store.Record,
+	ctx context.Context, login CodeLogin, begun store.Moment, got pair,
 ) (opened Session, err error) {
-	if record.UUID, err = s.identifyExchanged(ctx, record.AccessToken); err != nil {
+	uuid, err := s.identifyExchanged(ctx, got.Access)
+	if err != nil {
 		return Session{}, err
 	}
 	patience, cancel := limit.Timeout(ctx, exchangePatience)
 	defer cancel()
 	for {
-		err = s.markIssued(ctx, record.UUID, record.AccessToken, record.AccessExpires)
-		if err == nil {
-			opened, err = s.create(ctx, login.Previous, begun, record)
+		if err = s.markIssued(ctx, uuid, got); err == nil {
+			opened, err = s.create(ctx, login.Previous, begun, store.Record{
+				Mode:          store.ModeCode,
+				UUID:          uuid,
+				AccessToken:   got.Access,
+				AccessIssued:  got.issued,
+				AccessExpires: got.expires(),
+				RefreshToken:  got.Refresh,
+				RedirectURI:   login.RedirectURI,
+			})
 		}
 		if codeOf(err) != api.StoreUnavailable || clock.Sleep(patience, pollInterval) != nil {
 			return opened, err
@@ -273,16 +270,13 @@ func (s *Service) openExchanged(
 // that was lost.
 func (s *Service) markUsed(ctx context.Context, code secret.String) error {
 	err := s.store.MarkOnce(ctx, "code "+hexHash(code), codeMemory)
-	switch {
-	case errors.Is(err, store.ErrExists):
+	if errors.Is(err, store.ErrExists) {
 		return &Error{
 			Code:   api.CodeUsed,
 			Detail: "this authorizationCode was posted before; sign in again", Cause: err,
 		}
-	case err != nil:
-		return storeFailed(err)
 	}
-	return nil
+	return storeFailed(err)
 }
 
 // exchangeFailed turns a failed exchange into the answer to a login. The code is

@@ -175,18 +175,18 @@ func (s *Service) class(r *renewal, record store.Record) *class {
 // issue is a renewal of a client-side session. Nothing is spent: if the token
 // cannot be stored another one can be had.
 func (s *Service) issue(ctx context.Context, r *renewal, record store.Record) (Grant, error) {
-	var token capture.Token
+	var tokens capture.Tokens
 	began := s.now()
 	err := s.call(ctx, s.class(r, record), func(ctx context.Context) (err error) {
-		token, err = s.config.Capture.Issue(ctx, record.UUID)
+		tokens, err = s.config.Capture.Issue(ctx, record.UUID)
 		return err
 	})
 	if err != nil {
 		return Grant{}, s.renewalFailed(ctx, r, record, err)
 	}
 	s.evidence.seen()
-	got := pair{access: token.Access, issued: began, expires: began.Add(token.Life)}
-	if err := s.markIssued(ctx, record.UUID, got.access, got.expires); err != nil {
+	got := pair{tokens, began}
+	if err := s.markIssued(ctx, record.UUID, got); err != nil {
 		return Grant{}, err
 	}
 	return s.keep(ctx, r, record, got)
@@ -236,14 +236,10 @@ func (s *Service) spend(
 	ctx context.Context, r *renewal, record *store.Record,
 ) (got pair, err error) {
 	sent := false
-	send := func(ctx context.Context) error {
+	send := func(ctx context.Context) (err error) {
 		sent = true
-		began := s.now()
-		tokens, err := s.config.Capture.Refresh(ctx, record.RefreshToken)
-		got = pair{
-			access: tokens.Access, refresh: tokens.Refresh,
-			issued: began, expires: began.Add(tokens.Life),
-		}
+		got.issued = s.now()
+		got.Tokens, err = s.config.Capture.Refresh(ctx, record.RefreshToken)
 		return err
 	}
 	// The intent is not written before it is certain that the token will be sent.
@@ -264,12 +260,14 @@ func (s *Service) spend(
 	return got, err
 }
 
-// pair is what Capture gave: an access token, its life, and, in a server-side
-// session, the refresh token for the next one.
+// pair is what Capture gave: an access token and, in a server-side session, the
+// refresh token for the next one.
 type pair struct {
-	access, refresh secret.String
-	issued, expires time.Time
+	capture.Tokens
+	issued time.Time // before Capture was asked
 }
+
+func (p pair) expires() time.Time { return p.issued.Add(p.Life) }
 
 // keepPair stores a refreshed pair over the one it replaces, and does not give
 // up at once: trouble of the store must not cost the session. Those who wait
@@ -280,7 +278,7 @@ func (s *Service) keepPair(
 	ctx, cancel := limit.Timeout(ctx, pairTimeout)
 	defer cancel()
 	for {
-		unmarked := s.markIssued(ctx, record.UUID, got.access, got.expires)
+		unmarked := s.markIssued(ctx, record.UUID, got)
 		if unmarked != nil {
 			s.notifyEarly(r, unmarked)
 		}
@@ -308,8 +306,8 @@ func (s *Service) keep(
 	ctx context.Context, r *renewal, record store.Record, got pair,
 ) (Grant, error) {
 	for {
-		record.AccessToken, record.RefreshToken = got.access, got.refresh
-		record.AccessIssued, record.AccessExpires = got.issued, got.expires
+		record.AccessToken, record.RefreshToken = got.Access, got.Refresh
+		record.AccessIssued, record.AccessExpires = got.issued, got.expires()
 		record.Application, record.Sent = s.config.Application, store.Sent{}
 		kept, err := s.store.Update(ctx, r.id, record)
 		switch {

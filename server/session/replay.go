@@ -41,14 +41,9 @@ func hexHash(s secret.String) string {
 
 // markIssued remembers that the server itself got the token, and for which user.
 // It comes before any page can have it.
-func (s *Service) markIssued(
-	ctx context.Context, uuid string, token secret.String, expires time.Time,
-) error {
-	life := max(longestToken, expires.Sub(s.now()))
-	if err := s.store.Remember(ctx, issuedNote(token), UserTag(uuid), life+noteSlack); err != nil {
-		return storeFailed(err)
-	}
-	return nil
+func (s *Service) markIssued(ctx context.Context, uuid string, got pair) error {
+	life := max(longestToken, got.expires().Sub(s.now())) + noteSlack
+	return storeFailed(s.store.Remember(ctx, issuedNote(got.Access), UserTag(uuid), life))
 }
 
 // readmit is the answer to a login with an issued token: a page that has a

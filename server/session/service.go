@@ -74,7 +74,7 @@ type Capture interface {
 	// Identify returns the uuid of the token's user.
 	Identify(ctx context.Context, token secret.String) (string, error)
 	// Issue returns a new token for the uuid.
-	Issue(ctx context.Context, uuid string) (capture.Token, error)
+	Issue(ctx context.Context, uuid string) (capture.Tokens, error)
 	// Exchange returns the tokens for the code of a login, which works once.
 	Exchange(ctx context.Context, code secret.String, redirectURI string) (capture.Tokens, error)
 	// Refresh returns new tokens for a refresh token, which works once.
@@ -211,26 +211,17 @@ func (s *Service) Touch(ctx context.Context, id store.ID) error {
 		}
 		record.IdleExpires, record.Seen = idle, s.now()
 		_, err = s.store.Update(ctx, id, record)
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, store.ErrConflict):
-			// A renewal or another Touch came in between: move its limit.
-		default:
+		if !errors.Is(err, store.ErrConflict) {
 			return storeFailed(err)
 		}
+		// A renewal or another Touch came in between: move its limit.
 	}
 }
 
 // Ping reports whether sessions can be read and written now.
 //
 // Codes: store_unavailable.
-func (s *Service) Ping(ctx context.Context) error {
-	if err := s.store.Ping(ctx); err != nil {
-		return storeFailed(err)
-	}
-	return nil
-}
+func (s *Service) Ping(ctx context.Context) error { return storeFailed(s.store.Ping(ctx)) }
 
 // Drain waits until no exchange and no renewal is under way: what Capture gives
 // has to be stored before the store closes. From the first Drain on, Exchange

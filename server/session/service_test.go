@@ -151,7 +151,7 @@ func (f *fakeCapture) Identify(ctx context.Context, token secret.String) (string
 	return uuid, nil
 }
 
-func (f *fakeCapture) Issue(ctx context.Context, uuid string) (capture.Token, error) {
+func (f *fakeCapture) Issue(ctx context.Context, uuid string) (capture.Tokens, error) {
 	f.mu.Lock()
 	f.issued = append(f.issued, uuid)
 	value := f.same
@@ -164,13 +164,13 @@ func (f *fakeCapture) Issue(ctx context.Context, uuid string) (capture.Token, er
 		panic("a secret value")
 	}
 	if failure := wait(ctx, latency); failure != nil {
-		return capture.Token{}, &capture.Error{Op: "access/getAccessToken", Cause: failure}
+		return capture.Tokens{}, &capture.Error{Op: "access/getAccessToken", Cause: failure}
 	}
 	if err != nil {
-		return capture.Token{}, err
+		return capture.Tokens{}, err
 	}
 	f.set(func(f *fakeCapture) { f.owners[value] = uuid })
-	return capture.Token{Access: secret.New(value), Life: life}, nil
+	return capture.Tokens{Access: secret.New(value), Life: life}, nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {
