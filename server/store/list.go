@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -32,7 +31,7 @@ func (s *Store) Sessions(ctx context.Context, uuid string) ([]Listed, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("store: sessions: %w", err)
+		return nil, failed("sessions", err)
 	}
 	var listed []Listed
 	for _, row := range rows {
@@ -73,7 +72,7 @@ func (s *Store) EndOldest(
 		}
 		removed, err := s.remove(ctx, each.Key)
 		if err != nil {
-			return ended, fmt.Errorf("store: end oldest: %w", err)
+			return ended, failed("end oldest", err)
 		}
 		if removed {
 			ended = append(ended, each)
@@ -96,10 +95,7 @@ func (s *Store) Count(ctx context.Context) (byKey map[string]int, err error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("store: count: %w", err)
-	}
-	return byKey, nil
+	return byKey, failed("count", err)
 }
 
 // Limit is a limit of time that ended a session.
@@ -151,11 +147,8 @@ func (s *Store) Sweep(ctx context.Context, ended func(Ended)) (swept int, err er
 				ended(endOf(row.Key, r))
 			}
 		}
-		if err != nil {
-			return swept, fmt.Errorf("store: sweep: %w", err)
-		}
-		if len(rows) < sweepBatch {
-			return swept, nil
+		if err != nil || len(rows) < sweepBatch {
+			return swept, failed("sweep", err)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -34,7 +33,7 @@ func (l *Lock) Release(ctx context.Context) error {
 // the database open the lock is in memory and needs no lease.
 func (s *Store) Lock(ctx context.Context, name string, lease time.Duration) (*Lock, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("store: lock: %w", err)
+		return nil, failed("lock", err)
 	}
 	key := Key(sha256.Sum256([]byte("keepalive lock " + name)))
 	locks := s.backend.Locks()
@@ -44,7 +43,7 @@ func (s *Store) Lock(ctx context.Context, name string, lease time.Duration) (*Lo
 	held := &leased{locks: locks, key: key, lease: lease}
 	rand.Read(held.holder[:]) // never fails: crypto/rand ends the program instead
 	if err := held.extend(ctx, Timeout); err != nil {
-		return nil, fmt.Errorf("store: lock: %w", err)
+		return nil, failed("lock", err)
 	}
 	return held.keep(ctx), nil
 }
@@ -63,7 +62,7 @@ func (l *localLocks) take(ctx context.Context, key Key) (*Lock, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.holders[key] {
-		return nil, fmt.Errorf("store: lock: %w", ErrLocked)
+		return nil, failed("lock", ErrLocked)
 	}
 	if l.holders == nil {
 		l.holders = map[Key]bool{}
@@ -113,13 +112,9 @@ func (h *leased) keep(ctx context.Context) *Lock {
 		case <-ended:
 		case <-ctx.Done(): // an extension is under way; Unlock comes after it, or the lease ends
 		}
-		err := within(ctx, Timeout, func(ctx context.Context) error {
+		return failed("release", within(ctx, Timeout, func(ctx context.Context) error {
 			return h.locks.Unlock(ctx, h.key, h.holder)
-		})
-		if err != nil {
-			return fmt.Errorf("store: release: %w", err)
-		}
-		return nil
+		}))
 	}}
 }
 

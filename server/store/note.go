@@ -19,12 +19,8 @@ func (s *Store) Remember(ctx context.Context, name, text string, ttl time.Durati
 		if row.Value, err = s.ring.Seal([]byte(text), binding(row)); err == nil {
 			err = s.writeOver(ctx, &row)
 		}
-		switch {
-		case errors.Is(err, errAgain):
-		case err != nil:
-			return fmt.Errorf("store: remember: %w", err)
-		default:
-			return nil
+		if !errors.Is(err, errAgain) {
+			return failed("remember", err)
 		}
 	}
 }
@@ -36,7 +32,7 @@ func (s *Store) Recall(ctx context.Context, name string) (string, error) {
 	key := noteKey(name)
 	row, err := s.lookup(ctx, key)
 	if err != nil {
-		return "", fmt.Errorf("store: recall: %w", err)
+		return "", failed("recall", err)
 	}
 	if !s.now().Round(0).Before(row.Expires) {
 		return "", fmt.Errorf("store: recall: %w: its time is over", ErrNotFound)
@@ -57,16 +53,10 @@ func (s *Store) MarkOnce(ctx context.Context, name string, ttl time.Duration) er
 	key := Key(sha256.Sum256([]byte("keepalive mark " + name)))
 	row := Row{Key: key, Owner: Owner(key), Version: 1, Expires: milli(s.now().Add(ttl))}
 	var err error
-	if row.Value, err = s.ring.Seal(nil, binding(row)); err != nil {
-		return fmt.Errorf("store: mark: %w", err)
+	if row.Value, err = s.ring.Seal(nil, binding(row)); err == nil {
+		err = s.insert(ctx, row, 0)
 	}
-	err = within(
-		ctx, Timeout, func(ctx context.Context) error { return s.backend.Insert(ctx, row, 0) },
-	)
-	if err != nil {
-		return fmt.Errorf("store: mark: %w", err)
-	}
-	return nil
+	return failed("mark", err)
 }
 
 // errAgain: the row in the way is not what it was.
@@ -77,12 +67,12 @@ func noteKey(name string) Key { return Key(sha256.Sum256([]byte("keepalive note 
 // writeOver inserts row, or replaces the one that is there. It is errAgain when
 // the row has to be sealed again for another version first.
 func (s *Store) writeOver(ctx context.Context, row *Row) error {
-	err := within(ctx, Timeout, func(ctx context.Context) error {
-		if row.Version == 1 {
-			return s.backend.Insert(ctx, *row, 0)
-		}
-		return s.backend.Replace(ctx, *row)
-	})
+	var err error
+	if row.Version == 1 {
+		err = s.insert(ctx, *row, 0)
+	} else {
+		err = s.replace(ctx, *row)
+	}
 	switch {
 	case errors.Is(err, ErrExists), errors.Is(err, ErrConflict):
 	case errors.Is(err, ErrNotFound):

@@ -110,10 +110,7 @@ func (s *Store) Now(ctx context.Context) (now Moment, err error) {
 		now, err = s.backend.Now(ctx)
 		return err
 	})
-	if err != nil {
-		return 0, fmt.Errorf("store: now: %w", err)
-	}
-	return now, nil
+	return now, failed("now", err)
 }
 
 // Create writes a new record at version 1, whatever r.Version says. begun is
@@ -123,16 +120,10 @@ func (s *Store) Now(ctx context.Context) (now Moment, err error) {
 func (s *Store) Create(ctx context.Context, id ID, r Record, begun Moment) error {
 	r.Version = 1
 	row, err := s.seal(id.Key(), r)
-	if err != nil {
-		return fmt.Errorf("store: create: %w", err)
+	if err == nil {
+		err = s.insert(ctx, row, begun)
 	}
-	err = within(
-		ctx, Timeout, func(ctx context.Context) error { return s.backend.Insert(ctx, row, begun) },
-	)
-	if err != nil {
-		return fmt.Errorf("store: create: %w", err)
-	}
-	return nil
+	return failed("create", err)
 }
 
 // Get returns the record of id, or ErrNotFound, ErrTampered, or ErrExpired, which
@@ -141,17 +132,17 @@ func (s *Store) Get(ctx context.Context, id ID) (Record, error) {
 	key := id.Key()
 	row, err := s.lookup(ctx, key)
 	if err != nil {
-		return Record{}, fmt.Errorf("store: get: %w", err)
+		return Record{}, failed("get", err)
 	}
 	// The key asked for, not the one the backend gave: a row moved to another
 	// place must not open there.
 	row.Key = key
 	r, err := s.open(row)
 	if err != nil {
-		return Record{}, fmt.Errorf("store: get: %w", err)
+		return Record{}, failed("get", err)
 	}
 	if s.expired(r) {
-		return Record{}, fmt.Errorf("store: get: %w", &Expiry{Ended: endOf(row.Key, r), UUID: r.UUID})
+		return Record{}, failed("get", &Expiry{Ended: endOf(row.Key, r), UUID: r.UUID})
 	}
 	return r, nil
 }
@@ -166,14 +157,11 @@ func (s *Store) Update(ctx context.Context, id ID, r Record) (Record, error) {
 	r = r.normal()
 	r.OldKey = false
 	row, err := s.seal(id.Key(), r)
-	if err != nil {
-		return Record{}, fmt.Errorf("store: update: %w", err)
+	if err == nil {
+		err = s.replace(ctx, row)
 	}
-	err = within(
-		ctx, Timeout, func(ctx context.Context) error { return s.backend.Replace(ctx, row) },
-	)
 	if err != nil {
-		return Record{}, fmt.Errorf("store: update: %w", err)
+		return Record{}, failed("update", err)
 	}
 	return r, nil
 }
@@ -181,10 +169,8 @@ func (s *Store) Update(ctx context.Context, id ID, r Record) (Record, error) {
 // Delete removes the record of id and reports whether there was one, expired or
 // not.
 func (s *Store) Delete(ctx context.Context, id ID) (removed bool, err error) {
-	if removed, err = s.remove(ctx, id.Key()); err != nil {
-		return false, fmt.Errorf("store: delete: %w", err)
-	}
-	return removed, nil
+	removed, err = s.remove(ctx, id.Key())
+	return removed, failed("delete", err)
 }
 
 // DeleteByUUID removes every record of a user and returns how many there were.
@@ -195,26 +181,23 @@ func (s *Store) DeleteByUUID(ctx context.Context, uuid string) (n int, err error
 		n, err = s.backend.RemoveOwner(ctx, OwnerOf(uuid))
 		return err
 	})
-	if err != nil {
-		return n, fmt.Errorf("store: delete by uuid: %w", err)
-	}
-	return n, nil
+	return n, failed("delete by uuid", err)
 }
 
 // Ping reports whether the store can do now what a login needs.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := within(ctx, Timeout, s.backend.Ping); err != nil {
-		return fmt.Errorf("store: ping: %w", err)
-	}
-	return nil
+	return failed("ping", within(ctx, Timeout, s.backend.Ping))
 }
 
 // Close closes the backend.
-func (s *Store) Close() error {
-	if err := s.backend.Close(); err != nil {
-		return fmt.Errorf("store: close: %w", err)
+func (s *Store) Close() error { return failed("close", s.backend.Close()) }
+
+// failed says in an error which operation failed; nil stays nil.
+func failed(operation string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("store: %s: %w", operation, err)
 }
 
 // within gives a call of the backend a limit of ours. That one is not passed on
@@ -232,6 +215,18 @@ func within(ctx context.Context, timeout time.Duration, call func(context.Contex
 		) //nolint:errorlint // not the caller's deadline
 	}
 	return err
+}
+
+func (s *Store) insert(ctx context.Context, row Row, begun Moment) error {
+	return within(ctx, Timeout, func(ctx context.Context) error {
+		return s.backend.Insert(ctx, row, begun)
+	})
+}
+
+func (s *Store) replace(ctx context.Context, row Row) error {
+	return within(ctx, Timeout, func(ctx context.Context) error {
+		return s.backend.Replace(ctx, row)
+	})
 }
 
 func (s *Store) lookup(ctx context.Context, key Key) (row Row, err error) {
