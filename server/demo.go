@@ -1,11 +1,25 @@
 package server
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 	"github.com/capture-keepalive/capture-keepalive/server/demo"
 )
+
+// checkStage is for commands with a stand-in for Capture.
+func checkStage(listen string, life time.Duration) error {
+	if !config.LoopbackAddress(listen) {
+		return usageError("--listen must be on this machine, such as localhost:8080: " +
+			"the stand-in for Capture lets everyone sign in as anyone")
+	}
+	if err := config.CheckTokenLifetime(life); err != nil {
+		return usageError("--life " + err.Error())
+	}
+	return nil
+}
 
 func (p *program) demoCommand() *cobra.Command {
 	options := demo.Options{Version: version}
@@ -14,12 +28,8 @@ func (p *program) demoCommand() *cobra.Command {
 		Short: "Show it all on this machine, against a stand-in for Capture",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if !config.LoopbackAddress(options.Listen) {
-				return usageError("--listen must be on this machine, such as localhost:8080: " +
-					"the demo lets everyone sign in as anyone")
-			}
-			if err := config.CheckTokenLifetime(options.Life); err != nil {
-				return usageError("--life " + err.Error())
+			if err := checkStage(options.Listen, options.Life); err != nil {
+				return err
 			}
 			p.sayPageFiles()
 			return demo.Run(command.Context(), options, p.stdout, p.stderr)

@@ -22,12 +22,8 @@ func (p *program) devCommand() *cobra.Command {
 				return usageError("--origin " + err.Error())
 			}
 			options.Origin = origin
-			if !config.LoopbackAddress(options.Listen) {
-				return usageError("--listen must be on this machine, such as localhost:8080: " +
-					"the stand-in lets everyone sign in as anyone")
-			}
-			if err := config.CheckTokenLifetime(options.Life); err != nil {
-				return usageError("--life " + err.Error())
+			if err := checkStage(options.Listen, options.Life); err != nil {
+				return err
 			}
 			p.sayPageFiles()
 			return demo.Dev(command.Context(), options, p.stdout, p.stderr)

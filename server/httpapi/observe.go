@@ -69,12 +69,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// panicked is a handler's panic. It holds no value: that may be anything.
-type panicked struct{ kind string }
-
-func (p *panicked) Error() string { return "httpapi: a handler panicked: " + p.kind }
-
-// guarded turns a panic into an error.
+// guarded turns a panic into an error, without its value: that may be anything.
 func (s *Server) guarded(c echo.Context, next echo.HandlerFunc) (err error) {
 	defer func() {
 		cause := recover()
@@ -94,7 +89,7 @@ func (s *Server) guarded(c echo.Context, next echo.HandlerFunc) (err error) {
 		}
 		s.config.Log.ErrorContext(c.Request().Context(), "a handler "+
 			"panicked", "route", route(c), "kind", kind, "stack", string(debug.Stack()))
-		err = &panicked{kind}
+		err = fmt.Errorf("httpapi: a handler panicked: %s", kind)
 	}()
 	return next(c)
 }

@@ -37,7 +37,7 @@ func (m *Monitor) newSessionMetrics() sessionMetrics {
 			"Sessions opened by a login.",
 			label{"mode", []string{string(store.ModeToken), string(store.ModeCode)}}),
 		ended: m.counter("keepalive_sessions_ended_total",
-			"Sessions that ended.", label{"why", append(whys(), other)}),
+			"Sessions that ended.", label{"why", append(words(session.Whys()), other)}),
 		limited: m.counter("keepalive_limited_total",
 			"Times that a limit refused or delayed something.",
 			label{"limit", []string{
@@ -49,13 +49,6 @@ func (m *Monitor) newSessionMetrics() sessionMetrics {
 		living: m.gauges("keepalive_sessions",
 			"Living sessions in the store, by the key that they are sealed under.", "key"),
 	}
-}
-
-// whys are the reasons that sessions are ended for, and the limits of time.
-func whys() []string {
-	all := append(words(session.Whys()), string(store.LimitIdle), string(store.LimitAbsolute))
-	slices.Sort(all)
-	return slices.Compact(all)
 }
 
 // SessionExpired counts a session that a limit of time has ended.
