@@ -50,6 +50,7 @@ func adminAddress(environment []string) (string, error) {
 // askAdmin sends a request to the operator's listener, with a body of JSON or
 // none, and returns the answer and its body. The transport is its own: a proxy
 // of the environment must not see a uuid, and its health is not the server's.
+// Nor must another program see a uuid that a redirect names.
 func askAdmin(
 	ctx context.Context, method, address, path string, body []byte,
 ) (*http.Response, []byte, error) {
@@ -58,7 +59,7 @@ func askAdmin(
 		return nil, nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	client := http.Client{Transport: new(http.Transport)}
+	client := http.Client{Transport: plain{new(http.Transport)}, CheckRedirect: stay}
 	defer client.CloseIdleConnections()
 	response, err := client.Do(r)
 	if err != nil {
@@ -70,6 +71,22 @@ func askAdmin(
 		return nil, nil, fmt.Errorf("the answer of KEEPALIVE_ADMIN_LISTEN broke off (%w)", err)
 	}
 	return response, answer, nil
+}
+
+// stay is a CheckRedirect that follows none.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// plain refuses an answer that hands the connection over, which nothing here
+// asks for: net/http reads such an answer beyond every deadline.
+type plain struct{ *http.Transport }
+
+func (p plain) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := p.Transport.RoundTrip(r)
+	if err == nil && response.StatusCode == http.StatusSwitchingProtocols {
+		response.Body.Close()
+		return nil, errors.New("the answer is HTTP 101, which was not asked for")
+	}
+	return response, err
 }
 
 // userCommand is a command about one user. It asks the operator's listener of a
@@ -156,13 +173,13 @@ func (p *program) checkRunning(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	response, _, err := askAdmin(ctx, http.MethodGet, address, "/healthz", nil)
+	response, body, err := askAdmin(ctx, http.MethodGet, address, "/healthz", nil)
 	if err != nil {
 		return err
 	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s; is it this program's "+
-			"KEEPALIVE_ADMIN_LISTEN?", address, response.Status)
+	if response.StatusCode != http.StatusOK || string(body) != api.WellAnswer {
+		return fmt.Errorf("%s answers %s, but not as this program does; is it the "+
+			"KEEPALIVE_ADMIN_LISTEN of the server?", address, response.Status)
 	}
 	_, err = fmt.Fprintln(p.stdout, "The server is well.")
 	return err

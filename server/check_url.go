@@ -48,7 +48,7 @@ func (p *program) checkURL(ctx context.Context, address, origin string) error {
 		seen.route, seen.preflight, seen.cookie, seen.files, seen.exposure,
 	} {
 		for _, f := range look(ctx) {
-			fmt.Fprintln(p.stdout, f.sentence)
+			fmt.Fprintln(p.stdout, visible(f.sentence))
 			fine = fine && !f.bad
 		}
 		if !fine {
@@ -77,9 +77,11 @@ func newOutside(address, origin string) (*outside, error) {
 	}
 	client := &http.Client{
 		Timeout:       outsideTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: stay,
 		// Compression is one of the questions.
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true},
+		Transport: plain{&http.Transport{
+			Proxy: http.ProxyFromEnvironment, DisableCompression: true,
+		}},
 	}
 	return &outside{base: base, origin: strings.TrimRight(origin, "/"), client: client}, nil
 }
@@ -278,6 +280,6 @@ func (o *outside) isOperators(ctx context.Context, address string) bool {
 		return false
 	}
 	text := string(body)
-	return text == "ok\n" || strings.Contains(text, "keepalive_build_info") ||
+	return text == api.WellAnswer || strings.Contains(text, "keepalive_build_info") ||
 		strings.Contains(text, "/debug/pprof/")
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -78,13 +79,24 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case err == nil:
 		return exitOK
 	case !errors.Is(err, errReported):
-		fmt.Fprintf(p.stderr, "capture-keepalive: %s\n", err)
+		fmt.Fprintf(p.stderr, "capture-keepalive: %s\n", visible(err.Error()))
 	}
 	if _, ok := errors.AsType[usageError](err); ok || !started {
 		fmt.Fprintf(p.stderr, "Run it with --help for what it can do.\n")
 		return exitUsage
 	}
 	return exitError
+}
+
+// visible is text without what makes a terminal do things: another program's
+// answer can be in it.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // refuseEmptyFlags finds what a shell's unset variable leaves: --url "$URL".

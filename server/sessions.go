@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -17,14 +18,17 @@ func (p *program) sessionsCommand() *cobra.Command {
 			if err := askAbout(ctx, address, api.PathSessions, uuid, &answer); err != nil {
 				return err
 			}
-			if len(answer.Sessions) == 0 {
+			switch {
+			case answer.Sessions == nil:
+				return fmt.Errorf("%s answers, and does not list sessions", address)
+			case len(answer.Sessions) == 0:
 				return errNoSession
 			}
 			table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(table, "SESSION\tMODE\tOPENED\tLAST ACTIVITY\tRENEWED\tENDS WHEN IDLE\tENDS\tKEY")
 			for _, s := range answer.Sessions {
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-					s.Session, s.Mode, s.Opened, s.Seen, s.Renewed, s.IdleExpires, s.AbsoluteExpires, s.Key)
+				fmt.Fprintln(table, visible(strings.Join([]string{s.Session, s.Mode, s.Opened, s.Seen,
+					s.Renewed, s.IdleExpires, s.AbsoluteExpires, s.Key}, "\t")))
 			}
 			return table.Flush()
 		})

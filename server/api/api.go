@@ -19,6 +19,10 @@ const (
 	PathSessions = "/sessions" // POST lists the sessions of a user
 )
 
+// WellAnswer is the body with which the operator's listener says that all is
+// well.
+const WellAnswer = "ok\n"
+
 // Headers of the answer to PathAuth.
 const (
 	HeaderUUID        = "X-Capture-Uuid"

@@ -101,7 +101,7 @@ var (
 	errRedirect      = fmt.Errorf("%w: it is a redirect, which is not followed", ErrNotCapture)
 	errServer        = errors.New("the service is in trouble")
 	errNotJSON       = fmt.Errorf("%w: it is not JSON with stat", ErrNotCapture)
-	errAmbiguous     = fmt.Errorf("%w: it has a member twice", ErrNotCapture)
+	errAmbiguous     = fmt.Errorf("%w: it has a member twice, or misspelt", ErrNotCapture)
 	errTooLong       = fmt.Errorf("%w: it is longer than %d KiB", ErrNotCapture, maxAnswer>>10)
 	errMalformedCode = errors.New("the code is not one Capture could have given, so it was not " +
 		"sent")

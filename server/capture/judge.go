@@ -159,8 +159,9 @@ func refusal(op operation, answer reply, body []byte) (Kind, error) {
 	return verdict(op, answer.Code, answer.Argument), nil
 }
 
-// ambiguous reports whether an object has a member twice. Two readers may differ
-// about which one counts, and a verdict can end sessions for good.
+// ambiguous reports whether an object has a member twice, or "Stat" for "stat".
+// Two readers may differ about what counts, and a verdict can end sessions for
+// good.
 func ambiguous(body []byte) bool {
 	seen := make(map[string]bool)
 	decoder := json.NewDecoder(bytes.NewReader(body))
@@ -168,12 +169,13 @@ func ambiguous(body []byte) bool {
 	for decoder.More() {
 		token, _ := decoder.Token()
 		name, _ := token.(string)
-		name = strings.ToLower(name) // encoding/json takes any spelling
+		plain := strings.ToLower(name) // encoding/json takes any spelling
+		odd := plain != name && (plain == "stat" || plain == "code")
 		var value json.RawMessage
-		if seen[name] || decoder.Decode(&value) != nil {
+		if odd || seen[plain] || decoder.Decode(&value) != nil {
 			return true
 		}
-		seen[name] = true
+		seen[plain] = true
 	}
 	return false
 }

@@ -79,6 +79,8 @@ func TestJudge(t *testing.T) {
 		// Which of the two counts, no two readers need agree on.
 		{"two numbers", 200, `{"stat":"error","code":500,"code":310}`, Temporary, errAmbiguous},
 		{"two spellings", 200, `{"stat":"error","code":500,"Code":310}`, Temporary, errAmbiguous},
+		{"another spelling of code", 200, `{"stat":"error","CODE":310}`, Temporary, errAmbiguous},
+		{"another spelling of stat", 200, `{"Stat":"error","code":413}`, Temporary, errAmbiguous},
 		{"two stats", 400, `{"stat":"ok","code":413,"stat":"error"}`, Temporary, errAmbiguous},
 		{"two of something else", 200, `{"x":{"x":1},"stat":"error","code":413}`, GrantGone, nil},
 		// A proxy in between, or a service in trouble.

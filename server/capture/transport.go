@@ -227,6 +227,9 @@ func try(
 	defer response.Body.Close()
 	made.answered = true
 	made.status, made.header = response.StatusCode, response.Header
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return made // the body is the connection, and has no end, not even with ctx
+	}
 	made.body, made.err = io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	return made
 }

@@ -264,6 +264,43 @@ func TestBrokenAnswerIsNotAskedForAgain(t *testing.T) {
 	}
 }
 
+// An answer that hands the connection over has no body that ends, and net/http
+// does not end it with the call.
+func TestSwitchedProtocolsAreNoAnswer(t *testing.T) {
+	over := make(chan struct{})
+	address := serveConns(t, func(_ int32, conn net.Conn) {
+		if readCall(bufio.NewReader(conn)) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n"+
+				"Connection: Upgrade\r\nUpgrade: x\r\n\r\n")
+			<-over
+		}
+	})
+	defer close(over)
+	client, err := New(firewallConfig("http://" + address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func() error{
+		"issue": func() error { _, err := client.Issue(t.Context(), "u1"); return err },
+		"refresh": func() error {
+			_, err := client.Refresh(t.Context(), secret.New("r1b2c3d4e5f6g7h8"))
+			return err
+		},
+	} {
+		answered := make(chan error, 1)
+		go func() { answered <- call() }()
+		select {
+		case err := <-answered:
+			failure, ok := errors.AsType[*Error](err)
+			if !ok || failure.Kind != Temporary || !errors.Is(err, ErrNotCapture) {
+				t.Errorf("%s: %v", name, err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s has no answer", name)
+		}
+	}
+}
+
 // readCall reads a request with its body.
 func readCall(reader *bufio.Reader) bool {
 	request, err := http.ReadRequest(reader)

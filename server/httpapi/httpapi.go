@@ -240,7 +240,7 @@ func (s *Server) Admin() http.Handler { return s.admin }
 // Drain makes /readyz answer that no new work should come. Nothing else changes.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-func (s *Server) healthy(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
+func (s *Server) healthy(c echo.Context) error { return c.String(http.StatusOK, api.WellAnswer) }
 
 func (s *Server) ready(c echo.Context) error {
 	if s.draining.Load() {
@@ -251,5 +251,5 @@ func (s *Server) ready(c echo.Context) error {
 	if err := s.config.Sessions.Ping(ctx); err != nil {
 		return err
 	}
-	return c.String(http.StatusOK, "ok\n")
+	return c.String(http.StatusOK, api.WellAnswer)
 }
