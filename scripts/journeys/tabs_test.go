@@ -51,18 +51,20 @@ func renewInTurn(t *testing.T, b *browsertest.Browser, rounds int) {
 	w := outside(t, startDemo(t))
 	w.turns(slow(800 * time.Millisecond))
 	tabs := openTabs(t, b, w.URL, 3)
-	w.seesTurns(t, tabs, rounds)
+	for _, fault := range w.seesTurns(t, tabs, rounds) {
+		t.Error(fault)
+	}
 	w.turns(nil)
 	noLocks(t, tabs[0])
 }
 
-// seesTurns lets tabs renew, round by round.
-func (w *weather) seesTurns(t *testing.T, tabs []*browsertest.Page, rounds int) {
+// seesTurns lets tabs renew, round by round. It returns what was wrong.
+func (w *weather) seesTurns(t *testing.T, tabs []*browsertest.Page, rounds int) (faults []string) {
 	t.Helper()
 	fresh(t, tabs[0])
 	before := w.asked()
 	for _, tab := range tabs {
-		tab.Eval(t, renewals, nil)
+		tab.Eval(t, renewals+".splice(0)", nil)
 	}
 	type renewal struct {
 		Token string
@@ -78,19 +80,21 @@ func (w *weather) seesTurns(t *testing.T, tabs []*browsertest.Page, rounds int) 
 		slices.SortFunc(one, func(a, b renewal) int { return cmp.Compare(a.At, b.At) })
 		late := one[2].At - one[0].At
 		if late > 2000 || one[0].Token != one[2].Token || one[0].Token != one[1].Token {
-			t.Errorf("round %d: the same token for all: %t; the last had it %d ms after the first", round,
-				one[0].Token == one[2].Token, late)
+			faults = append(faults, fmt.Sprintf(
+				"round %d: the same token for all: %t; the last had it %d ms after the first", round,
+				one[0].Token == one[2].Token, late))
 		}
 	}
 	end := time.UnixMilli(all[0][rounds-1].At)
 	if got := w.askedUntil(end) - before; got != rounds {
-		t.Errorf("%d requests in %d rounds of three tabs", got, rounds)
+		faults = append(faults, fmt.Sprintf("%d requests in %d rounds of three tabs", got, rounds))
 	}
 	for i, tab := range tabs {
 		if got := without(heard(t, tab), "renewed:due"); len(got) > 0 {
-			t.Errorf("tab %d also heard %v", i, got)
+			faults = append(faults, fmt.Sprintf("tab %d also heard %v", i, got))
 		}
 	}
+	return faults
 }
 
 // The bar.
@@ -157,7 +161,9 @@ func TestHungInItsTurn(t *testing.T) {
 }
 
 // Without Web Locks, as in old browsers, a lease in storage does it: a round of
-// renewal of three tabs is one request, though the server takes 800 ms.
+// renewal of three tabs is one request, though the server takes 800 ms. On a busy
+// machine a tab sees the lease of another too late: such rounds are tried again.
+// Without a lease none has fewer than three requests.
 func TestTabsWithoutLocks(t *testing.T) {
 	t.Parallel()
 	w := outside(t, startDemo(t))
@@ -166,7 +172,13 @@ func TestTabsWithoutLocks(t *testing.T) {
 	for _, tab := range tabs {
 		tab.Eval(t, `Object.defineProperty(navigator, "locks", {value: undefined}), 1`, nil)
 	}
-	w.seesTurns(t, tabs, 3)
+	var faults []string
+	for range 4 {
+		if faults = w.seesTurns(t, tabs, 3); len(faults) == 0 {
+			return
+		}
+	}
+	t.Error(faults)
 }
 
 // A tab that hangs while it has the lock does not hold up a user who waits in
