@@ -99,7 +99,7 @@ func TestTerminateDrains(t *testing.T) {
 			if err := server.command.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
-			deadline := time.Now().Add(patience / 3)
+			deadline := time.Now().Add(patience)
 			for get(t, server.admin+"/readyz") != http.StatusServiceUnavailable {
 				if time.Now().After(deadline) {
 					t.Fatal("/readyz does not turn 503")

@@ -25,7 +25,8 @@ func TestPausedReplica(t *testing.T) {
 	there := here.at(other.public)
 	token := here.exchange(t, code).AccessToken
 
-	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Delay: 500 * time.Millisecond})
+	answer := make(chan struct{}) // closed when the server stands still
+	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Until: answer})
 	waiting := make(chan got, 1)
 	ask := func(browser *page) (one got) {
 		one.status, one.err = browser.post(
@@ -43,6 +44,7 @@ func TestPausedReplica(t *testing.T) {
 	if err := paused.command.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	close(answer)
 	// Until the other one has taken over, and Capture has called the token dead.
 	for stopped := time.Now(); service.Count(simulator.EndpointRefresh) < 2; {
 		one := ask(there)

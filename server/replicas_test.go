@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
 )
@@ -72,41 +74,57 @@ func TestTwoProcesses(t *testing.T) {
 			token != "", used, service.Count(simulator.EndpointExchange))
 	}
 
-	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Delay: 5 * time.Second})
-	answers := together(50, both, api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token})
-	for _, one := range answers {
-		if one.err != nil || one.status != http.StatusOK || one.answer.AccessToken == token ||
-			one.answer.AccessToken != answers[0].answer.AccessToken {
-			t.Fatalf("%d %s %v, the old token: %v, another than the first caller's: %v", one.status,
-				one.answer.Code, one.err,
-				one.answer.AccessToken == token, one.answer.AccessToken != answers[0].answer.AccessToken)
+	// A server that stands still for longer than the lease of its lock may be
+	// overtaken: then there are two refreshes, and the session lives, too.
+	clocktest.OneOf(t, 3, func() error {
+		before := service.Count(simulator.EndpointRefresh)
+		service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Delay: 5 * time.Second})
+		answers := together(50, both, api.PathToken, api.TokenRequest{Reason: api.ReasonInvalid, Have: token})
+		old := token
+		token = currentToken(t, first)
+		for _, one := range answers {
+			if one.err != nil || one.status != http.StatusOK || one.answer.AccessToken == old ||
+				one.answer.AccessToken != token {
+				return fmt.Errorf("%d %s %v, the old token: %v, another than the stored one: %v", one.status,
+					one.answer.Code, one.err, one.answer.AccessToken == old, one.answer.AccessToken != token)
+			}
 		}
-	}
-	if n := service.Count(simulator.EndpointRefresh); n != 1 {
-		t.Errorf("%d refreshes, want 1", n)
-	}
+		if n := service.Count(simulator.EndpointRefresh) - before; n != 1 {
+			return fmt.Errorf("%d refreshes, want 1", n)
+		}
+		return nil
+	})
 
 	// The session lives at both, and the newest refresh token is in the store.
+	before := service.Count(simulator.EndpointRefresh)
 	for i, browser := range both {
-		have := answers[0].answer.AccessToken
-		if i > 0 {
-			have = token
-		}
 		var next got
 		next.status, next.err = browser.post(t.Context(), api.PathToken,
-			api.TokenRequest{Reason: api.ReasonInvalid, Have: have}, &next.answer)
+			api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &next.answer)
 		if next.err != nil || next.status != http.StatusOK || service.TokenOwner(next.answer.AccessToken) != uuid {
 			t.Fatalf("the next refresh, at server %d: %d %s %v", i, next.status, next.answer.Code, next.err)
 		}
 		token = next.answer.AccessToken
 	}
-	if n := service.Count(simulator.EndpointRefresh); n != 3 {
-		t.Errorf("%d refreshes, want 3", n)
+	if n := service.Count(simulator.EndpointRefresh) - before; n != 2 {
+		t.Errorf("%d refreshes, want 2", n)
 	}
 }
 
-// The bar: logout at one process during a 2 s refresh at the other. It is
-// answered in less than half a second, and the session is over everywhere.
+// currentToken is the one that the session has.
+func currentToken(t *testing.T, browser *page) string {
+	t.Helper()
+	var answer got
+	answer.status, answer.err = browser.post(t.Context(), api.PathToken,
+		api.TokenRequest{Reason: api.ReasonStart}, &answer.answer)
+	if answer.err != nil || answer.status != http.StatusOK {
+		t.Fatalf("the session: %d %s %v", answer.status, answer.answer.Code, answer.err)
+	}
+	return answer.answer.AccessToken
+}
+
+// The bar: logout at one process during a refresh at the other does not wait for
+// it, and the session is over everywhere.
 func TestLogoutDuringARefreshElsewhere(t *testing.T) {
 	service, servers := replicas(t)
 	_, code := service.SignInCode("ada@example.com", "Ada", testRedirect)
@@ -115,7 +133,8 @@ func TestLogoutDuringARefreshElsewhere(t *testing.T) {
 	token := here.exchange(t, code).AccessToken
 	cookie := cookieOf(t, here)
 
-	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Delay: 2 * time.Second})
+	answer := make(chan struct{}) // closed after the logout
+	service.Fail(simulator.Fault{Endpoint: simulator.EndpointRefresh, Times: 1, Until: answer})
 	waiting := make(chan got, 1)
 	go func() {
 		var one got
@@ -131,7 +150,6 @@ func TestLogoutDuringARefreshElsewhere(t *testing.T) {
 		}
 	}
 
-	began := time.Now()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, there.base+"/keepalive"+api.PathSession, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -143,9 +161,15 @@ func TestLogoutDuringARefreshElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	response.Body.Close()
-	if took := time.Since(began); response.StatusCode != http.StatusNoContent || took >= 500*time.Millisecond {
-		t.Errorf("logout: %s after %v", response.Status, took)
+	if response.StatusCode != http.StatusNoContent {
+		t.Errorf("logout: %s", response.Status)
 	}
+	select {
+	case <-waiting: // Capture does not answer before: the server has given it up
+		t.Fatal("the logout waited for the refresh")
+	default:
+	}
+	close(answer)
 	if one := <-waiting; one.err != nil || one.status != http.StatusUnauthorized ||
 		one.answer.Code != api.SessionEnded || one.answer.AccessToken != "" {
 		t.Errorf("the waiting caller: %d %s %v, a token: %v", one.status, one.answer.Code, one.err,

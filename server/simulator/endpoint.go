@@ -91,6 +91,13 @@ func (s *Service) wrap(named func(body []byte) string, status func(number int) i
 				return
 			}
 		}
+		if fault.Until != nil {
+			select {
+			case <-fault.Until:
+			case <-r.Context().Done():
+				return
+			}
+		}
 		switch {
 		case fault.Number != 0:
 			refuse(answer, refusal{fault.Number, fault.Argument}, cmp.Or(fault.Status, status(fault.Number)))

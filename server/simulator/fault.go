@@ -16,6 +16,8 @@ type Fault struct {
 	Times int
 	// Delay comes before the answer, and before the endpoint does its work.
 	Delay time.Duration
+	// Until is another delay: until it is closed. nil means none.
+	Until <-chan struct{}
 	// Number is an error number of Capture, with its argument_name.
 	Number   int
 	Argument string

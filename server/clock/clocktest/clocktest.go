@@ -4,6 +4,7 @@ package clocktest
 
 import (
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -58,4 +59,18 @@ func (m *meter) note(now time.Time) time.Duration {
 	}
 	m.noted = now
 	return m.total
+}
+
+// OneOf wants one of so many attempts to end without an error, and reports the
+// last one. It is for what a pause at the wrong moment spoils, also that of
+// another process: a fault spoils every attempt.
+func OneOf(t testing.TB, attempts int, attempt func() error) {
+	t.Helper()
+	var err error
+	for range attempts {
+		if err = attempt(); err == nil {
+			return
+		}
+	}
+	t.Errorf("each of %d times, at last: %v", attempts, err)
 }
