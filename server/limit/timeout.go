@@ -23,94 +23,54 @@ func Timeout(parent context.Context, d time.Duration) (context.Context, context.
 	return ctx, ctx.cancel
 }
 
-// runningContext has a Done of its own, so that what is derived from it sees
-// its error and not its parent's.
+// runningContext ends as inner does. It hides inner from package context, which
+// would else attach a child to it: the child's error would be that of a cancel.
 type runningContext struct {
-	context.Context
-	done   chan struct{}
-	leave  func() bool // stops listening to the parent
-	mu     sync.Mutex  // guards all below
-	err    error
+	context.Context // the parent
+	inner           context.Context
+	end             context.CancelCauseFunc // of inner
+
+	mu     sync.Mutex // guards all below
 	left   time.Duration
 	step   time.Duration // from the last tick to the next one
 	ticked time.Time     // the last tick
 	timer  *time.Timer
-	heard  int            // number of the last listener
-	listen map[int]func() // called, each in a goroutine, at the end
 }
 
 func newRunning(parent context.Context, d time.Duration) *runningContext {
-	c := &runningContext{
-		Context: parent, done: make(chan struct{}), left: d, step: min(d, timeoutStep), ticked: time.Now(),
-	}
-	if c.err = parent.Err(); c.err != nil {
-		c.leave = func() bool { return false }
-		close(c.done)
-		return c
-	}
-	c.mu.Lock() // both may call back at once
+	c := &runningContext{Context: parent, left: d, step: min(d, timeoutStep), ticked: time.Now()}
+	c.inner, c.end = context.WithCancelCause(parent)
+	c.mu.Lock() // the timer may call back at once
 	defer c.mu.Unlock()
-	c.leave = context.AfterFunc(parent, func() { c.end(parent.Err()) })
 	c.timer = time.AfterFunc(c.step, c.tick)
 	return c
 }
 
 func (c *runningContext) cancel() {
-	c.leave()
-	c.end(context.Canceled)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = 0 // a tick that is under way is the last
+	c.timer.Stop()
+	c.end(nil)
 }
 
 // tick counts one step, however long ago it began.
 func (c *runningContext) tick() {
 	c.mu.Lock()
-	c.left -= c.step
-	if c.left > 0 && c.err == nil {
-		c.step, c.ticked = min(c.left, timeoutStep), time.Now()
-		c.timer.Reset(c.step)
-		c.mu.Unlock()
-		return
-	}
-	c.mu.Unlock()
-	c.end(context.DeadlineExceeded)
-}
-
-func (c *runningContext) end(err error) {
-	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
+	c.left -= c.step
+	if c.left <= 0 || c.inner.Err() != nil {
+		c.end(context.DeadlineExceeded)
 		return
 	}
-	c.err = err
-	c.timer.Stop()
-	close(c.done)
-	for _, f := range c.listen {
-		go f()
-	}
-	c.listen = nil
+	c.step, c.ticked = min(c.left, timeoutStep), time.Now()
+	c.timer.Reset(c.step)
 }
 
 // AfterFunc is how package context has a child end with c, without a goroutine
 // that waits for it.
 func (c *runningContext) AfterFunc(f func()) (stop func() bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		go f()
-		return func() bool { return false }
-	}
-	if c.listen == nil {
-		c.listen = map[int]func(){}
-	}
-	c.heard++
-	n := c.heard
-	c.listen[n] = f
-	return func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		_, waits := c.listen[n]
-		delete(c.listen, n)
-		return waits
-	}
+	return context.AfterFunc(c.inner, f)
 }
 
 // Deadline implements context.Context.
@@ -126,11 +86,12 @@ func (c *runningContext) Deadline() (time.Time, bool) {
 }
 
 // Done implements context.Context.
-func (c *runningContext) Done() <-chan struct{} { return c.done }
+func (c *runningContext) Done() <-chan struct{} { return c.inner.Done() }
 
 // Err implements context.Context.
 func (c *runningContext) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
+	if context.Cause(c.inner) == context.DeadlineExceeded {
+		return context.DeadlineExceeded
+	}
+	return c.inner.Err()
 }
