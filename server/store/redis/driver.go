@@ -79,19 +79,14 @@ func advise(location secret.String) []string {
 	if err != nil || t.tls {
 		return nil
 	}
+	scheme, _, _ := strings.Cut(location.Reveal(), ":")
 	for _, address := range t.addresses {
 		host, _, _ := net.SplitHostPort(address)
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 			return []string{"The connection to Redis is not encrypted and leaves this machine: " +
 				"the password can be " +
-				"read on the way; write " + strings.Replace(scheme(location), "redis", "rediss", 1) +
-				":// and use TLS."}
+				"read on the way; write " + strings.Replace(scheme, "redis", "rediss", 1) + ":// and use TLS."}
 		}
 	}
 	return nil
-}
-
-func scheme(location secret.String) string {
-	name, _, _ := strings.Cut(location.Reveal(), ":")
-	return name
 }
