@@ -181,11 +181,13 @@ func TestForms(t *testing.T) {
 			p.refreshed("alice-2")
 			p.yes("alice-2", "mark", "released:renewed", "repeat(1)")
 		}},
-		{"single sign-on of another user drops it, and tells", func(p *page) {
+		{"single sign-on of another user drops it, tells, and their session goes on", func(p *page) {
 			p.pass(life)
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
 			p.refreshed("bob-1")
-			p.yes("bob-1", "identitychanged:other_user", "released:other_user", "unfinished:other_user", "forget(1)")
+			p.yes("bob-1", "identitychanged:other_user", "mark", "released:other_user",
+				"unfinished:other_user", "forget(1)", "signedin:signed_in")
+			p.phase(session.Active)
 		}},
 		{"single sign-on, and the server does not answer in time: handed back", func(p *page) {
 			p.pass(life)

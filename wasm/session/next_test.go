@@ -1233,6 +1233,16 @@ func TestNext(t *testing.T) {
 			p.on(session.StorageChanged{}, "cancel", "identitychanged:other_user", "signedin:signed_in")
 			p.answer(open, p.grant("bob-1")) // their session goes on
 		}},
+		{"this tab finds out that the token in storage is another user's: their session goes on", func(p *page) {
+			p.active("alice-1")
+			p.writes("bob-1")
+			p.on(session.StorageChanged{})
+			p.retry(2400*time.Millisecond, 3600*time.Millisecond, "open(bob-1,)")
+			p.yes("bob-1", "identitychanged:other_user", "mark", "signedin:signed_in")
+			p.phase(session.Active)
+			p.due(firstDue, "ask:due(bob-1)")
+			p.yes("bob-2", "mark", "adopt(bob-2)", "renewed:due")
+		}},
 		{"the server answers for another user: nothing is adopted", func(p *page) {
 			p.active("alice-1")
 			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 7}, "ask:expired(alice-1)")

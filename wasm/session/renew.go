@@ -251,7 +251,10 @@ func (d *dealing) settled(call *Call, answer *Answer) {
 func (d *dealing) granted(call *Call, g *Grant) {
 	if p := d.session.person(); p != "" && p != g.who() {
 		d.end(NoticeIdentityChanged, WhyOtherUser)
-		return
+		if call.Kind != CallOpen {
+			return // the cookie is theirs; their token will be seen in storage
+		}
+		d.replace(session{token: g.Token}) // they have signed in here
 	}
 	d.exchange.cookie.after(call.Kind, d.now)
 	d.skew = g.skew(d.skew, d.now)
