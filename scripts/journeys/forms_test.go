@@ -444,6 +444,8 @@ func TestHastyHands(t *testing.T) {
 		save       string
 		told       []string
 		saved      int
+		// inPlace: the UI leaves the form as it is when its save has failed.
+		inPlace bool
 	}{
 		{name: "controls of many kinds", saved: 1, fill: func() {
 			p.Type(t, "#born", "02292000")
@@ -486,6 +488,12 @@ func TestHastyHands(t *testing.T) {
 		// The place of the click is part of what is sent, and a picture that is
 		// drawn anew has not been clicked.
 		{name: "a picture is clicked", save: "#spot", told: []string{"unfinished:changed"}},
+		{name: "a picture that stays is clicked", save: "#spot", inPlace: true, saved: 1, then: func() {
+			p.Move(t, 1, 1) // away from where it was clicked
+			if sent := submits(t, p)[0]; !strings.Contains(sent, `["spot.x","20"],["spot.y","20"]`) {
+				t.Errorf("it was not clicked in its middle: %s", sent)
+			}
+		}},
 		{name: "another box is ticked", told: []string{"unfinished:edited"}, then: func() { p.Click(t, "#daily") }},
 		{name: "the user goes to another screen", told: []string{"unfinished:left"}, then: func() {
 			p.Eval(t, `janrain.capture.ui.renderScreen("publicProfile"), 1`, nil)
@@ -500,8 +508,9 @@ func TestHastyHands(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p.Eval(t, `window.bio = 0, janrain.capture.ui.renderScreen("publicProfile"),
-				janrain.capture.ui.renderScreen("editProfile"), 1`, nil)
+			p.Eval(t, fmt.Sprintf(`window.bio = 0, janrain.settings.capture.standIn.redraw = %t,
+				janrain.capture.ui.renderScreen("publicProfile"), janrain.capture.ui.renderScreen("editProfile"), 1`,
+				!tc.inPlace), nil)
 			p.WaitFor(t, `!document.querySelector("#editProfile").hidden && !!document.querySelector("#born") &&
 				!document.querySelector("#bio")`, soon)
 			if tc.fill != nil {

@@ -813,6 +813,32 @@ func TestSubmitterGone(t *testing.T) {
 	s.again(id, session.RepeatSent)
 }
 
+// A picture that sends the form sends the place of the click, too. One that
+// stays says it again; one that was drawn anew was clicked nowhere.
+func TestPicturesThatSend(t *testing.T) {
+	const drawn = `<section id="editProfile"><form>` +
+		`<input id="capture_editProfile_city" name="city"><input type="image" name="spot"></form></section>`
+	clicked := func(s *screens, x int) uint64 {
+		event := construct(t, "MouseEvent", "click",
+			map[string]any{"bubbles": true, "cancelable": true, "clientX": x, "clientY": x})
+		call(t, s.find("[name=spot]"), "dispatchEvent", event)
+		return s.sent[len(s.sent)-1].ID
+	}
+	s := newScreens(t)
+	s.impatient()
+	s.draw(drawn)
+	s.again(clicked(s, 400), session.RepeatSent)
+	s.submitted(2)
+	id := clicked(s, 400)
+	s.draw(drawn)
+	s.again(id, session.RepeatChanged)
+	s.submitted(3)
+	id = clicked(s, 400)
+	define(t, path("HTMLFormElement", "prototype"), "requestSubmit", map[string]any{"value": safejs.Undefined()})
+	s.again(id, session.RepeatFailed)
+	s.submitted(4)
+}
+
 // Controls that cannot be read or written, such as a custom element's, do not
 // keep the others from being filled.
 func TestFormThatThrows(t *testing.T) {

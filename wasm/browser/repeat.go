@@ -3,6 +3,7 @@
 package browser
 
 import (
+	"errors"
 	"time"
 
 	"github.com/hack-pad/safejs"
@@ -190,6 +191,9 @@ func pressSubmit(form, button safejs.Value) error {
 	}
 	if !present(button) {
 		button = defaultButton(form)
+	}
+	if isPicture(button) {
+		return errors.New("a script clicks a picture in no place")
 	}
 	_, err := nativeCall(button, "HTMLElement", "click")
 	return err

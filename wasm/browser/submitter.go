@@ -88,26 +88,37 @@ func addedBy(form, button safejs.Value) []formEntry {
 	})
 }
 
-// submitButtons lists the buttons that send a form.
+// submitButtons lists the buttons that send a form. A form's own list of its
+// elements leaves out those that are pictures.
 func submitButtons(form safejs.Value) []safejs.Value {
-	return slices.DeleteFunc(elementsOf(form), func(element safejs.Value) bool {
+	buttons := slices.DeleteFunc(elementsOf(form), func(element safejs.Value) bool {
 		class := "HTMLInputElement"
 		if elementTag(element) == "button" {
 			class = "HTMLButtonElement"
 		}
-		typ := text(native(element, class, "type"))
-		return typ != "submit" && typ != "image"
+		return text(native(element, class, "type")) != "submit"
 	})
+	for _, picture := range within(document(), "input[type=image]") {
+		if native(picture, "HTMLInputElement", "form").Equal(form) {
+			buttons = append(buttons, picture)
+		}
+	}
+	return buttons
 }
 
 // defaultButton is a button that adds nothing to what its form sends.
 func defaultButton(form safejs.Value) safejs.Value {
 	for _, button := range submitButtons(form) {
-		if attribute(button, "name") == "" && !disabled(button) {
+		if attribute(button, "name") == "" && !isPicture(button) && !disabled(button) {
 			return button
 		}
 	}
 	return safejs.Undefined()
+}
+
+// isPicture reports whether a button sends the place where it was clicked.
+func isPicture(button safejs.Value) bool {
+	return text(native(button, "HTMLInputElement", "type")) == "image"
 }
 
 // disabled reports whether a control is, also by a fieldset around it.
