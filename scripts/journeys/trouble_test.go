@@ -117,12 +117,28 @@ func pass(t *testing.T, tabs []*browsertest.Page, d time.Duration) {
 	}
 }
 
-// Five 503s, and the server is well: the page is good again within 15 s.
+// Five 503s, and the server is well: the page is good again within 15 s; and
+// before the token dies, if there is time for one more attempt.
 func TestGoodAgainSoon(t *testing.T) {
 	t.Parallel()
-	w := outside(t, startDemo(t))
-	p := visit(t, browsertest.Chromium(t), w.URL)
+	for _, tc := range []struct {
+		life     time.Duration
+		survives bool
+	}{{10 * time.Second, false}, {65 * time.Second, true}} {
+		t.Run(tc.life.String(), func(t *testing.T) {
+			t.Parallel()
+			goodAgain(t, tc.life, tc.survives)
+		})
+	}
+}
+
+func goodAgain(t *testing.T, life time.Duration, survives bool) {
+	t.Helper()
+	w := outside(t, startDemo(t, "--life", life.String()))
+	p := visitWithClock(t, browsertest.Chromium(t), w.URL)
 	signIn(t, p)
+	var dies float64
+	p.Eval(t, `Number(localStorage.captureKeepalive.split(" ")[4])`, &dies)
 	const failures = 5
 	calls := make(chan time.Time, 64)
 	w.turns(func(rw http.ResponseWriter, r *http.Request) {
@@ -134,13 +150,21 @@ func TestGoodAgainSoon(t *testing.T) {
 		}
 		calls <- time.Now()
 	})
-	p.WaitFor(t, `heard.includes("renewed:due")`, 5*life)
+	var dueIn int
+	p.Eval(t, `captureKeepalive.status().dueIn`, &dueIn)
+	pass(t, []*browsertest.Page{p}, time.Duration(dueIn+1)*time.Second)
+	p.WaitFor(t, `!!(window.good = captureKeepalive.diagnostics().find((each) =>
+		each.event === "answered" && each.from === "renewing" && each.to === "active"))`, time.Minute)
 	for range failures - 1 {
 		<-calls
 	}
 	fifth, next := <-calls, <-calls
 	if took := next.Sub(fifth); took > 15*time.Second {
 		t.Errorf("asked again %v after the last failure", took)
+	}
+	var good float64
+	if p.Eval(t, `good.at`, &good); (good < dies) != survives {
+		t.Errorf("good again %.0f ms before the token's death", dies-good)
 	}
 }
 

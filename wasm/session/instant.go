@@ -48,6 +48,12 @@ func (i Instant) Sub(j Instant) time.Duration {
 	return time.Duration(i.wall-j.wall) * time.Millisecond
 }
 
+// Until is how much time is left from now to i, by the clock that is ahead.
+func (i Instant) Until(now Instant) time.Duration {
+	wall := time.Duration(i.wall-now.wall) * time.Millisecond
+	return min(wall, i.Sub(now))
+}
+
 // Since is how much time has passed from j to i, by the clock that is ahead.
 func (i Instant) Since(j Instant) time.Duration {
 	wall := time.Duration(i.wall-j.wall) * time.Millisecond

@@ -82,7 +82,7 @@ func (l *limits) warn(warning time.Duration, now Instant, out *effects) {
 			return
 		}
 		*warned = true
-		out.tell(Notice{Name: NoticeWarning, Why: why, Limit: kind, ExpiresIn: max(0, at.Sub(now))})
+		out.tell(Notice{Name: NoticeWarning, Why: why, Limit: kind, ExpiresIn: max(0, at.Until(now))})
 	}
 	tell(&l.warnedIdle, l.idle, WhyIdleLimit, "idle")
 	tell(&l.warnedAbsolute, l.absolute, WhyAbsoluteLimit, "absolute")

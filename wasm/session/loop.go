@@ -164,7 +164,7 @@ func (l *Loop) sleep() time.Duration {
 	if at.IsZero() {
 		return wakeAtMost
 	}
-	return min(max(0, at.Sub(l.Now())), wakeAtMost)
+	return min(max(0, at.Until(l.Now())), wakeAtMost)
 }
 
 func (l *Loop) handle(ev Event) {
@@ -326,7 +326,7 @@ func (l *Loop) Status() Status {
 		if at.IsZero() {
 			return 0
 		}
-		return max(0, at.Sub(now)).Truncate(time.Second)
+		return max(0, at.Until(now)).Truncate(time.Second)
 	}
 	s, x := &l.state.account.session, &l.state.account.exchange
 	return Status{

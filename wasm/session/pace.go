@@ -95,12 +95,11 @@ func (p *pace) failed(answer *Answer, dies, now Instant) (retryAt Instant) {
 	if after := min(answer.RetryAfter, maxRetryAfter); after > 0 {
 		p.notBefore = now.Add(after)
 	}
-	at := now.Add(p.spread(backoffAfter(p.failures)))
-	chance := later(dies.Add(-lastChance), now.Add(urgentFloor))
-	if chance.Before(dies) && chance.Before(at) {
-		at = chance
+	wait, left := p.spread(backoffAfter(p.failures)), dies.Until(now)
+	if chance := max(left-lastChance, urgentFloor); chance < left {
+		wait = min(wait, chance)
 	}
-	return p.asked(at, now)
+	return p.asked(now.Add(wait), now)
 }
 
 // mark tells the other tabs and the next page of the trouble.

@@ -218,7 +218,7 @@ func (p *page) due(after time.Duration, want ...string) {
 // two, and returns when it was.
 func (p *page) retry(least, most time.Duration, want ...string) {
 	p.t.Helper()
-	got := p.state.WakeAt.Sub(p.now)
+	got := p.state.WakeAt.Until(p.now)
 	if p.state.WakeAt.IsZero() || got < least || got > most {
 		p.t.Fatalf("wakes in %v; want between %v and %v", got, least, most)
 	}

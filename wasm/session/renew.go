@@ -333,7 +333,7 @@ func (d *dealing) failed(call *Call, answer *Answer) {
 		d.do(SetMark{d.exchange.pace.mark(d.snap.Mark)})
 	}
 	if call.Kind != CallEnd {
-		d.tell(Notice{Name: NoticeRenewError, Why: answer.Why, RetryIn: at.Sub(d.now)})
+		d.tell(Notice{Name: NoticeRenewError, Why: answer.Why, RetryIn: at.Until(d.now)})
 		d.putOff()
 	}
 }

@@ -108,7 +108,7 @@ func (s *session) alive(now Instant) bool {
 // willDo reports whether token() may return the token at hand: it is good for
 // at least as long as a renewal may take.
 func (s *session) willDo(now Instant, p *Policy) bool {
-	return s.alive(now) && (!s.due.Reached(now) || s.expires.Sub(now) >= p.ServerMargin(s.life))
+	return s.alive(now) && (!s.due.Reached(now) || s.expires.Until(now) >= p.ServerMargin(s.life))
 }
 
 // ownerOf is the user that a token belongs to, by the server's word; empty when

@@ -28,14 +28,14 @@ func (s State) Phase() Phase { return s.account.phase() }
 func (s *State) holds(screen string, now Instant, p *Policy) bool {
 	a := &s.account
 	return p.Resubmit && a.session.knownDead(now) && !s.work.screens.needsNoToken(screen) &&
-		!a.exchange.cookie.lost && !a.exchange.pace.notBefore.After(now.Add(holdBound))
+		!a.exchange.cookie.lost && a.exchange.pace.notBefore.Until(now) <= holdBound
 }
 
 // schedule is when there is something to do.
 func (s *State) schedule(now Instant, p *Policy) Instant {
 	var next Instant
 	first := func(at Instant) {
-		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+		if !at.IsZero() && (next.IsZero() || at.Until(now) < next.Until(now)) {
 			next = at
 		}
 	}

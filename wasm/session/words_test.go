@@ -81,6 +81,9 @@ func TestInstant(t *testing.T) {
 		if got := tc.at.Sub(tc.now); got != tc.until {
 			t.Errorf("%s: Sub = %v; want %v", tc.name, got, tc.until)
 		}
+		if got := tc.at.Until(tc.now); got > tc.until || (got <= 0) != tc.reached {
+			t.Errorf("%s: Until = %v; want at most %v, and 0 or less if it has come", tc.name, got, tc.until)
+		}
 		if tc.at.After(tc.now) != (tc.until > 0) || tc.at.Before(tc.now) != (tc.until < 0) {
 			t.Errorf("%s: After or Before is wrong", tc.name)
 		}

@@ -126,7 +126,7 @@ func (w *work) show(screen string, token bool, out *effects) {
 // until at. They get the token at hand or a rejection, unless the call comes
 // soon.
 func (w *work) settleEarly(s *session, at Instant, now Instant, out *effects) {
-	if s.alive(now) || at.Sub(now) > urgentFloor {
+	if s.alive(now) || at.Until(now) > urgentFloor {
 		settle(&w.waiting.tokens, atHand(s, now), out)
 	}
 }
