@@ -237,6 +237,29 @@ func signIn(t *testing.T, p *browsertest.Page) {
 	p.Eval(t, `window.heard && heard.splice(heard.lastIndexOf("signedin:signed_in"), 1), 1`, nil)
 }
 
+// signInAs signs another person in, over whoever is signed in.
+func signInAs(t *testing.T, p *browsertest.Page, email string) {
+	t.Helper()
+	p.Eval(t, `janrain.capture.ui.renderScreen("signIn"), 1`, nil)
+	p.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== undefined`, soon)
+	p.Eval(t, fmt.Sprintf(`["email", "displayName"].forEach((field) =>
+		document.querySelector("#capture_signIn_" + field).value = %q), 1`, email), nil)
+	p.Click(t, "#capture_signIn_submit")
+	waitSignedIn(t, p)
+}
+
+// uiTells has the Registration UI take a token, an expression, and tell of it
+// by an event with a payload of its own.
+func uiTells(t *testing.T, p *browsertest.Page, token, event string) {
+	t.Helper()
+	p.Eval(t, fmt.Sprintf(`(async () => {
+		const { capture } = janrain.settings, { standIn } = capture, accessToken = await %s;
+		capture.standIn = { tell: () => %s };
+		janrain.capture.ui.createCaptureSession(accessToken);
+		capture.standIn = standIn;
+	})()`, token, event), nil)
+}
+
 func waitSignedIn(t *testing.T, p *browsertest.Page) {
 	t.Helper()
 	p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)

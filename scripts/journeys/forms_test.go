@@ -380,14 +380,7 @@ func TestAnotherUserSignsInMeanwhile(t *testing.T) {
 		saved := d.saved(t)
 		ada.Click(t, "#capture_editProfile_submit")
 		waitFor(t, arrived)
-		other.Eval(t, `janrain.capture.ui.renderScreen("signIn"), 1`, nil)
-		other.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== undefined`, soon)
-		other.Eval(t,
-			`["email", "displayName"].forEach(f =>
-				document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
-		other.Click(t, "#capture_signIn_submit")
-		other.WaitFor(t, `captureKeepalive.status().phase === "active" &&
-			!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
+		signInAs(t, other, "grace@example.com")
 		w.saves(nil)
 		open()
 		ada.WaitFor(t, `heard.some((e) => e.startsWith("identitychanged:"))`, soon)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,50 @@ func TestAnonymousTabIsRestored(t *testing.T) {
 		anonymous.Click(t, "#btn-edit")
 		waitSignedIn(t, anonymous)
 		saveWorks(t, d, anonymous)
+	}
+}
+
+// A form that was given up is never sent, whatever comes later: not when a dead
+// token is told of without a screen, and not in the next user's session.
+func TestGivenUpForGood(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	w := outside(t, d)
+	p := visitWithClock(t, browsertest.Chromium(t), w.URL)
+	signIn(t, p)
+	editing(t, p, strings.Replace(richForm, "redraw: true", "redraw: false", 1))
+	later := time.Duration(0)
+	sleep := func(d time.Duration) {
+		later += d
+		pass(t, []*browsertest.Page{p}, later)
+	}
+	saved := d.saved(t)
+	for _, next := range []string{"", "grace@example.com"} {
+		p.Eval(t, `heard.length = sent.length = 0, 1`, nil)
+		p.Type(t, "#capture_editProfile_city", "London")
+		expire(t, p)
+		w.turns(gateway)
+		p.Click(t, "#capture_editProfile_submit")
+		p.WaitFor(t, `heard.some((e) => e.startsWith("renewerror:"))`, soon)
+		sleep(time.Minute)
+		p.WaitFor(t, `heard.includes("unfinished:held_too_long")`, soon)
+		w.turns(nil)
+		if next != "" {
+			signInAs(t, p, next)
+		}
+		p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
+		sleep(20 * time.Second)
+		p.Eval(t, `heard.length = 0, 1`, nil)
+		expire(t, p)
+		uiTells(t, p, `localStorage.janrainCaptureToken`, `["onCaptureExpiredToken", {}]`)
+		p.WaitFor(t, `heard.includes("renewed:expired") && captureKeepalive.status().phase === "active"`, soon)
+		wait(500 * time.Millisecond) // for a form that is sent after all
+		if got := without(heard(t, p), "renewed:"); len(got) > 0 {
+			t.Errorf("heard %v", got)
+		}
+		if got := len(submits(t, p)); got > 1 && next == "" || d.saved(t) != saved {
+			t.Errorf("sent %d times, saved %d times", got, d.saved(t)-saved)
+		}
 	}
 }
 

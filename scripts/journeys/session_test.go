@@ -231,6 +231,28 @@ func TestAccessDenied(t *testing.T) {
 	}
 }
 
+// A screen that was drawn again for one user, and is denied at once, is not
+// drawn a second time. For the next user it is.
+func TestAccessDeniedToTheNextUser(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	p := visit(t, browsertest.Chromium(t), d.URL)
+	signIn(t, p)
+	for range 2 {
+		p.Click(t, "#btn-view")
+		p.WaitFor(t, `!!document.querySelector("#publicProfile dl")`, soon)
+		p.Eval(t, `heard.length = 0, ["", "_Expires"].forEach(s => localStorage.removeItem("janrainCaptureToken" + s)), 1`, nil)
+		p.Click(t, "#btn-edit")
+		p.WaitFor(t, `!document.querySelector("#editProfile").hidden &&
+			!!document.querySelector("#capture_editProfile_aboutMe")`, soon)
+		p.WaitFor(t, `captureKeepalive.status().phase === "active" && !!localStorage.janrainCaptureToken`, soon)
+		for _, event := range without(heard(t, p), "renewed:") {
+			t.Errorf("heard %s", event)
+		}
+		signInAs(t, p, "grace@example.com")
+	}
+}
+
 // Two tabs are one session: a renewal in one is the other's, and a sign-out
 // too.
 func TestTwoTabs(t *testing.T) {

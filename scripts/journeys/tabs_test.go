@@ -293,15 +293,8 @@ func TestAnotherUser(t *testing.T) {
 	ada.Click(t, "#capture_editProfile_submit")
 	<-asked // what Ada sent has failed, and waits for a token
 
-	other.Eval(t, `janrain.capture.ui.renderScreen("signIn"), 1`, nil)
-	other.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== undefined`, soon)
-	other.Eval(t,
-		`["email", "displayName"].forEach(f =>
-			document.querySelector("#capture_signIn_" + f).value = "grace@example.com"), 1`, nil)
 	saved := d.saved(t)
-	other.Click(t, "#capture_signIn_submit")
-	other.WaitFor(t, `captureKeepalive.status().phase === "active" &&
-		document.querySelector("#capture_editProfile_aboutMe")`, soon)
+	signInAs(t, other, "grace@example.com")
 	ada.WaitFor(t, `heard.includes("identitychanged:other_user")`, soon)
 	var uuids []string
 	for _, tab := range tabs {

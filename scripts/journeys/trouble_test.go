@@ -204,6 +204,58 @@ func TestSubmitIsHeld(t *testing.T) {
 	}
 }
 
+// Single sign-on replaces the token while a Save is held: of the same person,
+// it is sent once, with the new token; of another, never.
+func TestSingleSignOnWhileASaveIsHeld(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	w := outside(t, d)
+	p := visit(t, browsertest.Chromium(t), w.URL)
+	signIn(t, p)
+	editing(t, p, strings.Replace(richForm, "redraw: true", "redraw: false", 1))
+	for _, tc := range []struct {
+		email string // an expression
+		saved int
+		told  []string
+	}{
+		{`document.querySelector("#capture_editProfile_email").value`, 1,
+			[]string{"holding:expired", "released:renewed"}},
+		{`"grace@example.com"`, 0, []string{"holding:expired", "identitychanged:other_user",
+			"released:other_user", "unfinished:other_user", "signedin:signed_in"}},
+	} {
+		p.Type(t, "#capture_editProfile_city", "London")
+		p.Eval(t, `heard.length = sent.length = 0, 1`, nil)
+		saved := d.saved(t)
+		expire(t, p)
+		keep, arrived, open := gate(t)
+		w.turns(keep)
+		p.Click(t, "#capture_editProfile_submit")
+		waitFor(t, arrived) // it was refused, and the server was asked
+		p.Click(t, "#capture_editProfile_submit")
+		p.WaitFor(t, `heard.includes("holding:expired")`, soon)
+		uiTells(t, p, fmt.Sprintf(`fetch("/capture/ui/signin", { method: "POST",
+			headers: { "Content-Type": "application/json" }, body: JSON.stringify({ email: %s, displayName: "SSO" }) })
+			.then((r) => r.json()).then((answer) => (window.sso = answer.accessToken))`, tc.email),
+			`["onCaptureFederateRefreshedToken", { accessToken }]`)
+		waitFor(t, arrived) // the new token was reported
+		open()
+		w.turns(nil)
+		p.WaitFor(t, fmt.Sprintf(`heard.join() === %q && captureKeepalive.status().phase === "active"`,
+			strings.Join(tc.told, ",")), soon)
+		for deadline := time.Now().Add(soon); d.saved(t)-saved < tc.saved && time.Now().Before(deadline); {
+			wait(50 * time.Millisecond)
+		}
+		sent := submits(t, p)
+		if got := d.saved(t) - saved; got != tc.saved || len(sent) != 1+tc.saved || sent[0] != sent[tc.saved] {
+			t.Errorf("saved %d times, want %d; sent\n%s", got, tc.saved, strings.Join(sent, "\n"))
+		}
+		var with bool
+		if p.Eval(t, `localStorage.janrainCaptureToken === sso`, &with); !with {
+			t.Error("the token is not the one of the single sign-on")
+		}
+	}
+}
+
 // While the server is down and the network is not, a submit is let go at the
 // bound, and the page is told.
 func TestHeldSubmitIsLetGo(t *testing.T) {
