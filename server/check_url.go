@@ -68,12 +68,15 @@ func newOutside(address, origin string) (*outside, error) {
 		return nil, usageError("--url " + err.Error())
 	}
 	base, err := url.Parse(strings.TrimRight(cleaned, "/"))
-	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" || base.User != nil {
+	if err != nil || base.Scheme != "https" && base.Scheme != "http" ||
+		base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, usageError("--url is no web address; write it like " +
 			"https://www.example.com/keepalive")
 	}
 	if origin == "" {
 		origin = base.Scheme + "://" + base.Host
+	} else if origin, err = config.Origin(origin); err != nil {
+		return nil, usageError("--origin " + err.Error())
 	}
 	client := &http.Client{
 		Timeout:       outsideTimeout,
@@ -83,7 +86,7 @@ func newOutside(address, origin string) (*outside, error) {
 			Proxy: http.ProxyFromEnvironment, DisableCompression: true,
 		}},
 	}
-	return &outside{base: base, origin: strings.TrimRight(origin, "/"), client: client}, nil
+	return &outside{base: base, origin: origin, client: client}, nil
 }
 
 // ask sends a request below the base, with header lines "Name: value".

@@ -137,8 +137,6 @@ func TestCheckFromOutside(t *testing.T) {
 			r.Header.Del("Content-Length")
 			return nil
 		}, code: exitError, says: "is not this server. Have the proxy pass /keepalive on"},
-		{name: "no address", path: "none", args: []string{"--url", "www.example.com"},
-			code: exitUsage, says: "no web address"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			address := site(t, tc.request, tc.answer)

@@ -41,11 +41,20 @@ func TestSnippet(t *testing.T) {
 	if _, err := snippet(fstest.MapFS{"stub.js": {Data: []byte(`"</SCRIPT>"`)}}, "/keepalive"); err == nil {
 		t.Error("a stub that ends its own element is printed")
 	}
-	for _, endpoint := range []string{"keepalive", `/x"onload="`, ""} {
+	for _, endpoint := range []string{
+		"keepalive", `/x"onload="`, "", "/", "//evil.example/k", `/\evil.example/k`, "http://", "https://a.example",
+		"https://user@a.example/k", "http://a.example/k", "javascript:x", "/k?x=1", "/k#x", "/a/../b",
+		"https://a.example:99999/k", "https://a.example/k?x",
+	} {
 		var stdout, stderr output
 		if code := run(t.Context(), []string{"snippet", "--endpoint", endpoint}, nil, &stdout,
 			&stderr); code != exitUsage {
 			t.Errorf("--endpoint %q: exit %d", endpoint, code)
+		}
+	}
+	for _, endpoint := range []string{"/k", "/a/k/", "https://a.example/k", "http://localhost:8080/k", ` "/k" `} {
+		if place, ok := placeOf(endpoint); !ok || !strings.Contains(endpoint, place) {
+			t.Errorf("--endpoint %q: %q, %t", endpoint, place, ok)
 		}
 	}
 }

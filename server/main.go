@@ -70,10 +70,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
 	started := false
-	root.PersistentPreRunE = func(command *cobra.Command, _ []string) error {
-		started = true
-		return refuseEmptyFlags(command)
-	}
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
@@ -99,14 +96,24 @@ func visible(text string) string {
 	}, text)
 }
 
-// refuseEmptyFlags finds what a shell's unset variable leaves: --url "$URL".
-func refuseEmptyFlags(command *cobra.Command) (err error) {
-	command.Flags().Visit(func(flag *pflag.Flag) {
-		if strings.TrimSpace(flag.Value.String()) == "" {
-			err = usageError("--" + flag.Name + " is empty; give it a value, or leave it out")
-		}
-	})
-	return err
+// onceFlag is a flag that is given once, and with a value. Of two the last
+// would count, and revoke would end the sessions of one user of two; nothing is
+// what a shell's unset variable leaves: --url "$URL".
+type onceFlag struct {
+	pflag.Value
+	given bool
+}
+
+// Set implements pflag.Value.
+func (f *onceFlag) Set(text string) error {
+	switch {
+	case f.given:
+		return errors.New("it is there already; give it once")
+	case strings.TrimSpace(text) == "":
+		return errors.New("it is empty; give it a value, or leave it out")
+	}
+	f.given = true
+	return f.Value.Set(text)
 }
 
 // usageError is an error in the command line.
@@ -151,6 +158,9 @@ func (p *program) root() *cobra.Command {
 		p.snippetCommand(),
 		p.versionCommand(root.Version),
 	)
+	for _, command := range root.Commands() {
+		command.Flags().VisitAll(func(flag *pflag.Flag) { flag.Value = &onceFlag{Value: flag.Value} })
+	}
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})
 	completion.RunE = func(*cobra.Command, []string) error {

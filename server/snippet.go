@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,14 +23,12 @@ func (p *program) snippetCommand() *cobra.Command {
 			"keepalive.js is there.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			place, err := config.Clean(endpoint)
-			absolute := strings.HasPrefix(place, "https://") || strings.HasPrefix(place, "http://")
-			if err != nil || !absolute && !strings.HasPrefix(place, "/") ||
-				strings.HasPrefix(place, "//") ||
-				strings.ContainsAny(place, "\"'<>& ") {
-				return usageError("--endpoint must be a path or an address, such as /keepalive")
+			place, ok := placeOf(endpoint)
+			if !ok {
+				return usageError("--endpoint must be a path or an address with a path, such as " +
+					"/keepalive or https://keepalive.example.com/keepalive")
 			}
-			text, err := snippet(p.files, strings.TrimRight(place, "/"))
+			text, err := snippet(p.files, place)
 			if err != nil {
 				return err
 			}
@@ -40,6 +39,26 @@ func (p *program) snippetCommand() *cobra.Command {
 	command.Flags().StringVar(&endpoint, "endpoint", config.Default("BASE_PATH"),
 		"where the server is, as pages see it")
 	return command
+}
+
+// placeOf returns the path below which a page finds the server, with or without
+// an origin, if both are what the server's own settings could be.
+func placeOf(endpoint string) (place string, ok bool) {
+	place, err := config.Clean(endpoint)
+	if err != nil {
+		return "", false
+	}
+	place = strings.TrimRight(place, "/")
+	path := place
+	if address, err := url.Parse(place); err == nil && address.Host != "" {
+		origin := address.Scheme + "://" + address.Host
+		if _, err := config.Origin(origin); err != nil {
+			return "", false
+		}
+		path = strings.TrimPrefix(place, origin)
+	}
+	_, err = config.Check("BASE_PATH", path)
+	return place, err == nil && path != ""
 }
 
 var errNoStub = errors.New("the page's files are not in this program; take a release, or build " +

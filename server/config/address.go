@@ -103,9 +103,9 @@ func checkOrigin(origin string) string {
 	return ""
 }
 
-// LocalOrigin returns the origin of a page on this machine as browsers write it.
-// The subject of its error is the origin.
-func LocalOrigin(text string) (string, error) {
+// Origin returns the origin of a page as browsers write it. The subject of its
+// error is the origin.
+func Origin(text string) (string, error) {
 	origin, err := Clean(text)
 	if err != nil {
 		return "", err
@@ -114,10 +114,16 @@ func LocalOrigin(text string) (string, error) {
 	if text := checkOrigin(origin); text != "" {
 		return "", errors.New(strings.TrimSuffix(text, "."))
 	}
-	if !loopbackOrigin(origin) {
-		return "", errors.New("is not on this machine; write it like http://localhost:5173")
-	}
 	return origin, nil
+}
+
+// LocalOrigin is Origin for a page on this machine.
+func LocalOrigin(text string) (string, error) {
+	origin, err := Origin(text)
+	if err == nil && !loopbackOrigin(origin) {
+		err = errors.New("is not on this machine; write it like http://localhost:5173")
+	}
+	return origin, err
 }
 
 func isWeb(u *url.URL) bool {
