@@ -24,6 +24,9 @@ const (
 	// Timeout bounds each command: a Redis that does not answer is an error after
 	// it, so that a request is refused within two seconds.
 	Timeout = time.Second
+	// poolTimeout is for no call: the context of each, within Timeout, ends its
+	// wait for a connection, and takes no pause of the process for a wait.
+	poolTimeout = time.Minute
 	// idleTime is less than firewalls and balancers remember a connection for.
 	idleTime = 30 * time.Second
 	// topologyInterval is how old a cluster's map may grow. The library asks for
@@ -52,7 +55,8 @@ func connect(t target) (goredis.UniversalClient, error) {
 		MasterName:       t.master,
 		SentinelUsername: t.sentinelUser, SentinelPassword: t.sentinelPassword.Reveal(),
 		Dialer:      (&lines{tls: config}).dial,
-		DialTimeout: Timeout, ReadTimeout: Timeout, WriteTimeout: Timeout, PoolTimeout: Timeout,
+		DialTimeout: Timeout, ReadTimeout: Timeout, WriteTimeout: Timeout,
+		PoolTimeout:           poolTimeout,
 		ContextTimeoutEnabled: true,
 		ConnMaxIdleTime:       idleTime,
 		MaxRetries:            -1, DialerRetries: 1,
