@@ -1,15 +1,15 @@
 package app
 
 import (
+	"bytes"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// maxQueued bounds the lines that wait for a slow reader, in bytes.
-	maxQueued = 1 << 20
+	// maxQueued is how many lines wait for a slow reader.
+	maxQueued = 1 << 11
 	// flushTimeout is how long the end of the process waits for that reader.
 	flushTimeout = time.Second
 )
@@ -19,20 +19,19 @@ const (
 // for concurrent use.
 type LogWriter struct {
 	to      io.Writer
+	queue   chan []byte
+	closing chan struct{} // closed by Close
+	done    chan struct{} // closed when the background has ended
 	onLoss  atomic.Pointer[func(lines int64)]
 	dropped atomic.Int64
-	wake    chan struct{} // holds one value while there may be work
-	done    chan struct{} // closed when the background has ended
-
-	mu     sync.Mutex // guards the fields below
-	queue  [][]byte
-	queued int // bytes in queue and in the line that is being written
-	closed bool
 }
 
 // NewLogWriter returns a writer to w. Close it.
 func NewLogWriter(w io.Writer) *LogWriter {
-	l := &LogWriter{to: w, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &LogWriter{
+		to: w, queue: make(chan []byte, maxQueued),
+		closing: make(chan struct{}), done: make(chan struct{}),
+	}
 	go l.run()
 	return l
 }
@@ -40,18 +39,11 @@ func NewLogWriter(w io.Writer) *LogWriter {
 // Write takes one line. It never waits and never fails: a line that does not
 // fit is dropped and counted.
 func (l *LogWriter) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	fits := !l.closed && l.queued+len(line) <= maxQueued
-	if fits {
-		l.queue = append(l.queue, append([]byte(nil), line...)) // slog reuses its buffer
-		l.queued += len(line)
-	}
-	l.mu.Unlock()
-	if !fits {
+	select {
+	case l.queue <- bytes.Clone(line): // slog reuses its buffer
+	default:
 		l.dropped.Add(1)
-		return len(line), nil
 	}
-	l.notify()
 	return len(line), nil
 }
 
@@ -63,43 +55,31 @@ func (l *LogWriter) OnLoss(tell func(lines int64)) { l.onLoss.Store(&tell) }
 func (l *LogWriter) Dropped() int64 { return l.dropped.Load() }
 
 // Close writes what is queued, as far as the reader takes it within a second.
+// Call it once.
 func (l *LogWriter) Close() {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	l.notify()
-	timer := time.NewTimer(flushTimeout)
-	defer timer.Stop()
+	close(l.closing)
 	select {
 	case <-l.done:
-	case <-timer.C:
+	case <-time.After(flushTimeout):
 	}
 }
 
-func (l *LogWriter) notify() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
-// run writes lines until the writer is closed and the queue is empty.
+// run writes lines until Close was called and the queue is empty.
 func (l *LogWriter) run() {
 	defer close(l.done)
 	told := int64(0) // losses that onLoss was called with
-	for range l.wake {
-		lines, closed := l.take()
-		for _, line := range lines {
-			_, err := l.to.Write(line)
-			l.release(len(line))
-			if err != nil {
+	for {
+		select {
+		case line := <-l.queue:
+			if _, err := l.to.Write(line); err != nil {
 				l.dropped.Add(1)
 				continue
 			}
 			told = l.tellLoss(told)
-		}
-		if closed {
-			return
+		case <-l.closing:
+			if len(l.queue) == 0 {
+				return
+			}
 		}
 	}
 }
@@ -112,17 +92,4 @@ func (l *LogWriter) tellLoss(told int64) int64 {
 	}
 	(*tell)(lost - told)
 	return lost
-}
-
-func (l *LogWriter) take() (lines [][]byte, closed bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lines, l.queue = l.queue, nil
-	return lines, l.closed
-}
-
-func (l *LogWriter) release(bytes int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.queued -= bytes
 }
