@@ -25,8 +25,8 @@ const (
 	// forcedPerUser is how many times the forced renewals of one session all
 	// sessions of a user may have together.
 	forcedPerUser = 5
-	// freeAge is how old a token has to be for its first refusal to be free: a
-	// page waits at least so long between two renewals.
+	// freeAge is how old a token has to be for its refusal to be free: a page
+	// waits at least so long between two renewals.
 	freeAge = 8 * time.Second
 )
 
@@ -39,7 +39,6 @@ type cooldowns struct {
 	rejected *lru.Cache[[sha256.Size]byte, cooldown]
 	forced   *limit.Table[store.Key]
 	byUser   *limit.Table[store.Owner]
-	refused  *lru.Cache[store.Key, [sha256.Size]byte] // the token that a session refused last
 }
 
 // cooldown is a failure, and until when it is the answer.
@@ -55,7 +54,6 @@ func newCooldowns(forced limit.Rate) cooldowns {
 		rejected: limit.NewCache[[sha256.Size]byte, cooldown](remembered),
 		forced:   limit.NewTable[store.Key](forced, remembered),
 		byUser:   limit.NewTable[store.Owner](perUser, remembered),
-		refused:  limit.NewCache[store.Key, [sha256.Size]byte](remembered),
 	}
 }
 
@@ -95,16 +93,11 @@ func (c *cooldowns) rejection(token secret.String) error {
 }
 
 // admitForced counts a renewal that a page forces, against the limits of its
-// session and of its user. The first refusal of a token that is old enough
-// passes the session's limit: a page does this after its token was killed.
+// session and of its user. The refusal of a token that is old enough passes the
+// session's limit: a page does this after its token was killed. It cannot insist,
+// since a renewal makes a token new, and one that fails has a cooldown.
 func (c *cooldowns) admitForced(key renewalKey, user store.Owner, age time.Duration) error {
-	first := false
-	if age >= freeAge {
-		last, seen := c.refused.Get(key.session)
-		first = !seen || last != key.token
-		c.refused.Add(key.session, key.token)
-	}
-	if wait, ok := c.forced.Take(key.session); !ok && !first {
+	if wait, ok := c.forced.Take(key.session); !ok && age < freeAge {
 		return tooManyForced(wait)
 	}
 	if wait, ok := c.byUser.Take(user); !ok {
