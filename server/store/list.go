@@ -13,7 +13,6 @@ import (
 type Listed struct {
 	Key             Key // for Delete by a list; its Tag is for the log
 	Mode            Mode
-	Application     string
 	Opened          time.Time
 	Seen            time.Time // the last activity
 	Renewed         time.Time // the last renewal of the access token
@@ -41,9 +40,8 @@ func (s *Store) Sessions(ctx context.Context, uuid string) ([]Listed, error) {
 		}
 		id, _ := keyring.SealedUnder(row.Value)
 		listed = append(listed, Listed{
-			Key: row.Key, Mode: r.Mode, Application: r.Application, Opened: r.Created, Seen: r.Seen,
-			Renewed: r.AccessIssued, IdleExpires: r.IdleExpires,
-			AbsoluteExpires: r.AbsoluteExpires, KeyID: id,
+			Key: row.Key, Mode: r.Mode, Opened: r.Created, Seen: r.Seen, Renewed: r.AccessIssued,
+			IdleExpires: r.IdleExpires, AbsoluteExpires: r.AbsoluteExpires, KeyID: id,
 		})
 	}
 	slices.SortFunc(listed, func(a, b Listed) int {

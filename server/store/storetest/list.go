@@ -15,7 +15,6 @@ func (s suite) sessions(t *testing.T) {
 		r := s.record("u1")
 		r.Created = s.base.Add(time.Duration(-i) * time.Hour)
 		r.Seen = s.base.Add(time.Duration(-i) * time.Minute)
-		r.Application = "https://app.example.com"
 		id := mustCreate(t, st, r)
 		ids[id.Key()] = id
 		order = append([]store.Key{id.Key()}, order...) // the oldest first
@@ -35,7 +34,7 @@ func (s suite) sessions(t *testing.T) {
 	for i, each := range listed {
 		r, err := st.Get(t.Context(), ids[each.Key])
 		want := store.Listed{
-			Key: order[i], Mode: r.Mode, Application: r.Application, Opened: r.Created,
+			Key: order[i], Mode: r.Mode, Opened: r.Created,
 			Seen: r.Seen, Renewed: r.AccessIssued,
 			IdleExpires: r.IdleExpires, AbsoluteExpires: r.AbsoluteExpires, KeyID: "k1",
 		}
