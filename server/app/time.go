@@ -27,21 +27,25 @@ func (d *databaseTime) now() time.Time {
 	return time.Now().Add(time.Duration(d.offset.Load()))
 }
 
-// measure asks the database for the time, if several servers can share it. The
-// half of the time that the question takes is the error.
+// measure asks the database for the time, if it has a clock that several servers
+// share. The half of the time that the question takes is the error.
+//
+// A Moment is not asked for: it never goes back, so that a clock which was ahead
+// for a moment would end sessions long after it was set right.
 func (d *databaseTime) measure(ctx context.Context, log *slog.Logger) {
-	if d.backend.Locks() == nil {
+	keeper, ok := d.backend.(store.Timekeeper)
+	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	asked := time.Now()
-	moment, err := d.backend.Now(ctx)
+	moment, err := keeper.Time(ctx)
 	if err != nil {
 		return // the offset of the last time is good enough
 	}
 	middle := asked.Add(time.Since(asked) / 2)
-	offset := time.UnixMicro(int64(moment)).Sub(middle)
+	offset := moment.Sub(middle)
 	before := time.Duration(d.offset.Swap(int64(offset)))
 	if offset.Abs() >= largeOffset && (offset-before).Abs() >= largeOffset {
 		log.Warn("This machine's clock and that of the store differ. "+

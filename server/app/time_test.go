@@ -21,12 +21,7 @@ type ahead struct {
 	err error
 }
 
-// Locks says that several servers share the database.
-func (a *ahead) Locks() store.Locks { return struct{ store.Locks }{} }
-
-func (a *ahead) Now(context.Context) (store.Moment, error) {
-	return store.Moment(time.Now().Add(a.by).UnixMicro()), a.err
-}
+func (a *ahead) Time(context.Context) (time.Time, error) { return time.Now().Add(a.by), a.err }
 
 func TestSharedDatabasesTellTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 )
@@ -39,4 +40,10 @@ type Adviser interface {
 	// Advice returns one sentence for each such setting: what it means and what
 	// to do. It is empty where all is well, or where the database does not say.
 	Advice(ctx context.Context) []string
+}
+
+// Timekeeper is a Backend with a clock that all its servers share.
+type Timekeeper interface {
+	// Time is what that clock says now. Unlike a Moment it goes back with the clock.
+	Time(ctx context.Context) (time.Time, error)
 }

@@ -10,7 +10,18 @@ import (
 
 // Now implements store.Backend, by the clock of one node, which never goes back.
 func (b *Backend) Now(ctx context.Context) (store.Moment, error) {
-	answer, err := b.run(ctx, nowScript, []string{clockKey}, clockTime.Milliseconds())
+	now, err := b.micros(ctx, nowScript, clockTime.Milliseconds())
+	return store.Moment(now), err
+}
+
+// Time implements store.Timekeeper, by the clock of the same node.
+func (b *Backend) Time(ctx context.Context) (time.Time, error) {
+	now, err := b.micros(ctx, timeScript)
+	return time.UnixMicro(now), err
+}
+
+func (b *Backend) micros(ctx context.Context, s script, args ...any) (int64, error) {
+	answer, err := b.run(ctx, s, []string{clockKey}, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -18,7 +29,7 @@ func (b *Backend) Now(ctx context.Context) (store.Moment, error) {
 	if err != nil {
 		return 0, unexpected(answer)
 	}
-	return store.Moment(now), nil
+	return now, nil
 }
 
 // Locks implements store.Backend.

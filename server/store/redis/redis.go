@@ -94,6 +94,7 @@ func (b *Backend) rehearse(ctx context.Context) error {
 	next := row
 	next.Version++
 	for _, step := range [...]func() error{
+		func() error { _, err := b.Time(ctx); return err },
 		func() error { return b.Insert(ctx, row, begun) },
 		func() error { _, err := b.Lookup(ctx, row.Key); return err },
 		func() error { return b.Replace(ctx, next) },

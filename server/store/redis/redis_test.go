@@ -661,3 +661,21 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// A clock that was ahead for a moment is forgotten once it is right. The moments
+// after it are later than those before all the same.
+func TestTimeGoesBackWithTheClock(t *testing.T) {
+	server := redistest.Start(t)
+	b := open(t, server.URL())
+	ahead := time.Now().Add(time.Hour)
+	if err := dial(t, server).Set(t.Context(), "keepalive:clock", ahead.UnixMicro(), 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	now, err := b.Time(t.Context())
+	if err != nil || time.Until(now).Abs() > time.Minute {
+		t.Errorf("the time is %v, %v", now, err)
+	}
+	if moment, err := b.Now(t.Context()); err != nil || int64(moment) <= ahead.UnixMicro() {
+		t.Errorf("the moment is %d, %v, before one that was", moment, err)
+	}
+}

@@ -157,6 +157,12 @@ redis.call('SET', KEYS[1], now, 'PX', ARGV[1])
 return now
 `)
 
+// timeScript returns the time in microseconds. KEYS: chooses the node.
+var timeScript = safeScript(`
+local clock = redis.call('TIME')
+return string.format('%.0f', clock[1] * 1000000 + clock[2])
+`)
+
 // lockScript gives a lock to a holder, or more time to the holder it has.
 // KEYS: the lock. ARGV: the holder, the lease in milliseconds.
 var lockScript = newScript(`
