@@ -72,18 +72,23 @@ func (s *Service) answer(
 }
 
 // join waits for the renewal of a key, and starts it if it is not under way. A
-// caller that disconnects leaves nothing behind.
-func (s *Service) join(ctx context.Context, mine *renewal) (Grant, error) {
-	one, added := s.renewals.add(mine)
-	if added {
-		s.run(ctx, one)
-	}
+// caller that disconnects leaves nothing behind. Where those who wait are
+// answered early, later callers start another renewal, which waits for the lock.
+func (s *Service) join(ctx context.Context, r *renewal) (Grant, error) {
+	answer := s.renewals.DoChan(r.key.text(), func() (any, error) {
+		s.run(ctx, r)
+		<-r.told
+		return r.grant, r.err
+	})
 	waiting, cancel := limit.Timeout(ctx, AnswerTimeout(s.config.UpstreamTimeout))
 	defer cancel()
-	if err := waitFor(waiting, one.told); err != nil {
-		return Grant{}, disconnected(err)
+	select {
+	case shared := <-answer:
+		grant, _ := shared.Val.(Grant)
+		return grant, shared.Err
+	case <-waiting.Done():
+		return Grant{}, disconnected(waiting.Err())
 	}
-	return one.grant, one.err
 }
 
 // run has a renewal go on in the background.
@@ -97,7 +102,6 @@ func (s *Service) run(ctx context.Context, r *renewal) {
 		grant, err = s.renew(ctx, r)
 		return err
 	}, func(err error) {
-		s.renewals.remove(r)
 		outcome := OutcomeRenewed
 		if err != nil {
 			grant, outcome = Grant{}, failedOutcome(ctx, err)
@@ -105,13 +109,6 @@ func (s *Service) run(ctx context.Context, r *renewal) {
 		s.config.Observer.RenewalEnded(r.reason, outcome)
 		r.notify(grant, err)
 	})
-}
-
-// notifyEarly answers those who wait while the renewal goes on. Later callers
-// start another one, which waits for the lock.
-func (s *Service) notifyEarly(r *renewal, err error) {
-	s.renewals.remove(r)
-	r.notify(Grant{}, err)
 }
 
 // renew is one renewal, from the cooldown to the stored token. ctx has no end:
@@ -280,7 +277,7 @@ func (s *Service) keepPair(
 	for {
 		unmarked := s.markIssued(ctx, record.UUID, got)
 		if unmarked != nil {
-			s.notifyEarly(r, unmarked)
+			r.notify(Grant{}, unmarked)
 		}
 		grant, err := s.keep(ctx, r, record, got)
 		if err == nil && unmarked != nil {
@@ -291,7 +288,7 @@ func (s *Service) keepPair(
 		if codeOf(err) != api.StoreUnavailable {
 			return grant, err
 		}
-		s.notifyEarly(r, err)
+		r.notify(Grant{}, err)
 		if clock.Sleep(ctx, pollInterval) != nil {
 			s.config.Log.ErrorContext(ctx, "A refreshed pair could not be stored. "+
 				"The session ends with its present token. Check the store.",

@@ -29,6 +29,8 @@ type renewalKey struct {
 	token   [sha256.Size]byte
 }
 
+func (k renewalKey) text() string { return string(k.session[:]) + string(k.token[:]) }
+
 // replaced reports that the record has another token already.
 func (k renewalKey) replaced(record store.Record) bool {
 	return record.AccessToken.Hash() != k.token
@@ -53,32 +55,4 @@ func (r *renewal) notify(grant Grant, err error) {
 		r.grant, r.err = grant, err
 		close(r.told)
 	})
-}
-
-// renewals are those under way. The zero value is ready.
-type renewals struct {
-	mu      sync.Mutex
-	running map[renewalKey]*renewal // guarded by mu
-}
-
-// add returns the renewal of the same key that is under way, or adds r.
-func (r *renewals) add(mine *renewal) (one *renewal, added bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if one, found := r.running[mine.key]; found {
-		return one, false
-	}
-	if r.running == nil {
-		r.running = make(map[renewalKey]*renewal)
-	}
-	r.running[mine.key] = mine
-	return mine, true
-}
-
-func (r *renewals) remove(mine *renewal) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.running[mine.key] == mine {
-		delete(r.running, mine.key)
-	}
 }

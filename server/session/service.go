@@ -24,6 +24,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
@@ -136,7 +137,7 @@ type Service struct {
 	store     Store
 	instance  string // names this process in the records
 	work      work
-	renewals  renewals
+	renewals  singleflight.Group // by renewalKey
 	calls     calls
 	cooldowns cooldowns
 	intents   intents
