@@ -195,6 +195,12 @@ func TestOpenRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, bolt.ErrForeign},
+		"a file cut short": {func(t *testing.T, path string) {
+			mustClose(t, mustOpen(t, path))
+			if err := os.Truncate(path, int64(os.Getpagesize())); err != nil {
+				t.Fatal(err)
+			}
+		}, bolt.ErrForeign},
 		"a directory": {func(t *testing.T, path string) {
 			if err := os.Mkdir(path, 0o700); err != nil {
 				t.Fatal(err)
@@ -214,6 +220,12 @@ func TestOpenRefuses(t *testing.T) {
 			}
 			if !strings.Contains(err.Error(), path) {
 				t.Errorf("Open() = %v: does not name the file", err)
+			}
+			// What check says is what serve does.
+			_, err = bolt.Driver.Diagnose(t.Context(), secret.New("bolt:"+path))
+			inUse := tc.want == bolt.ErrInUse
+			if (err == nil) != inUse || !inUse && tc.want != nil && !errors.Is(err, tc.want) {
+				t.Errorf("Diagnose() = %v, want %v", err, tc.want)
 			}
 		})
 	}

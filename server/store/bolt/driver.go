@@ -127,5 +127,5 @@ func checkContent(path string) (err error) {
 	case err != nil:
 		return err
 	}
-	return db.Close()
+	return errors.Join(db.View(recognize), db.Close())
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -110,6 +111,11 @@ func openError(err error) error {
 		errors.Is(err, berrors.ErrVersionMismatch):
 		return fmt.Errorf("%w: %w", ErrForeign, err)
 	}
+	_, ofSystem := errors.AsType[syscall.Errno](err)
+	_, ofPath := errors.AsType[*fs.PathError](err)
+	if err != nil && !ofSystem && !ofPath {
+		return fmt.Errorf("%w: %w", ErrForeign, err) // bbolt has no name for a short file
+	}
 	return err
 }
 
@@ -155,8 +161,8 @@ func setUp(db *bbolt.DB) (last store.Moment, err error) {
 	return last, syncDir(filepath.Dir(db.Path()))
 }
 
-// prepare checks that the file is ours and makes the buckets of a new one.
-func prepare(tx *bbolt.Tx) error {
+// recognize finds a file of another program, or of another version of this one.
+func recognize(tx *bbolt.Tx) error {
 	if meta := tx.Bucket(bucketMeta); meta != nil {
 		switch v := meta.Get(schemaKey); {
 		case len(v) != 8 || binary.BigEndian.Uint64(v) < schema:
@@ -166,6 +172,14 @@ func prepare(tx *bbolt.Tx) error {
 		}
 	} else if first, _ := tx.Cursor().First(); first != nil {
 		return ErrForeign
+	}
+	return nil
+}
+
+// prepare checks that the file is ours and makes the buckets of a new one.
+func prepare(tx *bbolt.Tx) error {
+	if err := recognize(tx); err != nil {
+		return err
 	}
 	for _, name := range [...][]byte{
 		bucketMeta, bucketRows, bucketOwners, bucketExpiry, bucketRevoked,
