@@ -36,10 +36,16 @@ type demo struct {
 	cmd *exec.Cmd
 }
 
-// startDemo runs the demo until the test ends.
+// startDemo runs the demo until the test ends. Its flags are those of args, and
+// of its own where args have none.
 func startDemo(t *testing.T, args ...string) *demo {
 	t.Helper()
-	return startProgram(t, append([]string{"demo", "--listen", "localhost:0", "--life", life.String()}, args...))
+	for _, own := range [][]string{{"--listen", "localhost:0"}, {"--life", life.String()}} {
+		if !slices.Contains(args, own[0]) {
+			args = append(own, args...)
+		}
+	}
+	return startProgram(t, append([]string{"demo"}, args...))
 }
 
 // startDev runs the server and the stand-in service for pages of an origin.
