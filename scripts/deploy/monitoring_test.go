@@ -29,6 +29,7 @@ func vocabulary(t *testing.T) map[string]map[string][]string {
 	watch := monitor.New("test")
 	watch.Census(nil, []string{"k1"})
 	watch.Log(func() int64 { return 0 })
+	watch.Breaker(func() bool { return false })
 	watch.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	known := make(map[string]map[string][]string)
 	for line := range strings.Lines(answer.Body.String()) {

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/clock"
@@ -32,7 +31,6 @@ type App struct {
 	log      *slog.Logger
 	settings *config.Config
 
-	leaving   atomic.Bool // the process was told to stop
 	stopSweep context.CancelFunc
 	swept     sync.WaitGroup
 }

@@ -29,7 +29,6 @@ const (
 
 // linger keeps serving for the time that balancers need to see /readyz.
 func (a *App) linger(delay time.Duration) {
-	a.leaving.Store(true)
 	a.api.Drain()
 	if delay <= 0 {
 		return

@@ -22,20 +22,9 @@ const (
 func requestTimeout(upstream time.Duration) time.Duration { return 2*upstream + 10*time.Second }
 
 func (a *App) newHTTPServer(handler http.Handler) *http.Server {
-	server := newHTTPServer(a.closing(handler), a.log)
+	server := newHTTPServer(handler, a.log)
 	server.IdleTimeout = a.settings.ConnectionIdleTimeout
 	return server
-}
-
-// closing has each answer close its connection once the process was told to
-// stop: a proxy that keeps connections finds another server before this one is gone.
-func (a *App) closing(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a.leaving.Load() {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {

@@ -237,7 +237,9 @@ func (s *Server) Public() http.Handler { return s.public }
 // Admin is the handler for the operator; keep it away from the internet.
 func (s *Server) Admin() http.Handler { return s.admin }
 
-// Drain makes /readyz answer that no new work should come. Nothing else changes.
+// Drain makes /readyz answer that no new work should come, and has each answer
+// close its connection: a proxy that keeps connections finds another server
+// before this one is gone. Nothing else changes.
 func (s *Server) Drain() { s.draining.Store(true) }
 
 func (s *Server) healthy(c echo.Context) error { return c.String(http.StatusOK, api.WellAnswer) }

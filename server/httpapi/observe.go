@@ -53,6 +53,9 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set(echo.HeaderXRequestID, id)
 		header[echo.HeaderXContentTypeOptions] = nosniff
 		header[echo.HeaderCacheControl] = noStore
+		if s.draining.Load() {
+			header.Set(echo.HeaderConnection, "close")
+		}
 
 		here := &call{Context: c}
 		err := s.guarded(here, next)

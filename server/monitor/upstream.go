@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
@@ -51,7 +53,6 @@ func callOutcomes() []string {
 type captureMetrics struct {
 	calls, callErrors counter
 	callTime          histogram
-	breakerOpen       func() bool
 }
 
 var callBounds = []time.Duration{
@@ -62,9 +63,6 @@ var callBounds = []time.Duration{
 
 func (m *Monitor) newCaptureMetrics() captureMetrics {
 	calls := label{"call", callNames}
-	m.gauge("keepalive_upstream_breaker_open",
-		"1 while the circuit breaker is open because calls to Capture failed many times in a "+
-			"row, else 0.", m.readBreaker)
 	return captureMetrics{
 		calls: m.counter("keepalive_upstream_requests_total",
 			"Calls to Capture by their outcome.", calls, label{"outcome", callOutcomes()}),
@@ -138,13 +136,16 @@ func (m *Monitor) callFailed(call string, err error) {
 	m.callErrors.Inc(call, number)
 }
 
-// Breaker has a metric say whether the circuit breaker is open; without it the
-// metric is 0. Call it before the first scrape.
-func (m *Monitor) Breaker(open func() bool) { m.breakerOpen = open }
-
-func (m *Monitor) readBreaker() float64 {
-	if m.breakerOpen != nil && m.breakerOpen() {
-		return 1
-	}
-	return 0
+// Breaker has a metric say whether the circuit breaker is open.
+func (m *Monitor) Breaker(open func() bool) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "keepalive_upstream_breaker_open",
+		Help: "1 while the circuit breaker is open because calls to Capture failed many times in a " +
+			"row, else 0.",
+	}, func() float64 {
+		if open() {
+			return 1
+		}
+		return 0
+	}))
 }

@@ -122,12 +122,6 @@ func (h histogram) Observe(d time.Duration, values ...string) {
 	seriesOf(h.series, h.labels, values).Observe(max(d, 0).Seconds())
 }
 
-// gauge adds a value that is read when it is asked for.
-func (m *Monitor) gauge(name, help string, read func() float64) {
-	options := prometheus.GaugeOpts{Name: name, Help: help}
-	m.registry.MustRegister(prometheus.NewGaugeFunc(options, read))
-}
-
 // gauges adds values that are set from time to time, under labels that are not
 // known from the start.
 func (m *Monitor) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
