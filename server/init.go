@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -23,8 +22,9 @@ func (p *program) initCommand() *cobra.Command {
 			"overwritten.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-				return usageError("--dir " + dir + " is no folder; make it first, or name another one")
+			dir, err := setup.Folder(dir)
+			if err != nil {
+				return usageError(err.Error())
 			}
 			answers, err := setup.Ask(command.Context(), p.stdin, p.stdout)
 			if err != nil {
@@ -43,9 +43,6 @@ func (p *program) initCommand() *cobra.Command {
 
 // tellSetUp says what was written and what is left to do.
 func (p *program) tellSetUp(dir string, answers *setup.Answers) {
-	if absolute, err := filepath.Abs(dir); err == nil {
-		dir = absolute
-	}
 	environment := filepath.Join(dir, setup.EnvironmentFile)
 	fmt.Fprintf(p.stdout, "\nWritten: %s and %s. Keep the keys secret, and apart from the store.\n",
 		environment, filepath.Join(dir, setup.KeysFile))
@@ -59,5 +56,5 @@ func (p *program) tellSetUp(dir string, answers *setup.Answers) {
 			"0400).\n", files[path], path)
 	}
 	fmt.Fprintf(p.stdout, "  set -a; . %s; set +a\n  capture-keepalive check --live\n  "+
-		"capture-keepalive serve\n", environment)
+		"capture-keepalive serve\n", setup.Quoted(environment))
 }

@@ -3,6 +3,7 @@ package setup
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/capture-keepalive/capture-keepalive/server/config"
@@ -32,7 +33,7 @@ func render(dir string, a *Answers) string {
 		meaning[setting.Name] = setting.Meaning
 	}
 	set := func(name, value string) {
-		fmt.Fprintf(&text, "# %s\n%s%s=%s\n", meaning[name], config.Prefix, name, value)
+		fmt.Fprintf(&text, "# %s\n%s%s=%s\n", meaning[name], config.Prefix, name, Quoted(value))
 	}
 	fmt.Fprintln(&text, "# Settings of capture-keepalive; serve --help lists all that there are.")
 	for _, q := range questions {
@@ -54,4 +55,23 @@ func render(dir string, a *Answers) string {
 		set("INSECURE_COOKIE", "true")
 	}
 	return text.String()
+}
+
+// plainValue is what a shell takes as it is.
+var plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:,@%+=-]*$`)
+
+// Quoted returns a value for systemd and a shell. Container engines hand the
+// quotes on, and the server takes them away.
+func Quoted(value string) string {
+	if plainValue.MatchString(value) {
+		return value
+	}
+	return "'" + value + "'"
+}
+
+// writable reports whether a value can stand between the quotes, and is what
+// the server reads from there.
+func writable(value string) bool {
+	cleaned, err := config.Clean(value)
+	return err == nil && cleaned == value && !strings.Contains(value, "'")
 }

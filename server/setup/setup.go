@@ -112,6 +112,10 @@ func (a asker) setting(q question) (string, error) {
 			return "", err
 		}
 		value, err := config.Check(q.name, text)
+		if err == nil && !writable(value) {
+			err = errors.New("init cannot write a value with a quote; leave the quote out, or " +
+				"write %27 in an address")
+		}
 		if err == nil {
 			return value, nil
 		}
@@ -151,9 +155,22 @@ func (a asker) line() (string, error) {
 	}
 }
 
+// Folder returns the path of a folder that Write can write to.
+func Folder(dir string) (string, error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("--dir %q is no folder; make it first, or name another one", dir)
+	}
+	absolute, err := filepath.Abs(dir)
+	if err == nil && !writable(absolute) {
+		err = fmt.Errorf("the path %q has a quote, a line break or the like, which no "+
+			"environment file can name; name another folder with --dir", absolute)
+	}
+	return absolute, err
+}
+
 // Write makes the keys and writes both files into dir. It overwrites nothing.
 func Write(dir string, answers *Answers) error {
-	dir, err := filepath.Abs(dir)
+	dir, err := Folder(dir)
 	if err != nil {
 		return err
 	}

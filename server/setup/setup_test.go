@@ -3,6 +3,7 @@ package setup
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -83,6 +84,61 @@ func TestInitWritesAConfiguration(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A shell reads the file as the server does, whatever is in an address or in the
+// name of the folder.
+func TestAShellReadsTheEnvironmentFile(t *testing.T) {
+	const redirect = "https://www.example.com/back?a=$HOME&b=`id`;c=(1)#x"
+	answers, err := Ask(t.Context(), strings.NewReader("code\nhttps://www.example.com\n"+
+		"https://app.us.janraincapture.com\nlogin\n"+redirect+"\n"+strings.TrimSuffix(redirect, "#x")+"'\n"+
+		strings.TrimSuffix(redirect, "#x")+"\nnone\n"), new(strings.Builder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), `a b$HOME\s"q`)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(dir, answers); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, loginSecretFile), []byte("a-secret-of-capture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shell := exec.Command("sh", "-ec", `set -a; . "$1"; exec env -0`, "sh", filepath.Join(dir, EnvironmentFile))
+	shell.Env = []string{"PATH=" + os.Getenv("PATH")}
+	seen, err := shell.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, seen)
+	}
+	for name, environment := range map[string][]string{
+		"a shell":            strings.Split(string(seen), "\x00"),
+		"a container engine": environmentOf(t, filepath.Join(dir, EnvironmentFile)),
+	} {
+		settings, err := config.Read(environment)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if want := strings.TrimSuffix(redirect, "#x"); settings.RedirectURIs[0] != want {
+			t.Errorf("%s: the redirect URI is %q, want %q", name, settings.RedirectURIs[0], want)
+		}
+	}
+}
+
+func TestInitRefusesFoldersThatNoFileCanName(t *testing.T) {
+	for _, name := range []string{"a'b", "a\nb", "a #b", "a\rb"} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(dir, &Answers{}); err == nil || !strings.Contains(err.Error(), "--dir") {
+			t.Errorf("%q: %v", name, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+			t.Errorf("%q: %d files were written", name, len(left))
+		}
 	}
 }
 
