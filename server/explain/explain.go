@@ -22,7 +22,7 @@ const clock = "2006-01-02 15:04:05"
 // token nor a uuid.
 func Story(log io.Reader, uuid string, since time.Time) ([]string, error) {
 	user := session.UserTag(uuid)
-	lines, err := read(log, user)
+	lines, err := read(log, user, since)
 	if err != nil {
 		return nil, err
 	}

@@ -166,3 +166,27 @@ func TestEveryEndHasASentence(t *testing.T) {
 		}
 	}
 }
+
+// What is not told is not kept, so that a log can be larger than the memory.
+func TestLinesThatAreNotToldAreNotKept(t *testing.T) {
+	request := func(clock, level string) string {
+		return fmt.Sprintf(`{"time":"2026-11-26T%sZ","level":%q,"msg":"request","session":"dddddddd",`+
+			`"code":"store_unavailable"}`+"\n", clock, level)
+	}
+	since := time.Date(2026, 11, 26, 14, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		line string
+		kept int
+	}{
+		"a request that found nothing":  {request("14:30:00", "INFO"), 0},
+		"trouble before the time asked": {request("13:30:00", "ERROR"), 0},
+		"trouble":                       {request("14:30:00", "WARN"), 1},
+		"another user's":                {entry("14:30:00", other, "opened", `,"session":"dddddddd"`), 0},
+		"the user's, before that time":  {opened("13:30:00", "dddddddd"), 1},
+	} {
+		kept, err := read(strings.NewReader(tc.line), session.UserTag(uuid), since)
+		if err != nil || len(kept) != tc.kept {
+			t.Errorf("%s: %d lines are kept, want %d (%v)", name, len(kept), tc.kept, err)
+		}
+	}
+}

@@ -40,11 +40,12 @@ type line struct {
 var ErrNotJSON = errors.New("no line is one of the server's JSON log; " +
 	"explain reads what KEEPALIVE_LOG_FORMAT=json writes")
 
-// read returns the lines about a user, and those that name a session and no
-// user. Lines about others are not kept: a log can be larger than the memory.
+// read returns the lines about a user, and those since then that name a session
+// and no user and are worth a sentence. The rest is not kept: a log can be larger
+// than the memory, and is full of requests that found their session ended.
 // Lines of other programs, and what a collector puts in front of a line, are
 // left out.
-func read(log io.Reader, user string) ([]line, error) {
+func read(log io.Reader, user string, since time.Time) ([]line, error) {
 	var kept []line
 	known := 0
 	from := bufio.NewReaderSize(log, maxLine)
@@ -52,7 +53,9 @@ func read(log io.Reader, user string) ([]line, error) {
 		raw, err := from.ReadSlice('\n')
 		if parsed, ok := parse(raw); ok {
 			known++
-			if parsed.names(user) || parsed.User == "" && parsed.Session != "" {
+			ofSomeone := parsed.User == "" && parsed.Session != "" &&
+				!parsed.Time.Before(since) && sentenceOf(parsed) != ""
+			if parsed.names(user) || ofSomeone {
 				kept = append(kept, parsed)
 			}
 		}
