@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -64,10 +65,7 @@ func failedOutcome(ctx context.Context, err error) Outcome {
 	if ctx.Err() != nil {
 		return OutcomeLeft
 	}
-	if code := codeOf(err); code != "" {
-		return Outcome(code)
-	}
-	return Outcome(api.Internal)
+	return Outcome(cmp.Or(codeOf(err), api.Internal))
 }
 
 // Why is why a session ended. The list is closed: log lines, metrics and

@@ -328,15 +328,6 @@ func (s *Service) keep(
 	}
 }
 
-// stored is the grant of the record as another server has written it.
-func (s *Service) stored(ctx context.Context, id store.ID) (Grant, error) {
-	record, err := s.read(ctx, id)
-	if err != nil {
-		return Grant{}, err
-	}
-	return grantOf(record, s.now()), nil
-}
-
 // renewalFailed decides what a failed call means for the session.
 func (s *Service) renewalFailed(
 	ctx context.Context, r *renewal, record store.Record, cause error,

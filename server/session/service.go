@@ -186,13 +186,9 @@ type Grant struct {
 //
 // Codes: session_ended, store_unavailable.
 func (s *Service) Status(ctx context.Context, id store.ID) (Grant, error) {
-	record, err := s.read(ctx, id)
-	if err != nil {
-		return Grant{}, err
-	}
-	grant := grantOf(record, s.now())
+	grant, err := s.stored(ctx, id)
 	grant.Token = secret.String{}
-	return grant, nil
+	return grant, err
 }
 
 // Touch says that the user is active: it alone moves the idle limit.
@@ -273,6 +269,15 @@ func (s *Service) read(ctx context.Context, id store.ID) (store.Record, error) {
 		}
 	}
 	return record, nil
+}
+
+// stored is the grant of a living record.
+func (s *Service) stored(ctx context.Context, id store.ID) (Grant, error) {
+	record, err := s.read(ctx, id)
+	if err != nil {
+		return Grant{}, err
+	}
+	return grantOf(record, s.now()), nil
 }
 
 // tombstone reports that the grant of a server-side session is dead: its record
