@@ -72,7 +72,7 @@ func TestRedisFailsUnderLoad(t *testing.T) {
 			tc.fail(t, database)
 			watch := clocktest.Start()
 			l.waitForAll(t, waiting)
-			if took := watch.Took(); took >= 3*time.Second {
+			if took := watch.Took(); took >= 10*time.Second { // a server may be paused as well
 				t.Errorf("who waited when the store failed had an answer after %v", took)
 			}
 			l.wait(t, "refused", &l.refused, 3*parties)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 )
 
 // stubCode is the stub, as a page puts it inline.
@@ -47,13 +48,16 @@ func TestServerThatHangs(t *testing.T) {
 		site := hangingSite(t, hang)
 		p := b.Open(t, site+"/blank")
 		for _, path := range []string{"/tag", "/stub"} {
-			p.Eval(t, fmt.Sprintf(`setTimeout(() => location.assign(%q)), 1`, path), nil)
-			p.WaitFor(t, fmt.Sprintf(`location.pathname === %q && window.done > 0`, path), soon)
-			var at []float64 // from the page's first byte on
-			p.Eval(t, `[ran, done].map(at => at - performance.getEntriesByType("navigation")[0].responseStart)`, &at)
-			if at[0] > 1000 || at[1] > 1000 {
-				t.Errorf("%s: the page's scripts ran after %v ms", path, at)
-			}
+			clocktest.OneOf(t, 3, func() error {
+				p.Eval(t, fmt.Sprintf(`window.done = 0, setTimeout(() => location.assign(%q)), 1`, path), nil)
+				p.WaitFor(t, fmt.Sprintf(`location.pathname === %q && window.done > 0`, path), soon)
+				var at []float64 // from the page's first byte on
+				p.Eval(t, `[ran, done].map(at => at - performance.getEntriesByType("navigation")[0].responseStart)`, &at)
+				if at[0] > 1000 || at[1] > 1000 {
+					return fmt.Errorf("%s: the page's scripts ran after %v ms", path, at)
+				}
+				return nil
+			})
 		}
 		p.WaitFor(t, `refused === "unavailable" && twice === 1 && fetched === 200`, soon)
 		var same bool
@@ -319,7 +323,7 @@ func TestWhoIsSignedIn(t *testing.T) {
 	signIn(t, p) // for which the module is loaded
 	p.WaitFor(t, `captureKeepalive.user().signedIn && known === 1`, soon)
 	var skew float64
-	if p.Eval(t, `captureKeepalive.status().clockSkew`, &skew); skew < -3602 || skew > -3598 {
+	if p.Eval(t, `captureKeepalive.status().clockSkew`, &skew); skew < -3610 || skew > -3590 {
 		t.Errorf("clockSkew is %v s where this machine is an hour ahead, want -3600", skew)
 	}
 	p.Click(t, "#btn-signout")
@@ -373,12 +377,18 @@ window.result = janrain.capture.ui.start(); window.atOnce = !!window.startedAt</
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
-	p := browsertest.Chromium(t).Open(t, server.URL+"/#dead")
-	p.WaitFor(t, `startedAt > 0`, soon)
-	var waited float64
-	if p.Eval(t, `startedAt - askedAt`, &waited); waited < 900 || waited > 2500 {
-		t.Errorf("the UI waited for %v ms, want a second", waited)
-	}
+	p := browsertest.Chromium(t).Open(t, "about:blank")
+	loads := 0
+	clocktest.OneOf(t, 3, func() error {
+		loads++
+		p.Navigate(t, fmt.Sprintf("%s/?%d#dead", server.URL, loads))
+		p.WaitFor(t, `startedAt > 0`, soon)
+		var waited float64
+		if p.Eval(t, `startedAt - askedAt`, &waited); waited < 900 || waited > 2500 {
+			return fmt.Errorf("the UI waited for %v ms, want a second", waited)
+		}
+		return nil
+	})
 	p.Navigate(t, server.URL+"/")
 	p.Reload(t)
 	var atOnce bool
