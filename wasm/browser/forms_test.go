@@ -37,6 +37,8 @@ type screens struct {
 	sent     []session.Submitted
 	edits    []session.Edited
 	repeated chan session.Repeated
+	// given are the screens of what was given up.
+	given []string
 }
 
 func newScreens(t *testing.T) *screens {
@@ -52,6 +54,8 @@ func newScreens(t *testing.T) *screens {
 			s.edits = append(s.edits, ev)
 		case session.Repeated:
 			s.repeated <- ev
+		case session.GivenUp:
+			s.given = append(s.given, ev.Screen)
 		}
 	}
 	if err := p.forms.watch(lives(t, safejs.Undefined())); err != nil {
@@ -1212,7 +1216,7 @@ func TestHandBackWhatTheUserSent(t *testing.T) {
 	s.fill("[name=city]", "Bern") // a script's doing
 	s.HandBack(id)
 	s.submitted(0)
-	want := session.Event(session.NotHandedBack{Screen: "editProfile", Result: session.RepeatChanged})
+	want := session.Event(session.GivenUp{Screen: "editProfile", Result: session.RepeatChanged})
 	if !slices.Equal(told, []session.Event{want}) {
 		t.Errorf("told %+v", told)
 	}

@@ -50,6 +50,27 @@ func parentOf(element safejs.Value) safejs.Value { return native(element, "Node"
 
 func connected(node safejs.Value) bool { return isTrue(native(node, "Node", "isConnected")) }
 
+// visible reports whether an element has a place on the page.
+func visible(element safejs.Value) bool {
+	boxes, err := nativeCall(element, "Element", "getClientRects")
+	return err == nil && len(items(boxes)) > 0
+}
+
+// outermost is an element itself, or the frame of this page that it is in.
+func outermost(element safejs.Value) safejs.Value {
+	for {
+		owner := native(element, "Node", "ownerDocument")
+		if !present(owner) || owner.Equal(document()) {
+			return element
+		}
+		frame := get(native(owner, "Document", "defaultView"), "frameElement")
+		if !present(frame) {
+			return element
+		}
+		element = frame
+	}
+}
+
 func attribute(element safejs.Value, name string) string {
 	value, err := nativeCall(element, "Element", "getAttribute", name)
 	if err != nil {

@@ -105,12 +105,16 @@ func (p *page) Withdraw() {
 // ShowScreen implements session.Page. What a user has typed and not sent is
 // worth more than a screen.
 func (p *page) ShowScreen(screen string) {
-	if p.forms.typing() {
-		return
-	}
-	if err := renderScreen(screen); err != nil {
+	result := session.RepeatEdited
+	if !p.forms.typing() {
+		err := renderScreen(screen)
+		if err == nil {
+			return
+		}
 		warn("not shown: " + err.Error())
+		result = session.RepeatGone
 	}
+	p.forms.post(session.GivenUp{Screen: screen, Result: result})
 }
 
 // Repeat implements session.Page.

@@ -123,8 +123,8 @@ func (r *repetition) askScreen() bool {
 }
 
 // typing reports whether there is something in a form of the UI that the user
-// has typed and not sent: drawing another screen would lose it.
-func (f *forms) typing() bool { return connected(f.typedIn) }
+// sees, has typed and not sent: drawing another screen would lose it.
+func (f *forms) typing() bool { return connected(f.typedIn) && visible(f.typedIn) }
 
 // focusAgain puts the cursor where it was, unless the user has it elsewhere.
 func (r *repetition) focusAgain(form safejs.Value) {
@@ -217,7 +217,7 @@ func (f *forms) handBack(id uint64) {
 		result = f.sendHeld(s)
 	}
 	if result != session.RepeatSent {
-		f.post(session.NotHandedBack{Screen: s.screen, Result: result})
+		f.post(session.GivenUp{Screen: s.screen, Result: result})
 	}
 }
 

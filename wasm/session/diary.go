@@ -38,7 +38,7 @@ func reason(ev Event) Why {
 		return WhyDenied
 	case Repeated:
 		return ev.Result.why()
-	case NotHandedBack:
+	case GivenUp:
 		return ev.Result.why()
 	case Wanted:
 		return WhyRequest

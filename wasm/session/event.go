@@ -106,8 +106,8 @@ type (
 	// SaveAnswered: the UI told of a success, or of an answer that is not about
 	// a dead token. Screen is empty when the event does not name it.
 	SaveAnswered struct{ Screen string }
-	// NotHandedBack: a form that was to be handed back could not be sent.
-	NotHandedBack struct {
+	// GivenUp: the browser could not do what HandBack or ShowScreen asked for.
+	GivenUp struct {
 		Screen string
 		Result RepeatResult
 	}
@@ -182,7 +182,7 @@ func (DeadToken) name() string      { return "dead_token" }
 func (ev Submitted) name() string   { return either(ev.Held, "submit_held", "submitted") }
 func (Edited) name() string         { return "edited" }
 func (SaveAnswered) name() string   { return "save_answered" }
-func (NotHandedBack) name() string  { return "not_handed_back" }
+func (GivenUp) name() string        { return "given_up" }
 func (Repeated) name() string       { return "repeated" }
 func (StorageChanged) name() string { return "storage_changed" }
 func (Woke) name() string           { return "woke" }

@@ -142,7 +142,7 @@ func (ev ScreenDenied) happen(x *step) {
 func (ev Edited) happen(x *step)       { x.works().edit(&ev, x.now, &x.effects) }
 func (ev SaveAnswered) happen(x *step) { x.works().forms.answered(ev.Screen, &x.effects) }
 func (ev Repeated) happen(x *step)     { x.works().forms.repeated(&ev, x.now, &x.effects) }
-func (ev NotHandedBack) happen(x *step) {
+func (ev GivenUp) happen(x *step) {
 	x.effects.tellScreen(NoticeUnfinished, ev.Result.why(), ev.Screen)
 }
 
