@@ -413,6 +413,8 @@ func TestHastyHands(t *testing.T) {
 			for (const value of ["card", "cash"]) add("input", { type: "radio", name: "pay", value, id: value });
 			for (const value of ["daily", "weekly"]) add("input", { type: "checkbox", name: "news", value, id: value });
 			add("input", { type: "range", name: "size", id: "size" });
+			add("button", { type: "reset", id: "empty", textContent: "Empty" });
+			add("iframe", { id: "editor", srcdoc: "<textarea></textarea>", height: 60 });
 			add("input", { type: "image", name: "spot", id: "spot", alt: "Save", src: "/favicon.svg", width: 40,
 				height: 40 });
 			customElements.get("x-bio") || customElements.define("x-bio", class extends HTMLElement {
@@ -486,6 +488,13 @@ func TestHastyHands(t *testing.T) {
 			if sent := submits(t, p)[0]; !strings.Contains(sent, `["spot.x","20"],["spot.y","20"]`) {
 				t.Errorf("it was not clicked in its middle: %s", sent)
 			}
+		}},
+		{name: "the form is emptied", inPlace: true, told: []string{"unfinished:edited"}, fill: func() {
+			p.Type(t, city, "Bern")
+		}, then: func() { p.Click(t, "#empty") }},
+		{name: "text is typed in a frame", inPlace: true, told: []string{"unfinished:edited"}, then: func() {
+			p.Eval(t, `document.querySelector("#editor").contentDocument.querySelector("textarea").focus(), 1`, nil)
+			p.Press(t, "a")
 		}},
 		{name: "another box is ticked", told: []string{"unfinished:edited"}, then: func() { p.Click(t, "#daily") }},
 		{name: "the user goes to another screen", told: []string{"unfinished:left"}, then: func() {

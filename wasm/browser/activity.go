@@ -21,6 +21,8 @@ type activity struct {
 	life *lifetime
 	now  func() session.Instant
 	post func(session.Event)
+	// framed hears of what is typed in a frame.
+	framed func(event safejs.Value)
 
 	last session.Instant
 	// where the pointer was: browsers also report one that stands still while
@@ -28,7 +30,7 @@ type activity struct {
 	screenX, screenY float64
 	pointed          bool
 
-	input, pointer, loaded safejs.Func
+	input, pointer, loaded, typed safejs.Func
 }
 
 // watch begins with the page's own window and the frames that it has.
@@ -46,6 +48,7 @@ func (a *activity) watch() error {
 	a.input = handler("input", a.heard)
 	a.pointer = handler("pointermove", a.pointerMoved)
 	a.loaded = handler("load", a.frameLoaded)
+	a.typed = handler("input", a.framed)
 	if err != nil {
 		return err
 	}
@@ -81,6 +84,7 @@ func (a *activity) watchWindow(window safejs.Value) error {
 func (a *activity) watchFrame(window safejs.Value) {
 	if present(get(window, "document")) {
 		_ = a.watchWindow(window) // it may be gone by now: nothing is heard then
+		_ = a.life.attach(window, "input", a.typed)
 	}
 }
 
@@ -116,4 +120,4 @@ func (a *activity) heard(event safejs.Value) {
 }
 
 // soon reports whether the last look was a moment ago.
-func (a *activity) soon() bool { return !a.last.IsZero() && a.now().Sub(a.last) < inputEvery }
+func (a *activity) soon() bool { return !a.last.IsZero() && a.now().Since(a.last) < inputEvery }

@@ -28,7 +28,7 @@ func newUser(t *testing.T) *user {
 			t.Errorf("posted %#v", ev)
 		}
 		u.posted++
-	}}
+	}, framed: func(safejs.Value) {}}
 	if err := u.activity.watch(); err != nil {
 		t.Fatal(err)
 	}

@@ -109,6 +109,13 @@ func kindOf(element safejs.Value) (kind controlKind, tag, typ string) {
 	return customControl, tag, ""
 }
 
+// isField reports whether a person may be typing in an element.
+func isField(element safejs.Value) bool {
+	kind, tag, _ := kindOf(element)
+	return kind != noControl && (kind != customControl || tag == "iframe" || isComponent(element) ||
+		isTrue(native(element, "HTMLElement", "isContentEditable")))
+}
+
 // valueClasses are the classes that hold a value as text.
 var valueClasses = map[string]string{"input": "HTMLInputElement", "textarea": "HTMLTextAreaElement"}
 

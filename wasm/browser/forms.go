@@ -37,6 +37,9 @@ type submission struct {
 	// handled: the UI's script took care of the submit event, and left nothing
 	// to the browser.
 	handled bool
+	// rewritten: the page's script wrote into the form while it was being sent,
+	// as an editor does that keeps its text to itself.
+	rewritten bool
 }
 
 // forms keeps what the user submitted, and can submit it again. It decides
@@ -61,6 +64,10 @@ type forms struct {
 	// typedIn is the form that the user typed in last and has not sent, toldOf
 	// the one with the edit that was reported last.
 	typedIn, toldOf safejs.Value
+	// afterEvent is what dealt does afterwards, when timeout has come.
+	afterEvent []func()
+	dealt      safejs.Func
+	timeout    safejs.Value
 	// closed are forms with a part that the user typed in and that cannot be
 	// read: a component that keeps its fields to itself.
 	closed []safejs.Value
@@ -73,7 +80,14 @@ func newForms(now func() session.Instant, post func(session.Event)) *forms {
 }
 
 // watch hears, until the end, what the user does to the page's forms.
-func (f *forms) watch(life *lifetime) error {
+func (f *forms) watch(life *lifetime) (err error) {
+	life.releases = append(life.releases, func() {
+		_, _ = invoke(safejs.Global(), "clearTimeout", f.timeout) // it would call us
+	})
+	f.dealt, err = life.function("afterwards", func([]safejs.Value) any { f.runAfterwards(); return nil })
+	if err != nil {
+		return err
+	}
 	for _, l := range []struct {
 		event string
 		fn    func(safejs.Value)
@@ -117,8 +131,10 @@ func (f *forms) submitted(payload safejs.Value) session.Event {
 	}
 	f.kept = append(f.kept, s)
 	if !held {
-		// After every listener of the page has run.
-		time.AfterFunc(0, func() { s.handled = isTrue(get(event, "defaultPrevented")) })
+		f.afterwards(func() {
+			s.handled = isTrue(get(event, "defaultPrevented"))
+			s.rewritten = connected(form) && s.state.rewrittenIn(form)
+		})
 	}
 	return session.Submitted{
 		ID: s.id, Screen: screen, Form: s.key.String(),
@@ -135,6 +151,28 @@ func stop(event safejs.Value) bool {
 	_, _ = invoke(event, "preventDefault")
 	_, err := invoke(event, "stopImmediatePropagation")
 	return err == nil && isTrue(get(event, "defaultPrevented"))
+}
+
+// afterwards calls fn when every listener of the page, and the browser itself,
+// have dealt with the event of now. A timer of Go's without a wait would run
+// before they do: Go runs what is due before it returns to JavaScript.
+func (f *forms) afterwards(fn func()) {
+	f.afterEvent = append(f.afterEvent, fn)
+	if len(f.afterEvent) > 1 {
+		return
+	}
+	var err error
+	if f.timeout, err = invoke(safejs.Global(), "setTimeout", f.dealt, 0); err != nil {
+		time.AfterFunc(lookEvery, f.runAfterwards) // a timer of the page's own, which throws
+	}
+}
+
+func (f *forms) runAfterwards() {
+	due := f.afterEvent
+	f.afterEvent = nil
+	for _, fn := range due {
+		fn()
+	}
 }
 
 // sentAt is when a submit was caught: the loader may have kept it for a while.
@@ -164,7 +202,7 @@ func (f *forms) get(id uint64) *submission {
 // input hears that the user typed or chose something, and reports which form
 // they changed.
 func (f *forms) input(event safejs.Value) {
-	target := get(event, "target")
+	target := outermost(get(event, "target"))
 	if f.filling || !isTrue(get(event, "isTrusted")) || isChoice(target) {
 		return // a script that clicks a box makes trusted events; see gesture
 	}
@@ -240,7 +278,10 @@ func (f *forms) gesture(event safejs.Value) {
 			before[s] = look{form, state}
 		}
 	}
-	time.AfterFunc(0, func() { // when the page has dealt with it
+	if len(before) == 0 {
+		return
+	}
+	f.afterwards(func() {
 		for s, was := range before {
 			if f.get(s.id) == s && connected(was.form) && !was.state.sameAs(was.form) {
 				f.edited(was.form, s.screen)
@@ -298,4 +339,6 @@ func formAround(element safejs.Value) safejs.Value {
 	return form
 }
 
-func focused() string { return elementID(native(document(), "Document", "activeElement")) }
+func focused() string { return elementID(activeElement()) }
+
+func activeElement() safejs.Value { return native(document(), "Document", "activeElement") }

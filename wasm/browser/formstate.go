@@ -133,6 +133,19 @@ func (s formState) enteredSince(form safejs.Value) bool {
 	return false
 }
 
+// rewrittenIn reports whether a form says something new where a person could
+// have typed, or, beside an editor, in any field: as enteredSince, of a moment
+// at which no person can have typed.
+func (s formState) rewrittenIn(form safejs.Value) bool {
+	typed := s
+	if len(s.editables) == 0 {
+		typed.controls = slices.DeleteFunc(slices.Clone(s.controls), func(c control) bool {
+			return c.typ == "hidden"
+		})
+	}
+	return typed.enteredSince(form)
+}
+
 // formEntry is one field of a FormData.
 type formEntry struct {
 	name  string

@@ -76,6 +76,9 @@ func (r *repetition) look() (result session.RepeatResult, done bool) {
 		return session.RepeatChanged, true // what the user sent is not known
 	}
 	form, ok := r.find(r.submission)
+	if ok && r.rewritten && !form.Equal(r.form) {
+		return session.RepeatChanged, true // it would be written anew with what was drawn
+	}
 	if !ok {
 		return session.RepeatGone, !r.askScreen() || time.Since(r.since) > r.redrawWithin
 	}
@@ -86,6 +89,9 @@ func (r *repetition) look() (result session.RepeatResult, done bool) {
 	late := r.looks >= leastLooks && time.Since(r.since) > r.equalWithin
 	if !r.state.sameAs(form) && !r.fill(form) {
 		return session.RepeatEdited, true
+	}
+	if !connected(form) {
+		return session.RepeatGone, late // it was drawn anew because it was filled
 	}
 	button, same := r.submitter.in(form)
 	switch {
@@ -128,7 +134,7 @@ func (f *forms) typing() bool { return connected(f.typedIn) && visible(f.typedIn
 
 // focusAgain puts the cursor where it was, unless the user has it elsewhere.
 func (r *repetition) focusAgain(form safejs.Value) {
-	if r.form.Equal(form) || r.focus == "" {
+	if r.form.Equal(form) || r.focus == "" || r.touched || isField(activeElement()) {
 		return
 	}
 	if field, err := nativeCall(document(), "Document", "getElementById", r.focus); err == nil {

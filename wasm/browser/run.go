@@ -93,7 +93,7 @@ func watchPage(life *lifetime, loop *session.Loop, f *forms, callLock *locks) er
 	if err := f.watch(life); err != nil {
 		return err
 	}
-	return (&activity{life: life, now: loop.Now, post: loop.Post}).watch()
+	return (&activity{life: life, now: loop.Now, post: loop.Post, framed: f.input}).watch()
 }
 
 // idleWarning is the page's own, or what the dialog is shown by without one.
