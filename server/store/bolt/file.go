@@ -45,31 +45,28 @@ var (
 // has to exist. The error wraps ErrInUse, ErrForeign, ErrDamaged, ErrNewer,
 // ErrStuck, that of ctx, or what the operating system said.
 func Open(ctx context.Context, path string) (*Backend, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, ErrStuck)
+	defer cancel()
 	done := make(chan answer[*Backend], 1)
 	go func() {
 		b, err := openFile(path)
 		done <- answer[*Backend]{b, err}
 	}()
-	bound := time.NewTimer(openTimeout)
-	defer bound.Stop()
-	var err error
+	var a answer[*Backend]
 	select {
-	case a := <-done:
-		if a.err == nil {
-			return a.value, nil
-		}
-		return nil, fmt.Errorf("bolt: open %s: %w", path, a.err)
+	case a = <-done:
 	case <-ctx.Done():
-		err = ctx.Err()
-	case <-bound.C:
-		err = ErrStuck
+		a.err = context.Cause(ctx)
+		go func() { // the file must not stay locked, should the disk come back
+			if late := <-done; late.err == nil {
+				_ = late.value.Close()
+			}
+		}()
 	}
-	go func() { // the file must not stay locked, should the disk come back
-		if a := <-done; a.err == nil {
-			_ = a.value.Close()
-		}
-	}()
-	return nil, fmt.Errorf("bolt: open %s: %w", path, err)
+	if a.err != nil {
+		return nil, fmt.Errorf("bolt: open %s: %w", path, a.err)
+	}
+	return a.value, nil
 }
 
 func openFile(path string) (b *Backend, err error) {
