@@ -162,7 +162,7 @@ func (a *App) sweep(ctx context.Context, watch *monitor.Monitor) {
 
 // NewLog is the log that the configuration asks for.
 func NewLog(settings *config.Config, to io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: settings.Level}
+	options := &slog.HandlerOptions{Level: settings.LogLevel}
 	if settings.LogFormat == "text" {
 		return slog.New(slog.NewTextHandler(to, options))
 	}

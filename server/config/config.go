@@ -77,8 +77,8 @@ type Config struct {
 	TrustedProxies []string `env:"TRUSTED_PROXIES"`
 	InsecureCookie bool     `env:"INSECURE_COOKIE" envDefault:"false"`
 
-	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`
-	LogFormat string `env:"LOG_FORMAT" envDefault:"json"`
+	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat string     `env:"LOG_FORMAT" envDefault:"json"`
 
 	Derived
 }
@@ -87,7 +87,6 @@ type Config struct {
 type Derived struct {
 	Ring    *keyring.Ring  // of Keys
 	Proxies []netip.Prefix // of TrustedProxies
-	Level   slog.Level     // of LogLevel
 	Driver  store.Driver   // of Store
 
 	// Warnings are about variables that mean nothing here, one sentence each.

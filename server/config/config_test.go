@@ -52,7 +52,7 @@ func TestDefaults(t *testing.T) {
 		{"AUTH_IS_ACTIVITY", config.AuthIsActivity, true},
 		{"TRUSTED_PROXIES", len(config.Proxies), 0},
 		{"INSECURE_COOKIE", config.InsecureCookie, false},
-		{"LOG_LEVEL", config.Level, slog.LevelInfo},
+		{"LOG_LEVEL", config.LogLevel, slog.LevelInfo},
 		{"LOG_FORMAT", config.LogFormat, "json"},
 	} {
 		if tc.got != tc.want {
@@ -82,10 +82,10 @@ func TestSettings(t *testing.T) {
 		t.Errorf("proxies %v", config.Proxies)
 	}
 	if !config.RateLogin.Off() || config.Driver.Schemes[0] != "memory" ||
-		config.Level != slog.LevelDebug || config.AuthScheme != capture.SchemeSignature ||
+		config.LogLevel != slog.LevelDebug || config.AuthScheme != capture.SchemeSignature ||
 		config.TokenLifetime != 40*time.Second || config.TypeName != "user" {
 		t.Errorf("the rest: %v %v %v %v %v %q", config.RateLogin, config.Driver.Schemes,
-			config.Level, config.AuthScheme, config.TokenLifetime, config.TypeName)
+			config.LogLevel, config.AuthScheme, config.TokenLifetime, config.TypeName)
 	}
 }
 

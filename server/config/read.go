@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"reflect"
 	"slices"
@@ -187,6 +188,8 @@ func remedy(wanted reflect.Type) string {
 		return "must be events/duration, such as 30/1m, or off."
 	case reflect.TypeFor[int]():
 		return "must be a whole number, such as 50."
+	case reflect.TypeFor[slog.Level]():
+		return "must be debug, info, warn or error."
 	case reflect.TypeFor[bool]():
 		return "must be true or false."
 	}

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -267,16 +266,7 @@ func (c *Config) checkInsecureCookie(p *Problems) {
 	}
 }
 
-var levels = map[string]slog.Level{
-	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
-}
-
 func (c *Config) checkLog(p *Problems) {
-	level, ok := levels[c.LogLevel]
-	if !ok {
-		p.check("LOG_LEVEL", "must be debug, info, warn or error.")
-	}
-	c.Level = level
 	if c.LogFormat != "json" && c.LogFormat != "text" {
 		p.check("LOG_FORMAT", "must be json or text.")
 	}

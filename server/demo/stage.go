@@ -95,14 +95,15 @@ func settingsOf(options stageOptions, upstream, path string, ring *keyring.Ring)
 		// Safari refuses secure cookies on http://localhost.
 		InsecureCookie: true,
 		LogFormat:      "text",
+		LogLevel:       slog.LevelWarn,
 		Store:          secret.New("bolt:" + path),
-		Derived:        config.Derived{Level: slog.LevelWarn, Ring: ring, Driver: bolt.Driver},
+		Derived:        config.Derived{Ring: ring, Driver: bolt.Driver},
 	}
 	for _, origin := range options.origins {
 		settings.RedirectURIs = append(settings.RedirectURIs, origin+"/")
 	}
 	if options.verbose {
-		settings.Level = slog.LevelInfo
+		settings.LogLevel = slog.LevelInfo
 	}
 	return settings
 }
