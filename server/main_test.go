@@ -201,7 +201,10 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"check", "--url", testOrigin + "/k?x"}, exitUsage, "", "--url is no web address"},
 		{[]string{"check", "--url", testOrigin + "/k#x"}, exitUsage, "", "--url is no web address"},
 		{[]string{"check", "--url", testOrigin, "--origin", "a.example"}, exitUsage, "", "--origin is not an origin"},
-		{[]string{"check", "--url", testOrigin, "--origin", "https://a\nb"}, exitUsage, "", "--origin holds a line break"},
+		{
+			[]string{"check", "--url", testOrigin, "--origin", "https://a\nb"}, exitUsage, "",
+			"--origin holds a line break",
+		},
 		{[]string{"check", "--origin", testOrigin}, exitUsage, "", "--origin goes with --url"},
 		{[]string{"check", "--running", "--live"}, exitUsage, "", "three different checks"},
 		{[]string{"check", "--url", testOrigin, "--live"}, exitUsage, "", "three different checks"},

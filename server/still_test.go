@@ -107,7 +107,8 @@ func TestAnswersWhileTheStoreStandsStill(t *testing.T) {
 						t.Errorf("%s: a 503 touches cookies", tc.name)
 					}
 					if took > tc.within {
-						return fmt.Errorf("%s: %s after %v, want it within %v", tc.name, response.Status, took, tc.within)
+						return fmt.Errorf("%s: %s after %v, want it within %v",
+							tc.name, response.Status, took, tc.within)
 					}
 					return nil
 				})

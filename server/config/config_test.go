@@ -78,7 +78,8 @@ func TestSettings(t *testing.T) {
 	}
 	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
 		netip.MustParsePrefix("192.0.2.7/32"),
-		netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("10.1.0.0/16")}; !slices.Equal(config.Proxies, want) {
+		netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("10.1.0.0/16"),
+	}; !slices.Equal(config.Proxies, want) {
 		t.Errorf("proxies %v", config.Proxies)
 	}
 	if !config.RateLogin.Off() || config.Driver.Schemes[0] != "memory" ||
