@@ -105,9 +105,8 @@ type intents struct {
 }
 
 type watchedIntent struct {
-	by      string
-	version uint64 // of the record: a later attempt of the same server is another intent
-	since   time.Time
+	sent  store.Sent // a later attempt of the same server is another intent
+	since time.Time
 }
 
 func newIntents() intents {
@@ -133,8 +132,8 @@ func (s *Service) mayBegin(key renewalKey, record store.Record) bool {
 		return true
 	}
 	seen, found := s.intents.watched.Get(key)
-	if !found || seen.by != record.Sent.By || seen.version != record.Sent.Version {
-		s.intents.watched.Add(key, watchedIntent{record.Sent.By, record.Sent.Version, time.Now()})
+	if !found || seen.sent != record.Sent {
+		s.intents.watched.Add(key, watchedIntent{record.Sent, time.Now()})
 		return false
 	}
 	return time.Since(seen.since) >= s.config.UpstreamTimeout+store.Timeout

@@ -218,12 +218,6 @@ const keyPrefix = "keepalive session "
 
 const redacted = "[redacted]"
 
-// String keeps the id out of logs.
-func (ID) String() string { return redacted }
-
-// GoString keeps the id out of logs.
-func (ID) GoString() string { return redacted }
-
 // Format keeps the id out of logs, whatever the verb.
 func (ID) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
