@@ -28,10 +28,14 @@ func locksThat(t *testing.T, which string) int {
 	return n
 }
 
+// atMost is less than a lease, and than the time for which a tab would wait if
+// nothing ended its waiting. A machine may stand still for some of it.
+const atMost = 8 * time.Second
+
 // untilLocks waits for a state of the locks, which the browser keeps elsewhere.
 func untilLocks(t *testing.T, which string, n int) {
 	t.Helper()
-	for range 200 {
+	for range 2000 {
 		if locksThat(t, which) == n {
 			return
 		}
@@ -89,7 +93,7 @@ func TestLocksAreStolen(t *testing.T) {
 	release := hung.Acquire(never(t), func() { close(lost) })
 	begun := time.Now()
 	stolen := tab(t).Acquire(after(50*time.Millisecond), kept(t))
-	if took := time.Since(begun); took < 50*time.Millisecond || took > time.Second {
+	if took := time.Since(begun); took < 50*time.Millisecond || took > atMost {
 		t.Errorf("waited %v, want 50 ms", took)
 	}
 	<-lost
@@ -154,7 +158,7 @@ func TestLocksOdd(t *testing.T) {
 			begun, tab := time.Now(), tab(t)
 			tab.Acquire(after(50*time.Millisecond), kept(t))()
 			tab.leave()
-			if took := time.Since(begun); took > time.Second {
+			if took := time.Since(begun); took > atMost {
 				t.Errorf("took %v", took)
 			}
 			alive(t)
@@ -191,7 +195,7 @@ func TestLease(t *testing.T) {
 	hung := tab(t).Acquire(never(t), kept(t))
 	begun := time.Now()
 	second := tab(t).Acquire(after(50*time.Millisecond), kept(t))
-	if took := time.Since(begun); took > time.Second {
+	if took := time.Since(begun); took > atMost {
 		t.Errorf("waited %v", took)
 	}
 	hung()
@@ -211,7 +215,7 @@ func TestLeaseOfNobody(t *testing.T) {
 		store(t, keyLease, line)
 		begun := time.Now()
 		tab(t).Acquire(never(t), kept(t))()
-		if took := time.Since(begun); took > time.Second {
+		if took := time.Since(begun); took > atMost {
 			t.Errorf("%q: waited %v", line, took)
 		}
 	}
