@@ -2,7 +2,6 @@ package browsertest
 
 import (
 	"testing"
-	"time"
 )
 
 // Text comes by other ways than the keys, too, and the page sees trusted input.
@@ -14,6 +13,6 @@ func TestTextWithoutKeys(t *testing.T) {
 	page.Compose(t, "東京")
 	page.Drop(t, "#field", " Kyoto")
 	page.WaitFor(t, `/^東京/.test(document.querySelector("#field").value) &&
-		/Kyoto/.test(document.querySelector("#field").value)`, 5*time.Second)
-	page.WaitFor(t, `inputs.includes("insertCompositionText") && inputs.at(-1) === "insertFromDrop"`, 5*time.Second)
+		/Kyoto/.test(document.querySelector("#field").value)`, patience)
+	page.WaitFor(t, `inputs.includes("insertCompositionText") && inputs.at(-1) === "insertFromDrop"`, patience)
 }

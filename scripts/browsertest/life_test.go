@@ -6,7 +6,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 )
+
+// patience bounds what needs no waiting.
+const patience = 30 * time.Second
 
 // ticks counts the timers of 50 ms that run within a while.
 func ticks(t *testing.T, page *Page, while time.Duration) int {
@@ -30,10 +35,10 @@ func hideAndShow(t *testing.T, browser *Browser, url string) (hidden, visible in
 	page.Eval(t, `window.states = [], addEventListener("visibilitychange",
 		() => states.push(document.visibilityState))`, nil)
 	page.Hide(t)
-	other.WaitFor(t, `document.visibilityState === "visible"`, 5*time.Second)
+	other.WaitFor(t, `document.visibilityState === "visible"`, patience)
 	hidden = ticks(t, page, while)
 	page.Show(t)
-	page.WaitFor(t, `states.join() === "hidden,visible"`, 5*time.Second)
+	page.WaitFor(t, `states.join() === "hidden,visible"`, patience)
 	return hidden, ticks(t, page, while)
 }
 
@@ -41,9 +46,12 @@ func hideAndShow(t *testing.T, browser *Browser, url string) (hidden, visible in
 const fullSpeed = 20
 
 func testHide(t *testing.T, browser *Browser, url string) {
-	if hidden, visible := hideAndShow(t, browser, url); hidden < fullSpeed || visible < fullSpeed {
-		t.Errorf("%d timers ran on the hidden page and %d on the visible one", hidden, visible)
-	}
+	clocktest.OneOf(t, 3, func() error {
+		if hidden, visible := hideAndShow(t, browser, url); hidden < fullSpeed || visible < fullSpeed {
+			return fmt.Errorf("%d timers ran on the hidden page and %d on the visible one", hidden, visible)
+		}
+		return nil
+	})
 }
 
 func TestAsShipped(t *testing.T) {
@@ -51,9 +59,13 @@ func TestAsShipped(t *testing.T) {
 	browser := ChromiumAsShipped(t)
 
 	t.Run("throttled", func(t *testing.T) {
-		if hidden, visible := hideAndShow(t, browser, url); hidden < 1 || hidden > 6 || visible < fullSpeed {
-			t.Errorf("%d timers ran on the hidden page, want one a second, and %d on the visible one", hidden, visible)
-		}
+		clocktest.OneOf(t, 3, func() error {
+			if hidden, visible := hideAndShow(t, browser, url); hidden < 1 || hidden > 6 || visible < fullSpeed {
+				return fmt.Errorf("%d timers ran on the hidden page, want one a second, and %d on the visible one",
+					hidden, visible)
+			}
+			return nil
+		})
 	})
 
 	t.Run("back/forward cache", func(t *testing.T) {
@@ -61,7 +73,7 @@ func TestAsShipped(t *testing.T) {
 		page.Eval(t, `window.mark = true`, nil)
 		page.Navigate(t, url+"/two")
 		page.Back(t)
-		page.WaitFor(t, `window.mark && window.restored === true`, 5*time.Second)
+		page.WaitFor(t, `window.mark && window.restored === true`, patience)
 	})
 
 	t.Run("frozen", func(t *testing.T) {
@@ -69,7 +81,7 @@ func TestAsShipped(t *testing.T) {
 		page.Eval(t, `window.life = [], window.ran = 0,
 			["freeze", "resume"].forEach((name) => document.addEventListener(name, () => life.push(name))),
 			setInterval(() => ran++, 20), 1`, nil)
-		page.WaitFor(t, `ran > 0`, 5*time.Second)
+		page.WaitFor(t, `ran > 0`, patience)
 		page.Freeze(t)
 		var before, after int
 		page.Eval(t, `ran`, &before)
@@ -80,7 +92,7 @@ func TestAsShipped(t *testing.T) {
 			t.Errorf("%d timers ran on the frozen page", after-before)
 		}
 		page.Unfreeze(t)
-		page.WaitFor(t, fmt.Sprintf(`life.join() === "freeze,resume" && ran > %d`, after), 5*time.Second)
+		page.WaitFor(t, fmt.Sprintf(`life.join() === "freeze,resume" && ran > %d`, after), patience)
 	})
 }
 
