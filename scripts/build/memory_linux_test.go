@@ -87,13 +87,13 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// ready asks until the server says that it is, or has ended, or ten seconds
-// are over.
+// ready asks until the server says that it is, or has ended, or a minute
+// is over.
 func ready(t *testing.T, url string, ended <-chan struct{}) bool {
 	t.Helper()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	late := time.After(10 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		if answer, err := http.Get(url); err == nil {
 			answer.Body.Close()

@@ -262,12 +262,14 @@ func TestTwoTabs(t *testing.T) {
 	one := visit(t, b, d.URL)
 	signIn(t, one)
 	two := visitToo(t, b, one)
+	fresh(t, one) // there may have been a renewal while the second was loaded
 	var token string
 	one.Eval(t, `localStorage.janrainCaptureToken`, &token)
+	minted := d.issued(t)
 	for _, p := range []*browsertest.Page{one, two} {
 		p.WaitFor(t, `localStorage.janrainCaptureToken !== "`+token+`" && captureKeepalive.status().phase === "active"`, 2*life)
 	}
-	if got := d.issued(t); got != 1 {
+	if got := d.issued(t) - minted; got != 1 {
 		t.Errorf("%d tokens were minted for one renewal of two tabs", got)
 	}
 	one.Click(t, "#btn-signout")
