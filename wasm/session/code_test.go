@@ -218,6 +218,18 @@ func TestOnDemand(t *testing.T) {
 			p.yes("alice-3", "mark", "renewed:wake", "signedin:signed_in")
 			p.phase(session.Active)
 		}},
+		{"so it does when the clock was set back meanwhile", func(p *page) {
+			p.activeByCode("alice-1")
+			p.store.Mark = session.Mark{Ending: true, Written: p.now.Wall()}
+			p.on(session.StorageChanged{}, "signedout:elsewhere")
+			p.stepClock(-time.Hour)
+			p.store.Mark = session.Mark{
+				Fingerprint: tok("alice-3").Fingerprint(), Who: "alice", Written: p.now.Wall(),
+				Expires: p.now.Add(time.Hour).Wall(), Life: time.Hour,
+			}
+			p.on(session.StorageChanged{}, "ask:wake()")
+			p.yes("alice-3", "mark", "renewed:wake", "signedin:signed_in")
+		}},
 		{"the token of another tab comes and goes, and is no sign-out", func(p *page) {
 			p.activeByCode("alice-1")
 			p.writes("alice-1")

@@ -80,7 +80,7 @@ func classify(e *expectation, s *session, x *exchange, snap *Snapshot, now Insta
 func (e *expectation) classifyToken(s *session, marked bool, snap *Snapshot) finding {
 	ended := snap.Token == e.endedToken
 	switch {
-	case ended && !snap.Mark.Written.After(e.lastMarkAt):
+	case ended && snap.Mark.Written == e.lastMarkAt:
 		return same // what is left of the session that ended
 	case marked:
 		return newerOfOurs
@@ -94,7 +94,7 @@ func (e *expectation) classifyToken(s *session, marked bool, snap *Snapshot) fin
 func classifyEmpty(e *expectation, s *session, x *exchange, snap *Snapshot, now Instant) finding {
 	mark, person := &snap.Mark, s.person()
 	switch {
-	case s.over && mark.Fingerprint != "" && mark.Written.After(e.lastMarkAt):
+	case s.over && mark.Fingerprint != "" && mark.Written != e.lastMarkAt:
 		return newSession // it was written after the end
 	case s.over || s.token.Empty() && !x.restores():
 		return same
