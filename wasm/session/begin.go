@@ -34,6 +34,7 @@ const (
 	tokenLogin                         // a person has just signed in with it
 	tokenRefreshed                     // it replaces the one of the person who is signed in
 	tokenUnknown                       // only Capture knows its user
+	tokenLate                          // it replaces one of a person who has signed out
 )
 
 func (ev *TokenSeen) meaning(a *account, snap *Snapshot) tokenMeaning {
@@ -43,6 +44,8 @@ func (ev *TokenSeen) meaning(a *account, snap *Snapshot) tokenMeaning {
 		return tokenKnown
 	case ev.Token == s.token && ev.repeats(a):
 		return tokenKnown // our own createCaptureSession, or the second event of one login
+	case ev.Refreshed && s.over && a.ends.by == NoticeSignedOut && !snap.tokenMarked():
+		return tokenLate
 	case ev.Login && ev.Refreshed && s.confirmed():
 		return tokenRefreshed
 	case ev.Login:
@@ -83,6 +86,8 @@ func (d *dealing) tokenSeen(ev *TokenSeen) {
 		// the person is the same.
 		d.replace(d.session.unconfirmed(ev.Token))
 		d.open(call)
+	case tokenLate:
+		d.drop() // a sign-out always wins
 	case tokenUnknown:
 		d.report(call, d.session.unconfirmed(ev.Token))
 	}

@@ -489,6 +489,30 @@ func TestNext(t *testing.T) {
 			p.writes("")
 			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
 		}},
+		{"a token of single sign-on that comes late does not undo a sign-out", func(p *page) {
+			p.active("alice-1")
+			p.writes("")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.writes("alice-2")
+			late := session.TokenSeen{Token: tok("alice-2"), UUID: uuidOf("alice-2"), Login: true, Refreshed: true}
+			p.on(late, "drop")
+			p.on(session.SignedOutSeen{Cause: session.CauseOwn})
+			p.yes("", "mark:ended")
+			p.writes("alice-2")
+			p.on(late, "drop")
+			p.phase(session.Ended)
+			p.on(session.SignedOutSeen{Cause: session.CauseOwn})
+			p.login("alice-3", "unmark", "open(alice-3,uuid-alice)") // the person's own
+			p.yes("alice-3", "mark", "signedin:signed_in")
+		}},
+		{"after an expiry a token of single sign-on is a login", func(p *page) {
+			p.active("alice-1")
+			p.due(firstDue-time.Minute, "ask:due(alice-1)")
+			p.no(noSession, "expired:session_ended", "mark:session_ended", "drop")
+			p.writes("alice-2")
+			p.on(session.TokenSeen{Token: tok("alice-2"), Login: true, Refreshed: true}, "unmark", "open(alice-2,)")
+			p.yes("alice-2", "mark", "signedin:signed_in")
+		}},
 		{"the answer to a sign-out does not remove the mark of a login since", func(p *page) {
 			p.active("alice-1")
 			p.writes("")
