@@ -246,8 +246,13 @@ func signIn(t *testing.T, p *browsertest.Page) {
 // signInAs signs another person in, over whoever is signed in.
 func signInAs(t *testing.T, p *browsertest.Page, email string) {
 	t.Helper()
-	p.Eval(t, `janrain.capture.ui.renderScreen("signIn"), 1`, nil)
-	p.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== undefined`, soon)
+	// The UI shows the profile over it when a renewal has just brought a token.
+	p.WaitFor(t, `(async () => {
+		const shows = () => document.querySelector("#capture_signIn_email")?.value !== undefined;
+		if (!shows()) janrain.capture.ui.renderScreen("signIn");
+		await new Promise((done) => setTimeout(done, 300));
+		return shows();
+	})()`, soon)
 	p.Eval(t, fmt.Sprintf(`["email", "displayName"].forEach((field) =>
 		document.querySelector("#capture_signIn_" + field).value = %q), 1`, email), nil)
 	p.Click(t, "#capture_signIn_submit")

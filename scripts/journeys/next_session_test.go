@@ -124,6 +124,7 @@ func TestGivenUpForGood(t *testing.T) {
 		sleep(time.Minute)
 		p.WaitFor(t, `heard.includes("unfinished:held_too_long")`, soon)
 		w.turns(nil)
+		p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
 		if next != "" {
 			signInAs(t, p, next)
 		}
