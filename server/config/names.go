@@ -70,32 +70,17 @@ func Help() string {
 	return text.String()
 }
 
-// serviceLinks are the variables that Kubernetes, and Docker's links, give every
+// serviceLink is a variable that Kubernetes, or Docker's links, give every
 // container for each service: a Service called keepalive makes
 // KEEPALIVE_PORT=tcp://… and more.
-var serviceLinks = []struct{ name, value *regexp.Regexp }{
-	serviceLink(`SERVICE_HOST`, `[0-9a-fA-F.:]+|None`),
-	serviceLink(`SERVICE_PORT(_[A-Z0-9_]+)?`, `[0-9]{1,5}`),
-	serviceLink(`PORT(_[0-9]+_(TCP|UDP|SCTP))?`, `(tcp|udp|sctp)://.+`),
-	serviceLink(`PORT_[0-9]+_(TCP|UDP|SCTP)_PROTO`, `tcp|udp|sctp`),
-	serviceLink(`PORT_[0-9]+_(TCP|UDP|SCTP)_PORT`, `[0-9]{1,5}`),
-	serviceLink(`PORT_[0-9]+_(TCP|UDP|SCTP)_ADDR`, `[0-9a-fA-F.:]+`),
-}
-
-func serviceLink(name, value string) struct{ name, value *regexp.Regexp } {
-	return struct{ name, value *regexp.Regexp }{
-		regexp.MustCompile(`^([A-Z0-9_]+_)?` + name + `$`), regexp.MustCompile(`^(` + value + `)$`),
-	}
-}
-
-func isServiceLink(name, value string) bool {
-	for _, link := range serviceLinks {
-		if link.name.MatchString(name) && link.value.MatchString(value) {
-			return true
-		}
-	}
-	return false
-}
+var serviceLink = regexp.MustCompile(`^([A-Z0-9_]+_)?(` + strings.Join([]string{
+	`SERVICE_HOST=([0-9a-fA-F.:]+|None)`,
+	`SERVICE_PORT(_[A-Z0-9_]+)?=[0-9]{1,5}`,
+	`PORT(_[0-9]+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://.+`,
+	`PORT_[0-9]+_(TCP|UDP|SCTP)_PROTO=(tcp|udp|sctp)`,
+	`PORT_[0-9]+_(TCP|UDP|SCTP)_PORT=[0-9]{1,5}`,
+	`PORT_[0-9]+_(TCP|UDP|SCTP)_ADDR=[0-9a-fA-F.:]+`,
+}, "|") + `)$`)
 
 // unknown finds the variables that mean nothing. One that is close to a
 // setting's name is a problem: a limit that is misspelt and not there is worse
@@ -105,7 +90,7 @@ func (p *Problems) unknown(values map[string]string) (warnings []string) {
 	for _, full := range slices.Sorted(maps.Keys(values)) {
 		name := full[len(Prefix):]
 		exact := strings.HasPrefix(full, Prefix)
-		if exact && slices.Contains(known, name) || isServiceLink(name, trim(values[full])) {
+		if exact && slices.Contains(known, name) || serviceLink.MatchString(name+"="+trim(values[full])) {
 			continue
 		}
 		base, isFile := strings.CutSuffix(name, FileSuffix)
