@@ -1,8 +1,9 @@
 package monitor
 
 import (
+	"cmp"
 	"net/http"
-	"strings"
+	"path"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
@@ -25,26 +26,16 @@ var requestBounds = []time.Duration{
 // codeOK is the code of an answer that is no problem.
 const codeOK = "ok"
 
-// routes are the ends of the routes' patterns, from the most special one on;
-// what stands before a page's route is the operator's choice.
-var routes = []struct{ name, end string }{
-	{"token", api.PathToken},
-	{"activity", api.PathActivity},
-	{"session", api.PathSession},
-	{"auth", api.PathAuth},
-	{"revoke", api.PathRevoke},
-	{"sessions", api.PathSessions},
-	{"healthz", "/healthz"},
-	{"readyz", "/readyz"},
-	{"metrics", "/metrics"},
+// routes are the last parts of the routes' patterns; what stands before them is
+// the operator's choice. The files of the page are among the others: they need
+// neither the store nor Capture.
+var routes = []string{
+	"token", "activity", "session", "auth", "revoke", "sessions", "healthz", "readyz", "metrics",
+	other,
 }
 
 func (m *Monitor) newRequestMetrics() requestMetrics {
-	var names []string
-	for _, route := range routes {
-		names = append(names, route.name)
-	}
-	byRoute := label{"route", append(names, other)}
+	byRoute := label{"route", routes}
 	return requestMetrics{
 		requests: m.counter("keepalive_http_requests_total",
 			"HTTP requests by the code of the answer.",
@@ -54,24 +45,13 @@ func (m *Monitor) newRequestMetrics() requestMetrics {
 	}
 }
 
-// Request implements httpapi.Observer. The files of the page are among the
-// others: they need neither the store nor Capture.
+// Request implements httpapi.Observer.
 func (m *Monitor) Request(pattern, method string, code api.Code, took time.Duration) {
-	name := other
-	for _, route := range routes {
-		if strings.HasSuffix(pattern, route.end) {
-			name = route.name
-			break
-		}
-	}
-	word := codeOK
-	if code != "" {
-		word = string(code)
-	}
-	m.requests.Inc(name, word)
-	m.requestTime.Observe(took, name)
+	route := path.Base(pattern)
+	m.requests.Inc(route, cmp.Or(string(code), codeOK))
+	m.requestTime.Observe(took, route)
 	// Nothing else refuses a login for coming too often.
-	if name == "session" && method == http.MethodPost && code == api.RateLimited {
+	if route == "session" && method == http.MethodPost && code == api.RateLimited {
 		m.limited.Inc(limitLogin)
 	}
 }
