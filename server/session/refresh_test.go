@@ -437,10 +437,11 @@ func TestLogoutDuringARefresh(t *testing.T) {
 // Trouble of the store while a pair is stored costs no session, and no caller
 // waits for its end.
 func TestPairIsStoredPatiently(t *testing.T) {
-	t.Run("for a while", func(t *testing.T) {
+	while := func(t *testing.T, lockLost bool) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t)
 			h.store.oneProcess = true // no intent is written
+			h.store.freeForAll = lockLost
 			opened := h.exchange(t)
 			h.capture.set(func(f *fakeCapture) { f.latency = 100 * time.Millisecond })
 			h.store.failUpdates(errDisk)
@@ -455,8 +456,7 @@ func TestPairIsStoredPatiently(t *testing.T) {
 			if took := time.Since(began); took >= time.Second {
 				t.Errorf("the trouble was told after %v", took)
 			}
-			// A page that asks while the store cannot be written waits for the lock,
-			// and gets what is stored in the end.
+			// A page that asks while the store cannot be written waits, and gets what is stored in the end.
 			if got, err := h.refused(t, opened.ID, first); err != nil || !got.Token.Equal(secret.New("access000002")) {
 				t.Errorf("after the trouble: %v", err)
 			}
@@ -467,7 +467,9 @@ func TestPairIsStoredPatiently(t *testing.T) {
 				t.Errorf("stored: %s and %s", access, refresh)
 			}
 		})
-	})
+	}
+	t.Run("for a while", func(t *testing.T) { while(t, false) })
+	t.Run("though the lock is lost", func(t *testing.T) { while(t, true) })
 	t.Run("too long", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -72,23 +73,18 @@ func (s *Service) answer(
 }
 
 // join waits for the renewal of a key, and starts it if it is not under way. A
-// caller that disconnects leaves nothing behind. Where those who wait are
-// answered early, later callers start another renewal, which waits for the lock.
-func (s *Service) join(ctx context.Context, r *renewal) (Grant, error) {
-	answer := s.renewals.DoChan(r.key.text(), func() (any, error) {
-		s.run(ctx, r)
-		<-r.told
-		return r.grant, r.err
-	})
+// caller that disconnects leaves nothing behind.
+func (s *Service) join(ctx context.Context, mine *renewal) (Grant, error) {
+	one, added := s.renewals.add(mine)
+	if added {
+		s.run(ctx, one)
+	}
 	waiting, cancel := limit.Timeout(ctx, AnswerTimeout(s.config.UpstreamTimeout))
 	defer cancel()
-	select {
-	case shared := <-answer:
-		grant, _ := shared.Val.(Grant)
-		return grant, shared.Err
-	case <-waiting.Done():
-		return Grant{}, disconnected(waiting.Err())
+	if err := waitFor(waiting, one.told); err != nil {
+		return Grant{}, disconnected(err)
 	}
+	return one.grant, one.err
 }
 
 // run has a renewal go on in the background.
@@ -102,13 +98,28 @@ func (s *Service) run(ctx context.Context, r *renewal) {
 		grant, err = s.renew(ctx, r)
 		return err
 	}, func(err error) {
+		last := cmp.Or(r.later, r)
+		s.renewals.remove(last)
 		outcome := OutcomeRenewed
 		if err != nil {
 			grant, outcome = Grant{}, failedOutcome(ctx, err)
 		}
 		s.config.Observer.RenewalEnded(r.reason, outcome)
 		r.notify(grant, err)
+		last.notify(grant, err)
 	})
+}
+
+// notifyEarly answers those who wait while the renewal goes on. Later callers
+// wait for its end, and start no other one:
+//
+//	A: refresh sent, the store stands still, the lock is lost.
+//	B must not send the same refresh token: see TestPairIsStoredPatiently.
+func (s *Service) notifyEarly(r *renewal, err error) {
+	if r.later == nil {
+		s.renewals.follow(r)
+	}
+	r.notify(Grant{}, err)
 }
 
 // renew is one renewal, from the cooldown to the stored token. ctx has no end:
@@ -277,7 +288,7 @@ func (s *Service) keepPair(
 	for {
 		unmarked := s.markIssued(ctx, record.UUID, got)
 		if unmarked != nil {
-			r.notify(Grant{}, unmarked)
+			s.notifyEarly(r, unmarked)
 		}
 		grant, err := s.keep(ctx, r, record, got)
 		if err == nil && unmarked != nil {
@@ -288,7 +299,7 @@ func (s *Service) keepPair(
 		if codeOf(err) != api.StoreUnavailable {
 			return grant, err
 		}
-		r.notify(Grant{}, err)
+		s.notifyEarly(r, err)
 		if clock.Sleep(ctx, pollInterval) != nil {
 			s.config.Log.ErrorContext(ctx, "A refreshed pair could not be stored. "+
 				"The session ends with its present token. Check the store.",

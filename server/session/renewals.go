@@ -29,8 +29,6 @@ type renewalKey struct {
 	token   [sha256.Size]byte
 }
 
-func (k renewalKey) text() string { return string(k.session[:]) + string(k.token[:]) }
-
 // replaced reports that the record has another token already.
 func (k renewalKey) replaced(record store.Record) bool {
 	return record.AccessToken.Hash() != k.token
@@ -47,6 +45,8 @@ type renewal struct {
 	told     chan struct{} // closed when there is an answer
 	grant    Grant
 	err      error
+
+	later *renewal // the answer for those who come after an early one; nil: none
 }
 
 // notify answers those who wait. Only the first answer counts.
@@ -55,4 +55,41 @@ func (r *renewal) notify(grant Grant, err error) {
 		r.grant, r.err = grant, err
 		close(r.told)
 	})
+}
+
+// renewals are those under way. The zero value is ready.
+type renewals struct {
+	mu      sync.Mutex
+	running map[renewalKey]*renewal // guarded by mu
+}
+
+// add returns the renewal of the same key that is under way, or adds r.
+func (r *renewals) add(mine *renewal) (one *renewal, added bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if one, found := r.running[mine.key]; found {
+		return one, false
+	}
+	if r.running == nil {
+		r.running = make(map[renewalKey]*renewal)
+	}
+	r.running[mine.key] = mine
+	return mine, true
+}
+
+// follow puts another answer in the place of one that is given early, so that
+// later callers wait for the end of the same renewal.
+func (r *renewals) follow(mine *renewal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	mine.later = &renewal{key: mine.key, told: make(chan struct{})}
+	r.running[mine.key] = mine.later
+}
+
+func (r *renewals) remove(mine *renewal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running[mine.key] == mine {
+		delete(r.running, mine.key)
+	}
 }

@@ -24,7 +24,6 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
@@ -137,7 +136,7 @@ type Service struct {
 	store     Store
 	instance  string // names this process in the records
 	work      work
-	renewals  singleflight.Group // by renewalKey
+	renewals  renewals
 	calls     calls
 	cooldowns cooldowns
 	intents   intents
