@@ -68,33 +68,36 @@ func (r *repetition) done() bool {
 	return done
 }
 
+// look finds the form, or has it drawn.
 func (r *repetition) look() (result session.RepeatResult, done bool) {
+	form, ok := r.find(r.submission)
 	switch {
 	case r.submission.edited:
 		return session.RepeatEdited, true
 	case r.unreadable:
 		return session.RepeatChanged, true // what the user sent is not known
-	}
-	form, ok := r.find(r.submission)
-	if ok && r.rewritten && !form.Equal(r.form) {
-		return session.RepeatChanged, true // it would be written anew with what was drawn
-	}
-	if !ok {
+	case !ok:
 		return session.RepeatGone, !r.askScreen() || time.Since(r.since) > r.redrawWithin
+	case r.rewritten && !form.Equal(r.form):
+		return session.RepeatChanged, true // it would be written anew with what was drawn
 	}
 	if r.looks++; r.looks == 1 {
 		r.since = time.Now()
 		r.focusAgain(form)
 	}
+	return r.lookAt(form)
+}
+
+// lookAt makes the form say what the user had entered, and sends it if it does.
+func (r *repetition) lookAt(form safejs.Value) (result session.RepeatResult, done bool) {
 	late := r.looks >= leastLooks && time.Since(r.since) > r.equalWithin
 	if !r.state.sameAs(form) && !r.fill(form) {
 		return session.RepeatEdited, true
 	}
-	if !connected(form) {
-		return session.RepeatGone, late // it was drawn anew because it was filled
-	}
 	button, same := r.submitter.in(form)
 	switch {
+	case !connected(form):
+		return session.RepeatGone, late // it was drawn anew because it was filled
 	case !r.state.sameAs(form) || !same:
 		return r.state.whyNot(form), late
 	case !r.uses(r.token):

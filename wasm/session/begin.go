@@ -44,12 +44,8 @@ func (ev *TokenSeen) meaning(a *account, snap *Snapshot) tokenMeaning {
 		return tokenKnown
 	case ev.Token == s.token && ev.repeats(a):
 		return tokenKnown // our own createCaptureSession, or the second event of one login
-	case ev.Refreshed && s.over && a.ends.by == NoticeSignedOut && !snap.tokenMarked():
-		return tokenLate
-	case ev.Login && ev.Refreshed && s.confirmed():
-		return tokenRefreshed
 	case ev.Login:
-		return tokenLogin
+		return ev.loginMeaning(a, snap)
 	case ev.Token == s.dead, ev.Token == a.expect.endedToken:
 		return tokenKnown
 	case snap.Readable && snap.Token != ev.Token:
@@ -58,6 +54,20 @@ func (ev *TokenSeen) meaning(a *account, snap *Snapshot) tokenMeaning {
 		return tokenMarked
 	}
 	return tokenUnknown
+}
+
+// loginMeaning tells a person's login from single sign-on, which replaces the
+// token of one who is signed in, and signs no one in who has just signed out.
+func (ev *TokenSeen) loginMeaning(a *account, snap *Snapshot) tokenMeaning {
+	switch {
+	case !ev.Refreshed:
+		return tokenLogin
+	case a.session.over && a.ends.by == NoticeSignedOut && !snap.tokenMarked():
+		return tokenLate
+	case a.session.confirmed():
+		return tokenRefreshed
+	}
+	return tokenLogin
 }
 
 // repeats reports whether the session knows already what the event tells of its
