@@ -64,10 +64,7 @@ type forms struct {
 	// typedIn is the form that the user typed in last and has not sent, toldOf
 	// the one with the edit that was reported last.
 	typedIn, toldOf safejs.Value
-	// afterEvent is what dealt does afterwards, when timeout has come.
-	afterEvent []func()
-	dealt      safejs.Func
-	timeout    safejs.Value
+	afterwards      afterwards
 	// closed are forms with a part that the user typed in and that cannot be
 	// read: a component that keeps its fields to itself.
 	closed []safejs.Value
@@ -80,12 +77,8 @@ func newForms(now func() session.Instant, post func(session.Event)) *forms {
 }
 
 // watch hears, until the end, what the user does to the page's forms.
-func (f *forms) watch(life *lifetime) (err error) {
-	life.releases = append(life.releases, func() {
-		_, _ = invoke(safejs.Global(), "clearTimeout", f.timeout) // it would call us
-	})
-	f.dealt, err = life.function("afterwards", func([]safejs.Value) any { f.runAfterwards(); return nil })
-	if err != nil {
+func (f *forms) watch(life *lifetime) error {
+	if err := f.afterwards.begin(life); err != nil {
 		return err
 	}
 	for _, l := range []struct {
@@ -131,7 +124,7 @@ func (f *forms) submitted(payload safejs.Value) session.Event {
 	}
 	f.kept = append(f.kept, s)
 	if !held {
-		f.afterwards(func() {
+		f.afterwards.do(func() {
 			s.handled = isTrue(get(event, "defaultPrevented"))
 			s.rewritten = connected(form) && s.state.rewrittenIn(form)
 		})
@@ -151,28 +144,6 @@ func stop(event safejs.Value) bool {
 	_, _ = invoke(event, "preventDefault")
 	_, err := invoke(event, "stopImmediatePropagation")
 	return err == nil && isTrue(get(event, "defaultPrevented"))
-}
-
-// afterwards calls fn when every listener of the page, and the browser itself,
-// have dealt with the event of now. A timer of Go's without a wait would run
-// before they do: Go runs what is due before it returns to JavaScript.
-func (f *forms) afterwards(fn func()) {
-	f.afterEvent = append(f.afterEvent, fn)
-	if len(f.afterEvent) > 1 {
-		return
-	}
-	var err error
-	if f.timeout, err = invoke(safejs.Global(), "setTimeout", f.dealt, 0); err != nil {
-		time.AfterFunc(lookEvery, f.runAfterwards) // a timer of the page's own, which throws
-	}
-}
-
-func (f *forms) runAfterwards() {
-	due := f.afterEvent
-	f.afterEvent = nil
-	for _, fn := range due {
-		fn()
-	}
 }
 
 // sentAt is when a submit was caught: the loader may have kept it for a while.
@@ -281,7 +252,7 @@ func (f *forms) gesture(event safejs.Value) {
 	if len(before) == 0 {
 		return
 	}
-	f.afterwards(func() {
+	f.afterwards.do(func() {
 		for s, was := range before {
 			if f.get(s.id) == s && connected(was.form) && !was.state.sameAs(was.form) {
 				f.edited(was.form, s.screen)
