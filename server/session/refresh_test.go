@@ -470,6 +470,23 @@ func TestPairIsStoredPatiently(t *testing.T) {
 	}
 	t.Run("for a while", func(t *testing.T) { while(t, false) })
 	t.Run("though the lock is lost", func(t *testing.T) { while(t, true) })
+	t.Run("as long as a failover", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t)
+			h.store.oneProcess = true // no intent is written
+			opened := h.exchange(t)
+			h.store.failUpdates(errDisk)
+			time.AfterFunc(time.Minute, func() { h.store.failUpdates(nil) })
+			_, err := h.refused(t, opened.ID, first)
+			wantCode(t, err, api.StoreUnavailable)
+			if err := h.Drain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if access, refresh := pairOf(t, h, opened.ID); access != "access000002" || refresh != "refresh000002" {
+				t.Errorf("stored: %s and %s", access, refresh)
+			}
+		})
+	})
 	t.Run("too long", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t)

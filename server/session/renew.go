@@ -14,9 +14,10 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
-// pairTimeout bounds the attempts to store what a refresh gave. That pair cannot
-// be had again.
-const pairTimeout = 15 * time.Second
+// pairTimeout bounds the attempts to store what a refresh gave, which cannot be
+// had again: longer than the failover of a Redis takes, and than a restart. Other
+// servers keep the session for as long; see doubtTime.
+const pairTimeout = 90 * time.Second
 
 // Token returns a good token of the session: the stored one while it is good and
 // not the refused one, else a new one. have is the token the page has; it forces
