@@ -679,3 +679,25 @@ func TestTimeGoesBackWithTheClock(t *testing.T) {
 		t.Errorf("the moment is %d, %v, before one that was", moment, err)
 	}
 }
+
+// What is no time in the place of the last one stops no login.
+func TestMomentsAfterWhatIsNoTime(t *testing.T) {
+	server := redistest.Start(t)
+	b, client := open(t, server.URL()), dial(t, server)
+	for _, last := range []string{"", "yesterday", "nan", "inf", "1e300", "-1"} {
+		client.Del(t.Context(), "keepalive:clock")
+		if err := client.Set(t.Context(), "keepalive:clock", last, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := b.Now(t.Context()); err != nil || time.Since(time.UnixMicro(int64(now))).Abs() > time.Hour {
+			t.Errorf("after %q: the moment is %d, %v", last, now, err)
+		}
+	}
+	client.Del(t.Context(), "keepalive:clock")
+	if err := client.RPush(t.Context(), "keepalive:clock", "a list").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Now(t.Context()); err != nil {
+		t.Errorf("after a list: %v", err)
+	}
+}

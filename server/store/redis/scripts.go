@@ -150,8 +150,8 @@ return 0
 var nowScript = safeScript(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local last = tonumber(redis.call('GET', KEYS[1]) or 0)
-if now <= last then now = last + 1 end
+local last = tonumber(redis.pcall('GET', KEYS[1]))
+if last and last < 2^53 and now <= last then now = last + 1 end
 now = string.format('%.0f', now)
 redis.call('SET', KEYS[1], now, 'PX', ARGV[1])
 return now
