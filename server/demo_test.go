@@ -2,8 +2,10 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -68,6 +70,28 @@ func TestDemo(t *testing.T) {
 	response.Body.Close()
 	if response.StatusCode != http.StatusMisdirectedRequest {
 		t.Errorf("under another host name: %s", response.Status)
+	}
+}
+
+// A browser takes either address of localhost: both must be the demo's, or it
+// says whose place that is.
+func TestDemoOnATakenPort(t *testing.T) {
+	for _, taken := range []string{"127.0.0.1:0", "[::1]:0"} {
+		other, err := net.Listen("tcp", taken)
+		if err != nil {
+			t.Logf("%s: %v", taken, err) // a machine without IPv6
+			continue
+		}
+		defer other.Close()
+		_, port, _ := net.SplitHostPort(other.Addr().String())
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		var stdout, stderr output
+		code := run(ctx, []string{"demo", "--listen", "localhost:" + port}, nil, &stdout, &stderr)
+		if text := stderr.String(); code == exitOK || !strings.Contains(text, "--listen") ||
+			!strings.Contains(text, port) || !strings.Contains(text, "choose a port that is free") {
+			t.Errorf("%s is taken: exit %d: %s", other.Addr(), code, text)
+		}
 	}
 }
 

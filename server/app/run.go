@@ -23,14 +23,14 @@ func Run(
 	ctx context.Context, settings *config.Config, options Options,
 	hangups <-chan os.Signal, again func() (*config.Config, error),
 ) (err error) {
-	public, err := net.Listen("tcp", settings.Listen)
+	public, err := Listen("KEEPALIVE_LISTEN", settings.Listen)
 	if err != nil {
-		return fmt.Errorf("KEEPALIVE_LISTEN: %w", err)
+		return err
 	}
 	defer public.Close()
-	admin, err := net.Listen("tcp", settings.AdminListen)
+	admin, err := Listen("KEEPALIVE_ADMIN_LISTEN", settings.AdminListen)
 	if err != nil {
-		return fmt.Errorf("KEEPALIVE_ADMIN_LISTEN: %w", err)
+		return err
 	}
 	defer admin.Close()
 
@@ -53,6 +53,16 @@ func Run(
 		"public", public.Addr().String(), "admin", admin.Addr().String(),
 		"origins", settings.Origins)
 	return a.Serve(ctx, []Endpoint{{public, a.Public()}}, []Endpoint{{admin, a.Admin()}})
+}
+
+// Listen listens on a TCP address. Its error names the setting that gave it.
+func Listen(setting, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: choose a port that is free, at an address that this "+
+			"machine has", setting, err)
+	}
+	return listener, nil
 }
 
 // Serve serves front and back until ctx is done or a listener fails, then ends

@@ -1,35 +1,44 @@
 package demo
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
+
+	"github.com/capture-keepalive/capture-keepalive/server/app"
 )
 
 // listenLocal listens on an address of this machine. localhost is two: which
-// of them a browser takes is its own affair.
+// of them a browser takes is its own affair, so both must be ours.
 func listenLocal(address string) ([]net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if host != "localhost" {
-		listener, err := net.Listen("tcp", address)
+		listener, err := app.Listen("--listen", address)
+		return []net.Listener{listener}, err
+	}
+	for {
+		four, err := app.Listen("--listen", net.JoinHostPort("127.0.0.1", port))
 		if err != nil {
-			return nil, fmt.Errorf("--listen: %w", err)
+			return nil, err
 		}
-		return []net.Listener{listener}, nil
+		same := strconv.Itoa(portOf([]net.Listener{four}))
+		six, err := app.Listen("--listen", net.JoinHostPort("::1", same))
+		if err == nil {
+			return []net.Listener{four, six}, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return []net.Listener{four}, nil // a machine without IPv6
+		}
+		_ = four.Close() // nothing has come in
+		if port != "0" {
+			return nil, err
+		}
 	}
-	four, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
-	if err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
-	}
-	port = strconv.Itoa(four.Addr().(*net.TCPAddr).Port)
-	six, err := net.Listen("tcp", net.JoinHostPort("::1", port))
-	if err != nil {
-		return []net.Listener{four}, nil // a machine without IPv6
-	}
-	return []net.Listener{four, six}, nil
 }
 
 func closeAll(listeners []net.Listener) {
