@@ -202,7 +202,8 @@ func TestServiceWorkerWithAnOldManifest(t *testing.T) {
 	signIn(t, p)
 	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
 	var failed int
-	if p.Eval(t, `captureKeepalive.diagnostics().filter(e => /^not loaded/.test(e.message)).length`, &failed); failed != 1 {
+	const failures = `captureKeepalive.diagnostics().filter(e => /^not loaded/.test(e.message)).length`
+	if p.Eval(t, failures, &failed); failed != 1 {
 		t.Errorf("the module was not loaded %d times, want once", failed)
 	}
 }

@@ -241,7 +241,8 @@ func TestAccessDeniedToTheNextUser(t *testing.T) {
 	for range 2 {
 		p.Click(t, "#btn-view")
 		p.WaitFor(t, `!!document.querySelector("#publicProfile dl")`, soon)
-		p.Eval(t, `heard.length = 0, ["", "_Expires"].forEach(s => localStorage.removeItem("janrainCaptureToken" + s)), 1`, nil)
+		p.Eval(t, `heard.length = 0,
+			["", "_Expires"].forEach(s => localStorage.removeItem("janrainCaptureToken" + s)), 1`, nil)
 		p.Click(t, "#btn-edit")
 		p.WaitFor(t, `!document.querySelector("#editProfile").hidden &&
 			!!document.querySelector("#capture_editProfile_aboutMe")`, soon)

@@ -3,6 +3,7 @@
 package clocktest
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -40,14 +41,23 @@ type meter struct {
 func (m *meter) elapsed() time.Duration {
 	m.once.Do(func() {
 		m.note(time.Now())
-		go func() {
-			for {
-				time.Sleep(grain)
-				m.note(time.Now())
-			}
-		}()
+		go m.run(context.Background())
 	})
 	return m.note(time.Now())
+}
+
+// run notes the time until ctx is done.
+func (m *meter) run(ctx context.Context) {
+	ticks := time.NewTicker(grain)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ticks.C:
+			m.note(time.Now())
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // note adds the time since the last note.

@@ -2,6 +2,7 @@ package clocktest
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -18,11 +19,15 @@ func TestPausesAreNotCounted(t *testing.T) {
 	}
 }
 
-// What takes its time is not taken for a pause.
+// What takes its time is not taken for a pause, though nothing asks meanwhile.
 func TestWorkIsCounted(t *testing.T) {
-	watch := Start()
-	time.Sleep(10 * grain)
-	if took := watch.Took(); took < most {
-		t.Errorf("%v of %v were counted", took, 10*grain)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var m meter
+		m.note(time.Now())
+		go m.run(t.Context())
+		time.Sleep(10 * most)
+		if got := m.note(time.Now()); got != 10*most {
+			t.Errorf("%v of %v were counted", got, 10*most)
+		}
+	})
 }
