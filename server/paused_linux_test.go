@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis/redistest"
 )
@@ -41,15 +42,13 @@ func TestPausedReplica(t *testing.T) {
 			t.Fatal("there is no refresh")
 		}
 	}
-	if err := paused.command.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	clocktest.Stop(t, paused.command.Process)
 	close(answer)
 	// Until the other one has taken over, and Capture has called the token dead.
 	for stopped := time.Now(); service.Count(simulator.EndpointRefresh) < 2; {
 		one := ask(there)
 		if one.err != nil || one.status != http.StatusServiceUnavailable {
-			t.Errorf("while the first server is paused: %d %s %v", one.status, one.answer.Code, one.err)
+			t.Fatalf("while the first server is paused: %d %s %v", one.status, one.answer.Code, one.err)
 		}
 		if time.Since(stopped) > patience {
 			t.Fatal("the other server never took over")

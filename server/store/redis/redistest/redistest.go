@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 )
 
 const (
@@ -129,14 +131,15 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 }
 
 // Stop makes the server stand still, with its connections open.
-func (s *Server) Stop(t testing.TB) { s.signal(t, syscall.SIGSTOP) }
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	clocktest.Stop(t, s.process.Process)
+}
 
 // Continue ends a Stop.
-func (s *Server) Continue(t testing.TB) { s.signal(t, syscall.SIGCONT) }
-
-func (s *Server) signal(t testing.TB, signal syscall.Signal) {
+func (s *Server) Continue(t testing.TB) {
 	t.Helper()
-	if err := s.process.Process.Signal(signal); err != nil {
+	if err := s.process.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 }
