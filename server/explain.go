@@ -2,8 +2,10 @@ package server
 
 import (
 	"fmt"
+	"os"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/capture-keepalive/capture-keepalive/server/explain"
@@ -19,7 +21,8 @@ func (p *program) explainCommand() *cobra.Command {
 			"of the sessions\n" +
 			"of a user, with times in UTC. No token and no uuid is printed.\n\n" +
 			"  journalctl -u capture-keepalive -o cat | capture-keepalive explain --uuid UUID " +
-			"--since 2h",
+			"--since 2h\n" +
+			"  zcat -f capture-keepalive.log* | capture-keepalive explain --uuid UUID",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			uuid, err := parseUUID(uuid)
@@ -28,6 +31,9 @@ func (p *program) explainCommand() *cobra.Command {
 			}
 			if since < 0 {
 				return usageError("--since must be a time back from now, such as 2h")
+			}
+			if file, ok := p.stdin.(*os.File); ok && isatty.IsTerminal(file.Fd()) {
+				return usageError("there is no log; give it on standard input, with < LOG or a pipe")
 			}
 			var from time.Time
 			if since > 0 {
@@ -42,6 +48,7 @@ func (p *program) explainCommand() *cobra.Command {
 					"see that it is the log of all servers, written at KEEPALIVE_LOG_LEVEL " +
 					"info or debug")
 			}
+			fmt.Fprintln(p.stdout, "Times are in UTC.")
 			for _, sentence := range sentences {
 				fmt.Fprintln(p.stdout, sentence)
 			}

@@ -29,8 +29,12 @@ func Story(log io.Reader, uuid string, since time.Time) ([]string, error) {
 	mine := about(lines, user, since)
 	slices.SortStableFunc(mine, func(a, b line) int { return a.Time.Compare(b.Time) })
 	var told teller
+	before := make(map[line]bool) // logs that overlap have lines twice
 	for _, each := range mine {
-		told.tell(each)
+		if !before[each] {
+			told.tell(each)
+		}
+		before[each] = true
 	}
 	return told.end(), nil
 }
@@ -59,6 +63,7 @@ type teller struct {
 	renewals  map[string]*renewals
 	open      map[string]bool // sessions that the log does not see end
 	order     []string        // of open
+	disorder  bool            // something is told of a session before it opens
 }
 
 // renewals are those of one session since the last sentence about it.
@@ -76,8 +81,12 @@ func (t *teller) tell(l line) {
 		t.count(l)
 		return
 	}
-	if l.Event == "removed" && !t.open[l.Session] && slices.Contains(t.order, l.Session) {
-		return // its end has been told
+	known := slices.Contains(t.order, l.Session)
+	if known && !t.open[l.Session] && (l.Event == "removed" || l.Event == "ended") {
+		return // another server, or the sweep, found the end that has been told
+	}
+	if known && l.Event == "opened" {
+		t.disorder = true
 	}
 	sentence := sentenceOf(l)
 	if sentence == "" {
@@ -147,6 +156,10 @@ func (t *teller) end() []string {
 				"%s has ended.", session))
 		}
 	}
+	if t.disorder {
+		t.sentences = append(t.sentences, "A session is told of before it was opened: the "+
+			"clocks of the servers differ. Trust the times of each server by themselves.")
+	}
 	return t.sentences
 }
 
@@ -200,10 +213,12 @@ func endOf(l line) string {
 	if !known {
 		why = "ended, for a reason that this version does not know"
 	}
-	if l.Session == "" {
+	switch {
+	case l.Session == "" && l.Sessions == 0:
+		return fmt.Sprintf("The user had no session. One would have %s.", why)
+	case l.Session == "":
 		return fmt.Sprintf("All sessions of the user (%d) %s.", l.Sessions, why)
-	}
-	if l.At.IsZero() {
+	case l.At.IsZero():
 		return fmt.Sprintf("Session %s %s.", l.Session, why)
 	}
 	return fmt.Sprintf("Session %s %s, at %s; the server noticed "+

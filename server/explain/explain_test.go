@@ -1,8 +1,11 @@
 package explain
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +78,17 @@ func TestStories(t *testing.T) {
 			[]string{"13:00:00",
 				"14:05:00  Session aaaaaaaa ended: the user was not active for the idle limit " +
 					"(KEEPALIVE_IDLE_TIMEOUT), at 2026-11-26 13:30:00"}},
+		{"found by two servers, in logs that overlap",
+			opened("13:00:00", "aaaaaaaa") + renewed("13:10:00", "aaaaaaaa") +
+				opened("13:00:00", "aaaaaaaa") + renewed("13:10:00", "aaaaaaaa") +
+				ended("13:30:00", "aaaaaaaa", "idle") + ended("13:31:00", "aaaaaaaa", "idle"),
+			[]string{"13:00:00", "13:10:00  Session aaaaaaaa got a new token.", "13:30:00  Session aaaaaaaa ended"}},
+		{"two servers whose clocks differ",
+			opened("13:00:05", "aaaaaaaa") + ended("13:00:01", "aaaaaaaa", "signed_out"),
+			[]string{"13:00:01  Session aaaaaaaa ended", "13:00:05  The user signed in", "clocks of the servers differ"}},
+		{"revoked in vain", opened("13:00:00", "aaaaaaaa") + ended("13:30:00", "aaaaaaaa", "idle") +
+			entry("14:05:00", uuid, "ended", `,"why":"revoked","sessions":0`),
+			[]string{"13:00:00", "13:30:00", "14:05:00  The user had no session."}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := Story(strings.NewReader(noise+tc.log+noise), uuid, time.Time{})
@@ -104,15 +118,57 @@ func TestSinceLeavesOutWhatIsOlder(t *testing.T) {
 	}
 }
 
-// What collectors put in front of a line does not hide it, and what is no line
-// of ours is passed over.
+// What collectors put around a line does not hide it.
+func TestCollectors(t *testing.T) {
+	quoted := func(line string) string { return strconv.Quote(line) }
+	for name, around := range map[string]func(line string) string{
+		"syslog":           func(line string) string { return "Nov 26 13:00:00 web1 capture-keepalive[17]: " + line },
+		"a container":      func(line string) string { return "2026-11-26T14:05:00Z stderr F " + line },
+		"labels in braces": func(line string) string { return `{app="web", pod="a"} ` + line },
+		"labels as JSON":   func(line string) string { return `{"app":"web"} ` + line },
+		"journald":         func(line string) string { return `{"PRIORITY":"6","MESSAGE":` + quoted(line) + "}\n" },
+		"docker": func(line string) string {
+			return `{"log":` + quoted(line) + `,"stream":"stderr","time":"2026-11-26T23:59:59Z"}` + "\n"
+		},
+		"a cloud": func(line string) string {
+			return `{"timestamp":"2026-11-26T23:59:59Z","jsonPayload":` + strings.TrimSpace(line) + "}\n"
+		},
+		"docker in journald": func(line string) string {
+			return `{"MESSAGE":` + quoted(`{"log":`+quoted(line)+`}`) + "}\n"
+		},
+		"Windows": func(line string) string { return "\ufeff" + strings.TrimSpace(line) + "\r\n" },
+	} {
+		log := around(opened("13:00:00", "aaaaaaaa")) + around(ended("14:05:00", "aaaaaaaa", "idle"))
+		got, err := Story(strings.NewReader(log), uuid, time.Time{})
+		if err != nil || len(got) != 2 || !strings.Contains(got[1], "14:05:00  Session aaaaaaaa ended") {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+// What is no line of ours is passed over.
 func TestForeignLines(t *testing.T) {
-	log := "Nov 26 13:00:00 web1 capture-keepalive[17]: " + opened("13:00:00", "aaaaaaaa") +
-		"2026-11-26T14:05:00Z stderr F " + ended("14:05:00", "aaaaaaaa", "idle") +
-		"not ours {broken\n" + strings.Repeat("x", 2*maxLine) + "\n" + `{"time":"2026-11-26T14:06:00Z"}`
+	log := opened("13:00:00", "aaaaaaaa") + "not ours {broken\n" + strings.Repeat("{", 1000) + "\n" +
+		strings.Repeat(`{"a":`, 100) + "\n" + strings.Repeat("x", 2*maxLine) + "\n" +
+		ended("14:05:00", "aaaaaaaa", "idle") + `{"time":"2026-11-26T14:06:00Z"}`
 	got, err := Story(strings.NewReader(log), uuid, time.Time{})
 	if err != nil || len(got) != 2 {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// Half of a log is not told as the whole.
+func TestCompressedLogIsAnError(t *testing.T) {
+	var rotated bytes.Buffer
+	to := gzip.NewWriter(&rotated)
+	_, err := to.Write([]byte(ended("14:05:00", "aaaaaaaa", "idle")))
+	if err = errors.Join(err, to.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, log := range []string{rotated.String(), opened("13:00:00", "aaaaaaaa") + rotated.String()} {
+		if _, err := Story(strings.NewReader(log), uuid, time.Time{}); !errors.Is(err, ErrCompressed) {
+			t.Errorf("%.40q: %v", log, err)
+		}
 	}
 }
 

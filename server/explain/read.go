@@ -3,10 +3,10 @@ package explain
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
@@ -36,21 +36,31 @@ type line struct {
 	Sessions int       // how many ended, when all of a user did
 }
 
-// ErrNotJSON means that no line could be read.
-var ErrNotJSON = errors.New("no line is one of the server's JSON log; " +
-	"explain reads what KEEPALIVE_LOG_FORMAT=json writes")
+// Errors of a log that cannot be read, or not all of it.
+var (
+	ErrNotJSON = errors.New("no line is one of the server's JSON log. explain reads, as UTF-8, " +
+		"what KEEPALIVE_LOG_FORMAT=json writes")
+	ErrCompressed = errors.New("a part of the log is compressed. Unpack it first, for example " +
+		"with: zcat -f capture-keepalive.log*")
+)
+
+// packed are the first bytes of what gzip, zstd and xz write, which are no text
+// in UTF-8. A log that is read in part would tell half of a story as the whole.
+var packed = [][]byte{[]byte("\x1f\x8b\x08"), []byte("\x28\xb5\x2f\xfd"), []byte("\xfd7zXZ\x00")}
 
 // read returns the lines about a user, and those since then that name a session
 // and no user and are worth a sentence. The rest is not kept: a log can be larger
 // than the memory, and is full of requests that found their session ended.
-// Lines of other programs, and what a collector puts in front of a line, are
-// left out.
+// Lines of other programs are left out.
 func read(log io.Reader, user string, since time.Time) ([]line, error) {
 	var kept []line
 	known := 0
 	from := bufio.NewReaderSize(log, maxLine)
 	for {
 		raw, err := from.ReadSlice('\n')
+		if slices.ContainsFunc(packed, func(magic []byte) bool { return bytes.Contains(raw, magic) }) {
+			return nil, ErrCompressed
+		}
 		if parsed, ok := parse(raw); ok {
 			known++
 			ofSomeone := parsed.User == "" && parsed.Session != "" &&
@@ -73,16 +83,4 @@ func read(log io.Reader, user string, since time.Time) ([]line, error) {
 // names reports whether the line is about the user of a tag.
 func (l line) names(user string) bool {
 	return l.User == user || l.Claimed == user || l.Actual == user
-}
-
-func parse(raw []byte) (line, bool) {
-	start := bytes.IndexByte(raw, '{')
-	if start < 0 {
-		return line{}, false
-	}
-	var parsed line
-	err := json.NewDecoder(bytes.NewReader(raw[start:])).Decode(&parsed)
-	ours := err == nil && !parsed.Time.IsZero() && parsed.Msg != "" &&
-		(parsed.Session == "" || tag.MatchString(parsed.Session))
-	return parsed, ours
 }
