@@ -56,7 +56,7 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 		return nil, err
 	}
 	log := options.Log
-	backend, err := openBackend(ctx, settings, log)
+	backend, risks, err := openBackend(ctx, settings, log)
 	if err != nil {
 		return nil, fmt.Errorf("KEEPALIVE_STORE: %w", err)
 	}
@@ -86,6 +86,7 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 	for name, work := range map[string]func(){
 		"sweep":             func() { a.sweep(sweeping, watch) },
 		"the store's clock": func() { reference.measure(sweeping, log) },
+		"the store's risks": func() { risks.look(sweeping) },
 		"census":            a.census(sweeping, watch),
 	} {
 		a.swept.Go(func() { often(sweeping, log, name, work) })

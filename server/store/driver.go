@@ -34,11 +34,12 @@ type Driver struct {
 	Advise func(location secret.String) []string
 }
 
-// Adviser is a Backend that can name the settings of its database that put
-// sessions at risk.
+// Adviser is a Backend that can tell what puts its sessions at risk now: a
+// setting of the database, or what others have done to it.
 type Adviser interface {
-	// Advice returns one sentence for each such setting: what it means and what
-	// to do. It is empty where all is well, or where the database does not say.
+	// Advice returns one sentence for each risk: what it means and what to do.
+	// It is empty where all is well, or where the database does not say. It is
+	// asked each minute.
 	Advice(ctx context.Context) []string
 }
 

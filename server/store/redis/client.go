@@ -157,26 +157,37 @@ func diagnosis(err error) string {
 			"know it"
 	case goredis.IsOOMError(err):
 		return "Redis is out of memory; raise its maxmemory"
+	case wrongType(err):
+		return "another program has written under a key of this server; give each its own database"
 	}
 	return ""
 }
 
 // Advice returns a sentence for each setting of Redis with which sessions can
-// be lost. It is empty where all is well, and where Redis does not say: a
-// server may refuse CONFIG, and many do.
+// be lost, and one if another program writes to it. It is empty where all is
+// well, and where Redis does not say: a server may refuse CONFIG, and many do.
 func (b *Backend) Advice(ctx context.Context) []string {
 	var (
 		mu     sync.Mutex
 		advice []string
 	)
-	ask := func(ctx context.Context, node goredis.Cmdable) {
+	if key := b.replaced.Load(); key != nil {
+		advice = append(advice, foreignAdvice(*key))
+	}
+	if b.secretive.Load() {
+		return advice
+	}
+	// Best effort: a node that cannot be reached gives no advice.
+	_ = b.eachNode(ctx, func(ctx context.Context, node goredis.UniversalClient) error {
 		settings := make(map[string]string)
 		for _, name := range [...]string{"maxmemory-policy", "appendonly", "appendfsync", "save"} {
 			ctx, cancel := context.WithTimeout(ctx, Timeout)
 			values, err := node.ConfigGet(ctx, name).Result()
 			cancel()
 			if err != nil {
-				return
+				// What is not allowed is not tried again: it stands in Redis's log.
+				b.secretive.Store(goredis.IsPermissionError(err))
+				return nil
 			}
 			settings[name] = values[name]
 		}
@@ -187,16 +198,8 @@ func (b *Backend) Advice(ctx context.Context) []string {
 				advice = append(advice, sentence)
 			}
 		}
-	}
-	if nodes, ok := b.client.(*goredis.ClusterClient); ok {
-		// Best effort: a node that cannot be reached gives no advice.
-		_ = nodes.ForEachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
-			ask(ctx, node)
-			return nil
-		})
-	} else {
-		ask(ctx, b.client)
-	}
+		return nil
+	})
 	return advice
 }
 

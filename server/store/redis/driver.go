@@ -33,7 +33,7 @@ var Driver = store.Driver{
 }
 
 // diagnose opens the Redis of a URL, which takes a row through its whole life,
-// and asks for its settings.
+// asks for its settings, and looks for what other programs have written there.
 func diagnose(ctx context.Context, location secret.String) ([]string, error) {
 	advice := advise(location)
 	backend, err := Open(ctx, location)
@@ -53,6 +53,7 @@ func diagnose(ctx context.Context, location secret.String) ([]string, error) {
 		return advice, err
 	}
 	advice = append(advice, backend.Advice(ctx)...)
+	advice = append(advice, backend.findForeign(ctx)...)
 	return advice, backend.Close()
 }
 

@@ -17,7 +17,10 @@ func (b *Backend) RemoveOwner(ctx context.Context, owner store.Owner) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	members, err := b.revoke(ctx, owner, now)
+	members, complete, err := b.revoke(ctx, owner, now)
+	if err == nil && !complete {
+		members, err = b.find(ctx, owner, members)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -32,27 +35,49 @@ func (b *Backend) RemoveOwner(ctx context.Context, owner store.Owner) (int, erro
 	return removed, nil
 }
 
-// revoke marks an owner, and returns the rows that the index has at that moment.
+// revoke marks an owner, and returns the rows that the index has at that moment,
+// and whether those are all that are there.
 func (b *Backend) revoke(
 	ctx context.Context, owner store.Owner, now store.Moment,
-) ([]store.Key, error) {
+) (keys []store.Key, complete bool, err error) {
+	index := ownerKeys(owner)
 	members, err := b.ask(
-		ctx, revokeScript, ownerKeys(owner), moment(now), store.RevokedFor.Milliseconds(),
+		ctx, revokeScript, index, moment(now), store.RevokedFor.Milliseconds(),
 	)
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	if members == foreign {
+		b.replaced.Store(&index[0])
+		return nil, false, nil
 	}
 	list, ok := members.([]any)
 	if !ok {
-		return nil, unexpected(members)
+		return nil, false, unexpected(members)
 	}
-	var keys []store.Key
+	complete = true
 	for _, member := range list {
-		if text, ok := member.(string); ok && len(text) == len(store.Key{}) {
+		text, _ := member.(string)
+		if len(text) == len(store.Key{}) {
 			keys = append(keys, store.Key([]byte(text)))
 		}
+		complete = complete && text != incomplete
 	}
-	return keys, nil
+	return keys, complete, nil
+}
+
+// find adds to keys those of an owner's rows that the index does not know. It
+// reads all rows of all users.
+func (b *Backend) find(
+	ctx context.Context, owner store.Owner, keys []store.Key,
+) ([]store.Key, error) {
+	err := b.Walk(ctx, func(row store.Row) error {
+		if row.Owner == owner && !slices.Contains(keys, row.Key) {
+			keys = append(keys, row.Key)
+		}
+		return nil
+	})
+	return keys, err
 }
 
 // removeOwned deletes those of the rows that are the owner's.

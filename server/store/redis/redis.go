@@ -47,6 +47,8 @@ const (
 	tombstoneTime = time.Hour
 	// clockTime is how long the last moment is kept: longer than any mark.
 	clockTime = 24 * time.Hour
+	// incompleteTime is longer than any session: what an index lacks is over then.
+	incompleteTime = 400 * 24 * time.Hour
 
 	// batch bounds the commands of one round trip.
 	batch = 500
@@ -57,6 +59,10 @@ const (
 type Backend struct {
 	client goredis.UniversalClient
 	closed atomic.Bool
+	// replaced is the last key under which was no value of ours; nil: none.
+	replaced atomic.Pointer[string]
+	// secretive: Redis does not let its settings be asked for.
+	secretive atomic.Bool
 }
 
 var _ store.Backend = (*Backend)(nil)
@@ -100,7 +106,7 @@ func (b *Backend) rehearse(ctx context.Context) error {
 		func() error { return b.Replace(ctx, next) },
 		func() error { return b.Lock(ctx, row.Key, holder, Timeout) },
 		func() error { return b.Unlock(ctx, row.Key, holder) },
-		func() error { _, err := b.scan(ctx, b.client, 0, func(store.Row) error { return nil }); return err },
+		func() error { _, err := page(ctx, b.client, rowPrefix+"*", 0, noNames); return err },
 		func() error { _, err := b.Owned(ctx, row.Owner); return err },
 		func() error { _, err := b.Remove(ctx, row.Key); return err },
 		func() error { _, err := b.RemoveOwner(ctx, row.Owner); return err },
@@ -116,6 +122,8 @@ func (b *Backend) rehearse(ctx context.Context) error {
 	return nil
 }
 
+func noNames(context.Context, goredis.UniversalClient, []string) error { return nil }
+
 func (b *Backend) forget(ctx context.Context, keys []string) error {
 	for _, key := range keys {
 		if err := b.client.Del(ctx, key).Err(); err != nil {
@@ -129,9 +137,12 @@ func (b *Backend) forget(ctx context.Context, keys []string) error {
 // specification, hash tags).
 
 const (
-	rowPrefix = "keepalive:{"
-	clockKey  = "keepalive:clock"
-	probeKey  = "keepalive:probe"
+	rowPrefix     = "keepalive:{"
+	ownerPrefix   = "keepalive:owner:"
+	revokedPrefix = "keepalive:revoked:"
+	lockPrefix    = "keepalive:lock:"
+	clockKey      = "keepalive:clock"
+	probeKey      = "keepalive:probe"
 )
 
 func rowKey(key store.Key) string {
@@ -141,11 +152,11 @@ func rowKey(key store.Key) string {
 // ownerKeys are the index of an owner's rows, and the mark of a revocation.
 func ownerKeys(owner store.Owner) []string {
 	tag := "{" + base64.RawURLEncoding.EncodeToString(owner[:]) + "}"
-	return []string{"keepalive:owner:" + tag, "keepalive:revoked:" + tag}
+	return []string{ownerPrefix + tag, revokedPrefix + tag}
 }
 
 func lockKey(key store.Key) string {
-	return "keepalive:lock:{" + base64.RawURLEncoding.EncodeToString(key[:]) + "}"
+	return lockPrefix + "{" + base64.RawURLEncoding.EncodeToString(key[:]) + "}"
 }
 
 // Insert implements store.Backend.
@@ -172,12 +183,15 @@ func (b *Backend) Lookup(ctx context.Context, key store.Key) (store.Row, error) 
 	return rowOf(ctx, key, fields, err)
 }
 
+// wrongType reports whether another kind of value is under the key.
+func wrongType(err error) bool { return goredis.HasErrorPrefix(err, "WRONGTYPE") }
+
 // rowOf is the row of an answer to HGETALL.
 func rowOf(
 	ctx context.Context, key store.Key, fields map[string]string, err error,
 ) (store.Row, error) {
 	switch {
-	case goredis.HasErrorPrefix(err, "WRONGTYPE"):
+	case wrongType(err):
 		return store.Row{}, fmt.Errorf("%w: it is no hash", store.ErrTampered)
 	case err != nil:
 		return store.Row{}, failure(ctx, err)
@@ -229,8 +243,8 @@ func (b *Backend) write(
 	ctx context.Context, s script, row store.Row, begun string, more ...any,
 ) (answer string, err error) {
 	if !row.Unowned() {
-		answer, err := b.run(ctx, indexScript, ownerKeys(row.Owner), row.Key[:],
-			millis(row.Expires.Add(indexGrace)), begun)
+		answer, err := b.index(ctx, ownerKeys(row.Owner), string(row.Key[:]),
+			row.Expires.Add(indexGrace), begun)
 		if err != nil || answer == revoked {
 			return answer, err
 		}
@@ -239,6 +253,13 @@ func (b *Backend) write(
 		strconv.FormatUint(row.Version, 10), row.Owner[:], millis(row.Expires), row.Value,
 		millis(row.Expires.Add(store.Grace)),
 	}, more...)...)
+}
+
+func (b *Backend) index(
+	ctx context.Context, keys []string, entry string, until time.Time, begun string,
+) (answer string, err error) {
+	return b.run(ctx, indexScript, keys, entry, millis(until), begun,
+		millis(time.Now().Add(incompleteTime)))
 }
 
 func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
@@ -257,6 +278,9 @@ func (b *Backend) Remove(ctx context.Context, key store.Key) (bool, error) {
 			return b.client.ZRem(ctx, ownerKeys(store.Owner([]byte(owner)))[0], key[:]).Err()
 		})
 	}
+	if wrongType(err) {
+		err = nil // there is no index that has the entry
+	}
 	return true, err
 }
 
@@ -274,7 +298,7 @@ func (b *Backend) Sweep(ctx context.Context, _ time.Time, _ int) ([]store.Row, e
 // this of one node, and, as long as cluster-require-full-coverage is on, that
 // the others are there.
 func (b *Backend) Ping(ctx context.Context) error {
-	_, err := b.run(ctx, indexScript, []string{probeKey, probeKey}, "probe", "0", "")
+	_, err := b.index(ctx, []string{probeKey, probeKey}, "probe", time.Unix(0, 0), "")
 	return err
 }
 

@@ -594,20 +594,6 @@ func TestForeignRows(t *testing.T) {
 			}
 		})
 	}
-	t.Run("in the index's place", func(t *testing.T) {
-		do(t, admin, "FLUSHALL")
-		mustInsert(t, b, testRow(1))
-		index := keys(t, admin, "keepalive:owner:*")[0]
-		do(t, admin, "SET", index, "x")
-		_, err := b.RemoveOwner(t.Context(), testRow(1).Owner)
-		wantSystemFailure(t, "RemoveOwner()", err)
-		other := testRow(3)
-		other.Owner = testRow(1).Owner
-		wantSystemFailure(t, "Insert()", b.Insert(t.Context(), other, 0))
-		if _, err := b.Lookup(t.Context(), other.Key); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("Lookup() = %v: a row was written that its index does not know", err)
-		}
-	})
 	t.Run("in the index", func(t *testing.T) {
 		do(t, admin, "FLUSHALL")
 		mustInsert(t, b, testRow(1))

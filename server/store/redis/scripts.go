@@ -42,7 +42,30 @@ const (
 	differs = "differs"
 	broken  = "broken"
 	revoked = "revoked"
+	// foreign is done, in the place of what nothing of ours had written there.
+	foreign = "foreign"
 )
+
+// incomplete is an entry of an index that was made anew: it may lack rows that
+// were there before. No row's key is as short.
+const incomplete = "incomplete"
+
+// readOurs is for keys under which another program may have written: what is
+// none of our values counts as absent, so that it costs what the key held, and
+// not the logins and renewals that look there.
+const readOurs = `
+local function text(key)
+  if redis.call('TYPE', key).ok == 'string' then return redis.call('GET', key) end
+end
+local function mark(key)
+  local at = text(key)
+  if at and #at <= 16 and string.find(at, '^%d+$') then return tonumber(at) end
+end
+local function is_index(key)
+  local kind = redis.call('TYPE', key).ok
+  return kind == 'zset' or kind == 'none'
+end
+`
 
 // insertScript writes a row that is not there. A row with the same sealed value is
 // its own work: no two are sealed alike.
@@ -82,32 +105,45 @@ return 'done'
 `)
 
 // indexScript sees to it that a row is found by its owner until at least a
-// given time, and drops the entries that have expired. It uses Redis's clock,
-// which is the one that drops the rows. GT: a slower writer with an earlier
-// time takes nothing back. It refuses a login that began before the owner's
-// sessions were revoked; an empty text for that is no login.
-// KEYS: the index, the mark. ARGV: the row's key, until when, when the login began.
-var indexScript = safeScript(`
+// given time, and drops the entries that have expired, or never would. It uses
+// Redis's clock, which is the one that drops the rows. GT: a slower writer with
+// an earlier time takes nothing back. Where nothing is wrong ZADD is the first
+// write: Redis refuses no later one when its memory is full. It refuses a login that began before the
+// owner's sessions were revoked; an empty text for that is no login.
+// KEYS: the index, the mark. ARGV: the row's key, until when, when the login
+// began, until when a new index counts as incomplete.
+var indexScript = safeScript(readOurs + `
 if ARGV[3] ~= '' then
-  local at = redis.call('GET', KEYS[2])
-  if at and tonumber(ARGV[3]) <= tonumber(at) then return 'revoked' end
+  local at = mark(KEYS[2])
+  if at and tonumber(ARGV[3]) <= at then return 'revoked' end
 end
+local answer = 'done'
+if not is_index(KEYS[1]) then
+  redis.call('DEL', KEYS[1])
+  redis.call('ZADD', KEYS[1], ARGV[4], 'incomplete')
+  answer = 'foreign'
+end
+local function last()
+  return tonumber(redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])
+end
+if (last() or 0) >= 2^53 then redis.call('ZREMRANGEBYSCORE', KEYS[1], 2^53, '+inf') end
 redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
 local now = redis.call('TIME')
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now[1] * 1000))
-local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if last[2] then redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last[2])) end
-return 'done'
+local until_then = last()
+if until_then then redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', until_then)) end
+return answer
 `)
 
 // revokeScript marks an owner as revoked, and returns the rows of the index at
-// that moment.
+// that moment; foreign if it has none and something else is in its place.
 // KEYS: the index, the mark. ARGV: now, how long the mark holds.
-var revokeScript = safeScript(`
-local at = redis.call('GET', KEYS[2])
-if not at or tonumber(at) < tonumber(ARGV[1]) then
+var revokeScript = safeScript(readOurs + `
+local at = mark(KEYS[2])
+if not at or at < tonumber(ARGV[1]) then
   redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 end
+if not is_index(KEYS[1]) then return 'foreign' end
 return redis.call('ZRANGE', KEYS[1], 0, -1)
 `)
 
@@ -165,17 +201,18 @@ return string.format('%.0f', clock[1] * 1000000 + clock[2])
 
 // lockScript gives a lock to a holder, or more time to the holder it has.
 // KEYS: the lock. ARGV: the holder, the lease in milliseconds.
-var lockScript = newScript(`
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 'taken' end
+var lockScript = newScript(readOurs + `
+local holder = text(KEYS[1])
+if holder and #holder == 16 and holder ~= ARGV[1] then return 'taken' end
+local free = holder == ARGV[1] or redis.call('TYPE', KEYS[1]).ok == 'none'
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 'done'
+return free and 'done' or 'foreign'
 `)
 
 // unlockScript frees a lock if the holder has it.
 // KEYS: the lock. ARGV: the holder.
-var unlockScript = newScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+var unlockScript = newScript(readOurs + `
+if text(KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 'done'
 `)
 
@@ -198,6 +235,9 @@ func (b *Backend) run(ctx context.Context, s script, keys []string, args ...any)
 	text, ok := answer.(string)
 	if !ok {
 		return "", unexpected(answer)
+	}
+	if text == foreign {
+		b.replaced.Store(&keys[0])
 	}
 	return text, nil
 }

@@ -14,62 +14,88 @@ import (
 
 // Walk implements store.Backend.
 func (b *Backend) Walk(ctx context.Context, visit func(store.Row) error) error {
-	nodes, cluster := b.client.(*goredis.ClusterClient)
-	if !cluster {
-		return b.walk(ctx, b.client, visit)
-	}
-	var mu sync.Mutex // the nodes are asked at once
-	return nodes.ForEachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
-		return b.walk(ctx, node, func(row store.Row) error {
+	var mu sync.Mutex // the nodes of a cluster are asked at once
+	return b.eachPage(ctx, rowPrefix+"*",
+		func(ctx context.Context, node goredis.UniversalClient, names []string) error {
+			rows, err := ownedRows(ctx, node, names)
+			if err != nil {
+				return err
+			}
 			mu.Lock()
 			defer mu.Unlock()
-			return visit(row)
+			for _, row := range rows {
+				if err := visit(row); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
-	})
 }
 
-func (b *Backend) walk(
-	ctx context.Context, node goredis.UniversalClient, visit func(store.Row) error,
-) error {
-	for cursor := uint64(0); ; {
-		next, err := b.scan(ctx, node, cursor, visit)
-		if err != nil || next == 0 {
-			return err
-		}
-		cursor = next
-	}
-}
-
-// scan visits some rows of one node, and returns where to go on; 0 at the end.
-func (b *Backend) scan(
-	ctx context.Context, node goredis.UniversalClient, cursor uint64, visit func(store.Row) error,
-) (uint64, error) {
-	within, cancel := limit.Timeout(ctx, Timeout)
-	defer cancel()
-	names, next, err := node.Scan(within, cursor, rowPrefix+"*", batch).Result()
-	if err != nil {
-		return 0, failure(ctx, err)
-	}
+// ownedRows reads rows, and returns those that have an owner.
+func ownedRows(
+	ctx context.Context, node goredis.UniversalClient, names []string,
+) (rows []store.Row, err error) {
 	pipeline := node.Pipeline()
 	answers := make([]*goredis.MapStringStringCmd, len(names))
 	for i, name := range names {
-		answers[i] = pipeline.HGetAll(within, name)
+		answers[i] = pipeline.HGetAll(ctx, name)
 	}
-	_, _ = pipeline.Exec(within) // each answer has its own error
+	_, _ = pipeline.Exec(ctx) // each answer has its own error
 	for i, answer := range answers {
 		fields, err := answer.Result()
 		row, err := rowOf(ctx, keyOf(names[i]), fields, err)
 		switch {
 		case err != nil && !store.IsVerdict(err):
-			return 0, err
-		case err != nil || row.Unowned():
-			continue
-		}
-		if err := visit(row); err != nil {
-			return 0, err
+			return nil, err
+		case err == nil && !row.Unowned():
+			rows = append(rows, row)
 		}
 	}
-	return next, nil
+	return rows, nil
+}
+
+// pageFunc is what is done with the names of some keys, within Timeout.
+type pageFunc func(ctx context.Context, node goredis.UniversalClient, names []string) error
+
+// eachPage calls do with the names of all keys of a pattern, a few at a time, and
+// for several nodes of a cluster at once. An error of do ends it.
+func (b *Backend) eachPage(ctx context.Context, pattern string, do pageFunc) error {
+	return b.eachNode(ctx, func(ctx context.Context, node goredis.UniversalClient) error {
+		for cursor := uint64(0); ; {
+			next, err := page(ctx, node, pattern, cursor, do)
+			if err != nil || next == 0 {
+				return err
+			}
+			cursor = next
+		}
+	})
+}
+
+// page calls do with the next names, and returns where to go on; 0 at the end.
+func page(
+	ctx context.Context, node goredis.UniversalClient, pattern string, cursor uint64, do pageFunc,
+) (uint64, error) {
+	within, cancel := limit.Timeout(ctx, Timeout)
+	defer cancel()
+	names, next, err := node.Scan(within, cursor, pattern, batch).Result()
+	if err != nil {
+		return 0, failure(ctx, err)
+	}
+	return next, do(within, node, names)
+}
+
+// eachNode calls do for each node that has keys of its own, at once.
+func (b *Backend) eachNode(
+	ctx context.Context, do func(context.Context, goredis.UniversalClient) error,
+) error {
+	nodes, cluster := b.client.(*goredis.ClusterClient)
+	if !cluster {
+		return do(ctx, b.client)
+	}
+	return nodes.ForEachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
+		return do(ctx, node)
+	})
 }
 
 // keyOf is the inverse of rowKey; zero for a name that is none.
