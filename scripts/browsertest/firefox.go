@@ -259,18 +259,11 @@ func (f *firefoxTab) click(ctx context.Context, selector string) error {
 	if err != nil {
 		return err
 	}
-	return f.perform(ctx, object{"actions": []object{{"type": "pointer", "id": "mouse", "actions": []object{
-		{"type": "pointerMove", "x": x, "y": y},
-		{"type": "pointerDown", "button": 0},
-		{"type": "pointerUp", "button": 0},
-	}}}})
+	return f.perform(ctx, clickAt(x, y))
 }
 
 func (f *firefoxTab) write(ctx context.Context, selector, text string) error {
-	if err := waitVisible(f, selector); err != nil {
-		return err
-	}
-	if _, err := f.evaluate(ctx, fmt.Sprintf(`document.querySelector(%s).focus()`, quote(selector))); err != nil {
+	if err := focus(ctx, f, selector); err != nil {
 		return err
 	}
 	return f.perform(ctx, webDriverActions(nil, webDriverText(text)))

@@ -87,3 +87,22 @@ func middle(ctx context.Context, in tab, selector string) (x, y int, err error) 
 	err = json.Unmarshal(found, &at)
 	return at.X, at.Y, err
 }
+
+// focus waits until an element is visible and gives it the focus.
+func focus(ctx context.Context, in tab, selector string) error {
+	if err := waitVisible(in, selector); err != nil {
+		return err
+	}
+	_, err := in.evaluate(ctx, fmt.Sprintf(`document.querySelector(%s).focus()`, quote(selector)))
+	return err
+}
+
+// clickAt are the input actions, the same in both WebDriver protocols, of a
+// click on a point of the page.
+func clickAt(x, y int) object {
+	return object{"actions": []object{{"type": "pointer", "id": "mouse", "actions": []object{
+		{"type": "pointerMove", "x": x, "y": y},
+		{"type": "pointerDown", "button": 0},
+		{"type": "pointerUp", "button": 0},
+	}}}}
+}

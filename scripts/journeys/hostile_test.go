@@ -29,9 +29,6 @@ type hostility struct {
 	ui     string // script, after the Registration UI
 	policy string // Content-Security-Policy; the page's scripts have the nonce "n"
 	tag    string // in the place of keepalive.js's tag
-	// notDriven is the engine with a driver that runs in the page and that the
-	// page breaks.
-	notDriven string
 }
 
 const (
@@ -100,8 +97,7 @@ var hostilities = []hostility{
 		EventTarget.prototype.addEventListener = function (type, fn, options) {
 			return add.call(this, type, fn, options === true || !!(options && options.capture)) } }`},
 	{name: "timers that throw",
-		after:     `window.clearTimeout = window.requestIdleCallback = () => { throw new Error("no timers") }`,
-		notDriven: "webkit"},
+		after: `window.clearTimeout = window.requestIdleCallback = () => { throw new Error("no timers") }`},
 	{name: "scripts that a blocker watches", after: `Object.defineProperty(HTMLScriptElement.prototype, "src",
 		{get: () => "", set() { throw new Error("blocked") }});
 		document.createElement = () => { throw new Error("blocked") }`, ui: `delete document.createElement`},
@@ -124,7 +120,7 @@ var hostilities = []hostility{
 	{name: "no Promise.allSettled", before: `delete Promise.allSettled`},
 	{name: "no Array.prototype.at, flat and flatMap",
 		before: `for (const name of ["at", "flat", "flatMap"]) delete Array.prototype[name]`},
-	{name: "something on Object.prototype", before: `Object.prototype.extend = function () {}`, notDriven: "webkit"},
+	{name: "something on Object.prototype", before: `Object.prototype.extend = function () {}`},
 	{name: "options on Object.prototype", before: `Object.prototype.debug = "yes", Object.prototype.margin = -1`},
 	{name: "a held group on Object.prototype", before: `Object.prototype.held = 7, Object.prototype.told = true`},
 	{name: "something on Array.prototype", before: `Array.prototype.remove = function () {}`},
@@ -378,9 +374,6 @@ func TestHostilePages(t *testing.T) {
 		s := hostileTo(t, d)
 		p := b.Open(t, s.URL+"/favicon.svg")
 		for _, row := range hostilities {
-			if row.notDriven == b.Name {
-				continue
-			}
 			t.Run(row.name, func(t *testing.T) {
 				s.set(row)
 				liveThrough(t, d, s, p, b.Name, row.name)
