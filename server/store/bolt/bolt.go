@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -50,10 +51,14 @@ type Backend struct {
 	commits *committer
 	reads   *readers
 	moments store.Moments
+	opened  os.FileInfo // of the file when it was opened
 	close   func() error
 }
 
-var _ store.Backend = (*Backend)(nil)
+var (
+	_ store.Backend = (*Backend)(nil)
+	_ store.Adviser = (*Backend)(nil)
+)
 
 func newBackend(db *bbolt.DB) *Backend {
 	b := &Backend{db: db, commits: newCommitter(db), reads: newReaders()}
@@ -211,6 +216,18 @@ func (b *Backend) Ping(ctx context.Context) error {
 		return none{}, nil, t.meta().Delete(probeKey)
 	})
 	return err
+}
+
+// Advice implements store.Adviser. The system keeps a file that was deleted or
+// replaced for as long as it is open: everything works, until the next start.
+func (b *Backend) Advice(context.Context) []string {
+	now, err := os.Stat(b.db.Path())
+	if err == nil && os.SameFile(now, b.opened) {
+		return nil
+	}
+	return []string{"The file " + b.db.Path() + " was deleted, moved or replaced while this " +
+		"server has it open. All sessions are lost when the server stops: what it writes has no " +
+		"name any more. Put back what was moved, or restart the server at a quiet hour."}
 }
 
 // Close implements store.Backend. It lets writes under way finish.

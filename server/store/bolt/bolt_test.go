@@ -361,8 +361,9 @@ func TestDiagnose(t *testing.T) {
 		_, err := bolt.Driver.Diagnose(t.Context(), secret.New("bolt:"+path))
 		return err
 	}
-	if err := diagnose(good); err != nil {
-		t.Errorf("open in a server: %v", err)
+	advice, err := bolt.Driver.Diagnose(t.Context(), secret.New("bolt:"+good))
+	if err != nil || len(advice) != 1 || !strings.Contains(advice[0], "not looked at") {
+		t.Errorf("open in a server: %q, %v", advice, err)
 	}
 	mustClose(t, b)
 	for _, path := range []string{good, filepath.Join(dir, "new")} {
@@ -377,6 +378,48 @@ func TestDiagnose(t *testing.T) {
 		if err := diagnose(path); err == nil || !strings.Contains(err.Error(), "plain file") {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A file that no path leads to any more is lost at the next start, and is told
+// of while there is time. A backup that copies the file is not told of.
+func TestAdviceOnAFileThatIsGone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		happens func(path string) error
+		lost    bool
+	}{
+		"nothing": {func(string) error { return nil }, false},
+		"copied":  {func(path string) error { return exec.Command("cp", path, path+".bak").Run() }, false},
+		"deleted": {os.Remove, true},
+		"moved":   {func(path string) error { return os.Rename(path, path+".old") }, true},
+		"replaced": {func(path string) error {
+			return errors.Join(exec.Command("cp", path, path+".new").Run(), os.Rename(path+".new", path))
+		}, true},
+		"moved and put back": {func(path string) error {
+			return errors.Join(os.Rename(path, path+".old"), os.Rename(path+".old", path))
+		}, false},
+		"its directory moved": {func(path string) error {
+			return os.Rename(filepath.Dir(path), filepath.Dir(path)+".old")
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "sub", "store.db")
+			if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			b := mustOpen(t, path)
+			defer mustClose(t, b)
+			if err := errors.Join(b.Insert(t.Context(), testRow(1), 0), tc.happens(path)); err != nil {
+				t.Fatal(err)
+			}
+			advice := b.Advice(t.Context())
+			if lost := len(advice) == 1 && strings.Contains(advice[0], path); lost != tc.lost {
+				t.Errorf("Advice() = %q", advice)
+			}
+			if _, err := b.Lookup(t.Context(), testRow(1).Key); err != nil {
+				t.Errorf("Lookup() = %v: the server serves on", err)
+			}
+		})
 	}
 }
 
@@ -448,6 +491,9 @@ func TestDamagedPages(t *testing.T) {
 	mustClose(t, b)
 
 	damage(t, path, []byte("row 20."))
+	if _, err := bolt.Driver.Diagnose(t.Context(), secret.New("bolt:"+path)); !errors.Is(err, bolt.ErrDamaged) {
+		t.Errorf("Diagnose() = %v, want ErrDamaged", err)
+	}
 	b = mustOpen(t, path)
 	defer mustClose(t, b)
 	next := row(20)

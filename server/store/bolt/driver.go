@@ -3,16 +3,8 @@ package bolt
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime/debug"
 	"strings"
-	"time"
 	"unicode"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -31,7 +23,7 @@ var Driver = store.Driver{
 		return backend, nil
 	},
 	Diagnose: func(ctx context.Context, location secret.String) ([]string, error) {
-		return nil, checkWithin(ctx, pathOf(location))
+		return checkWithin(ctx, pathOf(location))
 	},
 }
 
@@ -62,70 +54,4 @@ func validate(location secret.String) error {
 		return errPath
 	}
 	return nil
-}
-
-// checkWithin is checkFile, but leaves a disk that stands still.
-func checkWithin(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- checkFile(path) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ErrStuck
-	}
-}
-
-// checkTimeout bounds Diagnose.
-const checkTimeout = 3 * time.Second
-
-// checkFile finds out whether the file can be written, without opening the
-// store: a server may be running on it.
-func checkFile(path string) error {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err == nil {
-		info, err := file.Stat()
-		err = errors.Join(err, file.Close())
-		switch {
-		case err != nil:
-			return err
-		case !info.Mode().IsRegular():
-			return errNoPlainFile
-		case info.Size() == 0:
-			return nil
-		}
-		return checkContent(path)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf(
-			"the file cannot be read and written (%w); correct the path or its permissions", err,
-		)
-	}
-	probe, err := os.CreateTemp(filepath.Dir(path), ".keepalive-check-*")
-	if err != nil {
-		return fmt.Errorf(
-			"no file can be made in its directory (%w); create the directory, or correct its permissions",
-			err,
-		)
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
-}
-
-// checkContent finds a file of another program. That a server has the file open
-// is no fault.
-func checkContent(path string) (err error) {
-	defer catchDamage(&err)
-	debug.SetPanicOnFault(true)
-	readOnly := options()
-	readOnly.ReadOnly, readOnly.Timeout = true, lockTimeout/10
-	db, err := bbolt.Open(path, 0o600, readOnly)
-	switch err = openError(err); {
-	case errors.Is(err, ErrInUse):
-		return nil
-	case err != nil:
-		return err
-	}
-	return errors.Join(db.View(recognize), db.Close())
 }

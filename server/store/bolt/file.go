@@ -80,10 +80,12 @@ func openFile(path string) (b *Backend, err error) {
 		return nil, openError(err)
 	}
 	last, err := setUp(db)
-	if err != nil {
+	opened, errStat := os.Stat(path)
+	if err = errors.Join(err, errStat); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	b = newBackend(db)
+	b.opened = opened
 	b.moments.After(last)
 	return b, nil
 }

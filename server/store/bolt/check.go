@@ -1,0 +1,162 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/capture-keepalive/capture-keepalive/server/store"
+)
+
+const (
+	// checkTimeout bounds Diagnose.
+	checkTimeout = 3 * time.Second
+	// readTime bounds the reading of the content: a server that starts meanwhile
+	// waits for the file no longer than lockTimeout.
+	readTime = lockTimeout / 2
+)
+
+// checkWithin is checkFile, but leaves a disk that stands still.
+func checkWithin(ctx context.Context, path string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	done := make(chan answer[[]string], 1)
+	go func() {
+		advice, err := checkFile(ctx, path)
+		done <- answer[[]string]{advice, err}
+	}()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-ctx.Done():
+		return nil, ErrStuck
+	}
+}
+
+// checkFile finds out whether the file can be written, without opening the
+// store: a server may be running on it.
+func checkFile(ctx context.Context, path string) (advice []string, err error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		info, err := file.Stat()
+		err = errors.Join(err, file.Close())
+		switch {
+		case err != nil:
+			return nil, err
+		case !info.Mode().IsRegular():
+			return nil, errNoPlainFile
+		case info.Size() == 0:
+			return nil, nil
+		}
+		return checkContent(ctx, path)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf(
+			"the file cannot be read and written (%w); correct the path or its permissions", err,
+		)
+	}
+	probe, err := os.CreateTemp(filepath.Dir(path), ".keepalive-check-*")
+	if err != nil {
+		return nil, fmt.Errorf(
+			"no file can be made in its directory (%w); create the directory, or correct its permissions",
+			err,
+		)
+	}
+	return nil, errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// checkContent finds a file of another program, and damage. That a server has
+// the file open is no fault.
+func checkContent(ctx context.Context, path string) (advice []string, err error) {
+	defer catchDamage(&err)
+	debug.SetPanicOnFault(true)
+	readOnly := options()
+	readOnly.ReadOnly, readOnly.Timeout = true, lockTimeout/10
+	db, err := bbolt.Open(path, 0o600, readOnly)
+	switch err = openError(err); {
+	case errors.Is(err, ErrInUse):
+		return []string{"A server has the file open, so what is in it was not looked at."}, nil
+	case err != nil:
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	var s survey
+	err = db.View(func(tx *bbolt.Tx) error {
+		if err := recognize(tx); err != nil {
+			return err
+		}
+		return s.read(ctx, tx)
+	})
+	return s.advice(), err
+}
+
+// survey is what reading the entries of the file has found. What is sealed in
+// the rows takes keys to be read, and is not looked at.
+type survey struct {
+	entries, odd int
+	cutShort     bool
+}
+
+// forms say what the entries of each bucket look like.
+var forms = map[string]func(key, value []byte) bool{
+	string(bucketRows): func(key, value []byte) bool {
+		return len(key) == len(store.Key{}) && len(value) >= rowHeader
+	},
+	string(bucketOwners): func(key, value []byte) bool {
+		return len(key) == len(store.Owner{})+len(store.Key{}) && len(value) == 0
+	},
+	string(bucketExpiry): func(key, value []byte) bool {
+		return len(key) == 8+len(store.Key{}) && len(value) == 0
+	},
+	string(bucketRevoked): func(key, value []byte) bool {
+		return len(key) == len(store.Owner{}) && len(value) == 8
+	},
+}
+
+func (s *survey) read(ctx context.Context, tx *bbolt.Tx) error {
+	for name, wellFormed := range forms {
+		bucket := tx.Bucket([]byte(name))
+		if bucket == nil {
+			continue // of a new file
+		}
+		var before []byte
+		cursor := bucket.Cursor()
+		for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
+			if ctx.Err() != nil {
+				s.cutShort = true
+				return nil
+			}
+			if before != nil && bytes.Compare(before, key) >= 0 {
+				return fmt.Errorf("%w: entries of %s are out of order", ErrDamaged, name)
+			}
+			before = key
+			s.entries++
+			if !wellFormed(key, value) {
+				s.odd++
+			}
+		}
+	}
+	return nil
+}
+
+func (s *survey) advice() (advice []string) {
+	if s.odd > 0 {
+		advice = append(advice, fmt.Sprintf("%d of %d entries are none that this server writes. It "+
+			"leaves them out: whose session one was signs in again.", s.odd, s.entries))
+	}
+	if s.cutShort {
+		advice = append(advice, fmt.Sprintf("%d entries were read in %s, and the rest of the file was "+
+			"not looked at.", s.entries, readTime))
+	}
+	return advice
+}
