@@ -1,17 +1,19 @@
 package server
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 )
 
+const answersForInit = "\nhttps://www.example.com\nhttps://app.us.janraincapture.com\npage\nissuer\nnginx\n"
+
 func TestInitCommand(t *testing.T) {
 	dir := t.TempDir()
 	var stdout, stderr output
-	input := "\nhttps://www.example.com\nhttps://app.us.janraincapture.com\npage\nissuer\nnginx\n"
-	p := &program{stdin: strings.NewReader(input), stdout: &stdout, stderr: &stderr}
+	p := &program{stdin: strings.NewReader(answersForInit), stdout: &stdout, stderr: &stderr}
 	if code := p.run(t.Context(), []string{"init", "--dir", dir}); code != exitOK {
 		t.Fatalf("exit %d: %s", code, stderr.String())
 	}
@@ -21,7 +23,7 @@ func TestInitCommand(t *testing.T) {
 			t.Errorf("init does not say %q:\n%s", want, stdout.String())
 		}
 	}
-	p = &program{stdin: strings.NewReader(input), stdout: &stdout, stderr: &stderr}
+	p = &program{stdin: strings.NewReader(answersForInit), stdout: &stdout, stderr: &stderr}
 	if code := p.run(t.Context(), []string{"init", "--dir", dir}); code != exitError ||
 		!strings.Contains(stderr.String(), "is there already") {
 		t.Errorf("a second time: exit %d: %s", code, stderr.String())
@@ -58,3 +60,34 @@ func TestSnippet(t *testing.T) {
 		}
 	}
 }
+
+// Each of these is there for what it prints: where that is lost, the command has
+// failed, and not the command line.
+func TestLostOutputFailsTheCommand(t *testing.T) {
+	folder := t.TempDir()
+	for _, args := range []string{
+		"--help", "help", "help check", "serve --help", "sessions --help", "version", "--version",
+		"snippet", "completion bash", "completion powershell", "__complete ch", "check --url http://[::1]:1",
+		"init --dir " + folder, "check",
+	} {
+		var stderr output
+		p := &program{
+			environment: serving("http://localhost:1", filepath.Join(t.TempDir(), "keepalive.db")),
+			stdin:       strings.NewReader(answersForInit),
+			stdout:      full{}, stderr: &stderr, files: fstest.MapFS{"stub.js": {Data: []byte("stub();\n")}},
+		}
+		if code := p.run(t.Context(), strings.Fields(args)); code != exitError {
+			t.Errorf("%s: exit code %d, want %d", args, code, exitError)
+		}
+		if said := stderr.String(); !strings.Contains(said, errFull.Error()) || strings.Contains(said, "--help") {
+			t.Errorf("%s: stderr has %q", args, said)
+		}
+	}
+}
+
+var errFull = errors.New("no space left on device")
+
+// full is a standard output that takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }

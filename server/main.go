@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -67,11 +68,19 @@ func run(ctx context.Context, args, environment []string, stdout, stderr io.Writ
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
+	out := &checkedOutput{to: p.stdout}
+	p.stdout = out
 	root := p.root()
 	root.SetArgs(args)
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	err := root.ExecuteContext(ctx)
+	if lost := out.lost.Load(); lost != nil &&
+		(err == nil || errors.Is(err, *lost) || errors.Is(err, errReported)) {
+		started = true // the command line is not at fault
+		err = fmt.Errorf("what the command says could not be written (%w); see where its output "+
+			"goes", *lost)
+	}
 	switch {
 	case err == nil:
 		return exitOK
@@ -83,6 +92,22 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	return exitError
+}
+
+// checkedOutput remembers that something could not be written to it: on a full disk a
+// command that says something has not done its work.
+type checkedOutput struct {
+	to   io.Writer
+	lost atomic.Pointer[error] // nil: nothing
+}
+
+// Write implements io.Writer.
+func (o *checkedOutput) Write(text []byte) (int, error) {
+	n, err := o.to.Write(text)
+	if err != nil {
+		o.lost.Store(&err)
+	}
+	return n, err
 }
 
 // visible is text without what makes a terminal do things: another program's
