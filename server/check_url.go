@@ -73,6 +73,10 @@ func newOutside(address, origin string) (*outside, error) {
 		return nil, usageError("--url is no web address; write it like " +
 			"https://www.example.com/keepalive")
 	}
+	if base.Path == "" {
+		return nil, usageError("--url has no path; add the one of KEEPALIVE_BASE_PATH, such " +
+			"as /keepalive")
+	}
 	if origin == "" {
 		origin = base.Scheme + "://" + base.Host
 	} else if origin, err = config.Origin(origin); err != nil {

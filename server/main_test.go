@@ -200,9 +200,10 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"check", "--url", "www.example.com"}, exitUsage, "", "--url is no web address"},
 		{[]string{"check", "--url", testOrigin + "/k?x"}, exitUsage, "", "--url is no web address"},
 		{[]string{"check", "--url", testOrigin + "/k#x"}, exitUsage, "", "--url is no web address"},
-		{[]string{"check", "--url", testOrigin, "--origin", "a.example"}, exitUsage, "", "--origin is not an origin"},
+		{[]string{"check", "--url", testOrigin + "/"}, exitUsage, "", "--url has no path"},
+		{[]string{"check", "--url", testOrigin + "/k", "--origin", "a.example"}, exitUsage, "", "--origin is not an origin"},
 		{
-			[]string{"check", "--url", testOrigin, "--origin", "https://a\nb"}, exitUsage, "",
+			[]string{"check", "--url", testOrigin + "/k", "--origin", "https://a\nb"}, exitUsage, "",
 			"--origin holds a line break",
 		},
 		{[]string{"check", "--origin", testOrigin}, exitUsage, "", "--origin goes with --url"},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // The functions of this file return what is wrong with one value, or nothing.
@@ -82,6 +83,8 @@ func checkOrigin(origin string) string {
 		return "is null, which is what every sandboxed page sends. List real origins."
 	case strings.Contains(origin, "*"):
 		return "has a wildcard. List each origin in full."
+	case strings.ContainsFunc(origin, unicode.IsSpace), strings.Contains(origin, ";"):
+		return "has a space or a semicolon in it. Put commas between origins."
 	}
 	parsed, err := url.Parse(origin)
 	if err != nil || !isWeb(parsed) {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 )
 
 // Advice is what works and is still a risk, a sentence or two for each. Nothing
@@ -14,7 +15,7 @@ import (
 func (c *Config) Advice() []string {
 	advice := slices.Clone(c.Warnings)
 	for _, advise := range []func() string{
-		c.loginAdvice, c.proxyAdvice, c.adminAdvice, c.delayAdvice,
+		c.loginAdvice, c.proxyAdvice, c.adminAdvice, c.lifeAdvice, c.delayAdvice,
 	} {
 		if text := advise(); text != "" {
 			advice = append(advice, text)
@@ -90,6 +91,20 @@ func everywhere(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	ip, notIP := netip.ParseAddr(host)
 	return err == nil && (host == "" || notIP == nil && ip.IsUnspecified())
+}
+
+// usualLife is how long Capture lets a token live at most (contract section 1).
+const usualLife = time.Hour
+
+// lifeAdvice: the setting is taken for accessTokenLifeHours, which a page may
+// set to a day though its tokens are dead after an hour.
+func (c *Config) lifeAdvice() string {
+	if c.TokenLifetime <= usualLife {
+		return ""
+	}
+	return fmt.Sprintf("KEEPALIVE_TOKEN_LIFETIME is %s, and a token lives for an hour at most at "+
+		"Capture, whatever accessTokenLifeHours the page sets. Users would work with dead tokens. "+
+		"Set it to 1h.", c.TokenLifetime)
 }
 
 // usualDelay is up to where supervisors that wait for 30 s wait long enough.

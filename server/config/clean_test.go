@@ -268,6 +268,7 @@ func TestAdvice(t *testing.T) {
 		{changes: []string{"TRUSTED_PROXIES=10.0.0.0/8,::/0"}, says: "trusts ::/0"},
 		{changes: []string{"TRUSTED_PROXIES=0.0.0.0/1,128.0.0.0/1"}, says: "trusts 0.0.0.0/1"},
 		{changes: []string{"TRUSTED_PROXIES=fc00::/7,10.0.0.0/8"}},
+		{changes: []string{"RATE_LOGIN=off", "TOKEN_LIFETIME=6h"}, says: "KEEPALIVE_TOKEN_LIFETIME is 6h0m0s"},
 		{changes: []string{"RATE_LOGIN=off", "ADMIN_LISTEN=:9090"}, says: "KEEPALIVE_ADMIN_LISTEN is on all addresses"},
 		{changes: []string{"RATE_LOGIN=off", "ADMIN_LISTEN=[::]:9090"},
 			says: "KEEPALIVE_ADMIN_LISTEN is on all addresses"},

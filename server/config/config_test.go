@@ -100,6 +100,8 @@ func TestProblems(t *testing.T) {
 		{change: "ORIGINS=,", says: "https://www.example.com"},
 		{change: "ORIGINS=https://a.example,*", says: "(entry 2) has a wildcard"},
 		{change: "ORIGINS=https://*.example.com", says: "wildcard"},
+		{change: "ORIGINS=https://a.example https://b.example", says: "Put commas between origins"},
+		{change: "ORIGINS=https://a.example;https://b.example", says: "Put commas between origins"},
 		{change: "ORIGINS=null", says: "null"},
 		{change: "ORIGINS=https://a.example/", says: "slash at the end"},
 		{change: "ORIGINS=https://a.example/path", says: "path"},
