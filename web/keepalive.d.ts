@@ -233,6 +233,7 @@ export type WarningId =
   | "endpoint-on-another-site"
   | "cookie-not-kept"
   | "origin-refused"
+  | "server-not-found" // something else answers at the endpoint
   | "files-not-found"
   | "version-mismatch" // of the npm package and the server
   | "blocked-by-policy" // by the Content-Security-Policy

@@ -43,6 +43,11 @@ func refuseOrigin(w http.ResponseWriter, _ *http.Request) {
 		`{"code":"origin_refused","status":403,"detail":"This origin is not allowed.","requestId":"r-1"}`)
 }
 
+// anAppsPage is what a development server answers for every path.
+func anAppsPage(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprint(w, "<!doctype html><title>app</title>")
+}
+
 func noFiles(w http.ResponseWriter, r *http.Request) bool {
 	if !strings.HasSuffix(r.URL.Path, "/manifest.json") {
 		return false
@@ -83,6 +88,13 @@ var wrongUses = []wrongUse{
 		remedy: `"idleWarning" must be seconds`},
 	{warning: "wrong-attribute", head: `<script type="module" nonce="n" src="/keepalive/keepalive.js" data-start>
 		</script>`, remedy: "Remove the type"},
+	{warning: "wrong-attribute", head: hasToken + `<script nonce="n" src="/keepalive/keepalive.js" data-start
+		data-cookieconsent="ignore" data-load="now" data-idle-waring="60"></script>`, remedy: "Did you mean data-idle-warning?"},
+	{warning: "wrong-attribute", head: `<script nonce="n" src="/keepalive/keepalive.js" data-dialog></script>`,
+		start: loadNow, remedy: "data-dialog has no effect without data-start"},
+	{warning: "server-not-found", head: hasToken + plainTag, start: `{load: "now", endpoint: "/no"}`,
+		remedy: "set endpoint"},
+	{warning: "server-not-found", head: hasToken + plainTag, start: loadNow, session: anAppsPage, remedy: "HTTP 200"},
 	{warning: "not-http", head: plainTag, start: loadNow, policy: "sandbox allow-scripts", remedy: "Serve"},
 	{warning: "insecure-page", head: `<script nonce="n">Object.defineProperty(window, "isSecureContext",
 		{value: false})</script>` + plainTag, start: loadNow, remedy: "https"},
@@ -171,7 +183,8 @@ func TestWarnings(t *testing.T) {
 			})()`, nil)
 			var told []struct{ ID, Message string }
 			p.Eval(t, fmt.Sprintf(`captureKeepalive.status().warnings.filter(w => w.id === %q)`, row.warning), &told)
-			if len(told) != 1 || !strings.Contains(told[0].Message, row.remedy) {
+			if len(told) != 1 || !strings.Contains(told[0].Message, row.remedy) ||
+				strings.Contains(told[0].Message, "captureKeepalive:") {
 				t.Errorf("status().warnings has %+v, want one with %q", told, row.remedy)
 			}
 			link := "docs/troubleshooting.md#" + row.warning

@@ -2,7 +2,7 @@
 // seems to be, and tells the developer. A browser tells a page's code nothing
 // but that a call failed.
 import { hasCookie, storedToken } from "./mark.js";
-import { ask, isObject, location, nothing, page, setTimer } from "./native.js";
+import { ask, attribute, attributeNames, isObject, keys, location, nothing, page, setTimer } from "./native.js";
 
 const hostOf = (address) => /^https?:\/\/([^/:]+)/.exec(address)[1];
 const siteOf = (host) => host.split(".").slice(-2).join(".");
@@ -10,7 +10,9 @@ const siteOf = (host) => host.split(".").slice(-2).join(".");
 /** @typedef {(id: import("../keepalive").WarningId, message: string) => void} Warn */
 
 /** What can be seen without a call. @param {Warn} warn */
-export function checkPlace(warn, endpoint, version) {
+export function checkPlace(warn, options, version, script) {
+  const { endpoint } = options;
+  if (script) checkAttributes(warn, keys(options), script);
   if (version !== VERSION) {
     warn(
       "version-mismatch",
@@ -35,8 +37,32 @@ export function checkPlace(warn, endpoint, version) {
   }
 }
 
+/** Whether one word becomes another by so many letters more, less or changed. */
+const isNear = (one, other, edits) =>
+  edits >= 0 &&
+  (one === other ||
+    isNear(one.slice(1), other.slice(1), one[0] === other[0] ? edits : edits - 1) ||
+    isNear(one.slice(1), other, edits - 1) ||
+    isNear(one, other.slice(1), edits - 1));
+
+/** Attributes of our script that are meant as options and are none. */
+function checkAttributes(warn, options, script) {
+  const starts = attribute(script, "data-start") !== null;
+  const spell = (option) => "data-" + option.replace(/[A-Z]/g, (letter) => "-" + letter.toLowerCase());
+  for (const name of attributeNames(script)) {
+    if (!name.startsWith("data-")) continue;
+    const plain = name.slice(5).replace(/-/g, "");
+    const near = options.find((each) => isNear(plain, each.toLowerCase(), plain.length > 5 ? 2 : 1));
+    if (!options.some((each) => plain === each.toLowerCase())) {
+      if (near && plain !== "start") warn("wrong-attribute", `${name} is no option. Did you mean ${spell(near)}?`);
+    } else if (!starts && plain !== "nonce") {
+      warn("wrong-attribute", `${name} has no effect without data-start. Give the option to start().`);
+    }
+  }
+}
+
 /** Looks whether the browser has kept the cookie of a session that is there. @param {Warn} warn */
-export function checkCookie(warn, endpoint) {
+export function checkCookie(warn, { endpoint }) {
   if (!endpoint.startsWith(location.origin + "/")) return;
   setTimer(() => {
     // Without the token it may be over already.
@@ -51,22 +77,41 @@ export function checkCookie(warn, endpoint) {
 }
 
 let asked = false;
-/** Asks the server why it refuses this page. @param {Warn} warn */
-export function checkRefusal(warn, endpoint) {
+/** Asks the server why it does not serve this page. @param {Warn} warn */
+export function checkRefusal(warn, { endpoint }) {
   if (asked || (page.navigator && page.navigator.onLine === false)) return;
   asked = true;
   const what = `The server at ${endpoint} refuses calls of this page's origin, ${location.origin}`;
   const remedy = "Its operator can add the origin to KEEPALIVE_ORIGINS.";
-  const read = (init) => ask(endpoint + "/session", { cache: "no-store", ...init }).then((response) => response.json());
-  const tell = (problem) => {
-    if (!isObject(problem) || problem.code !== "origin_refused") return;
-    warn("origin-refused", `${what}: ${problem.detail} (request ${problem.requestId}). ${remedy}`);
+  const address = endpoint + "/session";
+  const read = async (init) => {
+    const response = await ask(address, { cache: "no-store", ...init });
+    return { status: response.status, answer: await response.json().catch(nothing) };
+  };
+  const tell = ({ status, answer }) => {
+    const { code, detail, requestId } = isObject(answer) ? answer : {};
+    if (code === "origin_refused") {
+      warn("origin-refused", `${what}: ${detail} (request ${requestId}). ${remedy}`);
+    }
+    const isOther = status === 404 || status === 405 || (status === 200 && !isObject(answer));
+    if (isOther && (!code || code === "not_found")) {
+      warn(
+        "server-not-found",
+        `What answers at ${address} (HTTP ${status}) is not the keepalive server. ` +
+          "Have your proxy pass that path to it, or set endpoint to where it is.",
+      );
+    }
   };
   read({ credentials: "include", headers: { __proto__: null, "X-Keepalive": "1" } }).then(tell, () =>
     // Behind a refused preflight the answer cannot be read, only that one came.
     read({ credentials: "omit" }).then(tell, () =>
-      ask(endpoint + "/session", { mode: "no-cors", cache: "no-store", credentials: "omit" }).then(
-        () => endpoint.startsWith(location.origin + "/") || warn("origin-refused", `${what}. ${remedy}`),
+      ask(address, { mode: "no-cors", cache: "no-store", credentials: "omit" }).then(
+        () =>
+          address.startsWith(location.origin + "/") ||
+          warn(
+            "origin-refused",
+            `${what}, or another program answers there; \`capture-keepalive check --url\` tells which. ${remedy}`,
+          ),
         nothing,
       ),
     ),

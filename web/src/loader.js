@@ -6,7 +6,7 @@ import {
 } from "./native.js";
 import { causeOfEnd } from "./cause.js";
 import { kindOf, needsModule, needsSession } from "./events.js";
-import { place, setPlace } from "./files.js";
+import { ownScript, place, setPlace } from "./files.js";
 import { groupOf, holdCall, release, releaseAll } from "./guard.js";
 import { endSession, isPosted, postCode } from "./handoff.js";
 import { isAnonymous, isStale, storedToken } from "./mark.js";
@@ -150,7 +150,7 @@ function host(signal) {
 }
 
 /** Looks for wrong use, where there is what looks for it. */
-const check = (name) => module.runtime && module.runtime[name](warn, options.endpoint, VERSION);
+const check = (name) => module.runtime && module.runtime[name](warn, options, VERSION, ownScript);
 
 function sawViolation({ disposition, blockedURI, effectiveDirective }) {
   const isOurs = [place(), options.endpoint].some((ours) => `${blockedURI}`.startsWith(ours));

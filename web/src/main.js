@@ -19,7 +19,8 @@ function startByAttributes() {
   try {
     start(readAttributes(ownScript));
   } catch (error) {
-    warn("wrong-attribute", `${error.message}, in a data attribute of the script. Nothing was started.`);
+    const what = error.message.replace("captureKeepalive: ", ""); // every warning has that in front
+    warn("wrong-attribute", `${what}, in a data attribute of the script. Nothing was started.`);
   }
 }
 
