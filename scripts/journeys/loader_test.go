@@ -91,8 +91,9 @@ if (window.captureKeepalive) {
   event.addHandler(odd); window.untouched = event.list.includes(odd);
   event.removeHandler(odd); untouched = untouched && !event.list.includes(odd);
   const { onCaptureSaveFailed: failed } = janrain.events;
-  let saveFailed; failed.addHandler(function () { saveFailed = this });
-  fire("onCaptureSaveFailed"); untouched = untouched && saveFailed == "the UI";
+  let saveFailed = []; const both = function () { saveFailed.push(String(this)) };
+  failed.addHandler(both); failed.addHandler(both); failed.removeHandler(both);
+  fire("onCaptureSaveFailed"); untouched = untouched && saveFailed.join() === "the UI";
   janrain.events.onCaptureInvalidToken = {addHandler() {}};
   janrain.events.onCaptureInvalidToken.removeHandler?.(gone);
   janrain.events = new Proxy(janrain.events, {ownKeys() { throw new Error("odd") }});

@@ -9,6 +9,7 @@ export const isStub = (found) => isObject(found) && isArray(found.waiting);
 /** @returns the function that makes the calls that have waited in the stub. */
 export function adoptStub(stub) {
   const { waiting } = stub;
+  const arrived = waiting.shift();
   delete stub.waiting;
   for (const name of keys(api)) stub[name] = api[name];
   setHooked(stub.hooked);
@@ -19,6 +20,7 @@ export function adoptStub(stub) {
     // soon as it has us.
     setTimer(() => {
       takeOver(stub);
+      arrived();
       catchUp();
     }, 0);
   };

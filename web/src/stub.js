@@ -9,12 +9,11 @@ if (!window.captureKeepalive?.on) {
   /** @type {any} */
   const page = window;
   const janrain = (page.janrain ||= {});
-  const off = { phase: "off", signedIn: null, warnings: [] };
-  const state = () => off;
+  const off = () => ({ phase: "off", signedIn: null, warnings: [] });
   const hooked = [];
   /** Calls for keepalive.js, which it makes when it comes, be it late. */
   const waiting = [];
-  /** Settles when keepalive.js comes, or rejects after 4 s. */
+  /** Settles when keepalive.js has taken over, or rejects after 4 s. */
   const soon = new Promise((resolve, reject) => {
     waiting.push(resolve);
     setTimeout(reject, 4000, Object.assign(Error("unavailable"), { code: "unavailable" }));
@@ -23,17 +22,15 @@ if (!window.captureKeepalive?.on) {
   const stub = (page.captureKeepalive = {
     hooked,
     waiting,
-    user: state,
-    status: state,
-    diagnostics: () => [],
-    report: () => "",
-    ready: soon.then(() => stub.ready, state),
+    user: off,
+    status: off,
+    report: String, // ""
+    diagnostics: Array, // []
+    ready: soon.then(() => stub.ready, off),
     fetch: (input, init) => soon.then(() => stub.fetch(input, init), () => fetch(input, init)),
-    // By a timer, so that what a handler throws is an error as ever.
+    // A failed save is no reason to wait.
     hold: (name, call) =>
-      /Save/.test(name)
-        ? call()
-        : soon.then(() => setTimeout(stub.hold, 0, name, call), () => setTimeout(call)),
+      /S/.test(name) ? call() : soon.then(() => stub.hold(name, call), () => setTimeout(call)),
   });
   for (const name of ["token", "renew", "end"]) {
     stub[name] = () => soon.then(() => stub[name]());
@@ -46,26 +43,22 @@ if (!window.captureKeepalive?.on) {
     };
   }
 
-  let { events } = janrain;
-  const hook = (name) => {
-    const event = events[name];
+  const hook = (name, event) => {
     if (hooked.includes(event)) return;
     hooked.push(event);
     event.addHandler((payload) => stub.event(name, payload));
-    if (/(Expired|Invalid)Token|AccessDenied|SaveFailed/.test(name)) {
-      wrapEvent(event, (call) => stub.hold(name, call));
-    }
+    if (/dToken|Denied|SaveF/.test(name)) wrapEvent(event, (call) => stub.hold(name, call));
   };
+  let { events } = janrain;
   // The page reads janrain.events before it adds a handler: then we are first.
   Object.defineProperty(janrain, "events", {
-    configurable: true,
     enumerable: true,
     set: (value) => (events = value),
     get() {
       try {
         for (const name in events) {
           try {
-            hook(name);
+            hook(name, events[name]);
           } catch {}
         }
       } catch {}

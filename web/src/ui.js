@@ -41,7 +41,8 @@ function hookEvent(event, name) {
   apply(add, event, [handler]);
   undos.push(() => apply(event.removeHandler, event, [handler]));
   if (["deadToken", "failure"].includes(kindOf(name)) && !wrapped.has(event)) {
-    wrapped.set(event, wrapEvent(event, (call) => callHandler(name, call)));
+    wrapped.set(event, event.addHandler);
+    wrapEvent(event, (call) => callHandler(name, call));
   }
 }
 

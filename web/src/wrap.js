@@ -5,28 +5,23 @@
  * Replaces addHandler and removeHandler of an event. Each handler that is
  * added gets a wrapper of its own, which gives what is to be called to hold().
  * A handler that is removed meanwhile is not called any more.
- *
- * @returns {Function} the event's own addHandler
  */
 export const wrapEvent = (event, hold) => {
   const { addHandler, removeHandler } = event;
   /** @type {any[]} */
   let added = [];
-  const wrap = (fn) => {
+  event.addHandler = (fn) => {
+    if (!fn?.apply) return addHandler.call(event, fn);
     const wrapper = function (...args) {
       return hold(() => added.includes(wrapper) && fn.apply(this, args));
     };
     wrapper.fn = fn;
     added.push(wrapper);
-    return wrapper;
+    return addHandler.call(event, wrapper);
   };
-  event.addHandler = function (fn, ...rest) {
-    return addHandler.call(this, typeof fn === "function" ? wrap(fn) : fn, ...rest);
-  };
-  event.removeHandler = function (fn, ...rest) {
+  event.removeHandler = (fn) => {
     const wrapper = added.find((each) => each.fn === fn) || fn;
     added = added.filter((each) => each !== wrapper);
-    return removeHandler?.call(this, wrapper, ...rest);
+    return removeHandler?.call(event, wrapper);
   };
-  return addHandler;
 };
