@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"archive/zip"
+	"bytes"
 	"compress/gzip"
 	"io"
 	"io/fs"
@@ -63,7 +64,8 @@ func (r release) archiveEntries(p platform, binary string) ([]entry, error) {
 	return entries, nil
 }
 
-// web packs web/dist, for sites that serve the page's files from a CDN.
+// web packs web/dist, for sites that serve the page's files from a CDN. The
+// program holds the module compressed alone; a plain host needs it as it is.
 func (r release) web(binaries) error {
 	dist := os.DirFS(filepath.Join(r.root, "web", "dist"))
 	var entries []entry
@@ -72,13 +74,28 @@ func (r release) web(binaries) error {
 			return err
 		}
 		body, err := fs.ReadFile(dist, name)
+		if err != nil {
+			return err
+		}
 		entries = append(entries, entry{name: path.Join("keepalive", name), mode: 0o644, body: body})
+		if plain, ok := strings.CutSuffix(name, ".wasm.gz"); ok {
+			body, err = unzipped(body)
+			entries = append(entries, entry{name: path.Join("keepalive", plain+".wasm"), mode: 0o644, body: body})
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	return createFile(r.name("web.tar.gz"), func(w io.Writer) error { return writeTarGz(w, entries, r.time) })
+}
+
+func unzipped(body []byte) ([]byte, error) {
+	from, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(from)
 }
 
 func createFile(name string, write func(io.Writer) error) error {
