@@ -63,7 +63,8 @@ func askAdmin(
 	defer client.CloseIdleConnections()
 	response, err := client.Do(r)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the server's KEEPALIVE_ADMIN_LISTEN cannot be reached (%w)", err)
+		return nil, nil, fmt.Errorf("the server's KEEPALIVE_ADMIN_LISTEN cannot be reached (%w). "+
+			"Start the server on this machine, or set the variable here as it is set there", err)
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))

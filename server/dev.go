@@ -17,6 +17,10 @@ func (p *program) devCommand() *cobra.Command {
 			"your own development server serves. There is nothing to configure.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if options.Origin == "" {
+				return usageError("--origin is missing; name the origin of your page, such as " +
+					"http://localhost:5173")
+			}
 			origin, err := config.LocalOrigin(options.Origin)
 			if err != nil {
 				return usageError("--origin " + err.Error())

@@ -37,6 +37,14 @@ func TestSnippet(t *testing.T) {
 	if err != nil || text != want {
 		t.Errorf("%q, %v", text, err)
 	}
+	// Pages look for the server at /keepalive of their own origin otherwise.
+	for _, endpoint := range []string{"/sso", "https://a.example/keepalive"} {
+		text, err := snippet(built, endpoint)
+		want := `src="` + endpoint + `/keepalive.js" data-start data-dialog data-endpoint="` + endpoint + `">`
+		if err != nil || !strings.Contains(text, want) {
+			t.Errorf("%q, %v, want %s", text, err, want)
+		}
+	}
 	if _, err := snippet(fstest.MapFS{}, "/keepalive"); err == nil {
 		t.Error("a program without files has a stub")
 	}

@@ -210,6 +210,9 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"check", "--running", "--live"}, exitUsage, "", "three different checks"},
 		{[]string{"check", "--url", testOrigin, "--live"}, exitUsage, "", "three different checks"},
 		{[]string{"init", "--dir", "/nowhere/at/all"}, exitUsage, "", "is no folder"},
+		{[]string{"dev"}, exitUsage, "", "--origin is missing"},
+		{[]string{"dev", "--origin", "localhost:5173"}, exitUsage, "", "like http://localhost:5173"},
+		{[]string{"dev", "--origin", "https://a.example"}, exitUsage, "", "like http://localhost:5173"},
 		{[]string{"snippet", "--endpoint", "//keepalive"}, exitUsage, "", "such as /keepalive"},
 		{[]string{"completion", "bash"}, exitOK, "__start_capture-keepalive", ""},
 	} {

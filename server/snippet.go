@@ -74,6 +74,11 @@ func snippet(files fs.FS, endpoint string) (string, error) {
 	if strings.Contains(strings.ToLower(script), "</script") {
 		return "", errors.New("stub.js of this build cannot stand inline; report it")
 	}
+	elsewhere := ""
+	if endpoint != config.Default("BASE_PATH") {
+		// Where the script comes from says nothing of where the server is.
+		elsewhere = fmt.Sprintf(" data-endpoint=\"%s\"", endpoint)
+	}
 	return fmt.Sprintf("<script>%s</script>\n<script async src=\"%s/keepalive.js\" data-start "+
-		"data-dialog></script>\n", script, endpoint), nil
+		"data-dialog%s></script>\n", script, endpoint, elsewhere), nil
 }

@@ -75,6 +75,9 @@ func asBrowsersWrite(u *url.URL) bool {
 	return originName.MatchString(u.Hostname())
 }
 
+// originForm is how an origin is written.
+const originForm = "https://www.example.com"
+
 // checkOrigin accepts exactly what a browser writes into Origin (RFC 6454
 // section 6.2), so that comparing strings is enough ever after.
 func checkOrigin(origin string) string {
@@ -88,13 +91,12 @@ func checkOrigin(origin string) string {
 	}
 	parsed, err := url.Parse(origin)
 	if err != nil || !isWeb(parsed) {
-		return "is not an origin. Write it like https://www.example.com."
+		return "is not an origin. Write it like " + originForm + "."
 	}
 	switch {
 	case origin != parsed.Scheme+"://"+parsed.Host:
 		return "has more than scheme, host and port (a path or slash at the end, capitals in " +
-			"the scheme, a query). " +
-			"Write it like https://www.example.com."
+			"the scheme, a query). Write it like " + originForm + "."
 	case !asBrowsersWrite(parsed):
 		return "has a host or port that browsers write otherwise. Write it in lower case, " +
 			"international names in their xn-- form, and copy it from the browser's address bar."
@@ -124,7 +126,10 @@ func Origin(text string) (string, error) {
 func LocalOrigin(text string) (string, error) {
 	origin, err := Origin(text)
 	if err == nil && !loopbackOrigin(origin) {
-		err = errors.New("is not on this machine; write it like http://localhost:5173")
+		err = errors.New("is not on this machine. Write it like " + originForm)
+	}
+	if err != nil {
+		err = errors.New(strings.ReplaceAll(err.Error(), originForm, "http://localhost:5173"))
 	}
 	return origin, err
 }
