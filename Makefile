@@ -36,11 +36,17 @@ lint: vet ## golangci-lint, for the server and for the browser
 		GOOS=js GOARCH=wasm $$golangci run ./wasm/... && \
 		for module in $(MODULES); do (cd $$module && $$golangci run ./...) || exit 1; done
 
+# A test that fails is run once more, and both results are printed: a machine
+# that stands still for seconds can spoil one. More than three failures are not
+# run again.
+GOTEST := go tool -modfile=scripts/tools/go.mod gotestsum --format=pkgname \
+	--rerun-fails=1 --rerun-fails-max-failures=3
+
 # The tests of the program itself run other processes: the race detector would
 # only make them slow.
 unit: ## all Go tests without a browser, under the race detector
-	go test -race $$(go list ./server/... ./wasm/... | grep -v /server$$)
-	go test ./server $$(go list ./scripts/... ./web/... | grep -v /scripts/journeys)
+	$(GOTEST) --packages="$$(go list ./server/... ./wasm/... | grep -v /server$$)" -- -race
+	$(GOTEST) --packages="./server $$(go list ./scripts/... ./web/... | grep -v /scripts/journeys)"
 	for module in $(MODULES); do (cd $$module && go test ./...) || exit 1; done
 
 wasm: ## the module's tests in Chromium, Firefox and WebKit
@@ -49,7 +55,7 @@ wasm: ## the module's tests in Chromium, Firefox and WebKit
 # The test cache does not know the built program: -count=1. The journeys mostly
 # wait, so several run at once.
 journeys: ## drive the built program in real browsers
-	go test -count=1 -parallel=4 -timeout=25m ./scripts/journeys
+	$(GOTEST) --packages=./scripts/journeys -- -count=1 -parallel=4 -timeout=25m
 
 fuzz: ## run every fuzz target for FUZZTIME (60s)
 	@set -e; for file in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
