@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
@@ -132,6 +133,8 @@ func TestRevokeCommand(t *testing.T) {
 		t.Errorf("bob: %d %v", status, err)
 	}
 
+	server.signal(t, syscall.SIGTERM)
+	server.exits(t)
 	log := server.log()
 	if !strings.Contains(log, `"event":"ended","why":"revoked"`) {
 		t.Errorf("no audit line:\n%s", log)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -200,17 +199,32 @@ func TestSecondSIGTERMKillsNothing(t *testing.T) {
 	}
 }
 
-// startWith runs the real program with the given standard error.
-func startWith(t *testing.T, environment []string, stderr *os.File) *process {
+// startInto runs the real program with the given standard error, and waits until
+// the other end of that says that it serves.
+func startInto(t *testing.T, environment []string, stderr, reader *os.File) *process {
 	t.Helper()
 	command := exec.Command(os.Args[0], "serve")
 	command.Env = append(environment, asProgram+"=1")
 	command.Stderr = stderr
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
+	p := &process{command: command, said: newProgramLog()}
+	p.launch(t)
+	p.readUntilServing(t, reader)
+	return p
+}
+
+// readUntilServing reads the log to the line that says where the program listens,
+// and no further.
+func (p *process) readUntilServing(t *testing.T, log *os.File) {
+	t.Helper()
+	buffer := make([]byte, 4<<10)
+	for len(p.said.serving) == 0 {
+		n, err := log.Read(buffer)
+		if err != nil {
+			t.Fatalf("it does not serve: %v\n%s", err, p.log())
+		}
+		_, _ = p.said.Write(buffer[:n]) // never fails
 	}
-	t.Cleanup(func() { _ = command.Process.Kill() }) // it may have ended
-	return &process{command: command, log: func() string { return "" }}
+	p.untilServing(t)
 }
 
 // The reader of the log goes away, or is stuck: that costs the log only.
@@ -221,18 +235,14 @@ func TestLostLogCostsTheLogOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			service, url := upstream(t)
-			public, admin := freeAddress(t), freeAddress(t)
 			reader, writer, err := os.Pipe()
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = reader.Close() })
-			server := startWith(t, serving(url, filepath.Join(t.TempDir(), "keepalive.db"),
-				"LISTEN="+public, "ADMIN_LISTEN="+admin, "LOG_LEVEL=debug", "SHUTDOWN_DELAY=0s", "RATE_LOGIN=off"),
-				writer)
+			t.Cleanup(func() { _, _ = reader.Close(), writer.Close() })
+			server := startInto(t, serving(url, filepath.Join(t.TempDir(), "keepalive.db"),
+				"LOG_LEVEL=debug", "SHUTDOWN_DELAY=0s", "RATE_LOGIN=off"), writer, reader)
 			writer.Close()
-			server.public, server.admin = "http://"+public, "http://"+admin
-			untilListening(t, admin)
 			lose(t, reader)
 
 			// More lines than a pipe holds.
@@ -258,30 +268,5 @@ func TestLostLogCostsTheLogOnly(t *testing.T) {
 			server.signal(t, syscall.SIGTERM)
 			server.exits(t)
 		})
-	}
-}
-
-// freeAddress is one that nothing listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-func untilListening(t *testing.T, address string) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		connection, err := net.Dial("tcp", address)
-		if err == nil {
-			connection.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
 	}
 }

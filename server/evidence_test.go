@@ -54,11 +54,11 @@ func TestTheAddressOfAnotherApplicationEndsNoSession(t *testing.T) {
 			t.Errorf("session %d at the wrong application: %d %s %v", i, got.status, got.answer.Code, got.err)
 		}
 	}
+	wrong.signal(t, syscall.SIGTERM)
+	wrong.exits(t)
 	if !strings.Contains(wrong.log(), "verdict_doubted") {
 		t.Error("the operator is not told")
 	}
-	wrong.signal(t, syscall.SIGTERM)
-	wrong.exits(t)
 
 	again := start(t, env(url))
 	for i, one := range users {

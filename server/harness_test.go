@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -55,8 +54,13 @@ func upstream(t testing.TB) (*simulator.Service, string) {
 type process struct {
 	command       *exec.Cmd
 	public, admin string // base URLs
-	log           func() string
+	said          *programLog
 }
+
+// log is what the process has said so far. Other processes write when the
+// machine lets them: what a test wants to see there is waited for by wantLog, or
+// read after Wait.
+func (p *process) log() string { return p.said.String() }
 
 // start runs the real program and waits until it serves.
 func start(t *testing.T, environment []string) *process {
@@ -66,47 +70,72 @@ func start(t *testing.T, environment []string) *process {
 	}
 	command := exec.Command(os.Args[0], "serve")
 	command.Env = append(environment, asProgram+"=1")
-	stderr, err := command.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p := &process{command: command}
-	t.Cleanup(func() {
-		_ = command.Process.Kill() // it may have gone
-		_ = command.Wait()         // so may this
-	})
+	p := &process{command: command, said: newProgramLog()}
+	command.Stderr = p.said // Wait returns when all of it is there
+	p.launch(t)
+	p.untilServing(t)
+	return p
+}
 
-	var mu sync.Mutex
-	var seen strings.Builder
-	p.log = func() string {
-		mu.Lock()
-		defer mu.Unlock()
-		return seen.String()
+// launch starts the program. It ends with the test.
+func (p *process) launch(t *testing.T) {
+	t.Helper()
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
 	}
-	serving := make(chan struct{})
-	go func() {
-		defer io.Copy(io.Discard, stderr)
-		lines := bufio.NewScanner(stderr)
-		for lines.Scan() {
-			mu.Lock()
-			seen.WriteString(lines.Text() + "\n")
-			mu.Unlock()
-			var line struct{ Msg, Public, Admin string }
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
-				p.public, p.admin = "http://"+line.Public, "http://"+line.Admin
-				close(serving)
-			}
-		}
-	}()
+	t.Cleanup(func() {
+		_ = p.command.Process.Kill() // it may have ended
+		_ = p.command.Wait()         // so may this
+	})
+}
+
+// untilServing waits for the line that says where the program listens.
+func (p *process) untilServing(t *testing.T) {
+	t.Helper()
 	select {
-	case <-serving:
+	case at := <-p.said.serving:
+		p.public, p.admin = "http://"+at.Public, "http://"+at.Admin
 	case <-time.After(patience):
 		t.Fatalf("it does not serve:\n%s", p.log())
 	}
-	return p
+}
+
+// listening is the line of the log that says where the program listens.
+type listening struct{ Msg, Public, Admin string }
+
+// programLog collects the log of a program.
+type programLog struct {
+	serving chan listening // gets the addresses
+
+	mu   sync.Mutex
+	text []byte // guarded by mu
+	line int    // guarded by mu; where the line that is not complete begins
+}
+
+func newProgramLog() *programLog { return &programLog{serving: make(chan listening, 1)} }
+
+// Write implements io.Writer.
+func (l *programLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
+	for {
+		line, _, whole := bytes.Cut(l.text[l.line:], []byte("\n"))
+		if !whole {
+			return len(p), nil
+		}
+		l.line += len(line) + 1
+		var at listening
+		if json.Unmarshal(line, &at) == nil && at.Msg == "serving" {
+			l.serving <- at
+		}
+	}
+}
+
+func (l *programLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text)
 }
 
 // launch runs a command until the test ends, and returns the first line that it

@@ -53,22 +53,18 @@ func TestSecondCtrlCOnATerminalKills(t *testing.T) {
 	}))
 	t.Cleanup(capture.Close)
 	t.Cleanup(func() { close(finish) })
-	public, admin := freeAddress(t), freeAddress(t)
-	env := serving(capture.URL, filepath.Join(t.TempDir(), "keepalive.db"),
-		"LISTEN="+public, "ADMIN_LISTEN="+admin, "SHUTDOWN_DELAY")
+	env := serving(capture.URL, filepath.Join(t.TempDir(), "keepalive.db"), "SHUTDOWN_DELAY")
 	keyboard, screen := terminal(t)
 	command := exec.Command(os.Args[0], "serve")
 	command.Env = append(env, asProgram+"=1")
 	command.Stdin, command.Stdout, command.Stderr = screen, screen, screen
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = command.Process.Kill() }) // it may have ended
-	go io.Copy(io.Discard, keyboard)                 // or the screen is full one day
-	untilListening(t, admin)
+	server := &process{command: command, said: newProgramLog()}
+	server.launch(t)
+	server.readUntilServing(t, keyboard)
+	go io.Copy(io.Discard, keyboard) // or the screen is full one day
 
-	browser := newPage(t, "http://"+public)
+	browser := newPage(t, server.public)
 	go browser.post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: "alicestoken01"}, new(api.Problem))
 	<-reached
 	press := func() {
@@ -78,7 +74,7 @@ func TestSecondCtrlCOnATerminalKills(t *testing.T) {
 		}
 	}
 	press()
-	(&process{admin: "http://" + admin}).untilReady(t, http.StatusServiceUnavailable)
+	server.untilReady(t, http.StatusServiceUnavailable)
 	began := time.Now()
 	press()
 	_ = command.Wait() // the code says more
