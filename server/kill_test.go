@@ -1,11 +1,11 @@
 package server
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,12 +43,16 @@ func TestKilledBetweenIssuingAndStoring(t *testing.T) {
 			_ = http.NewResponseController(w).Flush() // or the caller has gone
 			<-r.Context().Done()
 		})})
+	var stalls atomic.Int64 // of the store
+	ask := func(at *page, question api.TokenRequest) got {
+		answer, stalled := at.ask(t, question)
+		stalls.Add(int64(stalled))
+		return answer
+	}
 	var group sync.WaitGroup
 	for _, one := range users {
 		group.Go(func() {
-			var answer got
-			answer.status, answer.err = one.page.at(victim.public).post(t.Context(), api.PathToken,
-				api.TokenRequest{Reason: api.ReasonInvalid, Have: one.token}, &answer.answer)
+			answer := ask(one.page.at(victim.public), api.TokenRequest{Reason: api.ReasonInvalid, Have: one.token})
 			if answer.err == nil {
 				t.Errorf("a killed process answered %d", answer.status)
 			}
@@ -66,22 +70,21 @@ func TestKilledBetweenIssuingAndStoring(t *testing.T) {
 	}
 	group.Wait()
 	for i, one := range users {
-		var kept, renewed got
-		kept.status, kept.err = one.page.post(t.Context(), api.PathToken,
-			api.TokenRequest{Reason: api.ReasonStart}, &kept.answer)
+		kept := ask(one.page, api.TokenRequest{Reason: api.ReasonStart})
 		if kept.err != nil || kept.status != http.StatusOK || kept.answer.AccessToken != one.token {
 			t.Errorf("session %d: %d %s %v, the stored token: %v", i, kept.status, kept.answer.Code,
 				kept.err, kept.answer.AccessToken == one.token)
 		}
-		renewed.status, renewed.err = one.page.post(t.Context(), api.PathToken,
-			api.TokenRequest{Reason: api.ReasonInvalid, Have: one.token}, &renewed.answer)
+		renewed := ask(one.page, api.TokenRequest{Reason: api.ReasonInvalid, Have: one.token})
 		if renewed.err != nil || renewed.status != http.StatusOK ||
 			service.TokenOwner(renewed.answer.AccessToken) != one.uuid {
 			t.Errorf("session %d: %d %s %v\n%s", i, renewed.status, renewed.answer.Code, renewed.err, survivor.log())
 		}
 	}
-	if calls := service.Count(simulator.EndpointIssue); calls != 2*sessions {
-		t.Errorf("%d calls for %d sessions and one kill, want two for each", calls, sessions)
+	more := service.Count(simulator.EndpointIssue) - 2*sessions
+	if more < 0 || more > int(stalls.Load()) {
+		t.Errorf("%d calls more than two for each of %d sessions, and the store stalled %d times",
+			more, sessions, stalls.Load())
 	}
 }
 
@@ -119,14 +122,15 @@ func TestKilledMidRenewal(t *testing.T) {
 		one.token = one.here.exchange(t, code).AccessToken
 	}
 	renewals := func() int { return service.Count(simulator.EndpointIssue) + service.Count(simulator.EndpointRefresh) }
-	ask := func(ctx context.Context, at *page, have string) got {
-		var one got
-		one.status, one.err = at.post(ctx, api.PathToken,
-			api.TokenRequest{Reason: api.ReasonInvalid, Have: have}, &one.answer)
-		return one
+	var stalls atomic.Int64 // of the store, in a round
+	ask := func(at *page, have string) got {
+		answer, stalled := at.ask(t, api.TokenRequest{Reason: api.ReasonInvalid, Have: have})
+		stalls.Add(int64(stalled))
+		return answer
 	}
 
 	for round := range killRounds {
+		stalls.Store(0)
 		victims := make([]*process, killed)
 		for i := range victims {
 			victims[i] = start(t, env)
@@ -139,7 +143,7 @@ func TestKilledMidRenewal(t *testing.T) {
 		}
 		lost, saved := make(chan got, killed), make([]chan got, killed)
 		for _, one := range users {
-			go func() { lost <- ask(t.Context(), one.there, one.token) }()
+			go func() { lost <- ask(one.there, one.token) }()
 		}
 		ticks := time.NewTicker(5 * time.Millisecond)
 		defer ticks.Stop()
@@ -150,7 +154,7 @@ func TestKilledMidRenewal(t *testing.T) {
 		}
 		for i, one := range users {
 			saved[i] = make(chan got, 1)
-			go func() { saved[i] <- ask(t.Context(), one.here, one.token) }()
+			go func() { saved[i] <- ask(one.here, one.token) }()
 		}
 		for _, victim := range victims {
 			if err := victim.command.Process.Kill(); err != nil { // SIGKILL
@@ -171,8 +175,10 @@ func TestKilledMidRenewal(t *testing.T) {
 			}
 			one.token = answer.answer.AccessToken
 		}
-		if calls := renewals() - before; calls != 2*killed {
-			t.Errorf("round %d: %d calls for %d renewals and %d kills, want one for each", round, calls, killed, killed)
+		more := renewals() - before - 2*killed
+		if more < 0 || more > int(stalls.Load()) {
+			t.Errorf("round %d: %d calls more than one for each of %d renewals and kills, and the "+
+				"store stalled %d times", round, more, killed, stalls.Load())
 		}
 	}
 }

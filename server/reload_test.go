@@ -98,13 +98,11 @@ func TestKeyRollOut(t *testing.T) {
 		}
 		for i, user := range users {
 			for j, at := range servers {
-				var answer api.TokenAnswer
-				status, err := user.at(at.public).post(t.Context(), api.PathToken,
-					api.TokenRequest{Reason: api.ReasonInvalid, Have: tokens[i]}, &answer)
-				if err != nil || status != http.StatusOK || answer.AccessToken == tokens[i] {
-					t.Fatalf("%s: session %d at server %d: %d %v\n%s", step, i, j, status, err, at.log())
+				one, _ := user.at(at.public).ask(t, api.TokenRequest{Reason: api.ReasonInvalid, Have: tokens[i]})
+				if one.err != nil || one.status != http.StatusOK || one.answer.AccessToken == tokens[i] {
+					t.Fatalf("%s: session %d at server %d: %d %v\n%s", step, i, j, one.status, one.err, at.log())
 				}
-				tokens[i] = answer.AccessToken
+				tokens[i] = one.answer.AccessToken
 			}
 		}
 	}

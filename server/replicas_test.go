@@ -33,14 +33,37 @@ type got struct {
 	err error
 }
 
+// untilStored asks again, as a page does, for as long as the store is said not to
+// answer: a Redis that stands still for a second, with its machine, is no fault
+// of the servers. stalls is how often it was said; each may have cost a call of
+// Capture.
+func untilStored(ask func() got) (one got, stalls int) {
+	for began := time.Now(); ; stalls++ {
+		one = ask()
+		if one.err != nil || one.answer.Code != api.StoreUnavailable || time.Since(began) > patience {
+			return one, stalls
+		}
+	}
+}
+
+// ask asks for the session's token, untilStored.
+func (p *page) ask(t *testing.T, question api.TokenRequest) (one got, stalls int) {
+	return untilStored(func() (one got) {
+		one.status, one.err = p.post(t.Context(), api.PathToken, question, &one.answer)
+		return one
+	})
+}
+
 // together makes n calls at once, by turns at each of the servers.
 func together(n int, browsers []*page, path string, body any) []got {
 	all := make([]got, n)
 	var group sync.WaitGroup
 	for i := range all {
 		group.Go(func() {
-			one := &all[i]
-			one.status, one.err = browsers[i%len(browsers)].post(context.Background(), path, body, &one.answer)
+			all[i], _ = untilStored(func() (one got) {
+				one.status, one.err = browsers[i%len(browsers)].post(context.Background(), path, body, &one.answer)
+				return one
+			})
 		})
 	}
 	group.Wait()
@@ -96,27 +119,24 @@ func TestTwoProcesses(t *testing.T) {
 	})
 
 	// The session lives at both, and the newest refresh token is in the store.
-	before := service.Count(simulator.EndpointRefresh)
+	before, stalls := service.Count(simulator.EndpointRefresh), 0
 	for i, browser := range both {
-		var next got
-		next.status, next.err = browser.post(t.Context(), api.PathToken,
-			api.TokenRequest{Reason: api.ReasonInvalid, Have: token}, &next.answer)
+		next, stalled := browser.ask(t, api.TokenRequest{Reason: api.ReasonInvalid, Have: token})
+		stalls += stalled
 		if next.err != nil || next.status != http.StatusOK || service.TokenOwner(next.answer.AccessToken) != uuid {
 			t.Fatalf("the next refresh, at server %d: %d %s %v", i, next.status, next.answer.Code, next.err)
 		}
 		token = next.answer.AccessToken
 	}
-	if n := service.Count(simulator.EndpointRefresh) - before; n != 2 {
-		t.Errorf("%d refreshes, want 2", n)
+	if n := service.Count(simulator.EndpointRefresh) - before; n < 2 || n > 2+stalls {
+		t.Errorf("%d refreshes, want 2, and the store stalled %d times", n, stalls)
 	}
 }
 
 // currentToken is the one that the session has.
 func currentToken(t *testing.T, browser *page) string {
 	t.Helper()
-	var answer got
-	answer.status, answer.err = browser.post(t.Context(), api.PathToken,
-		api.TokenRequest{Reason: api.ReasonStart}, &answer.answer)
+	answer, _ := browser.ask(t, api.TokenRequest{Reason: api.ReasonStart})
 	if answer.err != nil || answer.status != http.StatusOK {
 		t.Fatalf("the session: %d %s %v", answer.status, answer.answer.Code, answer.err)
 	}
