@@ -71,7 +71,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	out := &checkedOutput{to: p.stdout}
 	p.stdout = out
 	root := p.root()
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // for nil cobra takes the process's own
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	err := root.ExecuteContext(ctx)

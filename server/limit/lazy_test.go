@@ -86,7 +86,8 @@ func TestLazyTimeoutWakesThoseWhoWait(t *testing.T) {
 		ctx, cancel := limit.LazyTimeout(t.Context(), time.Second)
 		child, cancelChild := context.WithTimeout(ctx, time.Minute)
 		defer cancelChild()
-		if more := runtime.NumGoroutine() - before; more != 0 {
+		// One of an earlier test may have ended just now: fewer are no fault.
+		if more := runtime.NumGoroutine() - before; more > 0 {
 			t.Errorf("%d goroutines more", more)
 		}
 		began := time.Now()
