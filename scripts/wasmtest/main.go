@@ -176,23 +176,46 @@ func test(ctx context.Context, dir, pkg string, runtime []byte, s settings, stdo
 	if err != nil {
 		return outcome{}, err
 	}
-	// testing itself stops tests that take too long, and prints where they
-	// are, if the page still answers: it gets a few seconds for that.
-	late := time.NewTimer(s.timeout + 5*time.Second)
-	defer late.Stop()
-	select {
-	case <-p.ended:
-	case <-late.C:
-		p.finish(0, "not done after "+s.timeout.String())
-	case <-browser.Ended():
-		p.finish(0, browser.Err().Error())
-	}
+	await(p, browser, s.timeout)
 	closeBrowser()
 	<-browser.Ended()
 	if err := ctx.Err(); err != nil {
 		return outcome{}, err
 	}
 	return p.outcome(), nil
+}
+
+const (
+	// startTimeout bounds the start of a browser and of the program in it on a
+	// busy machine.
+	startTimeout = 2 * time.Minute
+	// grace is for testing itself: it stops tests that take too long, and prints
+	// where they are, if the page still answers.
+	grace = 10 * time.Second
+)
+
+// await returns when the program or the browser has ended, or took too long. The
+// timeout is that of the tests: it begins with their first word.
+func await(p *page, browser *browsers.Shown, timeout time.Duration) {
+	late := time.NewTimer(startTimeout)
+	defer late.Stop()
+	reason := "it did not begin within " + startTimeout.String()
+	begun := p.begun
+	for {
+		select {
+		case <-begun:
+			begun = nil
+			late.Reset(timeout + grace)
+			reason = "not done after " + timeout.String()
+			continue
+		case <-late.C:
+			p.finish(0, reason)
+		case <-browser.Ended():
+			p.finish(0, browser.Err().Error())
+		case <-p.ended:
+		}
+		return
+	}
 }
 
 // compile returns the test binary of one package.

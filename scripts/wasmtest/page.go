@@ -32,6 +32,7 @@ type page struct {
 
 	mu     sync.Mutex
 	output bytes.Buffer
+	begun  chan struct{} // gets one word with the first output
 	once   sync.Once
 	ended  chan struct{} // closed by finish
 	code   int
@@ -39,7 +40,10 @@ type page struct {
 }
 
 func newPage(wasm, runtime []byte, argv []string, echo io.Writer) *page {
-	return &page{wasm: wasm, runtime: runtime, argv: argv, echo: echo, ended: make(chan struct{})}
+	return &page{
+		wasm: wasm, runtime: runtime, argv: argv, echo: echo,
+		begun: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
 }
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -84,6 +88,10 @@ func (p *page) hear(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.URL.Path {
 	case "/output":
+		select {
+		case p.begun <- struct{}{}:
+		default:
+		}
 		p.print(body)
 	case "/note":
 		p.print(fmt.Appendf(nil, "page: %s\n", body))
