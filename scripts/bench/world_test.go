@@ -29,6 +29,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/gotool"
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/need"
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/porttest"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 )
@@ -125,7 +126,7 @@ func (s *server) askFor(cookies []string) {
 // answer.
 func (w *world) startBare(kind string) server {
 	w.b.Helper()
-	address := freeAddress(w.b)
+	address := porttest.Address(w.b)
 	self, err := os.Executable()
 	if err != nil {
 		w.b.Fatal(err)
@@ -181,7 +182,7 @@ func (w *world) startReal(kind string) server {
 	case "redis":
 		store = "redis://" + w.startRedis()
 	}
-	s := server{address: freeAddress(w.b), admin: freeAddress(w.b)}
+	s := server{address: porttest.Address(w.b), admin: porttest.Address(w.b)}
 	w.run(s.address, exec.Command(w.build(), "serve"),
 		"KEEPALIVE_LISTEN="+s.address, "KEEPALIVE_ADMIN_LISTEN="+s.admin,
 		"KEEPALIVE_ORIGINS="+origin, "KEEPALIVE_INSECURE_COOKIE=true",
@@ -216,7 +217,7 @@ func (w *world) startRedis() (address string) {
 	if _, err := need.Redis.Find(); err != nil {
 		w.b.Fatal(err)
 	}
-	w.redis = freeAddress(w.b)
+	w.redis = porttest.Address(w.b)
 	_, port, err := net.SplitHostPort(w.redis)
 	if err != nil {
 		w.b.Fatal(err)
@@ -255,17 +256,6 @@ func (w *world) run(address string, program *exec.Cmd, env ...string) {
 			w.b.Fatalf("%s does not listen: %v\n%s", program, err, text)
 		}
 	}
-}
-
-// freeAddress has no listener at this moment.
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer free.Close()
-	return free.Addr().String()
 }
 
 // signIn opens n sessions, of as many users, and returns their cookies.

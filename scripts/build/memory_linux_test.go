@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/gotool"
+	"github.com/capture-keepalive/capture-keepalive/server/porttest"
 )
 
 // maxIdle bounds the resident memory of a server without users, in bytes.
@@ -35,7 +35,7 @@ func TestIdleMemory(t *testing.T) {
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("the server is not built, run `go run ./scripts/build`: %v", err)
 	}
-	admin := freeAddress(t)
+	admin := porttest.Address(t)
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestIdleMemory(t *testing.T) {
 	cmd.Dir = t.TempDir()
 	// Of this test's own environment nothing may reach the server's settings.
 	cmd.Env = []string{
-		"KEEPALIVE_LISTEN=" + freeAddress(t),
+		"KEEPALIVE_LISTEN=" + porttest.Address(t),
 		"KEEPALIVE_ADMIN_LISTEN=" + admin,
 		"KEEPALIVE_ORIGINS=https://www.example.com",
 		"KEEPALIVE_CAPTURE_URL=https://capture.example.com",
@@ -74,17 +74,6 @@ func TestIdleMemory(t *testing.T) {
 	if idle > maxIdle {
 		t.Errorf("an idle server takes %d bytes, the bar is %d", idle, maxIdle)
 	}
-}
-
-// freeAddress names a loopback port that was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // ready asks until the server says that it is, or has ended, or a minute

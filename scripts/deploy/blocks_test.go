@@ -14,6 +14,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/need"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
+	"github.com/capture-keepalive/capture-keepalive/server/porttest"
 	"github.com/capture-keepalive/capture-keepalive/server/setup"
 )
 
@@ -61,7 +62,7 @@ var apacheModules = func() string {
 func (p proxy) start(t *testing.T, server string) (address string) {
 	t.Helper()
 	program := p.need.Require(t)[0]
-	address = freeAddress(t)
+	address = porttest.Address(t)
 	dir := t.TempDir()
 	block := strings.ReplaceAll(setup.Block(p.name), config.Default("LISTEN"), server)
 	if strings.Contains(p.config, "GLOBAL") {

@@ -28,6 +28,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/gotool"
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/need"
+	"github.com/capture-keepalive/capture-keepalive/server/porttest"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 )
@@ -147,7 +148,7 @@ func newTown(t *testing.T, proxy shipped) *town {
 		gotool.Server("test", "-o", town.binary)...); err != nil {
 		t.Fatal(err)
 	}
-	address, public, admin := freeAddress(t), freeAddress(t), freeAddress(t)
+	address, public, admin := porttest.Address(t), porttest.Address(t), porttest.Address(t)
 	town.env = map[string]string{
 		"LISTEN": public, "ADMIN_LISTEN": admin, "ORIGINS": origin, "KEYS": oldKey,
 		"CAPTURE_URL": upstream.URL, "CLIENT_ID": "page",
@@ -163,7 +164,7 @@ func newTown(t *testing.T, proxy shipped) *town {
 		t.Fatal(err)
 	}
 	config := string(text)
-	_, port, _ := net.SplitHostPort(address) // freeAddress made it
+	_, port, _ := net.SplitHostPort(address) // Address made it
 	at := strings.NewReplacer("ADDRESS", address, "PORT", port, "DIR", dir)
 	for from, to := range proxy.places {
 		if strings.Count(config, from) != 1 {
@@ -451,18 +452,6 @@ func run(t *testing.T, command *exec.Cmd) {
 		<-shown
 		_ = command.Wait() // so may this
 	})
-}
-
-// freeAddress is one without a listener. Another program may take it in
-// between, and then the test fails and says so.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 func waitFor(t *testing.T, address string) {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/capture-keepalive/capture-keepalive/server/porttest"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 )
@@ -228,12 +228,7 @@ func (r *reader) source(t *testing.T) {
 
 func (r *reader) serve(t *testing.T) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin := listener.Addr().String()
-	_ = listener.Close() // for the server
+	admin := porttest.Address(t)
 	url := r.start(t, []string{"KEEPALIVE_LISTEN=127.0.0.1:0", "KEEPALIVE_ADMIN_LISTEN=" + admin}, "serve")
 	r.public = url + "/keepalive"
 	get(t, r.public+"/keepalive.js")

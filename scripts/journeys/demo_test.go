@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+	"github.com/capture-keepalive/capture-keepalive/server/porttest"
 )
 
 const (
@@ -40,7 +42,14 @@ type demo struct {
 // of its own where args have none.
 func startDemo(t *testing.T, args ...string) *demo {
 	t.Helper()
-	for _, own := range [][]string{{"--listen", "localhost:0"}, {"--life", life.String()}} {
+	listen := "localhost:0"
+	if slices.Contains(args, "--store") {
+		// It will be started again in the same place, which no other test may get
+		// meanwhile.
+		_, port, _ := net.SplitHostPort(porttest.Address(t))
+		listen = "localhost:" + port
+	}
+	for _, own := range [][]string{{"--listen", listen}, {"--life", life.String()}} {
 		if !slices.Contains(args, own[0]) {
 			args = append(own, args...)
 		}

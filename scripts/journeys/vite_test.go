@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
+	"github.com/capture-keepalive/capture-keepalive/server/porttest"
 )
 
 // viteApp is a copy of testdata/vite with its packages.
@@ -78,12 +79,7 @@ func (a viteApp) edit(t *testing.T, file, from, to string) {
 // keepalive server for it.
 func (a viteApp) serve(t *testing.T, hmr string) (*demo, string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	_ = listener.Close() // for Vite
+	_, port, _ := net.SplitHostPort(porttest.Address(t))
 	origin := "http://localhost:" + port
 	d := startDev(t, origin)
 	vite := a.command(d.URL, "node_modules/.bin/vite", "--port", port, "--strictPort", "--host", "localhost")

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"sync"
 	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/porttest"
 )
 
 // startTimeout bounds the start of a browser on a busy machine.
@@ -49,17 +51,19 @@ func DriveFirefox(ctx context.Context) (Driven, error) {
 // HTTP requests of WebDriver; a new session starts MiniBrowser. All of it ends
 // when ctx does.
 func DriveWebKit(ctx context.Context) (Driven, error) {
-	port, err := freePort()
+	// For port 0 WebKitWebDriver does not say which one it got.
+	address, err := porttest.Free()
 	if err != nil {
 		return Driven{}, err
 	}
+	_, port, _ := net.SplitHostPort(address) // Free made it
 	shown, err := webkit.start(ctx, new(bytes.Buffer), func(paths []string, _ string) []string {
-		return []string{paths[1], "-a", paths[3], fmt.Sprintf("--port=%d", port)}
+		return []string{paths[1], "-a", paths[3], "--port=" + port}
 	})
 	if err != nil {
 		return Driven{}, err
 	}
-	driven := Driven{Shown: shown, URL: fmt.Sprintf("http://127.0.0.1:%d", port)}
+	driven := Driven{Shown: shown, URL: "http://" + address}
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	retry := time.NewTicker(50 * time.Millisecond)
@@ -89,18 +93,6 @@ func answers(ctx context.Context, url string) bool {
 	}
 	defer response.Body.Close()
 	return response.StatusCode == http.StatusOK
-}
-
-// freePort returns a port without a listener: WebKitWebDriver takes a
-// number, and does not say which it got for 0. Linux hands the number out to
-// another process only by chance, in the moment before the driver has it.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 // announcement keeps what a program says and sends the first thing that the

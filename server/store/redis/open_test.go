@@ -29,6 +29,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 	"github.com/capture-keepalive/capture-keepalive/server/keyring"
+	"github.com/capture-keepalive/capture-keepalive/server/porttest"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 	"github.com/capture-keepalive/capture-keepalive/server/store/redis"
@@ -304,14 +305,8 @@ func TestTLS(t *testing.T) {
 	ours.issue(t, "here", "127.0.0.1")
 	ours.issue(t, "elsewhere", "192.0.2.1")
 	secured := func(t *testing.T, certificate string) *redistest.Server {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(listener.Addr().String())
-		if err := listener.Close(); err != nil {
-			t.Fatal(err)
-		}
+		address := porttest.Address(t)
+		_, port, _ := net.SplitHostPort(address)
 		server := redistest.Start(
 			t,
 			"--tls-port",
@@ -325,7 +320,7 @@ func TestTLS(t *testing.T) {
 			"--tls-ca-cert-file",
 			ours.file("ca.pem"),
 		)
-		server.Address = net.JoinHostPort("127.0.0.1", port)
+		server.Address = address
 		return server
 	}
 	here, elsewhere := secured(t, "here"), secured(t, "elsewhere")

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
+	"github.com/capture-keepalive/capture-keepalive/server/porttest"
 )
 
 const (
@@ -50,7 +51,7 @@ func Start(t testing.TB, args ...string) *Server {
 	t.Cleanup(func() { s.end() })
 	var err error
 	for range attempts {
-		s.Address = freeAddress(t)
+		s.Address = porttest.Address(t)
 		_, port, _ := net.SplitHostPort(s.Address)
 		s.args = append([]string{
 			"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--appendonly", "no",
@@ -72,7 +73,7 @@ func StartSentinel(t testing.TB, name string, master *Server, lines ...string) *
 	t.Cleanup(func() { s.end() })
 	var err error
 	for range attempts {
-		s.Address = freeAddress(t)
+		s.Address = porttest.Address(t)
 		_, own, _ := net.SplitHostPort(s.Address)
 		path := filepath.Join(s.Dir, "sentinel.conf")
 		config := append([]string{
@@ -112,7 +113,7 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
 	c := new(Cluster)
 	for range 3 {
-		_, bus, _ := net.SplitHostPort(freeAddress(t))
+		_, bus, _ := net.SplitHostPort(porttest.Address(t))
 		c.Nodes = append(c.Nodes, Start(t, append([]string{
 			"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "30000",
 		}, args...)...))
@@ -200,16 +201,6 @@ func find(t testing.TB, program string) string {
 		t.Fatalf("%v: this test needs a real Redis. Run: scripts/setup.sh redis", err)
 	}
 	return path
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // log is what a server has said.
