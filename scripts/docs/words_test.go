@@ -213,6 +213,27 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// The names that a row of docs/extending.md tells to change are in its file.
+func TestExtendingNamesWhatIsThere(t *testing.T) {
+	const page = "docs/extending.md"
+	found := 0
+	for _, row := range all(read(t, page), `(?m)^\| (\[`+"`"+`.*)$`) {
+		place, what, _ := strings.Cut(row, " | ")
+		links := all(place, `\]\(([^)#]+)\)`)
+		for _, name := range all(what, "`(\\w+)`") {
+			found++
+			if !slices.ContainsFunc(links, func(link string) bool {
+				return strings.Contains(read(t, filepath.Join("docs", link)), name)
+			}) {
+				t.Errorf("%s names %s, which is not in %q", page, name, links)
+			}
+		}
+	}
+	if found < 15 {
+		t.Errorf("%d names found", found)
+	}
+}
+
 // anchors are the ids that GitHub gives to a page's headings.
 func anchors(page string) []string {
 	var ids []string
