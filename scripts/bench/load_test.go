@@ -31,7 +31,7 @@ type sample struct {
 }
 
 func (s sample) report(b *testing.B) {
-	b.ReportMetric(0, "ns/op") // an iteration lasts one turn, whatever is measured
+	b.ReportMetric(0, "ns/op") // an iteration lasts one turn, of any load
 	b.ReportMetric(s.perSecond, "req/s")
 	b.ReportMetric(s.p50.Seconds()*1000, "p50-ms")
 	b.ReportMetric(s.p99.Seconds()*1000, "p99-ms")

@@ -23,7 +23,7 @@ type bidi struct {
 	done    chan struct{} // closed when the connection is
 }
 
-// bidiMessage is whatever the browser sends: an answer, an error or an event.
+// bidiMessage is what the browser sends: an answer, an error or an event.
 type bidiMessage struct {
 	Type    string          `json:"type"`
 	ID      int64           `json:"id"`

@@ -101,8 +101,8 @@ func (c *console) expect(text string) <-chan struct{} {
 func (p *Page) Console(t testing.TB) []string {
 	t.Helper()
 	able[listener](t, p, "reading the console")
-	// Messages take their own way here. One of ours, sent last, tells that all
-	// before it have arrived.
+	// Messages arrive on another channel than answers. The driver sends one of
+	// its own last: when it arrives, all before it have.
 	p.marks++
 	mark := fmt.Sprintf("browsertest mark %d", p.marks)
 	seen := p.console.expect(mark)

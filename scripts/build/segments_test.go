@@ -20,8 +20,8 @@ func wasmOf(data ...[]byte) []byte {
 		[]byte{dataSection}, sized(section), []byte{0}, sized([]byte("\x01xyz")))
 }
 
-// What a module starts with is the same in one segment, in whatever order the
-// linker wrote them, and everything else is left as it is.
+// What a module starts with is the same in one segment, in any order in which the
+// linker wrote them, and everything else is unchanged.
 func TestJoinSegments(t *testing.T) {
 	for name, tc := range map[string]struct{ module, want []byte }{
 		"with a gap": {

@@ -45,7 +45,7 @@ type asset struct {
 // manifest.json.
 var fileNames = []string{"keepalive.js", "runtime.js", "stub.js", "dialog.js", "wasm_exec.js", "keepalive.d.ts"}
 
-// buildWeb writes web/dist of the module in root, and removes from it whatever
+// buildWeb writes web/dist of the module in root, and removes from it what
 // it did not write.
 func buildWeb(ctx context.Context, root, version string, brotli *cache) (manifest, error) {
 	goVersion, err := gotool.Version(ctx, root)

@@ -249,13 +249,22 @@ func TestReadmeIsShort(t *testing.T) {
 	if lines := strings.Count(read(t, "README.md"), "\n"); lines > 120 {
 		t.Errorf("the README has %d lines, more than 120", lines)
 	}
-	for _, document := range []string{
-		"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/quickstart.md", "docs/page.md",
-		"docs/troubleshooting.md", "docs/reference.md", "docs/kubernetes.md", "docs/capture-contract.md",
-	} {
+}
+
+// Lines fit on a screen, and cells of tables are read at a glance.
+func TestWidths(t *testing.T) {
+	for _, document := range documents(t) {
 		for i, line := range strings.Split(read(t, document), "\n") {
 			if n := len([]rune(line)); n > 120 {
 				t.Errorf("%s:%d has %d columns, more than 120", document, i+1, n)
+			}
+			if !strings.HasPrefix(line, "|") {
+				continue
+			}
+			for cell := range strings.SplitSeq(line, "|") {
+				if n := len(strings.Fields(cell)); n > 15 {
+					t.Errorf("%s:%d has a cell of %d words, more than 15", document, i+1, n)
+				}
 			}
 		}
 	}

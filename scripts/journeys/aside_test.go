@@ -7,8 +7,8 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
 )
 
-// Whatever of ours is missing, the page works as without us, and diagnostics()
-// says what it was.
+// If a file of the product is missing, the page works as without it, and
+// diagnostics() names the file.
 func TestStandAside(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ missing, why string }{
@@ -55,7 +55,7 @@ func TestServerDown(t *testing.T) {
 	saveWorks(t, d, p)
 }
 
-// Without the loader's file nothing of ours is there at all.
+// Without the loader's file there is no captureKeepalive.
 func TestLoaderMissing(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)

@@ -252,7 +252,7 @@ func signIn(t *testing.T, p *browsertest.Page) {
 	p.Eval(t, `window.heard && heard.splice(heard.lastIndexOf("signedin:signed_in"), 1), 1`, nil)
 }
 
-// signInAs signs another person in, over whoever is signed in.
+// signInAs signs another person in, also over a user who is signed in.
 func signInAs(t *testing.T, p *browsertest.Page, email string) {
 	t.Helper()
 	// The UI shows the profile over it when a renewal has just brought a token.

@@ -211,8 +211,8 @@ func read(t *testing.T, p *browsertest.Page) said {
 	return s
 }
 
-// The time left goes by whichever clock says less, is spoken now and then, and
-// is right at once when the page is looked at again.
+// The time left is the lesser one of two clocks. Screen readers hear it now and
+// then, and it is right at once when the page is looked at again.
 func TestDialogCountsDown(t *testing.T) {
 	t.Parallel()
 	url := dialogPage(t)
@@ -383,7 +383,7 @@ func touch(kind input.DispatchTouchEventType, points ...*input.TouchPoint) chrom
 }
 
 // A pointer, a mouse or a finger on the dialog is not for the page: its menu
-// does not close because somebody stays.
+// does not close because the user stays.
 func TestDialogByPointer(t *testing.T) {
 	t.Parallel()
 	eval, do := byHand(t, dialogPage(t))
@@ -418,8 +418,8 @@ func TestDialogByPointer(t *testing.T) {
 }
 
 // The focus goes to the answer that keeps the session, stays inside, and is
-// given back; Escape stays; and no key reaches the page, whose shortcuts and
-// idle limit it is no business of.
+// given back. Escape stays. No key reaches the page: it would use its shortcuts
+// and move the idle limit.
 func TestDialogByKeyboard(t *testing.T) {
 	t.Parallel()
 	eval, press := keyboard(t, dialogPage(t))

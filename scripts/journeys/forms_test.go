@@ -291,8 +291,7 @@ func TestUnfinishedIsTold(t *testing.T) {
 }
 
 // Law 3: a form is sent again only on evidence that this one failed. What looks
-// like success closes it, whatever the event is called and whether it names
-// the screen or not.
+// like success closes it, by any name of the event, with or without a screen.
 func TestNotSentAgainAfterSuccess(t *testing.T) {
 	t.Parallel()
 	browsertest.Each(t, func(t *testing.T, b *browsertest.Browser) {

@@ -68,7 +68,7 @@ func TestBackForwardCache(t *testing.T) {
 		t.Errorf("saved %d times", got)
 	}
 
-	// Renewed in another tab, whose messages must not put the page out of the
+	// Renewed in another tab. Its messages must not put the page out of the
 	// cache.
 	other := visitToo(t, b, p)
 	minted, began := d.issued(t), time.Now()
@@ -110,7 +110,7 @@ func TestHidden(t *testing.T) {
 }
 
 // With a healthy token a hidden page looks at its storage once a minute at
-// most, and whatever else happens to a page causes no request, no event and no
+// most. Nothing else that happens to a page causes a request, an event or a
 // createCaptureSession.
 func TestHealthyTokenIsLeftAlone(t *testing.T) {
 	t.Parallel()

@@ -120,8 +120,8 @@ func hangingSite(t *testing.T, hang time.Duration) string {
 }
 
 // A file that fails is asked for again: one answer that is no use, one that
-// does not come, one that somebody has changed, and the module that a manifest
-// of another server names, cost nothing but time.
+// does not come, one that was changed on the way, and the module that another
+// server's manifest names, cost nothing but time.
 func TestFilesComeLater(t *testing.T) {
 	t.Parallel()
 	missing := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "not now", http.StatusNotFound) }
@@ -223,7 +223,7 @@ func filesOf(t *testing.T, d *demo, answers func(http.ResponseWriter, *http.Requ
 }
 
 // A one-time code leaves at once, although the module never comes and the page
-// is left in the same breath.
+// is left at the same moment.
 func TestCodeOfAPageThatIsLeft(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "--life", "10m")

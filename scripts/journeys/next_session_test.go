@@ -68,8 +68,8 @@ func TestTheNextSessionIsWarnedAnew(t *testing.T) {
 	}
 }
 
-// Day one of every roll-out: a token that nobody vouches for ends as every other
-// session does, and its user can sign in.
+// Day one of every roll-out: a token that Capture does not accept ends as every
+// other session does, and its user can sign in.
 func TestDeadTokenOfBefore(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "--life", "10m")
@@ -99,8 +99,8 @@ func TestAnonymousTabIsRestored(t *testing.T) {
 	}
 }
 
-// A form that was given up is never sent, whatever comes later: not when a dead
-// token is told of without a screen, and not in the next user's session.
+// A form that was given up is never sent: not when a dead token is reported
+// without a screen, and not in the next user's session.
 func TestGivenUpForGood(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "--life", "10m")

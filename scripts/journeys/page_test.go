@@ -108,7 +108,7 @@ func noErrorsBut401(t *testing.T, p *browsertest.Page) {
 	}
 }
 
-// Faulty code of the page stops nothing of ours: handlers that throw, events
+// Faulty code of the page does not stop the loader: handlers that throw, events
 // without a payload, getters that throw.
 func TestFaultyPage(t *testing.T) {
 	t.Parallel()
@@ -121,8 +121,8 @@ func TestFaultyPage(t *testing.T) {
 	p.WaitFor(t, `heard.includes("renewed:due")`, 2*life)
 	p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
 
-	// A listener that throws while we send the form again is the page's own
-	// trouble, and no crash of ours.
+	// A listener that throws while we send the form again is an error of
+	// the page, and no crash of the module.
 	p.Eval(t, `document.addEventListener("submit", () => { throw new Error("faulty submit listener") }), 1`, nil)
 	expire(t, p)
 	saved := d.saved(t)

@@ -186,7 +186,7 @@ func (w *walk) comesBack(t *testing.T, again string) {
 const every = `data-start data-endpoint="/keepalive" data-margin="30" data-load="now" data-client-session="always" ` +
 	`data-api-origins="https://api.example.com" data-hold data-guard data-resubmit data-dialog data-debug`
 
-// policed is a page whose scripts are files, or have the nonce of the policy.
+// policed is a page under a policy: its scripts are files, or have the nonce.
 const policed = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title>
 <script nonce="r4nd0m" src="/policed.js"></script>
 <script async nonce="r4nd0m" src="/keepalive/keepalive.js" %s data-idle-warning="%s"></script>

@@ -37,8 +37,8 @@ func TestFiveLivesOfDoingNothing(t *testing.T) {
 	noErrors(t, p)
 }
 
-// What the user typed is saved, once, although the token died before Save;
-// whatever of the ways to say so the UI chooses.
+// What the user typed is saved, once, although the token died before Save. The
+// UI reports that in one of several ways.
 func TestSaveAfterTheTokenDied(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)

@@ -117,7 +117,7 @@ func TestSignOut(t *testing.T) {
 	}
 }
 
-// Most sign-outs leave the page in the same breath.
+// Most sign-outs leave the page at the same moment.
 func TestSignOutWhileLeaving(t *testing.T) {
 	t.Parallel()
 	for _, block := range [][]string{

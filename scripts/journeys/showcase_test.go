@@ -37,7 +37,7 @@ func TestDemoShowsBothSides(t *testing.T) {
 	})
 }
 
-// The status is never a word of ours.
+// The status is a word that a visitor understands.
 func TestDemoStatusIsPlain(t *testing.T) {
 	t.Parallel()
 	p := browsertest.Chromium(t).Open(t, startDemo(t, "--life", "10m").URL)

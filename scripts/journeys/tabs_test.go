@@ -26,7 +26,7 @@ func openTabs(t *testing.T, b *browsertest.Browser, url string, n int) []*browse
 	return tabs
 }
 
-// noLocks fails the test if one of ours is held or waited for.
+// noLocks fails the test if a lock of the module is held or waited for.
 func noLocks(t *testing.T, p *browsertest.Page) {
 	t.Helper()
 	p.WaitFor(t, `navigator.locks.query().then(q => q.held.concat(q.pending).length === 0)`, soon)
@@ -267,7 +267,7 @@ func TestEndInAllTabs(t *testing.T) {
 	}
 }
 
-// A page whose own handlers log out when a token dies keeps its session, and
+// A page with handlers that log out when a token dies keeps its session, and
 // no other tab takes that for a sign-out.
 func TestOwnLogoutInOneTab(t *testing.T) {
 	t.Parallel()

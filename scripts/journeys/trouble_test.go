@@ -34,7 +34,7 @@ func TestTrouble(t *testing.T) {
 			p.WaitFor(t, fmt.Sprintf(`heard.includes("renewerror:%s") &&
 				captureKeepalive.status().phase === "waiting"`, tc.why), 2*life)
 			wait(12 * time.Second) // the token has died meanwhile
-			// Not counted at the server: Chromium makes two of one request whose
+			// Not counted at the server: Chromium makes two of one request if its
 			// connection is reset.
 			var attempts int
 			p.Eval(t, `captureKeepalive.diagnostics().flatMap(d => d.effects ?? []).filter(e => e.startsWith("ask:due")).length`, &attempts)

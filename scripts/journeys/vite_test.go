@@ -20,7 +20,7 @@ import (
 // viteApp is a copy of testdata/vite with its packages.
 type viteApp struct{ dir string }
 
-// newViteApp installs what the lock file names. The package of ours is the one
+// newViteApp installs what the lock file names. Our own package is the one
 // that was built last: the copy lies as deep below a folder with web in it.
 func newViteApp(t *testing.T) viteApp {
 	t.Helper()

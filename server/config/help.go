@@ -28,7 +28,7 @@ var meanings = map[string]string{
 	"AUTH_TOKEN_HEADER":       "/auth answers the access token, too",
 	"AUTH_IS_ACTIVITY":        "a request to /auth moves the idle limit",
 	"CONNECTION_IDLE_TIMEOUT": "an unused connection is closed after this time; more than the proxy's",
-	"SHUTDOWN_DELAY":          "after SIGTERM requests are served for this time, with /readyz at 503; 0s on a terminal",
+	"SHUTDOWN_DELAY":          "after SIGTERM requests are still served for this time; 0s on a terminal",
 	"PPROF":                   "the operator's listener has /debug/pprof/",
 	"TRUSTED_PROXIES":         "networks of proxies; X-Forwarded-For is believed from these alone",
 	"INSECURE_COOKIE":         "for plain http on this machine",
