@@ -75,7 +75,7 @@ func TestLostOutputFailsTheCommand(t *testing.T) {
 	folder := t.TempDir()
 	for _, args := range []string{
 		"--help", "help", "help check", "serve --help", "sessions --help", "version", "--version",
-		"snippet", "completion bash", "completion powershell", "__complete ch", "check --url http://[::1]:1",
+		"snippet", "completion bash", "completion powershell", "__complete ch", "check --url http://localhost:1/k",
 		"init --dir " + folder, "check",
 	} {
 		var stderr output

@@ -12,8 +12,9 @@ import (
 // its Deadline moves.
 func TestAPauseCostsOneStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx := newRunning(t.Context(), time.Second)
-		defer ctx.cancel()
+		given, cancel := Timeout(t.Context(), time.Second)
+		defer cancel()
+		ctx := given.(*runningContext)
 		ctx.mu.Lock()
 		ctx.ticked = ctx.ticked.Add(-time.Hour)
 		ctx.mu.Unlock()
