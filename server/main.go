@@ -133,9 +133,9 @@ type onceFlag struct {
 func (f *onceFlag) Set(text string) error {
 	switch {
 	case f.given:
-		return errors.New("it is there already; give it once")
+		return errors.New("the flag is there already; give it once")
 	case strings.TrimSpace(text) == "":
-		return errors.New("it is empty; give it a value, or leave it out")
+		return errors.New("the flag is empty; give it a value, or leave it out")
 	}
 	f.given = true
 	return f.Value.Set(text)

@@ -192,9 +192,9 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"completion"}, exitUsage, "", "bash, zsh, fish or powershell"},
 		{[]string{"completion", "tcsh"}, exitUsage, "", `unknown command "tcsh"`},
 		// A shell's unset variable is no reason to check something else.
-		{[]string{"check", "--url", ""}, exitUsage, "", `"--url" flag: it is empty`},
-		{[]string{"check", "--live", "--uuid", " "}, exitUsage, "", `"--uuid" flag: it is empty`},
-		{[]string{"revoke", "--uuid", ""}, exitUsage, "", `"--uuid" flag: it is empty`},
+		{[]string{"check", "--url", ""}, exitUsage, "", `"--url" flag: the flag is empty`},
+		{[]string{"check", "--live", "--uuid", " "}, exitUsage, "", `"--uuid" flag: the flag is empty`},
+		{[]string{"revoke", "--uuid", ""}, exitUsage, "", `"--uuid" flag: the flag is empty`},
 		{[]string{"revoke", "--uuid", someUUID, "--uuid=" + someUUID}, exitUsage, "", "give it once"},
 		{[]string{"check", "--live", "--live=false"}, exitUsage, "", "give it once"},
 		{[]string{"check", "--url", "www.example.com"}, exitUsage, "", "--url is no web address"},

@@ -100,7 +100,7 @@ func loggableName(s string, secrets []secret.String) string {
 
 // ValidateURL reports why raw cannot be the base URL of a Capture application.
 // It must be absolute and https, or http to this machine, and hold nothing but
-// host, port and path. The error is a sentence about "it" with the remedy and
+// host, port and path. The error is a sentence with the remedy and
 // does not repeat raw, which may hold a password.
 func ValidateURL(raw string) error {
 	_, err := parseURL(raw)
@@ -109,30 +109,32 @@ func ValidateURL(raw string) error {
 
 func parseURL(raw string) (*url.URL, error) {
 	if raw == "" {
-		return nil, errors.New("it is missing; set it to your application's address, such as " +
+		return nil, errors.New("the address is missing; set it to your application's address, such as " +
 			"https://app.us.janraincapture.com")
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		// The parse error quotes raw.
-		return nil, errors.New("it is not a URL; write it like https://app.us.janraincapture.com")
+		return nil, errors.New("the address is not a URL; write it like " +
+			"https://app.us.janraincapture.com")
 	}
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return nil, errors.New("it is not an absolute web address; write it like " +
+		return nil, errors.New("the address is not absolute; write it like " +
 			"https://app.us.janraincapture.com")
 	case u.User != nil:
-		return nil, errors.New("it holds a user name or password; remove what stands before the " +
-			"@, credentials have their own settings")
+		return nil, errors.New("the address holds a user name or password; remove what stands " +
+			"before the @, credentials have their own settings")
 	case strings.ContainsAny(raw, "?#"):
-		return nil, errors.New("it holds a query or fragment; remove everything from the ? or # on")
+		return nil, errors.New("the address holds a query or fragment; remove everything from " +
+			"the ? or # on")
 	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return nil, errors.New("it is plain http to another machine, which would show tokens to " +
-			"the network; use https")
+		return nil, errors.New("the address is plain http to another machine, which would " +
+			"show tokens to the network; use https")
 	}
 	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, errors.New("its port is not a number from 1 to 65535; correct or remove it")
+			return nil, errors.New("the port is not a number from 1 to 65535; correct or remove it")
 		}
 	}
 	if u.Path == "" {

@@ -200,7 +200,8 @@ func sentenceOf(l line) string {
 	}
 	serious := l.Level == "WARN" || l.Level == "ERROR"
 	if serious && l.Code.Known() {
-		return fmt.Sprintf("A request of session %s was answered %s.", l.Session, l.Code)
+		return fmt.Sprintf("A request of session %s was answered %s (%s).", l.Session, l.Code,
+			l.Code.Title())
 	}
 	if serious {
 		return fmt.Sprintf("Session %s: %s", cmp.Or(l.Session, "unknown"), redact(l.Msg))
