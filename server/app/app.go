@@ -69,11 +69,12 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 	}
 	watch.Log(options.LogDropped)
 	a := &App{
-		store:    store.New(watch.Backend(backend), &secrets.keys, steady.Now),
+		store:    store.New(backend, &secrets.keys, steady.Now),
 		secrets:  secrets,
 		log:      log,
 		settings: settings,
 	}
+	a.store.Watch(watch.StoreCalled)
 	a.sessions = session.New(a.sessionConfig(watch, steady.Now))
 	watch.Breaker(a.sessions.BreakerOpen)
 	a.api, err = httpapi.New(a.httpConfig(watch, steady.Now, options.Files))
@@ -152,6 +153,7 @@ func (a *App) sweep(ctx context.Context, watch *monitor.Monitor) {
 		a.log.Info("The record of a session that had ended was removed.",
 			"event", "removed", "why", string(ended.Limit), "session", ended.Key.Tag(), "at", ended.At)
 	})
+	watch.StoreSwept(swept)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:

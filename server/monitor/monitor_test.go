@@ -16,8 +16,6 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
-	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
-	"github.com/capture-keepalive/capture-keepalive/server/store/storetest"
 )
 
 func scrape(t *testing.T, m *monitor.Monitor) string {
@@ -224,29 +222,11 @@ func TestBreaker(t *testing.T) {
 	wantLines(t, m, `keepalive_upstream_breaker_open 1`)
 }
 
-// A watched backend is one.
-func TestBackend(t *testing.T) {
+func TestStoreSwept(t *testing.T) {
 	m := monitor.New("v1")
-	storetest.Run(t, func(*testing.T) store.Backend { return m.Backend(memory.New()) })
-	text := scrape(t, m)
-	for _, operation := range []string{"insert", "lookup", "replace", "remove", "remove_owner", "sweep", "ping"} {
-		if strings.Contains(text, `keepalive_store_duration_seconds_count{operation="`+operation+`"} 0`) {
-			t.Errorf("%s was not counted", operation)
-		}
-	}
-	if strings.Contains(text, "\nkeepalive_store_swept_total 0\n") {
-		t.Error("nothing was swept")
-	}
-}
-
-// brokenBackend is a database that fails in one way.
-type brokenBackend struct {
-	store.Backend
-	err error
-}
-
-func (b brokenBackend) Lookup(context.Context, store.Key) (store.Row, error) {
-	return store.Row{}, b.err
+	m.StoreSwept(3)
+	m.StoreSwept(0)
+	wantLines(t, m, `keepalive_store_swept_total 3`)
 }
 
 func TestStoreErrors(t *testing.T) {
@@ -259,10 +239,7 @@ func TestStoreErrors(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tc.err), func(t *testing.T) {
 			m := monitor.New("v1")
-			_, err := m.Backend(brokenBackend{err: tc.err}).Lookup(t.Context(), store.Key{})
-			if !errors.Is(err, tc.err) {
-				t.Errorf("got %v", err)
-			}
+			m.StoreCalled("lookup", time.Second, tc.err)
 			wantLines(t, m,
 				fmt.Sprintf(`keepalive_store_errors_total{operation="lookup"} %d`, tc.want),
 				`keepalive_store_duration_seconds_count{operation="lookup"} 1`)

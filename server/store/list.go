@@ -25,7 +25,7 @@ type Listed struct {
 // cannot be opened are left out: no cookie opens them either.
 func (s *Store) Sessions(ctx context.Context, uuid string) ([]Listed, error) {
 	var rows []Row
-	err := within(ctx, batchTimeout, func(ctx context.Context) (err error) {
+	err := s.within(ctx, opOwned, batchTimeout, func(ctx context.Context) (err error) {
 		rows, err = s.backend.Owned(ctx, OwnerOf(uuid))
 		return err
 	})
@@ -86,6 +86,7 @@ func (s *Store) EndOldest(
 // all, a few at a time, so that it belongs into the background.
 func (s *Store) Count(ctx context.Context) (byKey map[string]int, err error) {
 	byKey = map[string]int{}
+	began := time.Now()
 	err = s.backend.Walk(ctx, func(row Row) error {
 		if s.now().Round(0).Before(row.Expires) {
 			id, _ := keyring.SealedUnder(row.Value)
@@ -93,6 +94,7 @@ func (s *Store) Count(ctx context.Context) (byKey map[string]int, err error) {
 		}
 		return nil
 	})
+	s.watch(opWalk, time.Since(began), err)
 	return byKey, failed("count", err)
 }
 
@@ -135,7 +137,7 @@ const sweepBatch = 100
 func (s *Store) Sweep(ctx context.Context, ended func(Ended)) (swept int, err error) {
 	for {
 		var rows []Row
-		err := within(ctx, batchTimeout, func(ctx context.Context) (err error) {
+		err := s.within(ctx, opSweep, batchTimeout, func(ctx context.Context) (err error) {
 			rows, err = s.backend.Sweep(ctx, s.now().Round(0).Add(-Grace), sweepBatch)
 			return err
 		})

@@ -36,11 +36,10 @@ func (s *Store) Lock(ctx context.Context, name string, lease time.Duration) (*Lo
 		return nil, failed("lock", err)
 	}
 	key := Key(sha256.Sum256([]byte("keepalive lock " + name)))
-	locks := s.backend.Locks()
-	if locks == nil {
+	if !s.Shared() {
 		return s.locks.take(ctx, key)
 	}
-	held := &leased{locks: locks, key: key, lease: lease}
+	held := &leased{store: s, key: key, lease: lease}
 	rand.Read(held.holder[:]) // never fails: crypto/rand ends the program instead
 	if err := held.extend(ctx, Timeout); err != nil {
 		return nil, failed("lock", err)
@@ -83,15 +82,15 @@ func (l *localLocks) take(ctx context.Context, key Key) (*Lock, error) {
 
 // leased is a lock that the database keeps for us.
 type leased struct {
-	locks  Locks
+	store  *Store
 	key    Key
 	holder Holder
 	lease  time.Duration
 }
 
 func (h *leased) extend(ctx context.Context, limit time.Duration) error {
-	return within(ctx, limit, func(ctx context.Context) error {
-		return h.locks.Lock(ctx, h.key, h.holder, h.lease)
+	return h.store.within(ctx, opLock, limit, func(ctx context.Context) error {
+		return h.store.backend.Locks().Lock(ctx, h.key, h.holder, h.lease)
 	})
 }
 
@@ -112,8 +111,8 @@ func (h *leased) keep(ctx context.Context) *Lock {
 		case <-ended:
 		case <-ctx.Done(): // an extension is under way; Unlock comes after it, or the lease ends
 		}
-		return failed("release", within(ctx, Timeout, func(ctx context.Context) error {
-			return h.locks.Unlock(ctx, h.key, h.holder)
+		return failed("release", h.store.within(ctx, opUnlock, Timeout, func(ctx context.Context) error {
+			return h.store.backend.Locks().Unlock(ctx, h.key, h.holder)
 		}))
 	}}
 }

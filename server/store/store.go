@@ -79,6 +79,30 @@ const (
 	batchTimeout = 10 * time.Second
 )
 
+// The operations of a Backend and of its Locks, as a Watch hears of them.
+const (
+	opInsert      = "insert"
+	opLookup      = "lookup"
+	opReplace     = "replace"
+	opRemove      = "remove"
+	opRemoveOwner = "remove_owner"
+	opOwned       = "owned"
+	opWalk        = "walk"
+	opSweep       = "sweep"
+	opNow         = "now"
+	opLock        = "lock"
+	opUnlock      = "unlock"
+	opPing        = "ping"
+)
+
+// Operations returns all that a Watch can hear of.
+func Operations() []string {
+	return []string{
+		opInsert, opLookup, opReplace, opRemove, opRemoveOwner, opOwned, opWalk, opSweep,
+		opNow, opLock, opUnlock, opPing,
+	}
+}
+
 // Keys seal and open what a Backend keeps. Their errors are those of package
 // keyring.
 type Keys interface {
@@ -93,7 +117,12 @@ type Store struct {
 	ring    Keys
 	now     func() time.Time
 	locks   localLocks
+	watch   Watch
 }
+
+// Watch hears of each call of the backend: which one of Operations it was, how
+// long it took, and its error.
+type Watch func(operation string, took time.Duration, err error)
 
 // New returns a Store that owns backend: Close closes it. Expiry is judged by
 // now; nil means time.Now.
@@ -101,12 +130,15 @@ func New(backend Backend, ring Keys, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{backend: backend, ring: ring, now: now}
+	return &Store{backend: backend, ring: ring, now: now, watch: func(string, time.Duration, error) {}}
 }
+
+// Watch has watch hear of all calls. It comes before them.
+func (s *Store) Watch(watch Watch) { s.watch = watch }
 
 // Now returns the moment at which a login begins, for Create.
 func (s *Store) Now(ctx context.Context) (now Moment, err error) {
-	err = within(ctx, Timeout, func(ctx context.Context) error {
+	err = s.within(ctx, opNow, Timeout, func(ctx context.Context) error {
 		now, err = s.backend.Now(ctx)
 		return err
 	})
@@ -177,7 +209,7 @@ func (s *Store) Delete(ctx context.Context, id ID) (removed bool, err error) {
 // From then on, for RevokedFor, Create refuses the user's logins that began
 // before.
 func (s *Store) DeleteByUUID(ctx context.Context, uuid string) (n int, err error) {
-	err = within(ctx, batchTimeout, func(ctx context.Context) error {
+	err = s.within(ctx, opRemoveOwner, batchTimeout, func(ctx context.Context) error {
 		n, err = s.backend.RemoveOwner(ctx, OwnerOf(uuid))
 		return err
 	})
@@ -186,7 +218,7 @@ func (s *Store) DeleteByUUID(ctx context.Context, uuid string) (n int, err error
 
 // Ping reports whether the store can do now what a login needs.
 func (s *Store) Ping(ctx context.Context) error {
-	return failed("ping", within(ctx, Timeout, s.backend.Ping))
+	return failed("ping", s.within(ctx, opPing, Timeout, s.backend.Ping))
 }
 
 // Close closes the backend.
@@ -202,13 +234,17 @@ func failed(operation string, err error) error {
 
 // within gives a call of the backend a limit of ours. That one is not passed on
 // as the caller's: their time is not over.
-func within(ctx context.Context, timeout time.Duration, call func(context.Context) error) error {
+func (s *Store) within(
+	ctx context.Context, operation string, timeout time.Duration, call func(context.Context) error,
+) error {
 	limited, cancel := limit.LazyTimeout(ctx, timeout)
 	defer cancel()
 	// Requests that came together get as far before one of them goes on: their
 	// answers are then written one after the other, for which fewer threads wake.
 	runtime.Gosched()
+	began := time.Now()
 	err := call(limited)
+	s.watch(operation, time.Since(began), err)
 	if err != nil && !IsVerdict(err) && limited.Err() != nil && ctx.Err() == nil {
 		return fmt.Errorf(
 			"%w (within %s: %v)", ErrTimeout, timeout, err,
@@ -218,19 +254,19 @@ func within(ctx context.Context, timeout time.Duration, call func(context.Contex
 }
 
 func (s *Store) insert(ctx context.Context, row Row, begun Moment) error {
-	return within(ctx, Timeout, func(ctx context.Context) error {
+	return s.within(ctx, opInsert, Timeout, func(ctx context.Context) error {
 		return s.backend.Insert(ctx, row, begun)
 	})
 }
 
 func (s *Store) replace(ctx context.Context, row Row) error {
-	return within(ctx, Timeout, func(ctx context.Context) error {
+	return s.within(ctx, opReplace, Timeout, func(ctx context.Context) error {
 		return s.backend.Replace(ctx, row)
 	})
 }
 
 func (s *Store) lookup(ctx context.Context, key Key) (row Row, err error) {
-	err = within(ctx, Timeout, func(ctx context.Context) error {
+	err = s.within(ctx, opLookup, Timeout, func(ctx context.Context) error {
 		row, err = s.backend.Lookup(ctx, key)
 		return err
 	})
@@ -238,7 +274,7 @@ func (s *Store) lookup(ctx context.Context, key Key) (row Row, err error) {
 }
 
 func (s *Store) remove(ctx context.Context, key Key) (removed bool, err error) {
-	err = within(ctx, Timeout, func(ctx context.Context) error {
+	err = s.within(ctx, opRemove, Timeout, func(ctx context.Context) error {
 		removed, err = s.backend.Remove(ctx, key)
 		return err
 	})

@@ -73,6 +73,46 @@ func (p panicking) Lock(context.Context, store.Key, store.Holder, time.Duration)
 }
 func (panicking) Unlock(context.Context, store.Key, store.Holder) error { return nil }
 
+// The metrics hear of every call of the database, by what it is.
+func TestWatchHearsOfEachOperation(t *testing.T) {
+	calls := 0
+	s := store.New(panicking{memory.New(), &calls}, testRing(t), nil)
+	heard := map[string]int{}
+	s.Watch(func(operation string, _ time.Duration, err error) {
+		if err != nil && !store.IsVerdict(err) {
+			t.Errorf("%s: %v", operation, err)
+		}
+		heard[operation]++
+	})
+	id, ctx := store.NewID(), t.Context()
+	begun, err := s.Now(ctx)
+	record := store.Record{
+		Mode: store.ModeToken, UUID: "u",
+		IdleExpires: time.Now().Add(time.Hour), AbsoluteExpires: time.Now().Add(time.Hour),
+	}
+	errCreate := s.Create(ctx, id, record, begun)
+	record, errGet := s.Get(ctx, id)
+	_, errUpdate := s.Update(ctx, id, record)
+	_, errList := s.Sessions(ctx, "u")
+	_, errCount := s.Count(ctx)
+	held, errLock := s.Lock(ctx, "x", time.Hour)
+	if err := errors.Join(err, errCreate, errGet, errUpdate, errList, errCount, errLock); err != nil {
+		t.Fatal(err)
+	}
+	errRelease := held.Release(ctx)
+	_, errSweep := s.Sweep(ctx, func(store.Ended) {})
+	_, errDelete := s.Delete(ctx, id)
+	_, errRevoke := s.DeleteByUUID(ctx, "u")
+	if err := errors.Join(errRelease, errSweep, errDelete, errRevoke, s.Ping(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	for _, operation := range store.Operations() {
+		if heard[operation] != 1 {
+			t.Errorf("%s was heard of %d times", operation, heard[operation])
+		}
+	}
+}
+
 // A lock is extended in a goroutine of its own, where nothing else catches a panic.
 func TestAPanicOfTheDatabaseLosesTheLockOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
