@@ -26,8 +26,10 @@ const (
 	// healthTimeout is for one that has nothing to do but to say that it is
 	// there.
 	healthTimeout = 2 * time.Second
-	// maxAnswer bounds what is read of an answer, in bytes.
+	// maxAnswer bounds what is read of a page's answer, in bytes.
 	maxAnswer = 1 << 20
+	// maxAdminAnswer has room for 50,000 sessions of one user.
+	maxAdminAnswer = 16 << 20
 )
 
 // adminAddress is where the operator's listener can be reached from here.
@@ -67,9 +69,13 @@ func askAdmin(
 			"Start the server on this machine, or set the variable here as it is set there", err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAdminAnswer+1))
+	switch {
+	case err != nil:
 		return nil, nil, fmt.Errorf("the answer of KEEPALIVE_ADMIN_LISTEN broke off (%w)", err)
+	case len(answer) > maxAdminAnswer:
+		return nil, nil, fmt.Errorf("the answer of KEEPALIVE_ADMIN_LISTEN is longer than %d MiB; "+
+			"is that the address of the server?", maxAdminAnswer>>20)
 	}
 	return response, answer, nil
 }

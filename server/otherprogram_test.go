@@ -1,11 +1,15 @@
 package server
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/api"
 )
 
 // A command that meets another program says so, in time, whatever that program
@@ -61,6 +65,41 @@ func TestCommandsMeetAnotherProgram(t *testing.T) {
 	case method := <-asked:
 		t.Errorf("a redirect was followed: %s", method)
 	default:
+	}
+}
+
+// A user can have more sessions than fit on a screen: all are listed, or none.
+func TestSessionsListsAll(t *testing.T) {
+	const sessions = 20_000
+	var answer api.ListAnswer
+	for range sessions {
+		answer.Sessions = append(answer.Sessions, api.ListedSession{
+			Session: "0123abcd", Mode: "token", Opened: "2026-11-26T13:00:00Z", Key: "k1",
+			AbsoluteExpires: "2026-11-26T13:00:00Z", IdleExpires: "2026-11-26T13:00:00Z",
+		})
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		body        []byte
+		code, lines int
+	}{
+		{body, exitOK, 1 + sessions},
+		{append(bytes.Repeat([]byte(" "), maxAdminAnswer), body...), exitError, 0},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(tc.body)
+		}))
+		defer server.Close()
+		var stdout, stderr output
+		code := run(t.Context(), []string{"sessions", "--uuid", someUUID},
+			[]string{"KEEPALIVE_ADMIN_LISTEN=" + strings.TrimPrefix(server.URL, "http://")}, &stdout, &stderr)
+		if lines := strings.Count(stdout.String(), "\n"); code != tc.code || lines != tc.lines {
+			t.Errorf("%d bytes: exit %d with %d lines, want %d with %d: %s",
+				len(tc.body), code, lines, tc.code, tc.lines, stderr.String())
+		}
 	}
 }
 
