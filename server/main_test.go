@@ -146,7 +146,7 @@ func TestServeFailsClearly(t *testing.T) {
 		{"an admin port that is taken",
 			serving("http://127.0.0.1:1", "x.db", "ADMIN_LISTEN="+taken.Addr().String()), nil,
 			exitError, "KEEPALIVE_ADMIN_LISTEN"},
-		{"a store that cannot be", serving("http://127.0.0.1:1", missing), nil, exitError, "KEEPALIVE_STORE"},
+		{"a store that cannot be", serving("http://127.0.0.1:1", missing), nil, exitError, "create the directory"},
 		{"no configuration", nil, nil, exitError, "KEEPALIVE_ORIGINS"},
 		{"an argument", configtest.Environment(), []string{"now"}, exitUsage, `"now"`},
 		{"a flag", configtest.Environment(), []string{"--now"}, exitUsage, "--now"},

@@ -25,7 +25,7 @@ func openBackend(
 ) (store.Backend, *storeRisks, error) {
 	backend, err := settings.Driver.Open(ctx, settings.Store)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, explained(ctx, settings, err)
 	}
 	risks := &storeRisks{backend: backend, log: log, told: map[string]bool{}}
 	if settings.Driver.Advise != nil {
@@ -33,6 +33,18 @@ func openBackend(
 	}
 	risks.look(ctx)
 	return backend, risks, nil
+}
+
+// explained is the error of opening in the words of check, which has remedies,
+// if check finds the same.
+func explained(ctx context.Context, settings *config.Config, err error) error {
+	if settings.Driver.Diagnose == nil || ctx.Err() != nil {
+		return err
+	}
+	if _, found := settings.Driver.Diagnose(ctx, settings.Store); found != nil {
+		return found
+	}
+	return err
 }
 
 // look asks the database for its risks: settings change while a server runs, and

@@ -371,6 +371,11 @@ func TestDiagnose(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	for _, path := range []string{dir + "/none/x.db", dir + "/none/../x.db"} {
+		if err := diagnose(path); err == nil || !strings.Contains(err.Error(), "create the directory") {
+			t.Errorf("%s: %v, and serve cannot open it", path, err)
+		}
+	}
 	if err := diagnose(foreign); !errors.Is(err, bolt.ErrForeign) {
 		t.Errorf("the file of another program: %v, want ErrForeign", err)
 	}

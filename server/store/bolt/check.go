@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,9 @@ func checkFile(ctx context.Context, path string) (advice []string, err error) {
 			"the file cannot be read and written (%w); correct the path or its permissions", err,
 		)
 	}
-	probe, err := os.CreateTemp(filepath.Dir(path), ".keepalive-check-*")
+	// Not filepath.Dir, which takes a/.. for the same as nothing, though a is none.
+	dir, _ := filepath.Split(path)
+	probe, err := os.CreateTemp(cmp.Or(dir, "."), ".keepalive-check-*")
 	if err != nil {
 		return nil, fmt.Errorf(
 			"no file can be made in its directory (%w); create the directory, or correct its permissions",
