@@ -1,9 +1,11 @@
 package server
 
 import (
+	"bufio"
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -164,5 +166,40 @@ func TestCheckFindsTheOperatorsListener(t *testing.T) {
 		if got := seen.isOperators(t.Context(), address+"/open"+path); got != want {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}
+	}
+}
+
+// What listens on the usual port may be anything, and an answer that breaks off
+// is one: the part that came says enough, or nothing.
+func TestAnswersThatBreakOff(t *testing.T) {
+	for answer, want := range map[string]bool{
+		"": false, "HTTP/1.1 200": false, "HTTP/1.1 200 OK\r\nContent-Ty": false, "\x00\xff": false,
+		"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nkeepalive_build_info":   true,
+		"HTTP/1.1 500 Oops\r\nContent-Length: 99\r\n\r\nkeepalive_build_info": false,
+	} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = bufio.NewReader(conn).ReadString('\n')
+				_, _ = io.WriteString(conn, answer)
+				_ = conn.(*net.TCPConn).CloseWrite()
+			}
+		}()
+		address := "http://" + listener.Addr().String()
+		seen, err := newOutside(address+"/keepalive", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := seen.isOperators(t.Context(), address+"/metrics"); got != want {
+			t.Errorf("%q: %v, want %v", answer, got, want)
+		}
+		_ = listener.Close()
 	}
 }
