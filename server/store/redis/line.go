@@ -34,34 +34,18 @@ type lines struct {
 }
 
 func (l *lines) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: Timeout, KeepAliveConfig: keepAlive}
-	conn, err := dialer.DialContext(ctx, network, address)
+	dialer := &net.Dialer{Timeout: Timeout, KeepAliveConfig: keepAlive}
+	dial := dialer.DialContext
+	if l.tls != nil {
+		dial = (&tls.Dialer{NetDialer: dialer, Config: l.tls}).DialContext
+	}
+	conn, err := dial(ctx, network, address)
 	if err != nil {
 		return nil, err
-	}
-	if l.tls != nil {
-		if conn, err = encrypt(ctx, conn, address, l.tls.Clone()); err != nil {
-			return nil, err
-		}
 	}
 	counter, _ := l.losses.LoadOrStore(address, new(atomic.Int64))
 	losses := counter.(*atomic.Int64) //nolint:forcetypeassert // lines puts nothing else there
 	return &line{Conn: conn, losses: losses, before: losses.Load()}, nil
-}
-
-func encrypt(
-	ctx context.Context, conn net.Conn, address string, config *tls.Config,
-) (net.Conn, error) {
-	if config.ServerName == "" {
-		config.ServerName, _, _ = net.SplitHostPort(address)
-	}
-	client := tls.Client(conn, config)
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	if err := client.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return client, nil
 }
 
 // line is a connection that notices its loss.
