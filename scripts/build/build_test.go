@@ -48,18 +48,19 @@ var sources = map[string]string{
 	"go.mod":                               "module example.org/small\n\ngo 1.26\n",
 	"wasm/main_js.go":                      "package main\n\nfunc main() { println(\"here\") }\n",
 	"server/cmd/capture-keepalive/main.go": "package main\n\nvar version string\n\nfunc main() { print(version) }\n",
-	"web/src/main.js":                      "/*! a licence */\n// a remark\nimport { longName } from \"./other.js\";\nconsole.log(longName(), VERSION);\n",
-	"web/src/other.js":                     "export const longName = () => window.answer;\n",
-	"web/src/stub.js":                      "console.log(\"stub\");\n",
-	"web/src/runtime.js":                   "import { wasmExec } from \"wasm_exec.js\";\nwindow.receive(wasmExec);\n",
-	"web/dialog/dialog.js":                 "// a remark\nimport css from \"./dialog.css\";\nconsole.log(css);\n",
-	"web/dialog/dialog.css":                "/* a remark */\ndialog {\n  color: red;\n}\n",
-	"web/src/package.js":                   "export const answer = () => window.answer;\n",
-	"web/npm/package.json":                 "{\n  \"version\": \"0.0.0\"\n}\n",
-	"web/npm/index.d.ts":                   "export {};\n",
-	"web/npm/README.md":                    "# Small\n",
-	"LICENSE":                              "None.\n",
-	"web/keepalive.d.ts":                   "declare var small: number;\n",
+	"web/src/main.js": "/*! a licence */\n// a remark\n" +
+		"import { longName } from \"./other.js\";\nconsole.log(longName(), VERSION);\n",
+	"web/src/other.js":      "export const longName = () => window.answer;\n",
+	"web/src/stub.js":       "console.log(\"stub\");\n",
+	"web/src/runtime.js":    "import { wasmExec } from \"wasm_exec.js\";\nwindow.receive(wasmExec);\n",
+	"web/dialog/dialog.js":  "// a remark\nimport css from \"./dialog.css\";\nconsole.log(css);\n",
+	"web/dialog/dialog.css": "/* a remark */\ndialog {\n  color: red;\n}\n",
+	"web/src/package.js":    "export const answer = () => window.answer;\n",
+	"web/npm/package.json":  "{\n  \"version\": \"0.0.0\"\n}\n",
+	"web/npm/index.d.ts":    "export {};\n",
+	"web/npm/README.md":     "# Small\n",
+	"LICENSE":               "None.\n",
+	"web/keepalive.d.ts":    "declare var small: number;\n",
 	// What an earlier build left must go, and what git needs must stay.
 	"web/dist/keepalive.000000000000.wasm.br": "stale",
 	"web/dist/.gitignore":                     "*\n!.gitignore\n",
@@ -199,7 +200,8 @@ func checkDist(t *testing.T, dist map[string][]byte) {
 		t.Errorf("web/dist holds %v, want %v", names(dist), want)
 	}
 
-	if got, want := string(dist["keepalive.js"]), `(()=>{var o=()=>window.answer;/*! a licence */console.log(o(),"`+next+`-dev");})();`+"\n"; got != want {
+	wantCode := `(()=>{var o=()=>window.answer;/*! a licence */console.log(o(),"` + next + `-dev");})();` + "\n"
+	if got := string(dist["keepalive.js"]); got != wantCode {
 		t.Errorf("keepalive.js is %q, want %q", got, want)
 	}
 	if got, want := string(dist["dialog.js"]), `(()=>{var o="dialog{color:red}";console.log(o);})();`+"\n"; got != want {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -248,6 +249,28 @@ func anchors(page string) []string {
 func TestReadmeIsShort(t *testing.T) {
 	if lines := strings.Count(read(t, "README.md"), "\n"); lines > 120 {
 		t.Errorf("the README has %d lines, more than 120", lines)
+	}
+}
+
+// sources are what people read beside the documents. golangci-lint looks at the
+// width of Go code.
+var sources = regexp.MustCompile(`\.(js|ts|css|html|sh|yml|yaml|conf|service)$`)
+
+// Lines fit on a screen, and so do those of what is not Go.
+func TestWidthsOfSources(t *testing.T) {
+	listed, err := exec.CommandContext(t.Context(), "git", "-C", root, "ls-files").Output()
+	if err != nil {
+		t.Fatalf("no list of files without git: %v", err)
+	}
+	for path := range strings.Lines(string(listed)) {
+		if path = strings.TrimSpace(path); !sources.MatchString(path) {
+			continue
+		}
+		for i, line := range strings.Split(read(t, path), "\n") {
+			if n := len([]rune(line)); n > 120 {
+				t.Errorf("%s:%d has %d columns, more than 120", path, i+1, n)
+			}
+		}
 	}
 }
 

@@ -44,7 +44,8 @@ func TestThreatModel(t *testing.T) {
 	for _, name := range unproved(docs, page) {
 		t.Errorf("docs/threat-model.md: there is no %s where it says", name)
 	}
-	const lies = "[`TestThreatModel`](../scripts/edges/edges_test.go) [`TestThreatModel`](../scripts/edges/claims_test.go) [`gone`](../gone.go)"
+	const lies = "[`TestThreatModel`](../scripts/edges/edges_test.go) " +
+		"[`TestThreatModel`](../scripts/edges/claims_test.go) [`gone`](../gone.go)"
 	if found := unproved(docs, []byte(lies)); len(found) != 2 {
 		t.Errorf("of three claims, %q are found to be wrong, want the first and the last", found)
 	}

@@ -169,7 +169,8 @@ func TestInterface(t *testing.T) {
 	called := groups(loaderSource(t, "loader.js", "api.js", "module.js"), `\bcall\("(\w+)"|\bapi\.stop\(`)
 	offered := groups(module, `\{"(\w+)", func\(args|\{"(\w+)", func\(`)
 	within(t, "what the module offers", offered, append(called, "stop"))
-	host := groups(find(t, loaderSource(t, "loader.js"), `(?s)function host\(.*?return \{(.*?)\n  \};`), `(?m)^    (\w+)[:,]`)
+	given := find(t, loaderSource(t, "loader.js"), `(?s)function host\(.*?return \{(.*?)\n  \};`)
+	host := groups(given, `(?m)^    (\w+)[:,]`)
 	host = append(host, "attach", "signal")
 	for _, name := range []string{"options", "emit", "release", "settle", "attach"} {
 		within(t, "what the loader gives", []string{name}, host)
@@ -177,7 +178,8 @@ func TestInterface(t *testing.T) {
 			t.Errorf("the module uses no %s", name)
 		}
 	}
-	if name := find(t, loaderSource(t, "go.js"), `const HOST = "([^"]*)"`); !strings.Contains(module, `hostName = "`+name+`"`) {
+	name := find(t, loaderSource(t, "go.js"), `const HOST = "([^"]*)"`)
+	if !strings.Contains(module, `hostName = "`+name+`"`) {
 		t.Errorf("the module does not look for %s", name)
 	}
 }
@@ -192,14 +194,13 @@ func TestTypes(t *testing.T) {
 
 	notices := listed(t, "noticeNames", "wasm", "session", "effect.go")
 	var events []string
-	for _, match := range regexp.MustCompile(`(?m)^  (\w+): Notice`).FindAllStringSubmatch(find(t, types, `(?s)interface Events \{(.*?)\n\}`), -1) {
-		events = append(events, match[1])
-	}
+	events = append(events, groups(find(t, types, `(?s)interface Events \{(.*?)\n\}`), `(?m)^  (\w+): Notice`)...)
 	within(t, "the module's notices", notices, events)
 	session := loaderSource(t, "session.js")
 	ends := quoted(find(t, session, `const ENDS = \[(.*?)\]`))
 	same(t, "the loader's events", append(quoted(find(t, session, `(?s)const EVENTS = \[(.*?)\]`)), ends...), events)
-	same(t, "WarningId", slices.Compact(slices.Sorted(slices.Values(warningIDs(t)))), quoted(find(t, types, `(?s)export type WarningId =(.*?);`)))
+	same(t, "WarningId", slices.Compact(slices.Sorted(slices.Values(warningIDs(t)))),
+		quoted(find(t, types, `(?s)export type WarningId =(.*?);`)))
 
 	phases := listed(t, "phaseNames", "wasm", "session", "words.go")
 	// These two are the loader's own.

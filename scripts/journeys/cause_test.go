@@ -14,7 +14,8 @@ import (
 const causePage = `<!doctype html><html lang="en"><title>A page</title><link rel="icon" href="data:,">
 <a id="link" class="capture_end_session" href="#">End</a><button id="out">Sign out</button>
 <form id="form"><input id="capture_x_y" aria-label="y"><button id="save">Save</button></form>
-<iframe id="frame" title="A frame" srcdoc="<body style=margin:0><button style='width:100%;height:150px' onclick='parent.end()'>Out</button>"></iframe>
+<iframe id="frame" title="A frame" srcdoc="<body style=margin:0>
+  <button style='width:100%;height:150px' onclick='parent.end()'>Out</button>"></iframe>
 <script>localStorage.janrainCaptureToken = "0123456789abcdef";
 window.janrain = {events: {}, capture: {ui: {}}};
 for (const name of ["ExpiredToken", "SaveFailed", "SessionEnded"]) {

@@ -186,7 +186,8 @@ func dialogPage(t *testing.T) string {
 		types := map[string]string{".js": "text/javascript", ".css": "text/css", "": "text/html; charset=utf-8"}
 		w.Header().Set("Content-Type", types[filepath.Ext(r.URL.Path)])
 		w.Header().Set("Content-Security-Policy",
-			"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src data:; require-trusted-types-for 'script'; trusted-types 'none'")
+			"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src data:; "+
+				"require-trusted-types-for 'script'; trusted-types 'none'")
 		_, _ = io.WriteString(w, text)
 	}))
 	t.Cleanup(server.Close)

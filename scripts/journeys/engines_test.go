@@ -49,7 +49,8 @@ func TestEveryEngine(t *testing.T) {
 			var shown, stored string
 			p.Eval(t, `document.querySelector("#capture_editProfile_aboutMe").value`, &shown)
 			p.Eval(t, `fetch("/capture/ui/profile", {method: "POST", headers: {"Content-Type": "application/json"},
-				body: JSON.stringify({accessToken: localStorage.janrainCaptureToken})}).then(r => r.json()).then(a => a.profile.aboutMe)`, &stored)
+				body: JSON.stringify({accessToken: localStorage.janrainCaptureToken})})
+			.then(r => r.json()).then(a => a.profile.aboutMe)`, &stored)
 			if shown != text || stored != text {
 				t.Errorf("the form shows %q and the service keeps %q, want %q", shown, stored, text)
 			}
@@ -92,7 +93,8 @@ func TestEveryEngine(t *testing.T) {
 			watchThrown(t, p)
 			waitSignedIn(t, p)
 			var asked int
-			p.Eval(t, `performance.getEntriesByType("resource").filter(e => e.name.includes("/keepalive/session")).length`, &asked)
+			p.Eval(t, `performance.getEntriesByType("resource")
+				.filter(e => e.name.includes("/keepalive/session")).length`, &asked)
 			if asked != 0 || d.issued(t) != 0 || d.calls(t, "entity", "") != 1 {
 				t.Errorf("%d requests, %d tokens minted, %d identified; want 0, 0 and 1", asked,
 					d.issued(t), d.calls(t, "entity", ""))

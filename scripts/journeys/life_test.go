@@ -122,7 +122,10 @@ func TestHealthyTokenIsLeftAlone(t *testing.T) {
 		const { ui } = janrain.capture, create = ui.createCaptureSession;
 		ui.createCaptureSession = (...args) => { did.push("createCaptureSession"); return create.apply(ui, args) };
 		const ask = window.fetch;
-		window.fetch = (...args) => { if (String(args[0]).includes("/keepalive/session")) did.push("asked " + args[0]); return ask(...args) };
+		window.fetch = (...args) => {
+			if (String(args[0]).includes("/keepalive/session")) did.push("asked " + args[0]);
+			return ask(...args);
+		};
 	})(), 1`, nil)
 	for range 20 {
 		p.Hide(t)

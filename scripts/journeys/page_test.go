@@ -226,7 +226,8 @@ func TestGuardAfterRestart(t *testing.T) {
 		captureKeepalive.stop(),
 		new Promise(done => requestIdleCallback(() => setTimeout(done, 500), {timeout: 2000}))`, nil)
 	var asked []string
-	p.Eval(t, `performance.getEntriesByType("resource").map(e => new URL(e.name).pathname).filter(n => !n.startsWith("/capture/"))`, &asked)
+	p.Eval(t, `performance.getEntriesByType("resource").map(e => new URL(e.name).pathname)
+		.filter(n => !n.startsWith("/capture/"))`, &asked)
 	if len(asked) > 0 {
 		t.Errorf("after stop() the page asked for %v", asked)
 	}

@@ -83,7 +83,8 @@ func TestSaveAfterTheTokenDied(t *testing.T) {
 	}
 	var stored string
 	p.Eval(t, `fetch("/capture/ui/profile", {method: "POST", headers: {"Content-Type": "application/json"},
-		body: JSON.stringify({accessToken: localStorage.janrainCaptureToken})}).then(r => r.json()).then(a => a.profile.aboutMe)`, &stored)
+		body: JSON.stringify({accessToken: localStorage.janrainCaptureToken})})
+			.then(r => r.json()).then(a => a.profile.aboutMe)`, &stored)
 	if want := fmt.Sprintf("written in round %d", n); stored != want {
 		t.Errorf("the service keeps %q, want %q", stored, want)
 	}

@@ -67,7 +67,8 @@ func TestAnonymousVisitor(t *testing.T) {
 	p.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
 	p.Eval(t, `new Promise(done => requestIdleCallback(() => setTimeout(done, 300), {timeout: 2000}))`, nil)
 	var ours []string
-	p.Eval(t, `performance.getEntriesByType("resource").map(e => new URL(e.name).pathname).filter(n => n.startsWith("/keepalive/"))
+	p.Eval(t, `performance.getEntriesByType("resource").map(e => new URL(e.name).pathname)
+		.filter(n => n.startsWith("/keepalive/"))
 		.filter(n => !/\/(keepalive|wasm_exec)\.js$/.test(n))`, &ours)
 	if len(ours) > 0 {
 		t.Errorf("loaded %v for a visitor who is not signed in", ours)
@@ -87,7 +88,8 @@ func TestLoginIsReportedOnce(t *testing.T) {
 		p := visit(t, browsertest.Chromium(t), d.URL)
 		p.Eval(t, `janrain.settings.capture.standIn = {sessionCreatedFirst: `+first+`}, 1`, nil)
 		// Pages do this in their own handlers.
-		p.Eval(t, `janrain.events.onCaptureLoginSuccess.addHandler(e => janrain.capture.ui.createCaptureSession(e.accessToken)), 1`, nil)
+		p.Eval(t, `janrain.events.onCaptureLoginSuccess.addHandler(e =>
+			janrain.capture.ui.createCaptureSession(e.accessToken)), 1`, nil)
 		signIn(t, p)
 		p.WaitFor(t, `heard.includes("renewed:due")`, 2*life)
 		if got := d.calls(t, "entity", ""); got != 1 {
@@ -225,7 +227,8 @@ func TestAccessDenied(t *testing.T) {
 	p.Click(t, "#capture_editProfile_submit")
 	p.WaitFor(t, `heard.length > before && heard.at(-1) === "renewed:denied"`, soon)
 	var text string
-	p.Eval(t, `document.querySelector("#editProfile").hidden ? "hidden" : document.querySelector("#capture_editProfile_aboutMe").value`, &text)
+	p.Eval(t, `document.querySelector("#editProfile").hidden ? "hidden"
+		: document.querySelector("#capture_editProfile_aboutMe").value`, &text)
 	if !strings.HasSuffix(text, "half a sentence") {
 		t.Errorf("the field says %q", text)
 	}
@@ -268,7 +271,8 @@ func TestTwoTabs(t *testing.T) {
 	one.Eval(t, `localStorage.janrainCaptureToken`, &token)
 	minted := d.issued(t)
 	for _, p := range []*browsertest.Page{one, two} {
-		p.WaitFor(t, `localStorage.janrainCaptureToken !== "`+token+`" && captureKeepalive.status().phase === "active"`, 2*life)
+		p.WaitFor(t, `localStorage.janrainCaptureToken !== "`+token+`" &&
+			captureKeepalive.status().phase === "active"`, 2*life)
 	}
 	if got := d.issued(t) - minted; got != 1 {
 		t.Errorf("%d tokens were minted for one renewal of two tabs", got)
@@ -281,7 +285,8 @@ func TestTwoTabs(t *testing.T) {
 // frame that came later. A script is not.
 func TestActivity(t *testing.T) {
 	t.Parallel()
-	const reported = `performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/keepalive/session/activity")).length`
+	const reported = `performance.getEntriesByType("resource")
+		.filter((e) => e.name.endsWith("/keepalive/session/activity")).length`
 	for name, does := range map[string]func(p *browsertest.Page){
 		"the pointer moves": func(p *browsertest.Page) {
 			p.Move(t, 10, 10)

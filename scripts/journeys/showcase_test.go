@@ -24,14 +24,16 @@ func TestDemoShowsBothSides(t *testing.T) {
 		p.Click(t, "#btn-expire")
 		p.WaitFor(t, says("#token-life", "Dead")+" && "+says("#without-life", "Dead"), soon)
 		p.Click(t, "#capture_editProfile_submit")
-		p.WaitFor(t, `/^Saved. The token had died and was replaced in \d+ ms.$/.test(document.querySelector("#with-says").textContent)`, soon)
+		p.WaitFor(t, `/^Saved. The token had died and was replaced in \d+ ms.$/.test(
+			document.querySelector("#with-says").textContent)`, soon)
 		p.WaitFor(t, says("#without-says", "Refused. Signed out, and the text is gone."), soon)
 		p.WaitFor(t, `!`+other, soon)
 		p.WaitFor(t, says("#status-phase", "Protected"), soon)
 
 		// The next round begins with both, and so does a page that is loaded anew.
 		p.Type(t, "#capture_editProfile_city", "London")
-		p.WaitFor(t, `document.querySelector("#without").contentDocument.querySelector("#capture_editProfile_city")?.value === "London"`, soon)
+		p.WaitFor(t, `document.querySelector("#without").contentDocument
+			.querySelector("#capture_editProfile_city")?.value === "London"`, soon)
 		p.Reload(t)
 		p.WaitFor(t, `!!`+other, soon)
 	})

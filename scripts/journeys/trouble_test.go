@@ -37,7 +37,8 @@ func TestTrouble(t *testing.T) {
 			// Not counted at the server: Chromium makes two of one request if its
 			// connection is reset.
 			var attempts int
-			p.Eval(t, `captureKeepalive.diagnostics().flatMap(d => d.effects ?? []).filter(e => e.startsWith("ask:due")).length`, &attempts)
+			p.Eval(t, `captureKeepalive.diagnostics().flatMap(d => d.effects ?? [])
+				.filter(e => e.startsWith("ask:due")).length`, &attempts)
 			if attempts < 1 || attempts > 7 { // after 0.5, 1, 2, 4, 8 s, and one before the death
 				t.Errorf("%d attempts in about 20 s", attempts)
 			}

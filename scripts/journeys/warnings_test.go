@@ -89,7 +89,8 @@ var wrongUses = []wrongUse{
 	{warning: "wrong-attribute", head: `<script type="module" nonce="n" src="/keepalive/keepalive.js" data-start>
 		</script>`, remedy: "Remove the type"},
 	{warning: "wrong-attribute", head: hasToken + `<script nonce="n" src="/keepalive/keepalive.js" data-start
-		data-cookieconsent="ignore" data-load="now" data-idle-waring="60"></script>`, remedy: "Did you mean data-idle-warning?"},
+		data-cookieconsent="ignore" data-load="now" data-idle-waring="60"></script>`,
+		remedy: "Did you mean data-idle-warning?"},
 	{warning: "wrong-attribute", head: `<script nonce="n" src="/keepalive/keepalive.js" data-dialog></script>`,
 		start: loadNow, remedy: "data-dialog has no effect without data-start"},
 	{warning: "server-not-found", head: hasToken + plainTag, start: `{load: "now", endpoint: "/no"}`,

@@ -12,8 +12,12 @@
   const note = (text) => tell("note", text);
 
   addEventListener("error", (event) => note(event.message + " " + ((event.error && event.error.stack) || "")));
-  addEventListener("unhandledrejection", (event) => note("unhandled rejection: " + event.reason + " " + ((event.reason && event.reason.stack) || "")));
-  addEventListener("securitypolicyviolation", (event) => note("policy violation: " + event.violatedDirective + " " + event.blockedURI));
+  addEventListener("unhandledrejection", ({ reason }) => {
+    note("unhandled rejection: " + reason + " " + ((reason && reason.stack) || ""));
+  });
+  addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+    note("policy violation: " + violatedDirective + " " + blockedURI);
+  });
 
   globalThis.fs.writeSync = (fd, bytes) => {
     tell("output", bytes);

@@ -69,7 +69,7 @@ function observe(on) {
     on(name, (payload) => note("UI", kind, text, payload?.statusMessage));
   }
   on("onCaptureSessionCreated", ({ accessToken }) =>
-    note("UI", "plain", accessToken ? "The Registration UI took a token." : "The Registration UI got a one-time code."));
+    note("UI", "plain", `The Registration UI ${accessToken ? "took a token" : "got a one-time code"}.`));
   on("onCaptureRenderComplete", ({ screen }) => screen === "editProfile" && signInOtherSide());
   on("onCaptureSessionEnded", () => otherSide()?.signOut());
   on("onCaptureProfileSaveFailed", () => (attempt.askedAt = performance.now()));
@@ -86,7 +86,8 @@ keepalive.on("renewed", () => {
 });
 
 watchCalls($("calls"), SERVICE, ({ seq, at, endpoint, outcome, status }) => {
-  timeline.mark({ lane: "Capture", kind: outcome === "ok" ? "call" : "bad", at, title: `${seq}: ${endpoint}, ${outcome}` });
+  const kind = outcome === "ok" ? "call" : "bad";
+  timeline.mark({ lane: "Capture", kind, at, title: `${seq}: ${endpoint}, ${outcome}` });
   if (at > switchedAt) serviceIs(outcome === "fault" && status === 503, at);
 });
 
@@ -229,7 +230,9 @@ function tick() {
   bars.with.draw(now, life);
   bars.without.draw(now, otherSide()?.look(now));
   timeline.draw(now, watch);
-  $("timeline").setAttribute("aria-label", `${stats.tokens} tokens used on this page, ${stats.renewals} renewals, ${stats.saves} saves`);
+  const { tokens, renewals, saves } = stats;
+  const summary = `${tokens} tokens used on this page, ${renewals} renewals, ${saves} saves`;
+  $("timeline").setAttribute("aria-label", summary);
   drawStatus(now, status, life, signedIn);
   drawStats(now);
   drawButtons(life, signedIn);

@@ -2,9 +2,15 @@
 // that it outlives a reload; what else the address says goes along.
 
 const SAYS = {
-  token: "The sign-in gives the page an access token. The server learns the user from it, and has Capture issue the next ones.",
-  always: "The sign-in gives the page a one-time code. The server exchanges it, and the refresh token never leaves the server.",
-  onDemand: "The refresh token never leaves the server, and the page has an access token only while a screen needs it. Press View, then Edit.",
+  token:
+    "The sign-in gives the page an access token. The server learns the user from it, " +
+    "and has Capture issue the next ones.",
+  always:
+    "The sign-in gives the page a one-time code. The server exchanges it, " +
+    "and the refresh token never leaves the server.",
+  onDemand:
+    "The refresh token never leaves the server, and the page has an access token only while " +
+    "a screen needs it. Press View, then Edit.",
 };
 
 // An idle limit is 30 minutes here: the warning is asked for at once.

@@ -394,7 +394,8 @@
   const button = (textContent, properties) =>
     element("button", { type: "button", className: "capture_primary", textContent, ...properties });
 
-  function drawField(screen, { name, label, type = "text", autocomplete = "off", required = false, readOnly = false, rows }, value) {
+  function drawField(screen, field, value) {
+    const { name, label, type = "text", autocomplete = "off", required = false, readOnly = false, rows } = field;
     const id = `capture_${screen}_${name}`;
     const input = rows
       ? element("textarea", { id, name, rows, value, required })
@@ -513,7 +514,9 @@
 
   function container(name) {
     const place = document.getElementById(name);
-    if (!place) throw new Error(`Registration UI (stand-in): the page needs an element with id="${name}" for this screen`);
+    if (!place) {
+      throw new Error(`Registration UI (stand-in): the page has no element with id="${name}". Add one.`);
+    }
     return place;
   }
 

@@ -168,7 +168,9 @@ export class Timeline {
     const grid = [];
     grid.push(label("tokens", 0, 59, "start"), label("in the page", 0, PAGE + 4, "start"));
     for (const [lane, y] of Object.entries(LANES)) grid.push(label(WORDS[lane], 0, y + 4, "start"));
-    for (const y of [PAGE, ...Object.values(LANES)]) grid.push(make("path", { class: "rule", d: `M${GUTTER} ${y}H${this.#width}` }));
+    for (const y of [PAGE, ...Object.values(LANES)]) {
+      grid.push(make("path", { class: "rule", d: `M${GUTTER} ${y}H${this.#width}` }));
+    }
     for (let ago = 15; this.#nowX - ago * this.#scale > GUTTER; ago += 15) {
       const x = round(this.#nowX - ago * this.#scale);
       grid.push(make("path", { class: "tick", d: `M${x} 12V${AXIS - 8}` }));

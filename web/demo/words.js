@@ -33,7 +33,9 @@ export function hint({ status, signedIn, killed, expired, serviceOff, tokenHidde
   if (status.phase === "waiting" && status.retryIn > 0) {
     return `The next attempt is in ${status.retryIn} s: attempts are spread, so that no page can flood the service.`;
   }
-  if (status.phase === "renewing" && (killed || expired)) return "A new token is on its way, and the form goes with it.";
+  if (status.phase === "renewing" && (killed || expired)) {
+    return "A new token is on its way, and the form goes with it.";
+  }
   if (killed) return "The service refuses both tokens now, and nothing on this page knows it yet. Press Save.";
   if (expired) return "The token has died of old age. Press Save and see.";
   if (!signedIn) return "Any details will do: they stay in this demo. The other side signs in with you.";

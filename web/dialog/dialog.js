@@ -30,9 +30,15 @@ import STYLE from "./dialog.css";
     close: "Close",
   };
   // What stays inside the dialog.
-  const INSIDE =
-    "keydown keypress keyup click dblclick auxclick contextmenu wheel touchstart touchmove touchend touchcancel".split(" ").concat(
-      ...["pointer", "mouse"].map((kind) => ["down", "up", "move", "over", "out", "cancel"].map((what) => kind + what)),
+  const INSIDE = (
+    "keydown keypress keyup click dblclick auxclick contextmenu wheel " +
+    "touchstart touchmove touchend touchcancel"
+  )
+    .split(" ")
+    .concat(
+      ...["pointer", "mouse"].map((kind) =>
+        ["down", "up", "move", "over", "out", "cancel"].map((what) => kind + what),
+      ),
     );
   // Seconds left that are spoken. A timer that speaks every second cannot be
   // listened to.
@@ -75,7 +81,10 @@ import STYLE from "./dialog.css";
     const result = { ...TEXTS };
     for (const [key, text] of Object.entries(window.captureKeepaliveDialog || {})) {
       if (key in TEXTS && text && typeof text === "string" && (key !== "lang" || isLanguage(text))) result[key] = text;
-      else console.warn(`captureKeepaliveDialog: "${key}" must be one of ${Object.keys(TEXTS)}, with a text, or for lang a language tag`);
+      else {
+        const what = `must be one of ${Object.keys(TEXTS)}, with a text, or for lang a language tag`;
+        console.warn(`captureKeepaliveDialog: "${key}" ${what}`);
+      }
     }
     return result;
   };
@@ -118,12 +127,13 @@ import STYLE from "./dialog.css";
     const row = add("div", "actions", dialog);
     const actions = { __proto__: null, signout: signOut, close: done, stay };
     for (const id of ["signout", "close", "stay"]) add("button", id, row).type = "button";
-    // A phone's way back. A browser may close the dialog whatever we say.
+    // A phone's way back. A browser may close the dialog in spite of us.
     dialog.oncancel = dialog.onclose = (event) => {
       event.preventDefault();
       if (ui?.dialog === dialog) answer();
     };
-    const listen = (target, type, fn) => EventTarget.prototype.addEventListener.call(target, type, fn, { capture: true, signal: undo.signal });
+    const listen = (target, type, fn) =>
+      EventTarget.prototype.addEventListener.call(target, type, fn, { capture: true, signal: undo.signal });
     // What happens on the dialog is not for the page: its search does not open,
     // its menu does not close, and no limit moves but by a button. Keys go to
     // body while Tab is between the last button and the first.
@@ -210,7 +220,8 @@ import STYLE from "./dialog.css";
     const checking = !seconds;
     ui.time.classList.toggle("words", checking);
     ui.time.style.setProperty("--left", Math.min(100, (seconds / whole) * 100) + "%");
-    ui.time.textContent = checking ? texts.checking : new Date(seconds * 1000).toISOString().slice(seconds < 3600 ? 14 : 11, 19);
+    const clock = new Date(seconds * 1000).toISOString().slice(seconds < 3600 ? 14 : 11, 19);
+    ui.time.textContent = checking ? texts.checking : clock;
     const due = SPOKEN.filter((at) => seconds <= at).pop();
     if (due < spoken) {
       spoken = due;

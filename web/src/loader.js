@@ -143,7 +143,9 @@ function host(signal) {
       told = state;
       setUser(typeof state.signedIn === "boolean" ? state.signedIn : null, state.uuid);
       // To a module that was loaded for a login, the session was always there.
-      if (state.signedIn && isVisitor()) tell("signedin", { reason: "signed_in", message: "A user signed in.", at: now() });
+      if (state.signedIn && isVisitor()) {
+        tell("signedin", { reason: "signed_in", message: "A user signed in.", at: now() });
+      }
     }),
     emit: tell,
   };

@@ -26,7 +26,10 @@ type Driven struct {
 // DriveFirefox starts Firefox with nothing to show. The URL is the WebSocket of
 // a new WebDriver BiDi session. It ends, with all its processes, when ctx does.
 func DriveFirefox(ctx context.Context) (Driven, error) {
-	said := &announcement{pattern: regexp.MustCompile(`WebDriver BiDi listening on (ws://[\d.]+:\d+)`), found: make(chan string, 1)}
+	said := &announcement{
+		pattern: regexp.MustCompile(`WebDriver BiDi listening on (ws://[\d.]+:\d+)`),
+		found:   make(chan string, 1),
+	}
 	shown, err := firefox.start(ctx, said, func(paths []string, profile string) []string {
 		return []string{paths[0], "--headless", "--no-remote", "--profile", profile,
 			"--remote-debugging-port=0", "about:blank"}
