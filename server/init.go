@@ -2,9 +2,7 @@ package server
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -49,12 +47,8 @@ func (p *program) tellSetUp(dir string, answers *setup.Answers) {
 	if block := setup.Block(answers.Proxy); block != "" {
 		fmt.Fprintf(p.stdout, "\nFor your proxy:\n\n%s", block)
 	}
-	files := answers.SecretFiles(dir)
 	fmt.Fprintln(p.stdout, "\nNext:")
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(p.stdout, "  Put %s into %s, readable for the server's user alone (mode "+
-			"0400).\n", files[path], path)
+	for _, step := range answers.Next(dir) {
+		fmt.Fprintf(p.stdout, "  %s\n", step)
 	}
-	fmt.Fprintf(p.stdout, "  set -a; . %s; set +a\n  capture-keepalive check --live\n  "+
-		"capture-keepalive serve\n", setup.Quoted(environment))
 }

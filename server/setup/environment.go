@@ -9,19 +9,58 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 )
 
-// SecretFiles are the files that the operator has to make, with what belongs in
-// each.
-func (a *Answers) SecretFiles(dir string) map[string]string {
-	files := make(map[string]string)
+// secretFile is a file with a secret, and the setting that names it.
+type secretFile struct {
+	setting, file string
+	holds         string // what the operator puts into it; empty: Write makes it
+}
+
+func (a *Answers) secretFiles() []secretFile {
+	files := []secretFile{{setting: "KEYS_FILE", file: KeysFile}}
 	if a.clientSide() {
-		files[filepath.Join(dir, issuerSecretFile)] = "the secret of the API " +
-			"client " + a.values["ISSUER_CLIENT_ID"]
+		files = append(files, secretFile{"ISSUER_CLIENT_SECRET_FILE", issuerSecretFile,
+			"the secret of the API client " + a.values["ISSUER_CLIENT_ID"]})
 	}
 	if a.serverSide() {
-		files[filepath.Join(dir, loginSecretFile)] = "the secret of the " +
-			"client " + a.values["LOGIN_CLIENT_ID"]
+		files = append(files, secretFile{"LOGIN_CLIENT_SECRET_FILE", loginSecretFile,
+			"the secret of the client " + a.values["LOGIN_CLIENT_ID"]})
 	}
 	return files
+}
+
+// Next are the steps that are left when Write has written to dir, one a line.
+func (a *Answers) Next(dir string) []string {
+	var steps, named []string
+	for _, each := range a.secretFiles() {
+		path := filepath.Join(dir, each.file)
+		named = append(named, config.Prefix+each.setting+"="+path)
+		if each.holds != "" {
+			steps = append(steps, fmt.Sprintf("Put %s into %s, readable for the server's user "+
+				"alone (mode 0400).", each.holds, path))
+		}
+	}
+	source := "set -a; . " + Quoted(filepath.Join(dir, EnvironmentFile)) + "; set +a"
+	if dir != UnitFolder {
+		return append(steps, source, "capture-keepalive check --live", "capture-keepalive serve")
+	}
+	if a.serverSide() {
+		steps = append(steps, "systemctl edit capture-keepalive, with these lines:")
+		steps = append(steps, a.dropIn(dir)...)
+	}
+	return append(steps, source, strings.Join(named, " ")+" capture-keepalive check --live",
+		"systemctl enable --now capture-keepalive")
+}
+
+// dropIn are the lines for a unit that has other secrets than the one that is
+// shipped. An empty value removes what that one has (systemd.exec).
+func (a *Answers) dropIn(dir string) []string {
+	lines := []string{"    [Service]", "    LoadCredential=", "    Environment="}
+	for _, each := range a.secretFiles() {
+		lines = append(lines,
+			"    LoadCredential="+each.file+":"+filepath.Join(dir, each.file),
+			"    Environment="+config.Prefix+each.setting+"=%d/"+each.file)
+	}
+	return lines
 }
 
 // render returns the environment file: a line of explanation and one of the
@@ -41,13 +80,13 @@ func render(dir string, a *Answers) string {
 			set(q.name, value)
 		}
 	}
-	if a.clientSide() {
-		set("ISSUER_CLIENT_SECRET_FILE", filepath.Join(dir, issuerSecretFile))
+	if dir == UnitFolder {
+		fmt.Fprintln(&text, "# The systemd unit names the files with secrets: the server gets copies.")
+	} else {
+		for _, each := range a.secretFiles() {
+			set(each.setting, filepath.Join(dir, each.file))
+		}
 	}
-	if a.serverSide() {
-		set("LOGIN_CLIENT_SECRET_FILE", filepath.Join(dir, loginSecretFile))
-	}
-	set("KEYS_FILE", filepath.Join(dir, KeysFile))
 	if a.Proxy != NoProxy {
 		set("TRUSTED_PROXIES", "127.0.0.1/32,::1/128")
 	}

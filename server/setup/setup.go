@@ -23,6 +23,11 @@ const (
 	EnvironmentFile = "environment"
 	KeysFile        = "keys"
 
+	// UnitFolder is where the systemd unit looks for the settings. It names the
+	// files with secrets itself: what the environment file says of them would
+	// count instead, and the service cannot read those.
+	UnitFolder = "/etc/capture-keepalive"
+
 	issuerSecretFile = "issuer-client-secret"
 	loginSecretFile  = "login-client-secret"
 )
@@ -168,7 +173,8 @@ func Folder(dir string) (string, error) {
 	return absolute, err
 }
 
-// Write makes the keys and writes both files into dir. It overwrites nothing.
+// Write makes the keys and writes both files into dir. It overwrites nothing but
+// an environment file without a setting.
 func Write(dir string, answers *Answers) error {
 	dir, err := Folder(dir)
 	if err != nil {
@@ -178,14 +184,31 @@ func Write(dir string, answers *Answers) error {
 	_, _ = rand.Read(raw[:]) // never fails (crypto/rand)
 	keys := "k1:" + base64.StdEncoding.EncodeToString(raw[:]) + "\n"
 	environment := filepath.Join(dir, EnvironmentFile)
-	if _, err := os.Lstat(environment); err == nil {
+	text, unread := os.ReadFile(environment)
+	absent := errors.Is(unread, os.ErrNotExist)
+	if !absent && (unread != nil || hasSettings(string(text))) {
 		return fmt.Errorf("%s is there already, and is left as it is; move it away or name "+
 			"another folder with --dir", environment)
 	}
 	if err := writeNew(filepath.Join(dir, KeysFile), keys); err != nil {
 		return err
 	}
+	if !absent { // a package's, with explanations alone
+		if err := os.Remove(environment); err != nil {
+			return err
+		}
+	}
 	return writeNew(environment, render(dir, answers))
+}
+
+// hasSettings reports whether an environment file has more than comments.
+func hasSettings(text string) bool {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			return true
+		}
+	}
+	return false
 }
 
 // writeNew writes a file that only its owner can read, if there is none.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,12 +62,12 @@ func TestInitWritesAConfiguration(t *testing.T) {
 			if err := Write(dir, answers); err != nil {
 				t.Fatal(err)
 			}
-			files := answers.SecretFiles(dir)
+			files := slices.DeleteFunc(answers.secretFiles(), func(f secretFile) bool { return f.holds == "" })
 			if len(files) != tc.secrets {
 				t.Errorf("secrets in %v, want %d", files, tc.secrets)
 			}
-			for path := range files {
-				if err := os.WriteFile(path, []byte("a-secret-of-capture"), 0o600); err != nil {
+			for _, each := range files {
+				if err := os.WriteFile(filepath.Join(dir, each.file), []byte("a-secret-of-capture"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -164,6 +165,59 @@ func TestInitOverwritesNothing(t *testing.T) {
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 			t.Errorf("%s: %d files are there, want the old one alone", file, len(left))
+		}
+	}
+}
+
+// A package brings a file of explanations, which holds nothing to lose.
+func TestInitReplacesAFileWithoutSettings(t *testing.T) {
+	answers, err := Ask(t.Context(),
+		strings.NewReader("\nhttps://www.example.com\nhttps://app.us.janraincapture.com\npage\nissuer\n\n"),
+		new(strings.Builder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	packaged, err := os.ReadFile("../../scripts/release/package/environment")
+	path := filepath.Join(dir, EnvironmentFile)
+	if err = errors.Join(err, os.WriteFile(path, packaged, 0o600), Write(dir, answers)); err != nil {
+		t.Fatal(err)
+	}
+	if got := environmentOf(t, path); len(got) < 5 {
+		t.Errorf("the file sets %q", got)
+	}
+}
+
+// systemd lets the environment file win over the unit. A line there that names a
+// secret's file would lead the service, which may not read it, away from its
+// copy.
+func TestTheUnitNamesItsSecrets(t *testing.T) {
+	unit, err := os.ReadFile("../../scripts/deploy/capture-keepalive.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, edits := range map[string]bool{"token": false, "code": true, "both": true} {
+		answers := &Answers{values: map[string]string{"ORIGINS": "https://www.example.com"}, Proxy: NoProxy}
+		answers.ResponseType = mode
+		if text := render(UnitFolder, answers); strings.Contains(text, config.FileSuffix+"=") {
+			t.Errorf("%s: the environment file names a secret's file:\n%s", answers.ResponseType, text)
+		}
+		steps := strings.Join(answers.Next(UnitFolder), "\n")
+		lines := string(unit)
+		if edited := strings.Contains(steps, "systemctl edit"); edited != edits {
+			t.Errorf("%s: the unit is edited: %t", answers.ResponseType, edited)
+		} else if edited {
+			lines = steps
+		}
+		for _, each := range answers.secretFiles() {
+			for _, want := range []string{
+				"LoadCredential=" + each.file + ":" + UnitFolder + "/" + each.file,
+				"Environment=" + config.Prefix + each.setting + "=%d/" + each.file,
+			} {
+				if !strings.Contains(lines, want+"\n") {
+					t.Errorf("%s: the unit has no %s", answers.ResponseType, want)
+				}
+			}
 		}
 	}
 }
