@@ -27,8 +27,9 @@ import (
 // process of its own to signal and to kill.
 const asProgram = "TEST_AS_CAPTURE_KEEPALIVE"
 
-// patience bounds what a test waits for another process.
-const patience = 30 * time.Second
+// patience bounds what a test waits for another process. It is long, because it
+// only ends tests that have failed already.
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {

@@ -11,11 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
+	"github.com/capture-keepalive/capture-keepalive/server/config"
 )
 
 // terminal opens a pseudo terminal: what is written to keyboard is typed.
@@ -75,13 +76,13 @@ func TestSecondCtrlCOnATerminalKills(t *testing.T) {
 	}
 	press()
 	server.untilReady(t, http.StatusServiceUnavailable)
-	began := time.Now()
+	watch := clocktest.Start()
 	press()
 	_ = command.Wait() // the code says more
 	if code := command.ProcessState.ExitCode(); code != exitInterrupted {
 		t.Errorf("exit %d, want %d", code, exitInterrupted)
 	}
-	if took := time.Since(began); took > patience/4 {
+	if took := watch.Took(); took > config.DrainTimeout/2 {
 		t.Errorf("the process lived on for %v", took)
 	}
 }
