@@ -175,7 +175,7 @@ func TestForgottenConnectionsCostNothing(t *testing.T) {
 			t.Fatal("the pool has hardly a connection")
 		}
 		for range 20 {
-			if err := call(); err != nil {
+			if err := answered(call); err != nil { // what was reset is told at once
 				t.Errorf("%s() over forgotten connections = %v", name, err)
 			}
 		}

@@ -35,7 +35,7 @@ func TestContract(t *testing.T) {
 		if err := admin.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
-		return open(t, server.URL())
+		return patient{open(t, server.URL())}
 	}, storetest.SelfExpiring)
 }
 
@@ -47,7 +47,7 @@ func TestContractCluster(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return open(t, cluster.URL())
+		return patient{open(t, cluster.URL())}
 	}, storetest.SelfExpiring)
 }
 
@@ -97,9 +97,9 @@ func testRow(n byte) store.Row {
 func mustInsert(t *testing.T, b store.Backend, rows ...store.Row) {
 	t.Helper()
 	for _, row := range rows {
-		begun, err := b.Now(t.Context())
+		begun, err := patient{b}.Now(t.Context())
 		if err == nil {
-			err = b.Insert(t.Context(), row, begun)
+			err = patient{b}.Insert(t.Context(), row, begun)
 		}
 		if err != nil {
 			t.Fatalf("Insert() = %v", err)
@@ -182,7 +182,7 @@ func warm(t *testing.T, b store.Backend) {
 	var group sync.WaitGroup
 	for range 100 {
 		group.Go(func() {
-			if _, err := b.Lookup(t.Context(), testRow(1).Key); err != nil {
+			if _, err := (patient{b}).Lookup(t.Context(), testRow(1).Key); err != nil {
 				t.Errorf("Lookup() = %v", err)
 			}
 		})
@@ -446,7 +446,7 @@ func TestNoRowEscapesItsOwner(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, nodes := start(t)
-			b := open(t, url)
+			b := patient{open(t, url)}
 			owner := store.Owner{7}
 			const writers, each = 8, 60
 			var group sync.WaitGroup
