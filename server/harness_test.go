@@ -264,14 +264,18 @@ func (p *page) signIn(t *testing.T, body map[string]string) (tokens signedIn) {
 // signedIn is the simulator's answer to a sign-in.
 type signedIn struct{ AccessToken, AuthorizationCode string }
 
+// login reports the token of a login, untilStored.
 func (p *page) login(t *testing.T, token string) api.TokenAnswer {
 	t.Helper()
-	var answer api.TokenAnswer
-	status, err := p.post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: token}, &answer)
-	if err != nil || status != http.StatusCreated {
-		t.Fatalf("login: %d %v", status, err)
+	opened, _ := untilStored(func() (one got) {
+		one.status, one.err = p.post(t.Context(), api.PathSession,
+			api.OpenRequest{AccessToken: token}, &one.answer)
+		return one
+	})
+	if opened.err != nil || opened.status != http.StatusCreated {
+		t.Fatalf("login: %d %v", opened.status, opened.err)
 	}
-	return answer
+	return opened.answer.TokenAnswer
 }
 
 const (

@@ -20,7 +20,7 @@ import (
 func TestKilledBetweenIssuingAndStoring(t *testing.T) {
 	const sessions = 10
 	service, url := upstream(t)
-	env := serving(url, "", "STORE="+redistest.Start(t).URL(), "RATE_LOGIN=off")
+	env := serving(url, "", "STORE="+redistest.Start(t).URL(), "RATE_LOGIN=off", "RATE_FORCED=off")
 	survivor, victim := start(t, env), start(t, env)
 	type user struct {
 		uuid, token string
@@ -101,7 +101,8 @@ const (
 // call.
 func TestKilledMidRenewal(t *testing.T) {
 	service, url := upstream(t)
-	env := serving(url, "", serverSide("STORE="+redistest.Start(t).URL(), "RATE_LOGIN=off")...)
+	env := serving(url, "", serverSide(
+		"STORE="+redistest.Start(t).URL(), "RATE_LOGIN=off", "RATE_FORCED=off")...)
 	survivor := start(t, env)
 
 	type user struct {

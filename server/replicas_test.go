@@ -19,7 +19,8 @@ import (
 func replicas(t *testing.T) (service *simulator.Service, servers [2]*process) {
 	t.Helper()
 	service, url := upstream(t)
-	env := serving(url, "", serverSide("STORE="+redistest.Start(t).URL(), "RATE_LOGIN=off")...)
+	env := serving(url, "", serverSide(
+		"STORE="+redistest.Start(t).URL(), "RATE_LOGIN=off", "RATE_FORCED=off")...)
 	return service, [2]*process{start(t, env), start(t, env)}
 }
 
