@@ -305,7 +305,9 @@ func TestCheckRedis(t *testing.T) {
 		{"settings that lose sessions", []string{"--live"}, at(configtest.IssuerSecret), exitOK,
 			"KEEPALIVE_STORE: Redis keeps nothing on disk"},
 		{"a wrong password", []string{"--live"}, at("wrong-password-7"), exitError,
-			"KEEPALIVE_STORE: redis: the server does not take the user and password"},
+			"KEEPALIVE_STORE: redis: the server does not take the user and password of the URL; write them"},
+		{"a cluster that is none", []string{"--live"}, serving(upstreamURL, "",
+			"STORE=redis-cluster://:"+configtest.IssuerSecret+"@"+database.Address), exitError, "is no node of a cluster; use redis://"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var stdout, stderr output

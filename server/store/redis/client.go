@@ -149,9 +149,13 @@ func diagnosis(err error) string {
 	case moved:
 		return "the server is a node of a cluster; use redis-cluster:// or rediss-cluster://"
 	case goredis.IsAuthError(err):
-		return "the server does not take the user and password of the URL"
+		return "the server does not take the user and password of the URL; write them as in " +
+			"redis://user:password@host, with / ? @ : % percent-encoded"
 	case goredis.IsPermissionError(err):
-		return "the server's ACL does not let the user do what is needed"
+		return "the server's ACL does not let the user do what is needed; docs/operations.md has the " +
+			"rights"
+	case strings.Contains(err.Error(), "cluster support disabled"):
+		return "the server is no node of a cluster; use redis:// or rediss://"
 	case goredis.IsReadOnlyError(err):
 		return "the server is a replica, which cannot write; name the primary, or the sentinels, which " +
 			"know it"

@@ -48,7 +48,8 @@ func diagnose(ctx context.Context, location secret.String) ([]string, error) {
 			"write rediss:// if it speaks TLS, or correct the address", err)
 	case unreachable(err):
 		return advice, fmt.Errorf("there is no answer (%w); "+
-			"start Redis, correct the address, or open the way to it from this machine", err)
+			"start Redis, correct the address, open the way to it from this machine, or write "+
+			"redis:// if it speaks no TLS", err)
 	case err != nil:
 		return advice, err
 	}
