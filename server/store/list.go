@@ -24,30 +24,52 @@ type Listed struct {
 // Sessions returns the living sessions of a user, oldest first. Records that
 // cannot be opened are left out: no cookie opens them either.
 func (s *Store) Sessions(ctx context.Context, uuid string) ([]Listed, error) {
-	var rows []Row
-	err := s.within(ctx, opOwned, batchTimeout, func(ctx context.Context) (err error) {
-		rows, err = s.backend.Owned(ctx, OwnerOf(uuid))
-		return err
-	})
+	living, _, err := s.owned(ctx, uuid, batchTimeout)
 	if err != nil {
 		return nil, failed("sessions", err)
 	}
-	var listed []Listed
+	slices.SortFunc(living, func(a, b Listed) int {
+		return cmp.Or(a.Opened.Compare(b.Opened), slices.Compare(a.Key[:], b.Key[:]))
+	})
+	return living, nil
+}
+
+// owned returns the living sessions of a user, and how many rows are none any
+// more: expired, and kept for Grace, or nothing opens them.
+func (s *Store) owned(
+	ctx context.Context, uuid string, timeout time.Duration,
+) (living []Listed, over int, err error) {
+	var rows []Row
+	err = s.within(ctx, opOwned, timeout, func(ctx context.Context) (err error) {
+		rows, err = s.backend.Owned(ctx, OwnerOf(uuid))
+		return err
+	})
 	for _, row := range rows {
 		r, err := s.open(row)
 		if err != nil || s.expired(r) {
+			over++
 			continue
 		}
 		id, _ := keyring.SealedUnder(row.Value)
-		listed = append(listed, Listed{
+		living = append(living, Listed{
 			Key: row.Key, Mode: r.Mode, Opened: r.Created, Seen: r.Seen, Renewed: r.AccessIssued,
 			IdleExpires: r.IdleExpires, AbsoluteExpires: r.AbsoluteExpires, KeyID: id,
 		})
 	}
-	slices.SortFunc(listed, func(a, b Listed) int {
-		return cmp.Or(a.Opened.Compare(b.Opened), slices.Compare(a.Key[:], b.Key[:]))
+	return living, over, err
+}
+
+// DeleteByUUID removes every record of a user and returns how many living
+// sessions there were. From then on, for RevokedFor, Create refuses the user's
+// logins that began before.
+func (s *Store) DeleteByUUID(ctx context.Context, uuid string) (n int, err error) {
+	// An error counts for nothing: the rows may be removed all the same.
+	_, over, _ := s.owned(ctx, uuid, Timeout)
+	err = s.within(ctx, opRemoveOwner, batchTimeout, func(ctx context.Context) error {
+		n, err = s.backend.RemoveOwner(ctx, OwnerOf(uuid))
+		return err
 	})
-	return listed, nil
+	return max(n-over, 0), failed("delete by uuid", err)
 }
 
 // EndOldest ends the oldest living sessions of a user until at most keep are

@@ -205,17 +205,6 @@ func (s *Store) Delete(ctx context.Context, id ID) (removed bool, err error) {
 	return removed, failed("delete", err)
 }
 
-// DeleteByUUID removes every record of a user and returns how many there were.
-// From then on, for RevokedFor, Create refuses the user's logins that began
-// before.
-func (s *Store) DeleteByUUID(ctx context.Context, uuid string) (n int, err error) {
-	err = s.within(ctx, opRemoveOwner, batchTimeout, func(ctx context.Context) error {
-		n, err = s.backend.RemoveOwner(ctx, OwnerOf(uuid))
-		return err
-	})
-	return n, failed("delete by uuid", err)
-}
-
 // Ping reports whether the store can do now what a login needs.
 func (s *Store) Ping(ctx context.Context) error {
 	return failed("ping", s.within(ctx, opPing, Timeout, s.backend.Ping))

@@ -256,7 +256,7 @@ func (s suite) delete(t *testing.T) {
 }
 
 func (s suite) deleteByUUID(t *testing.T) {
-	st, _, _ := s.store(t)
+	st, _, clock := s.store(t)
 	begun, err := st.Now(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -281,6 +281,16 @@ func (s suite) deleteByUUID(t *testing.T) {
 	if n, err := st.DeleteByUUID(t.Context(), "unknown"); n != 0 || err != nil {
 		t.Errorf("DeleteByUUID(unknown) = %d, %v, want 0", n, err)
 	}
+	// What is over is removed as well, and is no session that has ended now.
+	over, lives := s.record("u3"), s.record("u3")
+	lives.IdleExpires = lives.AbsoluteExpires
+	last, living := mustCreate(t, st, over), mustCreate(t, st, lives)
+	clock.Set(over.IdleExpires)
+	if n, err := st.DeleteByUUID(t.Context(), "u3"); n != 1 || err != nil {
+		t.Errorf("DeleteByUUID(one lives, one is over) = %d, %v, want 1", n, err)
+	}
+	wantVerdict(t, st, last, store.ErrNotFound)
+	wantVerdict(t, st, living, store.ErrNotFound)
 }
 
 func noSession(t *testing.T) func(store.Ended) {
