@@ -221,6 +221,10 @@ func (m *Middleware) ask(visitor *http.Request) (_ Visitor, cookies []string, er
 		return Visitor{}, nil, fmt.Errorf("middleware: the server cannot be asked: %w", err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		// The body is the connection, which ctx does not end.
+		return Visitor{}, nil, fmt.Errorf("%w (it answered 101)", errAnswer)
+	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return Visitor{}, nil, fmt.Errorf("middleware: the server's answer broke off: %w", err)

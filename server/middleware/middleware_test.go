@@ -51,6 +51,20 @@ func answering(status int, body string) http.HandlerFunc {
 	}
 }
 
+// switchProtocols answers HTTP 101, and holds the connection for as long as t runs.
+func switchProtocols(t *testing.T) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n"+
+			"Connection: Upgrade\r\nUpgrade: x\r\n\r\n")
+	}
+}
+
 // page is a site's handler: it writes what it knows of the visitor.
 var page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	visitor, ok := middleware.FromContext(r.Context())
@@ -154,6 +168,7 @@ func TestOnlyTheServerSignsOut(t *testing.T) {
 			http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
 		}, 503},
 		{"nothing", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503},
+		{"another protocol", switchProtocols(t), 503},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var reason error
