@@ -92,7 +92,7 @@ func TestAnswersWhileTheStoreStandsStill(t *testing.T) {
 				{"a login", server.public, post("/keepalive/session", `{"accessToken":"`+fresh+`"}`), 5 * time.Second},
 				{"a sign-out", server.public, head("DELETE", "/keepalive/session", session), 3 * time.Second},
 			} {
-				clocktest.OneOf(t, 3, func() error {
+				clocktest.OneOf(t, 6, func() error {
 					watch := clocktest.Start()
 					response := raw(t, tc.base, tc.request)
 					took := watch.Took()

@@ -129,7 +129,7 @@ func testWait(t *testing.T, browser *Browser, url string) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			clocktest.OneOf(t, 3, func() error { // a page that stands still does not answer
+			clocktest.OneOf(t, 8, func() error { // a page that stands still does not answer
 				err := waitFor(page.tab, test.js, test.timeout)
 				if errors.Is(err, ErrTimeout) != test.late {
 					return fmt.Errorf("error %v, want a timeout: %t", err, test.late)

@@ -46,7 +46,7 @@ func hideAndShow(t *testing.T, browser *Browser, url string) (hidden, visible in
 const fullSpeed = 20
 
 func testHide(t *testing.T, browser *Browser, url string) {
-	clocktest.OneOf(t, 3, func() error {
+	clocktest.OneOf(t, 6, func() error {
 		if hidden, visible := hideAndShow(t, browser, url); hidden < fullSpeed || visible < fullSpeed {
 			return fmt.Errorf("%d timers ran on the hidden page and %d on the visible one", hidden, visible)
 		}
@@ -59,7 +59,7 @@ func TestAsShipped(t *testing.T) {
 	browser := ChromiumAsShipped(t)
 
 	t.Run("throttled", func(t *testing.T) {
-		clocktest.OneOf(t, 3, func() error {
+		clocktest.OneOf(t, 6, func() error {
 			if hidden, visible := hideAndShow(t, browser, url); hidden < 1 || hidden > 6 || visible < fullSpeed {
 				return fmt.Errorf("%d timers ran on the hidden page, want one a second, and %d on the visible one",
 					hidden, visible)

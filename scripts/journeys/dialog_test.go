@@ -22,6 +22,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/scripts/browsertest"
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/browsers"
 	"github.com/capture-keepalive/capture-keepalive/scripts/internal/need"
+	"github.com/capture-keepalive/capture-keepalive/server/clock/clocktest"
 )
 
 // --- On the demo ------------------------------------------------------------
@@ -48,20 +49,23 @@ func TestDialogBeforeIdleLimit(t *testing.T) {
 	signIn(t, p)
 	p.Eval(t, `document.querySelector("#capture_editProfile_aboutMe").focus()`, nil)
 	p.WaitFor(t, `ui("dialog")?.open`, 30*time.Second)
-	var got struct{ Shown, Left, Server float64 }
-	p.Eval(t, `(async () => {
-		const server = await fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.json());
-		const [minutes, seconds] = ui("time").textContent.split(":").map(Number);
-		return {shown: minutes * 60 + seconds, left: captureKeepalive.status().idleExpiresIn,
-			server: server.idleExpiresIn};
-	})()`, &got)
-	if got.Shown < got.Left-1 || got.Shown > got.Left+2 || got.Shown < got.Server-2 || got.Shown > got.Server+3 {
-		t.Errorf("the dialog says %v s, status() %v, the server %v", got.Shown, got.Left, got.Server)
-	}
+	clocktest.OneOf(t, 5, func() error { // a pause comes between the three
+		var got struct{ Shown, Left, Server float64 }
+		p.Eval(t, `(async () => {
+			const server = await fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.json());
+			const [minutes, seconds] = ui("time").textContent.split(":").map(Number);
+			return {shown: minutes * 60 + seconds, left: captureKeepalive.status().idleExpiresIn,
+				server: server.idleExpiresIn};
+		})()`, &got)
+		if got.Shown < got.Left-1 || got.Shown > got.Left+2 || got.Shown < got.Server-2 || got.Shown > got.Server+3 {
+			return fmt.Errorf("the dialog says %v s, status() %v, the server %v", got.Shown, got.Left, got.Server)
+		}
+		return nil
+	})
 	p.Eval(t, `ui("stay").click()`, nil)
-	p.WaitFor(t, `heard.includes("stayed:request") && captureKeepalive.status().idleExpiresIn >= 1795`, soon)
+	p.WaitFor(t, `heard.includes("stayed:request") && captureKeepalive.status().idleExpiresIn >= 1790`, soon)
 	p.WaitFor(t, `fetch("/keepalive/session",
-		{headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.idleExpiresIn >= 1795)`, soon)
+		{headers: {"X-Keepalive": "1"}}).then(r => r.json()).then(s => s.idleExpiresIn >= 1790)`, soon)
 	p.WaitFor(t, `!ui("dialog") && document.activeElement.id === "capture_editProfile_aboutMe"`, soon)
 	noErrors(t, p)
 }

@@ -48,7 +48,7 @@ func TestServerThatHangs(t *testing.T) {
 		site := hangingSite(t, hang)
 		p := b.Open(t, site+"/blank")
 		for _, path := range []string{"/tag", "/stub"} {
-			clocktest.OneOf(t, 3, func() error {
+			clocktest.OneOf(t, 6, func() error {
 				p.Eval(t, fmt.Sprintf(`window.done = 0, setTimeout(() => location.assign(%q)), 1`, path), nil)
 				p.WaitFor(t, fmt.Sprintf(`location.pathname === %q && window.done > 0`, path), soon)
 				var at []float64 // from the page's first byte on
@@ -381,7 +381,7 @@ window.result = janrain.capture.ui.start(); window.atOnce = !!window.startedAt</
 	t.Cleanup(server.CloseClientConnections)
 	p := browsertest.Chromium(t).Open(t, "about:blank")
 	loads := 0
-	clocktest.OneOf(t, 3, func() error {
+	clocktest.OneOf(t, 6, func() error {
 		loads++
 		p.Navigate(t, fmt.Sprintf("%s/?%d#dead", server.URL, loads))
 		p.WaitFor(t, `startedAt > 0`, soon)

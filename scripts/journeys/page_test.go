@@ -244,7 +244,7 @@ func TestHold(t *testing.T) {
 	} {
 		p := visit(t, browsertest.Chromium(t), d.URL+`/?options={"hold":true}&mode=`+tc.mode)
 		signIn(t, p)
-		clocktest.OneOf(t, 4, func() error { // it waits for a second at most
+		clocktest.OneOf(t, 8, func() error { // it waits for a second at most
 			p.Eval(t, tc.forget, nil)
 			p.Reload(t)
 			p.WaitFor(t, `!!document.querySelector("#capture_editProfile_aboutMe")`, soon)

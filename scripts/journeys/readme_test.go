@@ -168,7 +168,7 @@ func (w *walk) goOn(t *testing.T) {
 // shows the form, and it is tried again, after again has taken the token away.
 func (w *walk) comesBack(t *testing.T, again string) {
 	t.Helper()
-	clocktest.OneOf(t, 3, func() error {
+	clocktest.OneOf(t, 8, func() error {
 		w.p.Navigate(t, w.site+"/page")
 		w.p.WaitFor(t, `(formSeen > 0 || !!document.querySelector("#capture_editProfile_aboutMe")) &&
 			captureKeepalive.status().phase === "active"`, soon)

@@ -120,7 +120,7 @@ func TestOffline(t *testing.T) {
 	signIn(t, p)
 	p.Eval(t, `addEventListener("online", () => window.onlineAt = Date.now()),
 		captureKeepalive.on("renewed", () => window.renewedAt ??= Date.now()), 1`, nil)
-	clocktest.OneOf(t, 3, func() error {
+	clocktest.OneOf(t, 5, func() error {
 		p.Eval(t, `heard.length = 0, 1`, nil)
 		p.Offline(t, true)
 		p.WaitFor(t, `heard.includes("renewerror:offline")`, 2*life)

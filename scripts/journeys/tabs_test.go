@@ -198,7 +198,7 @@ func TestUserWaitsBehindAHungTab(t *testing.T) {
 	hung.Eval(t, `new Promise(held => navigator.locks.request("captureKeepalive",
 		() => (held(), new Promise(() => {}))))`, nil)
 	const at = `captureKeepalive.diagnostics().findLast(each => each.event === %q)?.at`
-	clocktest.OneOf(t, 4, func() error {
+	clocktest.OneOf(t, 8, func() error {
 		p.Eval(t, `window.before = captureKeepalive.diagnostics().at(-1).at, 1`, nil)
 		expire(t, p)
 		p.Click(t, "#capture_editProfile_submit")
@@ -226,7 +226,7 @@ func TestSignOutReachesAllTabs(t *testing.T) {
 	tabs[0].Eval(t, `document.querySelector("#btn-signout").addEventListener("click",
 		() => window.clickedAt = Date.now(), true), 1`, nil)
 	again := false
-	clocktest.OneOf(t, 4, func() (late error) {
+	clocktest.OneOf(t, 8, func() (late error) {
 		if again {
 			signIn(t, tabs[0])
 			for _, tab := range tabs {
