@@ -347,7 +347,7 @@ func byHand(t *testing.T, url string) (eval func(js string, out any),
 	for _, flag := range browsers.ChromiumFlags {
 		options = append(options, chromedp.Flag(flag, true))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // for all of a test
 	ctx, endAllocator := chromedp.NewExecAllocator(ctx, options...)
 	ctx, end := chromedp.NewContext(ctx)
 	t.Cleanup(func() {
