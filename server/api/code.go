@@ -8,7 +8,7 @@ const (
 	SessionMissing      Code = "session_missing"      // no cookie, or not one of ours
 	SessionEnded        Code = "session_ended"        // our cookie, but no session any more
 	IdentityMismatch    Code = "identity_mismatch"    // the claimed uuid is not the token's
-	GrantRefused        Code = "grant_refused"        // Capture does not vouch for this token or code
+	GrantRefused        Code = "grant_refused"        // Capture does not accept this token or code
 	OriginRefused       Code = "origin_refused"       // not a page that may ask
 	BadRequest          Code = "bad_request"          // the request is malformed
 	NotFound            Code = "not_found"            // no such route
@@ -37,7 +37,7 @@ var codes = [...]codeFacts{
 	{SessionMissing, 401, "There is no session", true},
 	{SessionEnded, 401, "The session has ended", true},
 	{IdentityMismatch, 403, "The token belongs to someone else", true},
-	{GrantRefused, 403, "Capture does not vouch for this credential", true},
+	{GrantRefused, 403, "Capture does not accept this token or code", true},
 	{OriginRefused, 403, "This page may not ask", false},
 	{BadRequest, 400, "The request is malformed", false},
 	{NotFound, 404, "There is nothing here", false},

@@ -118,7 +118,7 @@ func operatorFault(retryAfter time.Duration, cause error) *Error {
 func grantRefused(cause error) *Error {
 	return &Error{
 		Code:   api.GrantRefused,
-		Detail: "Capture does not vouch for this login; sign in again", Cause: cause,
+		Detail: "Capture does not accept this login; sign in again", Cause: cause,
 	}
 }
 

@@ -26,7 +26,7 @@ func (h *house) steal(t *testing.T, id store.ID) string {
 }
 
 // wantDead fails unless a login with the token is answered as one with a token
-// that Capture does not know. In truth Capture vouches for it all the while.
+// that Capture does not know. In truth Capture accepts it all the while.
 func wantDead(t *testing.T, h *house, token string, previous store.ID) {
 	t.Helper()
 	if _, known := h.capture.owners[token]; !known {

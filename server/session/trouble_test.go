@@ -295,7 +295,7 @@ func TestHangingUpIsNoFailure(t *testing.T) {
 	})
 }
 
-// A token that Capture does not vouch for is asked about once in a while.
+// A token that Capture does not accept is asked about once in a while.
 func TestRejectedTokensAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)

@@ -77,7 +77,7 @@ const (
 	WhyIdleLimit     // no input for too long
 	WhyAbsoluteLimit // the session was long enough
 	WhySessionEnded  // the server has ended the session
-	WhyGrantRefused  // Capture does not vouch for the token
+	WhyGrantRefused  // Capture does not accept the token
 	WhyMismatch      // the token is not the claimed user's
 	WhyCodeUsed      // the code was posted before
 
@@ -177,7 +177,7 @@ var sentences = [...]string{
 	WhyIdleLimit:      "there was no input for too long",
 	WhyAbsoluteLimit:  "the session reached its longest time",
 	WhySessionEnded:   "the server has ended the session",
-	WhyGrantRefused:   "the identity service does not vouch for this token",
+	WhyGrantRefused:   "Capture does not accept this token",
 	WhyMismatch:       "the token belongs to someone else",
 	WhyCodeUsed:       "the login was reported before",
 	WhySignedOut:      "the person signed out",
