@@ -168,8 +168,9 @@ func diagnosis(err error) string {
 }
 
 // Advice returns a sentence for each setting of Redis with which sessions can
-// be lost, and one if another program writes to it. It is empty where all is
-// well, and where Redis does not say: a server may refuse CONFIG, and many do.
+// be lost, one if another program writes to it, and one if it came back without
+// what it held. It is empty where all is well, and where Redis does not say: a
+// server may refuse CONFIG, and many do.
 func (b *Backend) Advice(ctx context.Context) []string {
 	var (
 		mu     sync.Mutex
@@ -177,6 +178,11 @@ func (b *Backend) Advice(ctx context.Context) []string {
 	)
 	if key := b.replaced.Load(); key != nil {
 		advice = append(advice, foreignAdvice(*key))
+	}
+	if at := b.emptied.Load(); at != nil {
+		advice = append(advice, "Redis had lost what it held by "+at.UTC().Format(time.DateTime)+
+			" UTC: the sessions from before are gone, and their users sign in again. See whether it "+
+			"was restarted without its data, emptied, or replaced.")
 	}
 	if b.secretive.Load() {
 		return advice

@@ -61,6 +61,9 @@ type Backend struct {
 	closed atomic.Bool
 	// replaced is the last key under which was no value of ours; nil: none.
 	replaced atomic.Pointer[string]
+	// lastNow is when Now was asked last; nil: never. emptied is when it found that
+	// Redis had forgotten what it held; nil: never.
+	lastNow, emptied atomic.Pointer[time.Time]
 	// secretive: Redis does not let its settings be asked for.
 	secretive atomic.Bool
 }

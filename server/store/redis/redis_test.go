@@ -666,6 +666,34 @@ func TestTimeGoesBackWithTheClock(t *testing.T) {
 	}
 }
 
+// A Redis that comes back without its sessions is told of. One that another server
+// has just begun to use, and one that was only away, is not.
+func TestALossOfEverythingIsTold(t *testing.T) {
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	b := open(t, server.URL())
+	told := func() bool {
+		return slices.ContainsFunc(b.Advice(t.Context()), func(s string) bool {
+			return strings.Contains(s, "Redis had lost what it held")
+		})
+	}
+	again := func() {
+		eventually(t, func() error { _, err := b.Now(t.Context()); return err })
+	}
+	again()
+	server.Kill()
+	server.Restart(t)
+	again()
+	if told() {
+		t.Error("Redis was away for a while, with its data")
+	}
+	do(t, dial(t, server), "FLUSHALL")
+	again()
+	again()
+	if !told() {
+		t.Error("Redis was emptied, and nothing is told")
+	}
+}
+
 // What is no time in the place of the last one stops no login.
 func TestMomentsAfterWhatIsNoTime(t *testing.T) {
 	server := redistest.Start(t)

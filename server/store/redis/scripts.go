@@ -181,16 +181,18 @@ return 0
 `
 
 // nowScript returns the time in microseconds, and more than ever before: a clock
-// that is set back must not make a new login look older than a revocation.
+// that is set back must not make a new login look older than a revocation. It
+// says whether no time is known from before.
 // KEYS: the last time. ARGV: how long it is kept.
 var nowScript = safeScript(`
+local known = redis.call('TYPE', KEYS[1]).ok ~= 'none'
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local last = tonumber(redis.pcall('GET', KEYS[1]))
 if last and last < 2^53 and now <= last then now = last + 1 end
 now = string.format('%.0f', now)
 redis.call('SET', KEYS[1], now, 'PX', ARGV[1])
-return now
+return known and now or 'first ' .. now
 `)
 
 // timeScript returns the time in microseconds. KEYS: chooses the node.
