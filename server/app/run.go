@@ -23,6 +23,17 @@ func Run(
 	ctx context.Context, settings *config.Config, options Options,
 	hangups <-chan os.Signal, again func() (*config.Config, error),
 ) (err error) {
+	// The store comes first: opening it can take a while, and a connection that is
+	// refused has a proxy ask another server, where one that waits does not.
+	a, err := New(ctx, settings, options)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to stop while the store was being opened
+	case err != nil:
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+
 	public, err := Listen("KEEPALIVE_LISTEN", settings.Listen)
 	if err != nil {
 		return err
@@ -33,15 +44,6 @@ func Run(
 		return err
 	}
 	defer admin.Close()
-
-	a, err := New(ctx, settings, options)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil // told to stop while the store was being opened
-	case err != nil:
-		return err
-	}
-	defer func() { err = errors.Join(err, a.Close()) }()
 
 	// The end does not wait for it: a file may stand still, too.
 	go a.secrets.reload(ctx, hangups, again, a.log)
