@@ -251,7 +251,9 @@ func TestMadeUpLoginsTakeNoMemory(t *testing.T) {
 				t.Fatalf("login %d: %s", made, response.Status)
 			}
 		}
-		runtime.GC()
+		for range 2 { // the first one leaves what is in pools
+			runtime.GC()
+		}
 		var stats runtime.MemStats
 		runtime.ReadMemStats(&stats)
 		return stats.HeapAlloc
