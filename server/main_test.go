@@ -201,7 +201,10 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"check", "--url", testOrigin + "/k?x"}, exitUsage, "", "--url is no web address"},
 		{[]string{"check", "--url", testOrigin + "/k#x"}, exitUsage, "", "--url is no web address"},
 		{[]string{"check", "--url", testOrigin + "/"}, exitUsage, "", "--url has no path"},
-		{[]string{"check", "--url", testOrigin + "/k", "--origin", "a.example"}, exitUsage, "", "--origin is not an origin"},
+		{
+			[]string{"check", "--url", testOrigin + "/k", "--origin", "a.example"}, exitUsage, "",
+			"--origin is not an origin",
+		},
 		{
 			[]string{"check", "--url", testOrigin + "/k", "--origin", "https://a\nb"}, exitUsage, "",
 			"--origin holds a line break",

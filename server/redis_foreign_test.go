@@ -52,7 +52,8 @@ func TestAnotherProgramWritesToRedis(t *testing.T) {
 	}
 	for name, each := range map[string]*user{"the user who signed in": ada, "the other one": bob} {
 		if status, err := each.page.post(t.Context(), api.PathToken,
-			api.TokenRequest{Reason: api.ReasonInvalid, Have: each.token()}, nil); status != http.StatusOK || err != nil {
+			api.TokenRequest{Reason: api.ReasonInvalid, Have: each.token()},
+			nil); status != http.StatusOK || err != nil {
 			t.Errorf("renewing for %s: %d %v\n%s", name, status, err, server.log())
 		}
 	}

@@ -307,7 +307,8 @@ func TestCheckRedis(t *testing.T) {
 		{"a wrong password", []string{"--live"}, at("wrong-password-7"), exitError,
 			"KEEPALIVE_STORE: redis: the server does not take the user and password of the URL; write them"},
 		{"a cluster that is none", []string{"--live"}, serving(upstreamURL, "",
-			"STORE=redis-cluster://:"+configtest.IssuerSecret+"@"+database.Address), exitError, "is no node of a cluster; use redis://"},
+			"STORE=redis-cluster://:"+configtest.IssuerSecret+"@"+database.Address), exitError,
+			"is no node of a cluster; use redis://"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var stdout, stderr output

@@ -85,7 +85,8 @@ func TestStories(t *testing.T) {
 			[]string{"13:00:00", "13:10:00  Session aaaaaaaa got a new token.", "13:30:00  Session aaaaaaaa ended"}},
 		{"two servers whose clocks differ",
 			opened("13:00:05", "aaaaaaaa") + ended("13:00:01", "aaaaaaaa", "signed_out"),
-			[]string{"13:00:01  Session aaaaaaaa ended", "13:00:05  The user signed in", "clocks of the servers differ"}},
+			[]string{"13:00:01  Session aaaaaaaa ended", "13:00:05  The user signed in",
+				"clocks of the servers differ"}},
 		{"revoked in vain", opened("13:00:00", "aaaaaaaa") + ended("13:30:00", "aaaaaaaa", "idle") +
 			entry("14:05:00", uuid, "ended", `,"why":"revoked","sessions":0`),
 			[]string{"13:00:00", "13:30:00", "14:05:00  The user had no session."}},

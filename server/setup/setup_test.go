@@ -67,7 +67,8 @@ func TestInitWritesAConfiguration(t *testing.T) {
 				t.Errorf("secrets in %v, want %d", files, tc.secrets)
 			}
 			for _, each := range files {
-				if err := os.WriteFile(filepath.Join(dir, each.file), []byte("a-secret-of-capture"), 0o600); err != nil {
+				path := filepath.Join(dir, each.file)
+				if err := os.WriteFile(path, []byte("a-secret-of-capture"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
