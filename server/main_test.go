@@ -133,7 +133,8 @@ func TestServeFailsClearly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	missing := filepath.Join(t.TempDir(), "nowhere", "keepalive.db")
+	dir := t.TempDir()
+	path, missing := filepath.Join(dir, "keepalive.db"), filepath.Join(dir, "nowhere", "keepalive.db")
 	for _, tc := range []struct {
 		name string
 		env  []string
@@ -142,9 +143,9 @@ func TestServeFailsClearly(t *testing.T) {
 		says string
 	}{
 		{"a port that is taken",
-			serving("http://127.0.0.1:1", "x.db", "LISTEN="+taken.Addr().String()), nil, exitError, "KEEPALIVE_LISTEN"},
+			serving("http://127.0.0.1:1", path, "LISTEN="+taken.Addr().String()), nil, exitError, "KEEPALIVE_LISTEN"},
 		{"an admin port that is taken",
-			serving("http://127.0.0.1:1", "x.db", "ADMIN_LISTEN="+taken.Addr().String()), nil,
+			serving("http://127.0.0.1:1", path, "ADMIN_LISTEN="+taken.Addr().String()), nil,
 			exitError, "KEEPALIVE_ADMIN_LISTEN"},
 		{"a store that cannot be", serving("http://127.0.0.1:1", missing), nil, exitError, "create the directory"},
 		{"no configuration", nil, nil, exitError, "KEEPALIVE_ORIGINS"},
