@@ -72,8 +72,8 @@ func (b *Backend) findForeign(ctx context.Context) []string {
 	case found != "":
 		return []string{foreignAdvice(found)}
 	case err != nil:
-		return []string{fmt.Sprintf("Whether another program has written under the keys of this "+
-			"server was looked at for %d keys only: the time for it was over.", looked)}
+		return []string{fmt.Sprintf("%d keys of this server were looked at for what another program "+
+			"may have written there, and not the rest (%s).", looked, err)}
 	}
 	return nil
 }
