@@ -75,10 +75,12 @@ var styleSheets = esbuild.Plugin{Name: "style sheets", Setup: func(build esbuild
 }}
 
 // What stands around runtime.js. Its "window" is what keepalive.js left on the
-// element that loads it; a page that includes it by hand gets nothing.
+// element that loads it; a page that includes it by hand gets nothing. Neither
+// an image nor a library's Document hides the element.
 const (
 	runtimeHead = "/*! With wasm_exec.js of Go: Copyright 2018 The Go Authors, https://go.dev/LICENSE */\n" +
-		`(()=>{const s=Object.getOwnPropertyDescriptor(Document.prototype,"currentScript").get.call(document);` +
+		`(()=>{const o=Object,p=o.getPrototypeOf,` +
+		`s=o.getOwnPropertyDescriptor(p(p(document)),"currentScript").get.call(document);` +
 		`s&&s.captureKeepalive&&(window=>{`
 	runtimeFoot = `})(s.captureKeepalive)})();`
 )

@@ -16,6 +16,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -152,6 +153,10 @@ func dialogPage(t *testing.T) string {
 		"/api.js": ui + `;
 			const listeners = {}, skew = [0, 0], clocks = [performance.now.bind(performance), Date.now];
 			let held;
+			// As a library has it that knows nothing of signals.
+			const add = EventTarget.prototype.addEventListener;
+			EventTarget.prototype.addEventListener = function (type, fn, options) {
+				add.call(this, type, fn, !!(options?.capture ?? options)) };
 			performance.now = () => (held?.[0] ?? clocks[0]()) + skew[0];
 			Date.now = () => (held?.[1] ?? clocks[1]()) + skew[1];
 			window.hold = () => { held = clocks.map(now => now()) }; // only pass() moves the clocks now
@@ -420,6 +425,22 @@ func TestDialogByPointer(t *testing.T) {
 	if eval(`others`, &others); !slices.Contains(others, "click ") {
 		t.Errorf("of a click of its own the page heard %q", others)
 	}
+
+	// On paper the dialog is of no use, and it is there afterwards.
+	eval(`warn("idle", 60), window.printed = [], matchMedia("print").onchange = ({ matches }) =>
+		matches && printed.push(getComputedStyle(ui("dialog")).display), 1`, nil)
+	do("printing", chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.PrintToPDF, page.PrintToPDFParams{})
+		return err
+	}))
+	var printed []string
+	if eval(`printed`, &printed); !slices.Equal(printed, []string{"none"}) {
+		t.Errorf("printed, the dialog is displayed as %q, want none", printed)
+	}
+	var open bool
+	if eval(`ui("dialog").open && ui("dialog").checkVisibility()`, &open); !open {
+		t.Error("after printing the dialog is gone")
+	}
 }
 
 // The focus goes to the answer that keeps the session, stays inside, and is
@@ -495,8 +516,12 @@ func TestDialogByKeyboard(t *testing.T) {
 	if eval(`others`, &others); !slices.Contains(others, "keyup a") {
 		t.Errorf("of a key of its own the page heard %q", others)
 	}
-	if eval(`keys`, &keys); !slices.Equal(keys, []string{"a"}) {
-		t.Errorf("the page heard %q, want its own key only", keys)
+	press(kb.Enter)
+	if eval(`others`, &others); !slices.Contains(others, "keyup Enter") {
+		t.Errorf("of the same key once more the page heard %q", others)
+	}
+	if eval(`keys`, &keys); !slices.Equal(keys, []string{"a", "Enter"}) {
+		t.Errorf("the page heard %q, want its own keys only", keys)
 	}
 
 	eval(`calls.length = 0, warn("absolute", 60), 1`, nil)

@@ -62,6 +62,9 @@ var hostilities = []hostility{
 		<img name="currentScript">`},
 	{name: "a base that is elsewhere", head: `<base href="/elsewhere/deep/">`},
 	{name: "document.domain set", before: `document.domain = document.domain`},
+	{name: "a frame of another origin called captureKeepalive", head: `<iframe name="captureKeepalive" src="data:,">
+		</iframe><iframe name="captureKeepaliveDialog" src="data:,"></iframe>
+		<iframe name="trustedTypes" src="data:,"></iframe>`},
 	// Globals.
 	{name: "a Go of the page's own", before: `window.Go = class { run() { throw new Error("not this one") } }`},
 	{name: "a Go that cannot be replaced", before: `Object.defineProperty(window, "Go", {value: 1})`},
@@ -109,6 +112,57 @@ var hostilities = []hostility{
 		after: `document.querySelector("script[src*=keepalive]").remove()`},
 	{name: "a script that is moved",
 		after: `document.documentElement.append(document.querySelector("script[src*=keepalive]"))`},
+	{name: "classes of MooTools, before", tag: oneTag, before: `{ const { prototype } = Element;
+		window.Document = function () {}, window.Event = function () {}, window.Request = function () {};
+		window.Element = function () {}, Element.prototype = prototype, prototype.constructor = Element }`},
+	{name: "an Event and a Storage of the page's own, before", tag: oneTag, before: `var Event = {}, Node = function () {},
+		Storage = {get() {}}, EventTarget = 7, Request = "GET"; var Element = class {}`},
+	{name: "a fetch that looks into its options, throws at once and returns no promise, before", before: `{
+		const real = window.realFetch = fetch; let n = 0; window.fetch = (to, init) => {
+		if (init && String(to).includes("/keepalive/") && !n++) throw new Error("odd");
+		init && init.hasOwnProperty("body") && init.headers && init.headers.hasOwnProperty("Accept");
+		const got = real(to, init); return {then: (a, b) => got.then(a, b)} } }`},
+	{name: "a Response of a library, before", before: `{ const real = fetch; window.fetch = (to, init) =>
+		real(to, init).then(r => ({ok: r.ok, status: r.status, headers: r.headers, json: () => r.json(),
+			text: () => r.text(), arrayBuffer: () => r.arrayBuffer()})) }`},
+	{name: "localStorage in a Proxy", before: `{ const kept = new Proxy(localStorage, {
+		get: (area, key) => typeof area[key] === "function" ? area[key].bind(area) : area[key],
+		set: (area, key, value) => { area[key] = value; return true },
+		deleteProperty: (area, key) => delete area[key]});
+		Object.defineProperty(window, "localStorage", {get: () => kept}) }`},
+	{name: "a localStorage of a library", before: `{ const items = {}, kept = new Proxy({
+		getItem: key => items[key] ?? null, setItem: (key, value) => { items[key] = String(value) },
+		removeItem: key => { delete items[key] }}, {get: (area, key) => area[key] ?? items[key],
+		set: (area, key, value) => { items[key] = value; return true },
+		deleteProperty: (area, key) => delete items[key]});
+		Object.defineProperty(window, "localStorage", {get: () => kept}) }`},
+	{name: "a manager of consent", after: `{ const no = (type, name, refused) => {
+		const real = type.prototype[name]; type.prototype[name] = function (...args) {
+			if (refused(...args)) throw new Error("no consent"); return real.apply(this, args) } };
+		for (const name of ["getItem", "setItem", "removeItem"]) no(Storage, name, key => /keepalive/i.test(key));
+		no(Document, "createElement", tag => tag === "script"), no(Element, "setAttribute", name => name === "src");
+		no(Node, "appendChild", node => node.tagName === "SCRIPT");
+		Object.defineProperty(Document.prototype, "cookie", {get() { throw new Error("no consent") }, set() {}}) }`},
+	{name: "clocks that stand still", after: `{ performance.now = () => 7; const D = Date; window.Date = class extends D {
+		constructor(...args) { args.length ? super(...args) : super(1e12) } static now() { return 1e12 } } }`},
+	{name: "a WebAssembly and a JSON of a library", after: `WebAssembly.compile = WebAssembly.compileStreaming =
+		WebAssembly.instantiate = () => { throw new Error("not this one") };
+		{ const { parse } = JSON; JSON.parse = (text, ...rest) => /uuid/.test(text) ? 7 : parse(text, ...rest) }`},
+	{name: "what some browsers lack, before", before: `delete WebAssembly.compileStreaming,
+		window.BroadcastChannel = undefined, Object.defineProperty(Navigator.prototype, "locks", {get() {}}),
+		Object.defineProperty(Crypto.prototype, "subtle", {get() {}})`},
+	{name: "locks that throw", before: `if (window.LockManager)
+		LockManager.prototype.request = () => { throw new Error("no locks") }`},
+	{name: "a Promise that is no class, before", before: `{ const N = Promise, wrap = p => new Promise((a, b) =>
+		p.then(a, b)); window.Promise = function (fn) { const p = new N(fn);
+			this.then = (a, b) => wrap(p.then(a, b)), this.catch = b => wrap(p.then(v => v, b)),
+			this.finally = a => wrap(p.finally(a)) };
+		for (const name of ["resolve", "reject", "all", "race"]) Promise[name] = v => wrap(N[name](v)) }`},
+	{name: "timers that are objects, before", before: `{ const set = setTimeout, clear = clearTimeout;
+		window.setTimeout = (fn, ms, ...rest) => ({id: set(fn, ms, ...rest)}),
+		window.clearTimeout = timer => clear(timer && timer.id), window.requestIdleCallback = () => 1 }`},
+	{name: "errors that throw, before",
+		before: `Error.prepareStackTrace = () => { throw new Error("no") }, Error.stackTraceLimit = 0`},
 	// Prototypes.
 	{name: "prototypes that are frozen",
 		before: `[Object, Array, Function, Promise].forEach(each => Object.freeze(each.prototype))`},
@@ -127,6 +181,15 @@ var hostilities = []hostility{
 	{name: "something on Function.prototype", before: `Function.prototype.held = 1`},
 	{name: "a bind of a library's", before: `Function.prototype.bind = function (to, ...first) { const fn = this;
 		return function (...rest) { return fn.apply(to, first.concat(rest)) } }`},
+	{name: "all of the language is frozen", before: `for (const each of [Object, Array, Function, Promise, Error, RegExp,
+		Date, Map, Set, WeakMap, WeakSet, String, Number, Symbol, Uint8Array, Reflect, JSON, Math, WebAssembly])
+		Object.freeze(each), each.prototype && Object.freeze(each.prototype)`},
+	{name: "get and set on Object.prototype", before: `for (const name of ["get", "set"])
+		Object.defineProperty(Object.prototype, name, {__proto__: null, configurable: true, value() {}})`},
+	{name: "value, writable and more on Object.prototype",
+		before: `for (const name of ["value", "writable", "enumerable", "configurable"]) Object.prototype[name] = true`},
+	{name: "an Object.keys of Prototype.js", before: `Object.prototype.extend = function () {},
+		Object.keys = (object) => { const names = []; for (const name in object) names.push(name); return names }`},
 	// The Registration UI.
 	{name: "an event that is frozen",
 		page: `janrainPrepare.push(() => Object.freeze(janrain.events.onCaptureExpiredToken))`},
@@ -177,6 +240,8 @@ var hostilities = []hostility{
 		policy: "script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; require-trusted-types-for 'script'; trusted-types default",
 		before: `window.trustedTypes?.createPolicy("default", {createScriptURL: (text) => text})`},
 	{name: "a policy of a sandbox", policy: "sandbox allow-scripts allow-same-origin allow-forms"},
+	{name: "a policy in the page",
+		head: `<meta http-equiv="Content-Security-Policy" content="script-src 'nonce-n' 'wasm-unsafe-eval'">`},
 	// Orders of scripts.
 	{name: "the npm package, behind the stub", tag: `<script nonce="n" src="/keepalive/stub.js"></script>
 		<script type="module" nonce="n" src="/npm/index.js"></script>`},
@@ -188,6 +253,8 @@ var hostilities = []hostility{
 	{name: "after the Registration UI", tag: `<!-- later -->`,
 		ui: `{ const script = document.createElement("script"); script.src = "/keepalive/keepalive.js";
 		script.onload = () => captureKeepalive.start({dialog: true}); document.head.append(script) }`},
+	{name: "imported", tag: `<script type="module" nonce="n">await import("/keepalive/keepalive.js");
+		captureKeepalive.start({dialog: true})</script>`},
 	{name: "one tag", tag: oneTag},
 	{name: "the stub, and one tag", tag: withStub},
 	{name: "included twice", tag: strings.Repeat(`<script nonce="n" src="/keepalive/keepalive.js"></script>`, 2)},
@@ -306,7 +373,7 @@ func hostileTo(t *testing.T, d *demo) *hostileSite {
 }
 
 // dialogIs finds the dialog on a page that hides what a document has.
-const dialogIs = `Document.prototype.querySelector.call(document,
+const dialogIs = `Object.getPrototypeOf(HTMLDocument.prototype).querySelector.call(document,
 	"capture-keepalive-dialog")?.shadowRoot.querySelector("dialog")`
 
 // liveThrough loads a page, signs in, renews and saves with a dead token, is

@@ -6,11 +6,13 @@ import STYLE from "./dialog.css";
 
 (() => {
   "use strict";
-  /** A property of the document, which an element with that name may hide. */
-  const ofDocument = (name) => Object.getOwnPropertyDescriptor(Document.prototype, name).get.call(document);
+  // An element may hide a property of the document, and a library its class.
+  const own = Object.getPrototypeOf(Object.getPrototypeOf(document));
+  const ofDocument = (name) => Object.getOwnPropertyDescriptor(own, name).get.call(document);
   const script = ofDocument("currentScript");
   // What keepalive.js has kept, before a library could replace it.
-  const { AbortController, CSSStyleSheet, Date, Map, clearTimeout, setTimeout } = script?.captureKeepalive ?? window;
+  const { AbortController, CSSStyleSheet, Date, EventTarget, Map, clearTimeout, setTimeout } =
+    script?.captureKeepalive ?? window;
   const supported = "adoptedStyleSheets" in document;
   /** @type {any} the public API, while the dialog is in use */
   let api;
@@ -98,7 +100,13 @@ import STYLE from "./dialog.css";
     return value.toLocaleString(texts.lang, { style: "unit", unit, unitDisplay: "long" });
   };
 
-  const create = (tag) => Document.prototype.createElement.call(document, tag);
+  const create = (tag) => own.createElement.call(document, tag);
+  // A library's addEventListener may know nothing of signals.
+  const listenUntil = (signal, target, type, fn) =>
+    EventTarget.prototype.addEventListener.call(target, type, (event) => signal.aborted || fn(event), {
+      capture: true,
+      signal,
+    });
   const open = () => {
     const undo = new AbortController();
     const host = create("capture-keepalive-dialog");
@@ -132,8 +140,7 @@ import STYLE from "./dialog.css";
       event.preventDefault();
       if (ui?.dialog === dialog) answer();
     };
-    const listen = (target, type, fn) =>
-      EventTarget.prototype.addEventListener.call(target, type, fn, { capture: true, signal: undo.signal });
+    const listen = (target, type, fn) => listenUntil(undo.signal, target, type, fn);
     // What happens on the dialog is not for the page: its search does not open,
     // its menu does not close, and no limit moves but by a button. Keys go to
     // body while Tab is between the last button and the first.
@@ -177,16 +184,12 @@ import STYLE from "./dialog.css";
   const swallow = (key) => {
     const undo = new AbortController();
     for (const type of ["keydown", "keypress", "keyup"]) {
-      window.addEventListener(
-        type,
-        (/** @type {KeyboardEvent} */ event) => {
-          if (event.key !== key || (type === "keydown" && !event.repeat)) return undo.abort();
-          event.stopImmediatePropagation();
-          event.preventDefault();
-          if (type === "keyup") undo.abort();
-        },
-        { capture: true, signal: undo.signal },
-      );
+      listenUntil(undo.signal, window, type, (event) => {
+        if (event.key !== key || (type === "keydown" && !event.repeat)) return undo.abort();
+        event.stopImmediatePropagation();
+        event.preventDefault();
+        if (type === "keyup") undo.abort();
+      });
     }
   };
 

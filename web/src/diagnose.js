@@ -2,7 +2,7 @@
 // seems to be, and tells the developer. A browser tells a page's code nothing
 // but that a call failed.
 import { hasCookie, storedToken } from "./mark.js";
-import { ask, attribute, attributeNames, isObject, keys, location, nothing, page, setTimer } from "./native.js";
+import { send, attribute, attributeNames, isObject, keys, location, nothing, page, setTimer } from "./native.js";
 
 const hostOf = (address) => /^https?:\/\/([^/:]+)/.exec(address)[1];
 const siteOf = (host) => host.split(".").slice(-2).join(".");
@@ -85,7 +85,7 @@ export function checkRefusal(warn, { endpoint }) {
   const remedy = "Its operator can add the origin to KEEPALIVE_ORIGINS.";
   const address = endpoint + "/session";
   const read = async (init) => {
-    const response = await ask(address, { cache: "no-store", ...init });
+    const response = await send(address, { cache: "no-store", ...init });
     return { status: response.status, answer: await response.json().catch(nothing) };
   };
   const tell = ({ status, answer }) => {
@@ -102,10 +102,10 @@ export function checkRefusal(warn, { endpoint }) {
       );
     }
   };
-  read({ credentials: "include", headers: { __proto__: null, "X-Keepalive": "1" } }).then(tell, () =>
+  read({ credentials: "include", headers: { "X-Keepalive": "1" } }).then(tell, () =>
     // Behind a refused preflight the answer cannot be read, only that one came.
     read({ credentials: "omit" }).then(tell, () =>
-      ask(address, { mode: "no-cors", cache: "no-store", credentials: "omit" }).then(
+      send(address, { mode: "no-cors", cache: "no-store", credentials: "omit" }).then(
         () =>
           address.startsWith(location.origin + "/") ||
           warn(

@@ -1,7 +1,7 @@
 // The product's files: where they are, and how they come, each with a time
 // limit. All but the manifest are checked against the integrity it states.
 import {
-  AbortController, Error, Promise, SyntaxError, addListener, addressOf, append, ask, clearTimer,
+  AbortController, Error, Promise, SyntaxError, addListener, addressOf, append, send, clearTimer,
   createElement, currentScript, natives, nonceOf, page, quiet, remove, root, setAttribute, setTimer,
 } from "./native.js";
 
@@ -50,7 +50,7 @@ const timed = (limit, what, work) =>
   });
 
 const get = async (address, init) => {
-  const response = await ask(address, init);
+  const response = await send(address, init);
   if (response.ok) return response;
   const error = new Error(`${address} answered ${response.status}`);
   error.missing = response.status === 404;

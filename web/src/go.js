@@ -6,7 +6,7 @@ import {
   AbortController, Error, apply, clearTimer, defineProperty, natives, nothing, page, setTimer,
 } from "./native.js";
 
-const { WebAssembly } = natives;
+const { Response, WebAssembly } = natives;
 
 const HOST = "__captureKeepalive";
 const GRACE = 1000; // ms in which a program that was stopped may end by itself
@@ -16,8 +16,13 @@ export async function compile(response) {
   if (!WebAssembly) throw blocked("This browser has no WebAssembly, or it is switched off.");
   try {
     // Only a module that is compiled while it comes is kept compiled. It needs
-    // the right type, which not every host of files sends.
-    return await (/^application\/wasm$/i.test(response.headers.get("Content-Type"))
+    // the right type, which not every host of files sends, and the browser's
+    // own Response, which not every fetch() of a library's returns.
+    const isStreamed =
+      WebAssembly.compileStreaming &&
+      response instanceof Response &&
+      /^application\/wasm$/i.test(response.headers.get("Content-Type"));
+    return await (isStreamed
       ? WebAssembly.compileStreaming(response)
       : WebAssembly.compile(await response.arrayBuffer()));
   } catch (error) {

@@ -1,7 +1,7 @@
 // What must reach the server although the module is not there, or never comes,
 // or the page is being left: one-time codes and sign-outs. Both are posted with
 // keepalive, which outlives the page.
-import { ask } from "./native.js";
+import { send } from "./native.js";
 import { writeSignOut } from "./mark.js";
 
 const UNREACHABLE = { __proto__: null, status: 0, body: null };
@@ -10,11 +10,10 @@ const quote = (text) =>
   '"' + text.replace(/[\\"\u0000-\u001f]/g, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0")) + '"';
 
 const call = (endpoint, method, body) =>
-  ask(endpoint + "/session", {
+  send(endpoint + "/session", {
     method,
     body,
     headers: {
-      __proto__: null,
       "X-Keepalive": "1",
       Accept: "application/json",
       ...(body && { "Content-Type": "application/json" }),

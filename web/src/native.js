@@ -15,31 +15,24 @@ for (const name of (
   "AbortController Array Blob CSSStyleSheet DataTransfer DataView Date Document Element Error " +
   "Event EventTarget File FormData HTMLButtonElement HTMLElement HTMLFormElement " +
   "HTMLInputElement HTMLOptionElement HTMLScriptElement HTMLSelectElement HTMLTextAreaElement " +
-  "JSON Map Math Navigator Node Object Promise Reflect Request Storage SyntaxError TextDecoder " +
+  "JSON Map Math Navigator Node Object Promise Reflect Request Response Storage SyntaxError TextDecoder " +
   "TextEncoder TypeError URL Uint8Array WeakSet WebAssembly clearTimeout console crypto " +
   "document fetch location navigator performance requestIdleCallback setTimeout"
 ).split(" ")) {
   // What the window only inherits is an element or a frame with that name.
   natives[name] = window.Object.prototype.hasOwnProperty.call(own, name) ? own[name] : undefined;
 }
-// A library replaces members of it one by one. runtime.js gets the copy.
-const reflect = { __proto__: null };
-const { ownKeys } = natives.Reflect;
-for (const name of ownKeys(natives.Reflect)) reflect[name] = natives.Reflect[name];
-natives.Reflect = reflect;
-export const {
-  AbortController, Error, FormData, Promise, SyntaxError, TypeError, WeakSet,
-} = natives;
-export const { document, location } = natives;
-const { Date, Document, Element, Event, EventTarget, HTMLElement, HTMLScriptElement, Node, Reflect, Storage } = natives;
-const { clearTimeout, console, fetch, requestIdleCallback, setTimeout } = natives;
-export const { apply, defineProperty, getOwnPropertyDescriptor: descriptor } = Reflect;
-export const { freeze, keys } = natives.Object;
-export const { isArray } = natives.Array;
-export const { random } = natives.Math;
+// A library replaces members of these one by one.
+for (const name of ["JSON", "Math", "Reflect", "WebAssembly"]) {
+  const members = natives[name];
+  if (!members) continue;
+  natives[name] = { __proto__: null };
+  for (const key of window.Reflect.ownKeys(members)) natives[name][key] = members[key];
+}
+export const { apply, defineProperty, getOwnPropertyDescriptor: descriptor } = natives.Reflect;
 
 /** A method of a class, as a function of the object and its arguments. */
-export const method = (owner, name) => {
+const method = (owner, name) => {
   const fn = owner && owner.prototype[name];
   return (self, ...args) => apply(fn, self, args);
 };
@@ -49,7 +42,12 @@ const getter = (owner, name) => {
   return (self) => found && apply(found.get, self, []);
 };
 
+export const { freeze } = natives.Object;
+export const { isArray } = natives.Array;
+export const { random } = natives.Math;
 export const hasOwn = method(natives.Object, "hasOwnProperty");
+/** Prototype.js has an Object.keys that names what an object inherits, too. */
+export const keys = (object) => natives.Object.keys(object).filter((name) => hasOwn(object, name));
 export const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
 
 /** attempt runs what may throw; the page's code stops nothing of ours. */
@@ -64,6 +62,32 @@ export const nothing = () => undefined;
 /** quiet runs what may throw where that is of no interest. */
 export const quiet = (fn) => attempt(fn, nothing);
 
+/**
+ * Many pages have an Event or a Storage of their own, and MooTools has a
+ * Document. The browser's classes are those of its objects.
+ */
+function recoverClasses(object) {
+  for (let at = object; (at = natives.Reflect.getPrototypeOf(at)); ) {
+    const name = at[Symbol.toStringTag];
+    if (name in natives) natives[name] = at.constructor;
+  }
+}
+export const { document, location } = natives;
+recoverClasses(document);
+const create = method(natives.Document, "createElement");
+const createEvent = method(natives.Document, "createEvent");
+// A page that lets nothing be made any more, when runtime.js runs this, has let
+// keepalive.js do it.
+quiet(() => recoverClasses(create(document, "script")));
+quiet(() => recoverClasses(createEvent(document, "Event")));
+quiet(() => recoverClasses(page.localStorage));
+
+export const {
+  AbortController, Error, FormData, Promise, SyntaxError, TypeError, WeakSet,
+} = natives;
+const { Date, Document, Element, Event, EventTarget, HTMLElement, HTMLScriptElement, Node, Storage } = natives;
+const { clearTimeout, console, fetch, requestIdleCallback, setTimeout } = natives;
+
 // --- Time -----------------------------------------------------------------
 
 export const now = () => new Date().getTime();
@@ -75,39 +99,51 @@ export const whenIdle = (fn) =>
 
 // --- The document ---------------------------------------------------------
 
-export const currentScript = () => getter(Document, "currentScript")(document);
-export const readyState = () => getter(Document, "readyState")(document);
-export const focused = () => getter(Document, "activeElement")(document);
-export const isHidden = () => getter(Document, "hidden")(document);
-export const cookies = () => quiet(() => getter(Document, "cookie")(document)) || "";
-export const addressOf = (script) => quiet(() => getter(HTMLScriptElement, "src")(script)) || "";
-export const nonceOf = (script) =>
-  quiet(() => getter(HTMLElement, "nonce")(script) || method(Element, "getAttribute")(script, "nonce")) || "";
+/** @type {(name: string) => () => any} a property of the document, as it is when asked for */
+const ofDocument = (name) => {
+  const get = getter(Document, name);
+  return () => get(document);
+};
+export const currentScript = ofDocument("currentScript");
+export const readyState = ofDocument("readyState");
+export const focused = ofDocument("activeElement");
+export const isHidden = ofDocument("hidden");
+export const root = ofDocument("documentElement");
+const cookie = ofDocument("cookie");
+export const cookies = () => quiet(cookie) || "";
+const sourceOf = getter(HTMLScriptElement, "src");
+export const addressOf = (script) => quiet(() => sourceOf(script)) || "";
+const nonce = getter(HTMLElement, "nonce");
+export const nonceOf = (script) => quiet(() => nonce(script) || attribute(script, "nonce")) || "";
 export const attributeNames = method(Element, "getAttributeNames");
 export const attribute = method(Element, "getAttribute");
 export const setAttribute = method(Element, "setAttribute");
 export const find = method(Element, "querySelector");
 export const closest = method(Element, "closest");
-export const createElement = (tag) => method(Document, "createElement")(document, tag);
-export const root = () => getter(Document, "documentElement")(document);
+export const createElement = (tag) => create(document, tag);
 export const append = method(Node, "appendChild");
 export const remove = method(Element, "remove");
 export const targetOf = getter(Event, "target");
 export const addListener = method(EventTarget, "addEventListener");
-export const dispatch = (target, type) => method(EventTarget, "dispatchEvent")(target, new Event(type));
+const dispatchEvent = method(EventTarget, "dispatchEvent");
+export const dispatch = (target, type) => dispatchEvent(target, new Event(type));
 
 // --- Storage and network --------------------------------------------------
 
-// Where storage is denied, reading window.localStorage throws.
-const stored = (name, ...args) =>
-  quiet(() => apply(Storage.prototype[name], page.localStorage, args));
-export const readItem = (key) => stored("getItem", key) || "";
-export const writeItem = (key, value) => stored("setItem", key, value);
-export const removeItem = (key) => stored("removeItem", key);
+// Where storage is denied, reading window.localStorage throws. A page may have
+// put something else there, where the Registration UI keeps its token then.
+const stored = (name) => {
+  const call = method(Storage, name);
+  return (...args) =>
+    attempt(() => call(page.localStorage, ...args), () => quiet(() => page.localStorage[name](...args)));
+};
+const getItem = stored("getItem");
+export const readItem = (key) => getItem(key) || "";
+export const writeItem = stored("setItem");
+export const removeItem = stored("removeItem");
 
-/** ask is fetch(), with what a page adds to Object.prototype left out. */
-export const ask = (address, init) => apply(fetch, page, [address, { __proto__: null, ...init }]);
-export const send = (input, init) => apply(fetch, page, [input, init]);
+/** fetch(). A wrapper of a library's may throw, or return no promise of ours. */
+export const send = (input, init) => new Promise((resolve) => resolve(apply(fetch, page, [input, init])));
 /** A library's console may throw. */
 export const say = (level, text) =>
   quiet(() => apply(console[level], console, ["captureKeepalive: " + text]));

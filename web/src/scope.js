@@ -34,5 +34,9 @@ export const cancel = (id) => {
   clearTimer(id);
   timers.delete(id);
 };
-export const listen = (target, type, fn) =>
-  addListener(target, type, fn, { __proto__: null, capture: true, signal: controller.signal });
+export const listen = (target, type, fn) => {
+  const { signal } = controller;
+  // A library's addEventListener may know nothing of signals.
+  const whileOpen = (event) => signal.aborted || fn(event);
+  addListener(target, type, whileOpen, { __proto__: null, capture: true, signal });
+};

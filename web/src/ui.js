@@ -2,7 +2,7 @@
 // start() wait where that helps, and tells why a session was ended. Nothing
 // that goes wrong here reaches the UI: each step is an attempt of its own.
 import {
-  apply, defineProperty, descriptor, document, isArray, isObject, keys, nothing, page, quiet,
+  apply, defineProperty, descriptor, document, hasOwn, isArray, isObject, keys, nothing, page, quiet,
   root, WeakSet,
 } from "./native.js";
 import { askEnd, inHandler, sawInput } from "./cause.js";
@@ -114,9 +114,11 @@ function hook() {
  * breath.
  */
 function trap(object, name) {
-  const found = descriptor(object, name) || { configurable: true, writable: true, enumerable: true, value: undefined };
+  const absent = !hasOwn(object, name);
+  const found = absent
+    ? { configurable: true, writable: true, enumerable: true, value: undefined }
+    : { __proto__: null, ...descriptor(object, name) };
   if (!found.configurable || !found.writable) return;
-  const absent = !descriptor(object, name);
   let { value } = found;
   const get = () => {
     hook();
