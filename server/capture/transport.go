@@ -71,8 +71,14 @@ func newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
 	return &http.Transport{
 		// Some networks reach the outside through a proxy only.
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &dialed{conn, time.Now()}, nil
+		},
 		TLSHandshakeTimeout: 5 * time.Second,
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:   true,
@@ -90,6 +96,23 @@ func newTransport() *http.Transport {
 		// Answers are small: compression is not asked for. See inflate.
 		DisableCompression: true,
 	}
+}
+
+// dialed is a connection that knows its age.
+type dialed struct {
+	net.Conn
+	at time.Time
+}
+
+// olderThan reports whether a connection was made before began. One that was
+// dialed for a burst of calls, and came too late for it, waits for the next one
+// without having carried any, and HTTP/2 does not call it reused then.
+func olderThan(began time.Time, conn net.Conn) bool {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		conn = encrypted.NetConn()
+	}
+	made, ok := conn.(*dialed)
+	return ok && made.at.Before(began)
 }
 
 // distrust has later calls use none of the connections of client: where one
@@ -180,7 +203,7 @@ type attempt struct {
 	err    error
 
 	connected bool // there was a connection, so the request may have gone out
-	reused    bool // the connection had carried another call before
+	reused    bool // the connection was there before the call
 	answered  bool // the first byte of an answer came
 }
 
@@ -194,6 +217,7 @@ func try(
 ) attempt {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	began := time.Now()
 	var connected, reused, answered atomic.Bool
 	silence := time.AfterFunc(time.Hour, func() {
 		if !answered.Load() {
@@ -205,8 +229,9 @@ func try(
 	request = request.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			connected.Store(true)
-			reused.Store(info.Reused)
-			if info.Reused && patience > 0 {
+			old := info.Reused || olderThan(began, info.Conn)
+			reused.Store(old)
+			if old && patience > 0 {
 				silence.Reset(patience)
 			}
 		},
