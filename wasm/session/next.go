@@ -6,13 +6,17 @@ import "slices"
 // now, with storage as in snap. It changes nothing it is given.
 func Next(s State, ev Event, snap Snapshot, now Instant, p Policy) (State, []Effect) {
 	s.own()
-	x := &step{work: s.work, face: s.face, moment: moment{now: now, snap: snap, policy: p}}
+	x := &step{
+		work: s.work, face: s.face, wakeAt: s.WakeAt,
+		moment: moment{now: now, snap: snap, policy: p},
+	}
 	x.dealing = dealing{account: s.account, moment: &x.moment, effects: &x.effects}
 	ev.happen(x)
 	x.settle()
 	next := State{account: x.dealing.account, work: x.work, face: x.face}
 	if _, stopped := ev.(Stopped); !stopped {
 		next.face.announce(&next.account, &x.effects)
+		next.work.rest()
 		next.WakeAt = next.schedule(now, &p)
 	}
 	return next, x.effects
@@ -32,6 +36,7 @@ type step struct {
 	dealing dealing
 	work    work
 	face    publicFace
+	wakeAt  Instant // when a tick was asked for
 }
 
 // deal gives the turn to the account.
@@ -85,13 +90,13 @@ func (ev Left) happen(x *step)           { x.deal().left() }
 
 func (ev Ticked) happen(x *step) {
 	x.look()
-	x.works().overdue(&x.dealing.session, x.now, &x.effects)
+	x.works().overdue(&x.dealing.session, x.wakeAt, x.now, &x.effects)
 	x.deal().tick(WhyDue)
 }
 
 func (ev Woke) happen(x *step) {
 	x.look()
-	x.works().overdue(&x.dealing.session, x.now, &x.effects)
+	x.works().overdue(&x.dealing.session, x.wakeAt, x.now, &x.effects)
 	x.deal().woke()
 	x.deal().tick(WhyWake)
 }

@@ -846,7 +846,23 @@ func TestNext(t *testing.T) {
 			p.holds(1, "holding:expired", "ask:due(alice-1)")
 			p.no(unreachable, "mark:failed", "renewerror:offline")
 			p.pass(5 * time.Minute)
-			p.on(session.Ticked{}, "released:offline", "unfinished:offline", "forget(1)", "ask:due(alice-1)")
+			p.on(session.Ticked{}, "ask:due(alice-1)")
+			p.due(5*time.Second, "released:offline", "unfinished:offline", "forget(1)")
+		}},
+		{"a page that stood still hears first what came meanwhile", func(p *page) {
+			p.active("alice-1")
+			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 7}, "ask:expired(alice-1)")
+			p.pass(time.Minute) // in a dialog of the browser
+			p.on(session.Ticked{})
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:expired", "swallow(7)")
+		}},
+		{"a page that stands still again and again keeps no handler for ever", func(p *page) {
+			p.active("alice-1")
+			p.on(session.DeadToken{Why: session.WhyExpired, Handlers: 7}, "ask:expired(alice-1)")
+			p.pass(time.Minute)
+			p.on(session.Ticked{})
+			p.pass(time.Minute)
+			p.on(session.Ticked{}, "deliver(7)")
 		}},
 		{"what is held is let go when the session is over", func(p *page) {
 			p.active("alice-1")

@@ -1,6 +1,18 @@
 package session
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// standstill is how late a tick comes to a page that stood still: in a dialog
+	// of the browser, while it was printed, or in a long script.
+	standstill = 500 * time.Millisecond
+	// catchUp is how long everything waits then, once: answers may have come
+	// that could not be read.
+	catchUp = 5 * time.Second
+)
 
 // work is what waits for a good token: the user's forms, the screen that was
 // denied, and the page's own handlers and promises.
@@ -10,6 +22,8 @@ type work struct {
 	waiting waiting
 	// offline: there is no network, so that a held form had better wait.
 	offline bool
+	// notBefore is when the catching up is over; zero if there was none to do.
+	notBefore Instant
 }
 
 // own gives it slices of its own, which it may change.
@@ -131,8 +145,12 @@ func (w *work) settleEarly(s *session, at Instant, now Instant, out *effects) {
 	}
 }
 
-// overdue gives everything that has waited long enough its outcome.
-func (w *work) overdue(s *session, now Instant, out *effects) {
+// overdue gives everything that has waited long enough its outcome. The tick
+// was asked for at wakeAt.
+func (w *work) overdue(s *session, wakeAt, now Instant, out *effects) {
+	if w.catchesUp(wakeAt, now) {
+		return
+	}
 	for _, handlers := range w.waiting.overdue(s, now, out) {
 		w.forms.delivered(handlers.id, out)
 	}
@@ -152,7 +170,33 @@ func (w *work) waits() bool {
 	return w.waiting.any() || w.forms.waiting() || w.screens.denied != ""
 }
 
+// catchesUp reports whether the page has stood still and has yet to hear what
+// came meanwhile.
+func (w *work) catchesUp(wakeAt, now Instant) bool {
+	if w.notBefore.IsZero() && !wakeAt.IsZero() && now.Since(wakeAt) > standstill {
+		w.notBefore = now.Add(catchUp)
+	}
+	return !w.notBefore.IsZero() && !w.notBefore.Reached(now)
+}
+
+// times tells when something will have waited long enough.
 func (w *work) times(at func(Instant)) {
-	w.waiting.times(at)
-	w.forms.times(w.offline, at)
+	bound := func(due Instant) {
+		if due.Before(w.notBefore) {
+			due = w.notBefore
+		}
+		at(due)
+	}
+	w.waiting.times(bound)
+	w.forms.times(w.offline, bound)
+}
+
+// rest forgets the catching up when nothing waits any more: the next standstill
+// is another one.
+func (w *work) rest() {
+	idle := true
+	w.times(func(Instant) { idle = false })
+	if idle {
+		w.notBefore = Instant{}
+	}
 }

@@ -2,7 +2,7 @@
 // limit. All but the manifest are checked against the integrity it states.
 import {
   AbortController, Error, Promise, SyntaxError, addListener, addressOf, append, send, clearTimer,
-  createElement, currentScript, natives, nonceOf, page, quiet, remove, root, setAttribute, setTimer,
+  createElement, currentScript, natives, nonceOf, page, quiet, remove, root, setAttribute, setLimit,
 } from "./native.js";
 
 const FILE_LIMIT = 10000; // ms, for a small file
@@ -38,7 +38,7 @@ const addressIn = (from, name) => `${from}/${name}${failed ? "?" + failed : ""}`
 const timed = (limit, what, work) =>
   new Promise((resolve, reject) => {
     const controller = new AbortController();
-    const timer = setTimer(() => {
+    const timer = setLimit(() => {
       controller.abort();
       reject(new Error(`${what} took too long`));
     }, limit);

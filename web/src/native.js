@@ -90,10 +90,21 @@ const { clearTimeout, console, fetch, requestIdleCallback, setTimeout } = native
 
 // --- Time -----------------------------------------------------------------
 
+const STANDSTILL = 500; // ms, see wasm/session/work.go
+const CATCH_UP = 5000; // ms
 export const now = () => new Date().getTime();
 export const timeOf = (text) => new Date(text).getTime();
 export const setTimer = (fn, ms) => apply(setTimeout, page, [fn, ms]);
 export const clearTimer = (id) => apply(clearTimeout, page, [id]);
+/**
+ * A timer for what is given up after a time. Where it fires too late, the page
+ * stood still: it was printed, or in a dialog of the browser. What has come
+ * meanwhile has its turn first.
+ */
+export const setLimit = (fn, ms) => {
+  const due = now() + ms;
+  return setTimer(() => (now() - due > STANDSTILL ? setTimer(fn, Math.min(ms, CATCH_UP)) : fn()), ms);
+};
 export const whenIdle = (fn) =>
   requestIdleCallback ? apply(requestIdleCallback, page, [fn, { __proto__: null, timeout: 2000 }]) : setTimer(fn, 200);
 

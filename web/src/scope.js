@@ -1,5 +1,5 @@
 // What lives from start() to stop(): listeners and timers.
-import { AbortController, addListener, clearTimer, dispatch, document, setTimer } from "./native.js";
+import { AbortController, addListener, clearTimer, dispatch, document, setLimit } from "./native.js";
 
 const PROBE = "captureKeepaliveProbe";
 
@@ -23,7 +23,7 @@ export const closeScope = () => {
   timers.clear();
 };
 export const later = (fn, ms) => {
-  const id = setTimer(() => {
+  const id = setLimit(() => {
     timers.delete(id);
     fn();
   }, ms);
