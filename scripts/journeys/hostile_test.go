@@ -376,6 +376,15 @@ func hostileTo(t *testing.T, d *demo) *hostileSite {
 const dialogIs = `Object.getPrototypeOf(HTMLDocument.prototype).querySelector.call(document,
 	"capture-keepalive-dialog")?.shadowRoot.querySelector("dialog")`
 
+// signInThere signs in on the hostile page.
+func signInThere(t *testing.T, p *browsertest.Page) {
+	t.Helper()
+	p.Eval(t, `document.getElementById("capture_signIn_email").value = "ada@example.com",
+		document.getElementById("capture_signIn_displayName").value = "Ada",
+		document.getElementById("capture_signIn_password").value = "x", 1`, nil)
+	p.Click(t, "#capture_signIn_submit")
+}
+
 // liveThrough loads a page, signs in, renews and saves with a dead token, is
 // stopped, started and warned, and signs out.
 func liveThrough(t *testing.T, d *demo, s *hostileSite, p *browsertest.Page, engine, name string) {
@@ -393,10 +402,7 @@ func liveThrough(t *testing.T, d *demo, s *hostileSite, p *browsertest.Page, eng
 		{method: "DELETE", headers: {"X-Keepalive": "1"}}).then(r => r.status)`, nil)
 	p.Eval(t, fmt.Sprintf(`location.assign(%q), 1`, s.URL+"/hostile"), nil)
 	p.WaitFor(t, fmt.Sprintf(`window.row === %q && !!document.getElementById("capture_signIn_email")`, name), soon)
-	p.Eval(t, `document.getElementById("capture_signIn_email").value = "ada@example.com",
-		document.getElementById("capture_signIn_displayName").value = "Ada",
-		document.getElementById("capture_signIn_password").value = "x", 1`, nil)
-	p.Click(t, "#capture_signIn_submit")
+	signInThere(t, p)
 	p.WaitFor(t, `!!document.getElementById("capture_editProfile_aboutMe") &&
 		captureKeepalive.status().phase === "active"`, soon)
 	p.Eval(t, `captureKeepalive.on("ended", () => heard.push("ended")), 1`, nil) // one tag: the page could not
@@ -447,4 +453,21 @@ func TestHostilePages(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A page that has taken our name, and does not give it away, gets no API. It is
+// left as it is, and its users have their session all the same.
+func TestNameThatIsTaken(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--life", "10m")
+	s := hostileTo(t, d)
+	s.set(hostility{tag: oneTag, before: `Object.defineProperty(window, "captureKeepalive", {value: 1})`})
+	p := browsertest.Chromium(t).Open(t, s.URL+"/hostile")
+	p.WaitFor(t, `!!document.getElementById("capture_signIn_email")`, soon)
+	signInThere(t, p)
+	p.WaitFor(t, `fetch("/keepalive/session", {headers: {"X-Keepalive": "1"}}).then(r => r.status === 200)`, soon)
+	var untouched bool
+	if p.Eval(t, `captureKeepalive === 1 && thrown.length === 0`, &untouched); !untouched {
+		t.Error("the page's own variable was replaced, or something was thrown")
+	}
 }

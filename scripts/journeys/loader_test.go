@@ -408,10 +408,7 @@ func TestDocumentWrittenAnew(t *testing.T) {
 	s.set(hostility{name: "written anew"})
 	p := browsertest.Chromium(t).Open(t, s.URL+"/hostile")
 	p.WaitFor(t, `!!document.querySelector("#capture_signIn_email")`, soon)
-	p.Eval(t, `document.querySelector("#capture_signIn_email").value = "ada@example.com",
-		document.querySelector("#capture_signIn_displayName").value = "Ada",
-		document.querySelector("#capture_signIn_password").value = "x", 1`, nil)
-	p.Click(t, "#capture_signIn_submit")
+	signInThere(t, p)
 	const isActive = `!!document.querySelector("#capture_editProfile_aboutMe") &&
 		captureKeepalive.status().phase === "active"`
 	p.WaitFor(t, isActive, soon)

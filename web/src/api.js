@@ -3,7 +3,7 @@ import { location, nothing, page, send } from "./native.js";
 import { isAnonymous } from "./mark.js";
 import * as module from "./module.js";
 import { call } from "./module.js";
-import { end, notes, options, start, stay, stop, told, want } from "./loader.js";
+import { end, notes, options, publish, start, stay, stop, told, want } from "./loader.js";
 import { on, ready, subscribe, user } from "./session.js";
 import { warnings } from "./warnings.js";
 
@@ -70,3 +70,4 @@ export const api = {
   diagnostics,
   report,
 };
+publish(api);

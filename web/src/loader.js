@@ -31,6 +31,10 @@ export let told = {};
 /** @type {import("../keepalive").Diagnostic[]} */
 export const notes = [];
 
+/** @type {object} for the dialog: the page's own variable may be another */
+let publicApi;
+export const publish = (api) => void (publicApi = api);
+
 const note = (message) => void notes.push({ at: now(), event: "loader", message });
 const isIdle = () => !module.isWanted() && isAnonymous();
 
@@ -173,7 +177,7 @@ function moduleChanged(failed) {
   for (const event of drain()) call("event", ...event);
   answers.splice(0).forEach((answer) => call("answered", answer));
   askAgain();
-  if (options.dialog) module.runtime.showDialog(bringDialog, page.captureKeepalive);
+  if (options.dialog) module.runtime.showDialog(bringDialog, publicApi);
 }
 
 // --- For the page ---------------------------------------------------------
