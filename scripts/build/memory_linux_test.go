@@ -64,6 +64,10 @@ func TestIdleMemory(t *testing.T) {
 		defer close(ended)
 		_ = cmd.Wait() // the test itself ends it, with the context
 	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // or it would outlive this process
+		<-ended
+	})
 	if !ready(t, "http://"+admin+"/readyz", ended) {
 		_ = cmd.Process.Kill() // said is not read while it is written
 		<-ended
