@@ -5,7 +5,6 @@
 import STYLE from "./dialog.css";
 
 (() => {
-  "use strict";
   // An element may hide a property of the document, and a library its class.
   const own = Object.getPrototypeOf(Object.getPrototypeOf(document));
   const ofDocument = (name) => Object.getOwnPropertyDescriptor(own, name).get.call(document);
@@ -13,7 +12,6 @@ import STYLE from "./dialog.css";
   // What keepalive.js has kept, before a library could replace it.
   const { AbortController, CSSStyleSheet, Date, EventTarget, Map, clearTimeout, setTimeout } =
     script?.captureKeepalive ?? window;
-  const supported = "adoptedStyleSheets" in document;
   /** @type {any} the public API, while the dialog is in use */
   let api;
 
@@ -34,14 +32,10 @@ import STYLE from "./dialog.css";
   // What stays inside the dialog.
   const INSIDE = (
     "keydown keypress keyup click dblclick auxclick contextmenu wheel " +
-    "touchstart touchmove touchend touchcancel"
-  )
-    .split(" ")
-    .concat(
-      ...["pointer", "mouse"].map((kind) =>
-        ["down", "up", "move", "over", "out", "cancel"].map((what) => kind + what),
-      ),
-    );
+    "touchstart touchmove touchend touchcancel " +
+    "pointerdown pointerup pointermove pointerover pointerout pointercancel " +
+    "mousedown mouseup mousemove mouseover mouseout"
+  ).split(" ");
   // Seconds left that are spoken. A timer that speaks every second cannot be
   // listened to.
   const SPOKEN = [600, 300, 120, 60, 30, 10, 0];
@@ -84,8 +78,8 @@ import STYLE from "./dialog.css";
     for (const [key, text] of Object.entries(window.captureKeepaliveDialog || {})) {
       if (key in TEXTS && text && typeof text === "string" && (key !== "lang" || isLanguage(text))) result[key] = text;
       else {
-        const what = `must be one of ${Object.keys(TEXTS)}, with a text, or for lang a language tag`;
-        console.warn(`captureKeepaliveDialog: "${key}" ${what}`);
+        const names = Object.keys(TEXTS);
+        console.warn(`captureKeepaliveDialog: "${key}" must be one of ${names}, with a text (lang: a language tag)`);
       }
     }
     return result;
@@ -280,7 +274,7 @@ import STYLE from "./dialog.css";
 
   let undos = [];
   const start = (given) => {
-    if (api || !supported) return;
+    if (api || !("adoptedStyleSheets" in document)) return;
     api = given;
     undos = [
       api.on("warning", ({ kind, expiresIn }) => {
@@ -310,7 +304,7 @@ import STYLE from "./dialog.css";
   const stop = () => {
     if (!api) return;
     over();
-    for (const undo of undos) undo?.();
+    for (const undo of undos) undo();
     api = undefined;
   };
 
