@@ -385,6 +385,7 @@ func testCannot(t *testing.T, browser *Browser, url string) {
 		calls["errors"] = func(tb testing.TB) { page.Errors(tb) }
 		calls["offline"] = func(tb testing.TB) { page.Offline(tb, true) }
 		calls["clock"] = func(tb testing.TB) { page.SetClock(tb, time.Hour) }
+		calls["first"] = func(tb testing.TB) { page.RunFirst(tb, "1") }
 	}
 	want := "the driver of " + browser.Name + " cannot do it"
 	for name, call := range calls {

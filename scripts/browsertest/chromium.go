@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/browser"
@@ -192,9 +191,9 @@ func (c *chromiumTab) look(ctx context.Context, width, height int64, scheme stri
 	return err
 }
 
-func (c *chromiumTab) setClock(ctx context.Context, offset time.Duration) error {
+func (c *chromiumTab) runFirst(ctx context.Context, script string) error {
 	_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument,
-		page.AddScriptToEvaluateOnNewDocumentParams{Source: clock(offset)})
+		page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 	return err
 }
 

@@ -292,9 +292,9 @@ func (f *firefoxTab) setOffline(ctx context.Context, offline bool) error {
 		object{"contexts": []string{f.id}, "networkConditions": conditions}, nil)
 }
 
-func (f *firefoxTab) setClock(ctx context.Context, offset time.Duration) error {
+func (f *firefoxTab) runFirst(ctx context.Context, script string) error {
 	return f.session.call(ctx, "script.addPreloadScript", object{
-		"functionDeclaration": fmt.Sprintf("() => { %s }", clock(offset)),
+		"functionDeclaration": fmt.Sprintf("() => { %s }", script),
 		"contexts":            []string{f.id},
 	}, nil)
 }

@@ -61,18 +61,27 @@ func (p *Page) hide(t testing.TB, what string, hidden bool, state string) {
 // real Date, and would not see it. The driver of WebKit cannot do it.
 func (p *Page) SetClock(t testing.TB, offset time.Duration) {
 	t.Helper()
-	what := fmt.Sprintf("setting the clock by %s", offset)
-	tab := able[interface {
-		// setClock is about the documents to come, after what earlier calls
-		// have set.
-		setClock(context.Context, time.Duration) error
-	}](t, p, what)
-	p.do(t, what, func(ctx context.Context) error { return tab.setClock(ctx, offset) })
+	p.runFirst(t, fmt.Sprintf("setting the clock by %s", offset), clock(offset))
 	var seen bool
 	if p.Eval(t, clock(offset), &seen); !seen {
 		t.Fatal("setting the clock: this document has a Date of its own; " +
 			"open about:blank, call SetClock, and then Navigate")
 	}
+}
+
+// RunFirst runs a script in all documents to come in this tab, before scripts of
+// their own. The driver of WebKit cannot do it.
+func (p *Page) RunFirst(t testing.TB, script string) {
+	t.Helper()
+	p.runFirst(t, "running a script first", script)
+}
+
+func (p *Page) runFirst(t testing.TB, what, script string) {
+	t.Helper()
+	tab := able[interface {
+		runFirst(ctx context.Context, script string) error
+	}](t, p, what)
+	p.do(t, what, func(ctx context.Context) error { return tab.runFirst(ctx, script) })
 }
 
 // clock is an expression that sets the clock of the document it runs in, and is

@@ -86,16 +86,16 @@ func saveWorks(t *testing.T, d *demo, p *browsertest.Page) {
 
 // crashable lets a test end the module's program as a panic does: the runtime
 // is told to exit while the page's events, timers and answers are still to
-// come. Call it before the module is loaded.
+// come. Call it before keepalive.js runs, which keeps what it finds.
 func crashable(t *testing.T, p *browsertest.Page) {
 	t.Helper()
-	p.Eval(t, `(() => {
+	p.RunFirst(t, `(() => {
 		const instantiate = WebAssembly.instantiate;
 		WebAssembly.instantiate = (module, imports) => {
 			window.crash = () => imports.gojs["runtime.wasmExit"](8);
 			return instantiate.call(WebAssembly, module, imports);
 		};
-	})(), 1`, nil)
+	})()`)
 }
 
 // A crash of the module is survived once, with the session; the second time
@@ -104,9 +104,11 @@ func crashable(t *testing.T, p *browsertest.Page) {
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
-	p := visit(t, browsertest.Chromium(t), d.URL)
-	watchThrown(t, p)
+	p := browsertest.Chromium(t).Open(t, "about:blank")
 	crashable(t, p)
+	p.Navigate(t, d.URL)
+	onDemo(t, p)
+	watchThrown(t, p)
 	signIn(t, p)
 	for _, phase := range []string{"active", "off"} {
 		p.Eval(t, `crash(), 1`, nil)
