@@ -94,8 +94,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return exitError
 }
 
-// checkedOutput remembers that something could not be written to it: on a full disk a
-// command that says something has not done its work.
+// checkedOutput remembers that something could not be written to it: on a full
+// disk a command that says something has not done its work.
 type checkedOutput struct {
 	to   io.Writer
 	lost atomic.Pointer[error] // nil: nothing

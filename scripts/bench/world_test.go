@@ -245,7 +245,9 @@ func (w *world) run(address string, program *exec.Cmd, env ...string) {
 		w.b.Fatal(err)
 	}
 	w.programs = append(w.programs, program)
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	looks := time.NewTicker(10 * time.Millisecond)
+	defer looks.Stop()
+	for began := time.Now(); ; <-looks.C {
 		connection, err := net.Dial("tcp", address)
 		if err == nil {
 			_ = connection.Close()

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// claim is a link of a page to a file of the repository, by the name of a test or a path.
+// claim is a link of a page to a file of the repository, by the name of a test
+// or a path.
 var claim = regexp.MustCompile("\\[`([^`]+)`\\]\\((\\.\\./[^)#]+)\\)")
 
 // unproved returns the links of a page in docs to a file that is not there,

@@ -154,7 +154,7 @@ func diagnosis(err error) string {
 	case goredis.IsPermissionError(err):
 		return "the server's ACL does not let the user do what is needed; docs/operations.md has the " +
 			"rights"
-	case strings.Contains(err.Error(), "cluster support disabled"):
+	case goredis.HasErrorPrefix(err, "This instance has cluster support disabled"):
 		return "the server is no node of a cluster; use redis:// or rediss://"
 	case goredis.IsReadOnlyError(err):
 		return "the server is a replica, which cannot write; name the primary, or the sentinels, which " +

@@ -120,7 +120,8 @@ func TestRevocationFindsWhatAnIndexHasLost(t *testing.T) {
 	}
 }
 
-// Operators hear of it: from check before anyone has met it, and from the log after.
+// Operators hear of it: from check before a server has met it, and from the log
+// after.
 func TestForeignValuesAreTold(t *testing.T) {
 	server := redistest.Start(t)
 	b, admin := open(t, server.URL()), dial(t, server)

@@ -108,8 +108,9 @@ return 'done'
 // given time, and drops the entries that have expired, or never would. It uses
 // Redis's clock, which is the one that drops the rows. GT: a slower writer with
 // an earlier time takes nothing back. Where nothing is wrong ZADD is the first
-// write: Redis refuses no later one when its memory is full. It refuses a login that began before the
-// owner's sessions were revoked; an empty text for that is no login.
+// write: Redis refuses no later one when its memory is full. It refuses a login
+// that began before the owner's sessions were revoked; an empty text for that is
+// no login.
 // KEYS: the index, the mark. ARGV: the row's key, until when, when the login
 // began, until when a new index counts as incomplete.
 var indexScript = safeScript(readOurs + `
