@@ -257,6 +257,9 @@ var hostilities = []hostility{
 		captureKeepalive.start({dialog: true})</script>`},
 	{name: "one tag", tag: oneTag},
 	{name: "the stub, and one tag", tag: withStub},
+	{name: "the stub of another version", before: `window.captureKeepalive = {waiting: [], start() {}, on() {},
+		status: () => ({phase: "off", warnings: []}), diagnostics: () => []}`},
+	{name: "the stub, frozen", tag: withStub, after: `Object.freeze(captureKeepalive)`},
 	{name: "included twice", tag: strings.Repeat(`<script nonce="n" src="/keepalive/keepalive.js"></script>`, 2)},
 	{name: "deferred, behind the stub", tag: `<script nonce="n" src="/keepalive/stub.js"></script>
 		<script defer nonce="n" src="/keepalive/keepalive.js"></script>`},

@@ -119,6 +119,49 @@ func hangingSite(t *testing.T, hang time.Duration) string {
 	return server.URL
 }
 
+// A page may keep the stub's methods, or freeze it. They do what ours do as
+// soon as we are there, be it after the stub has given up.
+func TestMethodsOfTheStub(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	page := `<!doctype html><title>A page</title><script>` + stubCode(t) + `
+		const kept = {...captureKeepalive};
+		window.same = kept.user() === kept.user() && kept.status() === kept.status();
+		kept.token().catch(e => window.refused = e.code);
+		if (location.search) Object.freeze(captureKeepalive);
+		kept.subscribe(() => window.subscribed = true);
+		kept.on("nothing", () => {});
+		addEventListener("unhandledrejection", e => window.rejected = e.reason.message);
+		addEventListener("load", () => setTimeout(() => {
+			const script = document.createElement("script");
+			script.src = "/keepalive/keepalive.js";
+			document.head.append(script);
+		}, 4500));
+	</script>`
+	site := filesOf(t, d, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/kept" {
+			fmt.Fprint(w, page)
+		}
+		return r.URL.Path == "/kept"
+	})
+	for _, query := range []string{"", "?frozen"} {
+		p := browsertest.Chromium(t).Open(t, site+"/kept"+query)
+		p.WaitFor(t, `window.refused === "unavailable" && !!kept.status().version && window.subscribed`, soon)
+		p.WaitFor(t, `/"nothing" must be one of/.test(window.rejected)`, soon)
+		var got []any
+		p.Eval(t, `(async () => {
+			let now, wrong; kept.subscribe(user => now = user === kept.user())();
+			try { kept.start({margin: "much"}) } catch (e) { wrong = e.name }
+			kept.start();
+			return [same, now, wrong, (await kept.ready).signedIn,
+				await kept.token().catch(e => e.code), (await kept.fetch("/kept")).status]
+		})()`, &got)
+		if want := `[true true TypeError <nil> signed_out 200]`; fmt.Sprint(got) != want {
+			t.Errorf("%q: got %v, want %s", query, got, want)
+		}
+	}
+}
+
 // A file that fails is asked for again: one answer that is no use, one that
 // does not come, one that was changed on the way, and the module that another
 // server's manifest names, cost nothing but time.

@@ -1,27 +1,18 @@
 // Takes over from the stub: see stub.js. The object that the page has stays
-// the same, and becomes the whole API.
-import { attempt, isArray, isObject, keys, rethrow, setTimer } from "./native.js";
+// the same, and answers as our own does.
+import { keys, quiet, setTimer } from "./native.js";
 import { api } from "./api.js";
-import { setHooked, takeOver } from "./ui.js";
+import { callHandler, hear, setHooked } from "./ui.js";
 
-export const isStub = (found) => isObject(found) && isArray(found.waiting);
-
-/** @returns the function that makes the calls that have waited in the stub. */
+/** @throws TypeError if it is no stub. */
 export function adoptStub(stub) {
-  const { waiting } = stub;
-  const arrived = waiting.shift();
-  delete stub.waiting;
-  for (const name of keys(api)) stub[name] = api[name];
-  setHooked(stub.hooked);
-  const catchUp = () => waiting.splice(0).forEach((call) => attempt(call, rethrow));
-  return () => {
-    catchUp();
-    // What the UI has fired comes after start(), which the page may call as
-    // soon as it has us.
-    setTimer(() => {
-      takeOver(stub);
-      arrived();
-      catchUp();
-    }, 0);
-  };
+  // What the UI has fired comes after start(), which the page may call as soon
+  // as it has us.
+  let isReady = false;
+  const afterStart = (fn) => (...args) => (isReady ? fn(...args) : void setTimer(() => fn(...args), 0));
+  setTimer(() => (isReady = true), 0);
+  setHooked(stub.arrive({ ...api, event: afterStart(hear), hold: afterStart(callHandler) }));
+  // The stub may be older than we are, or the page may have frozen it.
+  for (const name of keys(api)) quiet(() => (stub[name] = api[name]));
+  return true;
 }

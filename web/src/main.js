@@ -24,6 +24,4 @@ function startByAttributes() {
   }
 }
 
-const { isOurs, catchUp } = install();
-if (isOurs) startByAttributes();
-catchUp();
+if (install().isOurs) startByAttributes();

@@ -7,9 +7,7 @@ const captureKeepalive = typeof window === "undefined" ? onServer() : inPage();
 function inPage() {
   // The loader looks at the page when it is evaluated: not before this line.
   const { install } = require("./install.js");
-  const { object, catchUp } = install();
-  catchUp();
-  return object;
+  return install().object;
 }
 
 function onServer() {

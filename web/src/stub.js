@@ -9,45 +9,54 @@ if (!window.captureKeepalive?.on) {
   /** @type {any} */
   const page = window;
   const janrain = (page.janrain ||= {});
-  const off = () => ({ phase: "off", signedIn: null, warnings: [] });
+  const off = { phase: "off", signedIn: null, warnings: [] };
   const hooked = [];
-  /** Calls for keepalive.js, which it makes when it comes, be it late. */
-  const waiting = [];
-  /** Settles when keepalive.js has taken over, or rejects after 4 s. */
-  const soon = new Promise((resolve, reject) => {
-    waiting.push(resolve);
-    setTimeout(reject, 4000, Object.assign(Error("unavailable"), { code: "unavailable" }));
+  /** @type {any} */
+  const stub = (page.captureKeepalive = {});
+  const arrival = new Promise((resolve) => {
+    // keepalive.js gives what answers from now on, and gets the events that
+    // are hooked.
+    stub.arrive = (given) => {
+      resolve((api = given));
+      return hooked;
+    };
   });
-  // keepalive.js replaces each method, and what waited calls it again.
-  const stub = (page.captureKeepalive = {
-    hooked,
-    waiting,
-    user: off,
-    status: off,
+  /** Rejects where keepalive.js has not come after 4 s. */
+  const soon = new Promise((resolve, reject) => {
+    arrival.then(resolve);
+    setTimeout(reject, 4000, Object.assign(Error(), { code: "unavailable" }));
+  });
+
+  // What answers until then.
+  let api = {
+    user: () => off,
+    status: () => off,
     report: String, // ""
     diagnostics: Array, // []
-    ready: soon.then(() => stub.ready, off),
-    fetch: (input, init) => soon.then(() => stub.fetch(input, init), () => fetch(input, init)),
+    fetch: (input, init) => soon.then(() => api.fetch(input, init), () => fetch(input, init)),
     // A failed save is no reason to wait.
     hold: (name, call) =>
-      /S/.test(name) ? call() : soon.then(() => stub.hold(name, call), () => setTimeout(call)),
-  });
+      /S/.test(name) ? call() : soon.then(() => api.hold(name, call), () => setTimeout(call)),
+  };
   for (const name of ["token", "renew", "end"]) {
-    stub[name] = () => soon.then(() => stub[name]());
+    api[name] = () => soon.then(() => api[name]());
   }
   for (const name of ["start", "stop", "stay", "on", "subscribe", "event"]) {
-    stub[name] = (...args) => {
+    api[name] = (...args) => {
       let undo;
-      waiting.push(() => (undo ||= stub[name](...args)));
+      arrival.then(() => (undo ||= api[name](...args)));
       return () => (undo ? undo() : (undo = 1));
     };
   }
+  // The page may keep a method, or freeze the object: it always asks api.
+  for (const name in api) stub[name] = (...args) => api[name](...args);
+  stub.ready = soon.then(() => api.ready, () => off);
 
   const hook = (name, event) => {
     if (hooked.includes(event)) return;
     hooked.push(event);
-    event.addHandler((payload) => stub.event(name, payload));
-    if (/dToken|Denied|SaveF/.test(name)) wrapEvent(event, (call) => stub.hold(name, call));
+    event.addHandler((payload) => api.event(name, payload));
+    if (/dToken|Denied|SaveF/.test(name)) wrapEvent(event, (call) => api.hold(name, call));
   };
   let { events } = janrain;
   // The page reads janrain.events before it adds a handler: then we are first.

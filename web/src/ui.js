@@ -37,7 +37,7 @@ function hookEvent(event, name) {
   if (hooked.has(event) || stubbed.includes(event)) return;
   hooked.add(event);
   const add = wrapped.get(event) || event.addHandler;
-  const handler = (payload) => quiet(() => handlers && handlers.event(name, payload));
+  const handler = (payload) => hear(name, payload);
   apply(add, event, [handler]);
   undos.push(() => apply(event.removeHandler, event, [handler]));
   if (["deadToken", "failure"].includes(kindOf(name)) && !wrapped.has(event)) {
@@ -46,8 +46,11 @@ function hookEvent(event, name) {
   }
 }
 
+/** The UI fired an event. */
+export const hear = (name, payload) => quiet(() => handlers && handlers.event(name, payload));
+
 /** Calls a handler of the page, now or when it is known that it must be. */
-function callHandler(name, call) {
+export function callHandler(name, call) {
   const counted = () => inHandler(call);
   return handlers && kindOf(name) === "deadToken" ? handlers.hold(name, counted) : counted();
 }
@@ -196,9 +199,3 @@ export function unwatchUI() {
 /** @type {object[]} events that the stub has hooked; it goes on to do so */
 let stubbed = [];
 export const setHooked = (events) => void (stubbed = events);
-
-/** What the stub has hooked tells us from now on. */
-export function takeOver(stub) {
-  stub.event = (name, payload) => quiet(() => handlers && handlers.event(name, payload));
-  stub.hold = callHandler;
-}

@@ -3,25 +3,25 @@
 
 /**
  * Replaces addHandler and removeHandler of an event. Each handler that is
- * added gets a wrapper of its own, which gives what is to be called to hold().
- * A handler that is removed meanwhile is not called any more.
+ * added gets a wrapper, which gives what is to be called to hold(). A handler
+ * that is removed meanwhile is not called any more. A handler has one wrapper,
+ * so that the UI finds it, and treats it when it is added twice, as ever.
  */
 export const wrapEvent = (event, hold) => {
   const { addHandler, removeHandler } = event;
-  /** @type {any[]} */
-  let added = [];
+  const wrappers = new WeakMap();
   event.addHandler = (fn) => {
     if (!fn?.apply) return addHandler.call(event, fn);
-    const wrapper = function (...args) {
-      return hold(() => added.includes(wrapper) && fn.apply(this, args));
+    const wrapper = wrappers.get(fn) || function (...args) {
+      const { removed } = wrapper;
+      return hold(() => wrapper.removed === removed && fn.apply(this, args));
     };
-    wrapper.fn = fn;
-    added.push(wrapper);
+    wrappers.set(fn, wrapper);
     return addHandler.call(event, wrapper);
   };
   event.removeHandler = (fn) => {
-    const wrapper = added.find((each) => each.fn === fn) || fn;
-    added = added.filter((each) => each !== wrapper);
-    return removeHandler?.call(event, wrapper);
+    const wrapper = wrappers.get(fn);
+    if (wrapper) wrapper.removed = {};
+    return removeHandler?.call(event, wrapper || fn);
   };
 };
