@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,6 +97,55 @@ func (p plain) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
+func (p *program) sessionsCommand() *cobra.Command {
+	return p.userCommand("sessions", "List the sessions of a user, at the server that runs here",
+		func(ctx context.Context, address, uuid string) error {
+			var answer api.ListAnswer
+			if err := askAbout(ctx, address, api.PathSessions, uuid, &answer); err != nil {
+				return err
+			}
+			switch {
+			case answer.Sessions == nil:
+				return fmt.Errorf("%s answers, and does not list sessions", address)
+			case len(answer.Sessions) == 0:
+				return errNoSession
+			}
+			table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(table, "SESSION\tMODE\tOPENED\tLAST ACTIVITY\tRENEWED\tENDS WHEN IDLE\tENDS\tKEY")
+			for _, s := range answer.Sessions {
+				fmt.Fprintln(table, visible(strings.Join([]string{s.Session, s.Mode, s.Opened, s.Seen,
+					s.Renewed, s.IdleExpires, s.AbsoluteExpires, s.Key}, "\t")))
+			}
+			return table.Flush()
+		})
+}
+
+func (p *program) revokeCommand() *cobra.Command {
+	return p.userCommand("revoke", "End all sessions of a user, at the server that runs here",
+		func(ctx context.Context, address, uuid string) error {
+			ended := api.RevokeAnswer{Ended: -1} // another program's answer does not set it
+			if err := askAbout(ctx, address, api.PathRevoke, uuid, &ended); err != nil {
+				return fmt.Errorf("%w; nothing is known to have ended", err)
+			}
+			switch {
+			case ended.Ended < 0:
+				return fmt.Errorf("%s answers, and does not say how many sessions have ended", address)
+			case ended.Ended == 0:
+				return errNoSession
+			}
+			_, err := fmt.Fprintf(p.stdout, "Ended %s of the user.\n", counted(ended.Ended, "session"))
+			return err
+		})
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 // userCommand is a command about one user. It asks the operator's listener of a
 // server that runs, since that server may own the store alone. Of the
 // environment it needs that listener's address and no secret.
@@ -106,7 +156,7 @@ func (p *program) userCommand(
 	command := &cobra.Command{
 		Use:   name + " --uuid UUID",
 		Short: short,
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			uuid, err := parseUUID(uuid)
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,8 +26,10 @@ func (p *program) checkCommand() *cobra.Command {
 		Short: "Say what is wrong with the configuration, or with a server from outside",
 		Long: settingsHelp("Say what is wrong with the configuration. With --url, say what is " +
 			"wrong with a server\n" +
-			"as pages see it, through its proxy; that needs no setting."),
-		Args: cobra.NoArgs,
+			"as pages see it, through its proxy; that needs no setting.\n\n" +
+			"The exit code is 0 if it works, with risks or without, 1 if it does not, and 2 if\n" +
+			"the command line is wrong."),
+		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			ctx := command.Context()
 			switch {
@@ -66,32 +69,25 @@ func (p *program) check(ctx context.Context, options checkOptions) error {
 		}
 		options.uuid, options.live = uuid, true
 	}
-	settings, err := config.Read(p.environment)
+	found := report{to: p.stdout}
+	settings, err := p.readConfig()
 	if err != nil {
-		fmt.Fprintln(p.stdout, err)
+		found.add(bad("%s", err))
 		return errReported
 	}
-	fine := true
-	if err := checkStore(ctx, settings, options.live, p.stdout); err != nil {
-		fmt.Fprintf(p.stdout, "KEEPALIVE_STORE: %s\n", err)
-		fine = false
-	}
+	found.add(checkStore(ctx, settings, options.live)...)
 	for _, advice := range append(settings.Advice(), p.adviseOnPageFiles()...) {
-		fmt.Fprintln(p.stdout, advice)
+		found.add(risky("%s", advice))
 	}
-	if options.live && !checkCapture(ctx, settings, options.uuid, p.stdout) {
-		fine = false
+	if options.live {
+		found.add(checkCapture(ctx, settings, options.uuid)...)
 	}
-	if !fine {
-		return errReported
-	}
-	fmt.Fprintln(p.stdout, "The configuration is fine.")
-	return nil
+	return found.end("The configuration")
 }
 
 // checkStore asks a database that is another process only if live, and says
 // what its settings put at risk.
-func checkStore(ctx context.Context, settings *config.Config, live bool, stdout io.Writer) error {
+func checkStore(ctx context.Context, settings *config.Config, live bool) []finding {
 	driver := settings.Driver
 	var advice []string
 	var err error
@@ -101,8 +97,68 @@ func checkStore(ctx context.Context, settings *config.Config, live bool, stdout 
 	case driver.Advise != nil:
 		advice = driver.Advise(settings.Store)
 	}
+	var found []finding
 	for _, one := range advice {
-		fmt.Fprintf(stdout, "KEEPALIVE_STORE: %s\n", one)
+		found = append(found, risky("KEEPALIVE_STORE: %s", one))
 	}
-	return err
+	if err != nil {
+		found = append(found, bad("KEEPALIVE_STORE: %s", err))
+	}
+	return found
+}
+
+// grade is how serious a finding is.
+type grade int
+
+const (
+	fine  grade = iota
+	risk        // it works, and is not as it should be
+	fault       // it does not work
+)
+
+// finding is what the answer to a question says.
+type finding struct {
+	sentence string
+	grade    grade
+	skew     time.Duration // of Capture's clock; see capture.Error
+}
+
+func good(format string, values ...any) finding  { return newFinding(fine, format, values) }
+func risky(format string, values ...any) finding { return newFinding(risk, format, values) }
+func bad(format string, values ...any) finding   { return newFinding(fault, format, values) }
+
+func newFinding(grade grade, format string, values []any) finding {
+	return finding{sentence: fmt.Sprintf(format, values...), grade: grade}
+}
+
+// report prints what a check finds, and counts it.
+type report struct {
+	to            io.Writer
+	risks, faults int
+}
+
+func (r *report) add(findings ...finding) {
+	for _, f := range findings {
+		fmt.Fprintln(r.to, visible(f.sentence))
+		switch f.grade {
+		case fine:
+		case risk:
+			r.risks++
+		case fault:
+			r.faults++
+		}
+	}
+}
+
+// end prints the verdict on the subject, unless the faults have said it.
+func (r *report) end(subject string) error {
+	switch {
+	case r.faults > 0:
+		return errReported
+	case r.risks > 0:
+		fmt.Fprintf(r.to, "%s works, with %s: see above.\n", subject, counted(r.risks, "risk"))
+	default:
+		fmt.Fprintf(r.to, "%s is fine.\n", subject)
+	}
+	return nil
 }

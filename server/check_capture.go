@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/app"
@@ -25,63 +24,56 @@ func unproven(err error) bool {
 	return ok
 }
 
-// finding is what the answer to a question says.
-type finding struct {
-	sentence string
-	bad      bool
-	skew     time.Duration // of Capture's clock; see capture.Error
-}
-
 // maxSkew is the most by which the machine's clock may differ from Capture's.
 const maxSkew = time.Minute
 
 // checkCapture says in a sentence for each client what Capture thinks of it, and
-// what is wrong besides. It reports whether all is well.
-func checkCapture(ctx context.Context, settings *config.Config, uuid string, stdout io.Writer) bool {
+// what is wrong besides.
+func checkCapture(ctx context.Context, settings *config.Config, uuid string) []finding {
 	client, err := app.NewCapture(settings, nil)
 	if err != nil {
-		fmt.Fprintln(stdout, err)
-		return false
+		return []finding{bad("%s", err)}
 	}
-	var findings []finding
+	var found []finding
 	if settings.ClientSide() {
-		findings = append(findings, askAsIssuer(ctx, client))
+		found = append(found, askAsIssuer(ctx, client))
 	}
 	if settings.ServerSide() {
-		findings = append(findings, askAsLogin(ctx, client, settings.RedirectURIs))
+		found = append(found, askAsLogin(ctx, client, settings.RedirectURIs))
 	}
 	switch {
 	case uuid != "" && !settings.ClientSide():
-		findings = append(findings, finding{sentence: "--uuid needs " +
-			"KEEPALIVE_ISSUER_CLIENT_ID: only that client gets tokens for a user.", bad: true})
+		found = append(found, bad("--uuid needs KEEPALIVE_ISSUER_CLIENT_ID: only that client "+
+			"gets tokens for a user."))
 	case uuid != "":
-		findings = append(findings, askForUser(ctx, client, uuid))
+		found = append(found, askForUser(ctx, client, uuid))
 	case settings.ClientSide():
-		findings = append(findings, finding{sentence: "What this check cannot know: whether " +
-			"KEEPALIVE_CAPTURE_URL and KEEPALIVE_TYPE_NAME are those of your pages. " +
-			"Another application with these credentials answers the same. To be sure, add " +
-			"--uuid with a user of your site."})
+		found = append(found, good("What this check cannot know: whether "+
+			"KEEPALIVE_CAPTURE_URL and KEEPALIVE_TYPE_NAME are those of your pages. "+
+			"Another application with these credentials answers the same. To be sure, add "+
+			"--uuid with a user of your site."))
 	}
-	fine := true
+	return append(found, judgeClock(found)...)
+}
+
+// judgeClock compares the clocks by the answers that Capture gave.
+func judgeClock(answers []finding) []finding {
 	var skew time.Duration
-	for _, f := range findings {
-		fmt.Fprintln(stdout, f.sentence)
-		fine = fine && !f.bad
+	for _, f := range answers {
 		if f.skew.Abs() > skew.Abs() {
 			skew = f.skew
 		}
 	}
-	if skew.Abs() > maxSkew {
-		direction := "behind"
-		if skew < 0 {
-			direction = "ahead of"
-		}
-		fmt.Fprintf(stdout, "This machine's clock is %s %s Capture's; set it, best by NTP: "+
-			"signatures (KEEPALIVE_AUTH_SCHEME=signature) and the ends of tokens and sessions "+
-			"go by it.\n", skew.Abs(), direction)
-		return false
+	if skew.Abs() <= maxSkew {
+		return nil
 	}
-	return fine
+	direction := "behind"
+	if skew < 0 {
+		direction = "ahead of"
+	}
+	return []finding{bad("This machine's clock is %s %s Capture's; set it, best by NTP: "+
+		"signatures (KEEPALIVE_AUTH_SCHEME=signature) and the ends of tokens and sessions "+
+		"go by it.", skew.Abs(), direction)}
 }
 
 // askForUser gets a token for a real user, and asks Capture for the user of that token.
@@ -89,25 +81,23 @@ func askForUser(ctx context.Context, client *capture.Client, uuid string) findin
 	const variables = "KEEPALIVE_CAPTURE_URL and KEEPALIVE_TYPE_NAME"
 	token, err := client.Issue(ctx, uuid)
 	if refused, ok := errors.AsType[*capture.Error](err); ok && refused.Kind == capture.AccountGone {
-		return finding{sentence: "Capture knows no such user: " + variables + " are of another " +
-			"application than your pages', " +
-			"or the uuid is not of your site. With them every session " +
-			"would end. " + refused.Error(), bad: true}
+		return bad("Capture knows no such user: %s are of another application than your pages', "+
+			"or the uuid is not of your site. With them every session would end. %s",
+			variables, refused)
 	}
 	if err != nil {
-		return finding{sentence: "Capture gave no token for the user: " + err.Error(), bad: true}
+		return bad("Capture gave no token for the user: %s", err)
 	}
 	owner, err := client.Identify(ctx, token.Access)
 	switch {
 	case err != nil:
-		return finding{sentence: "Capture gave a token for the user, and does not say which " +
-			"user has it: " + err.Error(), bad: true}
+		return bad("Capture gave a token for the user, and does not say which user has it: %s", err)
 	case owner != uuid:
-		return finding{sentence: "Capture gave a token for the user, and says that it is " +
-			"another's; see " + variables + ".", bad: true}
+		return bad("Capture gave a token for the user, and says that it is another's; see %s.",
+			variables)
 	}
-	return finding{sentence: "Capture knows the user, gave a token and says which " +
-		"user has it: " + variables + " are right."}
+	return good("Capture knows the user, gave a token and says which user has it: %s are right.",
+		variables)
 }
 
 func askAsIssuer(ctx context.Context, client *capture.Client) finding {
@@ -131,26 +121,28 @@ func askAsLogin(ctx context.Context, client *capture.Client, redirectURIs []stri
 			"said so.", func(refused *capture.Error) string {
 			return loginVerdict(refused, i+1, uri)
 		})
-		if last.bad {
+		if last.grade == fault {
 			break
 		}
 	}
 	return last
 }
 
-// judge is good for the one kind of error that only the right credentials get.
-func judge(err error, kind capture.Kind, good string, verdict func(*capture.Error) string) finding {
+// judge is content with the one kind of error that only the right credentials
+// get.
+func judge(err error, kind capture.Kind, content string, verdict func(*capture.Error) string) finding {
 	refused, ok := errors.AsType[*capture.Error](err)
 	switch {
 	case err == nil:
-		return finding{sentence: "Capture gave a token for what cannot exist; is " +
-			"KEEPALIVE_CAPTURE_URL a Capture application?", bad: true}
+		return bad("Capture gave a token for what cannot exist; is KEEPALIVE_CAPTURE_URL a " +
+			"Capture application?")
 	case !ok:
-		return finding{sentence: err.Error(), bad: true}
-	case refused.Kind == kind:
-		return finding{sentence: good, skew: refused.Skew}
+		return bad("%s", err)
 	}
-	f := finding{sentence: fmt.Sprintf("%s (%s)", verdict(refused), refused), bad: true}
+	f := good("%s", content)
+	if refused.Kind != kind {
+		f = bad("%s (%s)", verdict(refused), refused)
+	}
 	if !errors.Is(refused, capture.ErrNotCapture) {
 		f.skew = refused.Skew
 	}

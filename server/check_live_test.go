@@ -70,19 +70,19 @@ func TestCheck(t *testing.T) {
 		fault simulator.Fault
 		not   string
 	}{
-		{name: "fine", env: serving(url, filepath.Join(dir, "new.db")), code: exitOK, says: []string{"is fine"}},
+		{name: "fine", env: serving(url, filepath.Join(dir, "new.db")), code: exitOK, says: []string{"The configuration "}},
 		{name: "fine, and Capture agrees", args: []string{"--live"},
 			env: serving(url, filepath.Join(dir, "new.db")), code: exitOK,
-			says: []string{"takes the credentials", "is fine"}},
+			says: []string{"takes the credentials", "The configuration "}},
 		{name: "fine, with signatures", args: []string{"--live"},
 			env: serving(url, filepath.Join(dir, "new.db"), "AUTH_SCHEME=signature"), code: exitOK,
 			says: []string{"takes the credentials"}},
 		{name: "both clients, and Capture agrees", args: []string{"--live"},
 			env: serving(url, filepath.Join(dir, "new.db"), serverSide()...), code: exitOK,
-			says: []string{"KEEPALIVE_ISSUER_CLIENT_ID: it", "KEEPALIVE_LOGIN_CLIENT_ID: it", "is fine"}},
+			says: []string{"KEEPALIVE_ISSUER_CLIENT_ID: it", "KEEPALIVE_LOGIN_CLIENT_ID: it", "The configuration "}},
 		{name: "the login client alone", args: []string{"--live"},
 			env:  serving(url, filepath.Join(dir, "new.db"), serverSide(clientSideGone...)...),
-			code: exitOK, says: []string{"KEEPALIVE_LOGIN_CLIENT_ID: it", "is fine"}},
+			code: exitOK, says: []string{"KEEPALIVE_LOGIN_CLIENT_ID: it", "The configuration "}},
 		{name: "the login client, with signatures", args: []string{"--live"},
 			env:  serving(url, filepath.Join(dir, "new.db"), serverSide("AUTH_SCHEME=signature")...),
 			code: exitOK, says: []string{"KEEPALIVE_LOGIN_CLIENT_ID: it"}},
@@ -125,7 +125,7 @@ func TestCheck(t *testing.T) {
 		{name: "no Redis there", args: []string{"--live"},
 			env:  serving(url, "", "STORE=redis://:"+configtest.IssuerSecret+"@127.0.0.1:1"),
 			code: exitError, says: []string{"KEEPALIVE_STORE: there is no answer",
-				"start Redis, correct the address", "takes the credentials"}, not: "is fine"},
+				"start Redis, correct the address", "takes the credentials"}, not: "The configuration "},
 		{name: "no cluster there", args: []string{"--live"},
 			env:  serving(url, "", "STORE=redis-cluster://:"+configtest.IssuerSecret+"@127.0.0.1:1"),
 			code: exitError, says: []string{"KEEPALIVE_STORE: there is no answer"}},
@@ -173,7 +173,7 @@ func TestCheck(t *testing.T) {
 		{name: "a clock that is slow", args: []string{"--live"},
 			env: serving(url, filepath.Join(dir, "new.db")), fault: at(time.Hour, number(310)),
 			code: exitError, says: []string{"takes the credentials", clock + " is ", " behind Capture's; set it"},
-			not: "is fine"},
+			not: "The configuration "},
 		{name: "a clock that is fast", args: []string{"--live"},
 			env:   serving(url, filepath.Join(dir, "new.db"), "AUTH_SCHEME=signature"),
 			fault: at(-2*time.Minute, number(402)), code: exitError,
@@ -181,7 +181,7 @@ func TestCheck(t *testing.T) {
 				" ahead of Capture's", "KEEPALIVE_AUTH_SCHEME"}},
 		{name: "a clock that is good enough", args: []string{"--live"},
 			env: serving(url, filepath.Join(dir, "new.db")), fault: at(30*time.Second, number(310)),
-			code: exitOK, says: []string{"is fine"}, not: clock},
+			code: exitOK, says: []string{"The configuration "}, not: clock},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			defer service.Fail(tc.fault)() // the zero Fault is none

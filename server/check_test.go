@@ -33,7 +33,7 @@ func TestLoginAdvice(t *testing.T) {
 				t.Fatalf("exit %d: %s%s", code, stdout.String(), stderr.String())
 			}
 			said := strings.Contains(stdout.String(), "KEEPALIVE_TRUSTED_PROXIES is empty")
-			if said != tc.want || !strings.Contains(stdout.String(), "is fine") {
+			if said != tc.want || !strings.Contains(stdout.String(), "The configuration ") {
 				t.Errorf("warned: %v, want %v:\n%s", said, tc.want, stdout.String())
 			}
 		})
@@ -45,6 +45,25 @@ func TestLoginAdvice(t *testing.T) {
 			t.Errorf("serve does not warn:\n%s", log)
 		}
 	})
+}
+
+// A configuration that works at a risk is not called fine, and its exit code is
+// that of one that works.
+func TestCheckCountsRisks(t *testing.T) {
+	for want, changes := range map[string][]string{
+		"The configuration is fine.":                        {},
+		"The configuration works, with 1 risk: see above.":  {"ADMIN_LISTEN=0.0.0.0:9090"},
+		"The configuration works, with 2 risks: see above.": {"ADMIN_LISTEN=:9090", "TOKEN_LIFETIME=2h"},
+	} {
+		var stdout, stderr output
+		p := &program{environment: serving("http://127.0.0.1:1", filepath.Join(t.TempDir(), "a.db"), changes...),
+			stdout: &stdout, stderr: &stderr, files: builtFiles()}
+		code := p.run(t.Context(), []string{"check"})
+		lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+		if code != exitOK || lines[len(lines)-1] != want {
+			t.Errorf("exit %d, want %q at the end:\n%s%s", code, want, &stdout, &stderr)
+		}
+	}
 }
 
 // With a real user check proves what a user that cannot exist does not: whether

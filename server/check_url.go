@@ -42,23 +42,25 @@ func (p *program) checkURL(ctx context.Context, address, origin string) error {
 		return err
 	}
 	defer seen.client.CloseIdleConnections()
-	fine := true
+	found := report{to: p.stdout}
 	for _, look := range []func(context.Context) []finding{
-		seen.route, seen.preflight, seen.cookie, seen.files, seen.exposure,
+		one(seen.route), one(seen.preflight), one(seen.cookie), seen.files, seen.exposure,
 	} {
-		for _, f := range look(ctx) {
-			fmt.Fprintln(p.stdout, visible(f.sentence))
-			fine = fine && !f.bad
-		}
-		if !fine {
+		found.add(look(ctx)...)
+		if found.faults > 0 {
 			break // what comes next builds on it
 		}
 	}
-	if !fine {
-		return errReported
+	if err := found.end("Seen from here the server"); err != nil {
+		return err
 	}
-	fmt.Fprintln(p.stdout, "Seen from here the server is fine. A real sign-in is the last proof.")
+	fmt.Fprintln(p.stdout, "A real sign-in is the last proof.")
 	return nil
+}
+
+// one makes a list of a look with one answer.
+func one(look func(context.Context) finding) func(context.Context) []finding {
+	return func(ctx context.Context) []finding { return []finding{look(ctx)} }
 }
 
 func newOutside(address, origin string) (*outside, error) {
@@ -115,16 +117,8 @@ func (o *outside) askAt(ctx context.Context, method, address string, header ...s
 	return response, body, err
 }
 
-func good(format string, values ...any) []finding {
-	return []finding{{sentence: fmt.Sprintf(format, values...)}}
-}
-
-func bad(format string, values ...any) []finding {
-	return []finding{{sentence: fmt.Sprintf(format, values...), bad: true}}
-}
-
 // route finds out whether a page's request reaches the server whole.
-func (o *outside) route(ctx context.Context) []finding {
+func (o *outside) route(ctx context.Context) finding {
 	response, body, err := o.ask(ctx, http.MethodGet, api.PathSession, "Origin: "+o.origin, api.HeaderKeepalive+": 1")
 	switch {
 	case err != nil && unproven(err):
@@ -169,9 +163,9 @@ func (o *outside) route(ctx context.Context) []finding {
 }
 
 // preflight is for pages of another origin: their browser asks first.
-func (o *outside) preflight(ctx context.Context) []finding {
+func (o *outside) preflight(ctx context.Context) finding {
 	if o.origin == o.base.Scheme+"://"+o.base.Host {
-		return nil
+		return good("Pages of the same origin ask without a preflight request.")
 	}
 	response, _, err := o.ask(ctx, http.MethodOptions, api.PathToken, "Origin: "+o.origin,
 		"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: "+
@@ -192,7 +186,7 @@ func (o *outside) preflight(ctx context.Context) []finding {
 
 // cookie signs out without a session: the server then deletes a cookie that is
 // not there, and shows how its cookies arrive.
-func (o *outside) cookie(ctx context.Context) []finding {
+func (o *outside) cookie(ctx context.Context) finding {
 	name := secureCookie
 	if o.base.Scheme == "http" {
 		name = plainCookie
@@ -220,38 +214,40 @@ func (o *outside) cookie(ctx context.Context) []finding {
 		"Cookie and Set-Cookie on.", response.StatusCode, name)
 }
 
-// files looks at the page's files: types, compression.
+// files looks at the page's files.
 func (o *outside) files(ctx context.Context) []finding {
 	_, body, err := o.ask(ctx, http.MethodGet, "/"+api.FileManifest)
 	var manifest struct{ Module struct{ File string } }
 	if err != nil || json.Unmarshal(body, &manifest) != nil || manifest.Module.File == "" {
-		return bad("The page's files are not at %s. Take a release of the server, or have the "+
-			"proxy pass the whole path on.", o.base)
+		return []finding{bad("The page's files are not at %s. Take a release of the server, or "+
+			"have the proxy pass the whole path on.", o.base)}
 	}
-	var findings []finding
-	types := map[string]string{"keepalive.js": "text/javascript", manifest.Module.File: "application/wasm"}
-	for name, want := range types {
-		response, _, err := o.ask(ctx, http.MethodGet, "/"+name, "Accept-Encoding: br, gzip")
-		if err != nil {
-			return bad("%s cannot be loaded (%s).", name, err)
-		}
-		got, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
-		switch encoding := response.Header.Get("Content-Encoding"); {
-		case response.StatusCode != http.StatusOK:
-			return bad("%s answers HTTP %d. Have the proxy pass the whole "+
-				"path on.", name, response.StatusCode)
-		case got != want:
-			return bad("%s has the type %q, and browsers want %s. Leave Content-Type "+
-				"as it is.", name, got, want)
-		case encoding != "br" && encoding != "gzip":
-			findings = append(findings, good("%s is not compressed: have the proxy pass "+
-				"Accept-Encoding and Content-Encoding on.", name)...)
-		default:
-			findings = append(findings, good("%s comes with the right type, "+
-				"compressed (%s).", name, encoding)...)
-		}
+	return []finding{
+		o.file(ctx, "keepalive.js", "text/javascript"),
+		o.file(ctx, manifest.Module.File, "application/wasm"),
 	}
-	return findings
+}
+
+// file looks at the type of a file, and whether it comes compressed.
+func (o *outside) file(ctx context.Context, name, want string) finding {
+	response, _, err := o.ask(ctx, http.MethodGet, "/"+name, "Accept-Encoding: br, gzip")
+	if err != nil {
+		return bad("%s cannot be loaded (%s).", name, err)
+	}
+	got, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	switch encoding := response.Header.Get("Content-Encoding"); {
+	case response.StatusCode != http.StatusOK:
+		return bad("%s answers HTTP %d. Have the proxy pass the whole path on.", name,
+			response.StatusCode)
+	case got != want:
+		return bad("%s has the type %q, and browsers want %s. Leave Content-Type as it is.",
+			name, got, want)
+	case encoding != "br" && encoding != "gzip":
+		return risky("%s is not compressed: have the proxy pass Accept-Encoding and "+
+			"Content-Encoding on.", name)
+	default:
+		return good("%s comes with the right type, compressed (%s).", name, encoding)
+	}
 }
 
 // exposure looks for the operator's routes where everyone can ask.
@@ -266,13 +262,13 @@ func (o *outside) exposure(ctx context.Context) []finding {
 			if o.isOperators(ctx, place+path) {
 				findings = append(findings, bad("The operator's listener answers at %s. "+
 					"Keep it from the internet: a program that reaches it can end anyone's "+
-					"sessions.", place+path)...)
+					"sessions.", place+path))
 				break
 			}
 		}
 	}
 	if findings == nil {
-		return good("The operator's routes do not answer here.")
+		return []finding{good("The operator's routes do not answer here.")}
 	}
 	return findings
 }

@@ -133,7 +133,7 @@ func TestCheckFromOutside(t *testing.T) {
 			return nil
 		}, code: exitError, says: "browsers want application/wasm"},
 		{name: "no compression", request: func(r *http.Request) { r.Header.Del("Accept-Encoding") },
-			says: "is not compressed"},
+			says: "works, with 2 risks: see above"},
 		{name: "another program", answer: func(r *http.Response) error {
 			r.Body = io.NopCloser(strings.NewReader("<html>"))
 			r.Header.Del("Content-Length")

@@ -23,7 +23,13 @@ func (p *program) explainCommand() *cobra.Command {
 			"  journalctl -u capture-keepalive -o cat | capture-keepalive explain --uuid UUID " +
 			"--since 2h\n" +
 			"  zcat -f capture-keepalive.log* | capture-keepalive explain --uuid UUID",
-		Args: cobra.NoArgs,
+		Args: func(command *cobra.Command, args []string) error {
+			if err := noArgs(command, args); err != nil {
+				return usageError(err.Error() + ". The log comes on standard input: put < in front " +
+					"of its name")
+			}
+			return nil
+		},
 		RunE: func(*cobra.Command, []string) error {
 			uuid, err := parseUUID(uuid)
 			if err != nil {

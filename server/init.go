@@ -18,7 +18,7 @@ func (p *program) initCommand() *cobra.Command {
 			"line of\n" +
 			"explanation for each setting, and print what your proxy needs. Nothing is " +
 			"overwritten.",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			dir, err := setup.Folder(dir)
 			if err != nil {

@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unicode"
@@ -138,7 +139,19 @@ func (f *onceFlag) Set(text string) error {
 		return errors.New("the flag is empty; give it a value, or leave it out")
 	}
 	f.given = true
-	return f.Value.Set(text)
+	err := f.Value.Set(text)
+	if err != nil && f.Type() == "duration" {
+		return errors.New("write a time with its unit, such as 90s, 30m or 48h")
+	}
+	return err
+}
+
+// noArgs refuses arguments of a command; the library calls them commands.
+func noArgs(command *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError(fmt.Sprintf("%s takes flags alone, and %q is none", command.Name(), args[0]))
 }
 
 // usageError is an error in the command line.
@@ -213,12 +226,24 @@ func (p *program) versionCommand(text string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(p.stdout, "capture-keepalive %s\n", text)
 			return err
 		},
 	}
+}
+
+// readConfig reads the settings of the environment, with defaults in front.
+func (p *program) readConfig(defaults ...string) (*config.Config, error) {
+	settings, err := config.Read(append(defaults, p.environment...))
+	isOurs := func(variable string) bool { return strings.HasPrefix(variable, config.Prefix) }
+	if err != nil && !slices.ContainsFunc(p.environment, isOurs) {
+		return nil, fmt.Errorf("%w\nThe environment has no setting at all. If there is an "+
+			"environment file, load it with: set -a; . ./environment; set +a. Otherwise make one "+
+			"with: capture-keepalive init", err)
+	}
+	return settings, err
 }
 
 // settingsHelp is the help of commands that read the whole configuration.

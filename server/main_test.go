@@ -217,6 +217,12 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"dev"}, exitUsage, "", "--origin is missing"},
 		{[]string{"dev", "--origin", "localhost:5173"}, exitUsage, "", "like http://localhost:5173"},
 		{[]string{"dev", "--origin", "https://a.example"}, exitUsage, "", "like http://localhost:5173"},
+		{[]string{"check"}, exitError, "capture-keepalive init", ""},
+		{[]string{"serve"}, exitError, "", "set -a; . ./environment"},
+		{[]string{"check", "keepalive.env"}, exitUsage, "", `check takes flags alone, and "keepalive.env" is none`},
+		{[]string{"explain", "--uuid", someUUID, "keepalive.log"}, exitUsage, "", "put < in front of its name"},
+		{[]string{"explain", "--uuid", someUUID, "--since", "2d"}, exitUsage, "", "such as 90s, 30m or 48h"},
+		{[]string{"dev", "--life", "90"}, exitUsage, "", "such as 90s, 30m or 48h"},
 		{[]string{"snippet", "--endpoint", "//keepalive"}, exitUsage, "", "such as /keepalive"},
 		{[]string{"completion", "bash"}, exitOK, "__start_capture-keepalive", ""},
 	} {

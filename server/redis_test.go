@@ -301,7 +301,7 @@ func TestCheckRedis(t *testing.T) {
 		code int
 		says string
 	}{
-		{"not asked", nil, at("wrong-password-7"), exitOK, "is fine"},
+		{"not asked", nil, at("wrong-password-7"), exitOK, "The configuration "},
 		{"settings that lose sessions", []string{"--live"}, at(configtest.IssuerSecret), exitOK,
 			"KEEPALIVE_STORE: Redis keeps nothing on disk"},
 		{"a wrong password", []string{"--live"}, at("wrong-password-7"), exitError,

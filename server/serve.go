@@ -24,7 +24,7 @@ func (p *program) serveCommand() *cobra.Command {
 		Short: "Serve pages and renew their tokens",
 		Long: settingsHelp("Serve pages and renew their tokens. " +
 			"SIGHUP has the server read keys and client secrets\nagain from their files."),
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if os.Getenv("GOGC") == "" {
 				debug.SetGCPercent(gcPercent)
@@ -32,12 +32,12 @@ func (p *program) serveCommand() *cobra.Command {
 			// Never stopped: a late hangup must not end a process that drains.
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
-			environment := p.environment
+			var defaults []string
 			if onTerminal() {
 				// No balancer is looking. What the environment sets comes later and wins.
-				environment = append([]string{config.Prefix + "SHUTDOWN_DELAY=0s"}, environment...)
+				defaults = []string{config.Prefix + "SHUTDOWN_DELAY=0s"}
 			}
-			read := func() (*config.Config, error) { return config.Read(environment) }
+			read := func() (*config.Config, error) { return p.readConfig(defaults...) }
 			settings, err := read()
 			if err != nil {
 				return fmt.Errorf("the configuration is wrong:\n%w", err)

@@ -21,7 +21,7 @@ func (p *program) snippetCommand() *cobra.Command {
 			"the page's own\n" +
 			"scripts and before the Registration UI; it keeps calls and events until " +
 			"keepalive.js is there.",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			place, ok := placeOf(endpoint)
 			if !ok {

@@ -2,7 +2,6 @@ package setup
 
 import (
 	"embed"
-	"slices"
 	"strings"
 
 	"github.com/capture-keepalive/capture-keepalive/server/config"
@@ -14,19 +13,8 @@ var blocks embed.FS
 // NoProxy is the answer of who needs no block.
 const NoProxy = "none"
 
-// Proxies are those that Block knows.
-func Proxies() []string {
-	entries, err := blocks.ReadDir("proxy")
-	if err != nil {
-		panic(err) // they are in the program
-	}
-	var names []string
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	slices.Sort(names)
-	return names
-}
+// Proxies are those that Block knows, the most likely first.
+func Proxies() []string { return []string{"nginx", "caddy", "apache", "haproxy", "traefik"} }
 
 // Block is the configuration that passes the server's path on, for a proxy of
 // Proxies on this machine. It is empty for any other name.
