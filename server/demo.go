@@ -1,46 +1,83 @@
 package server
 
 import (
-	"time"
+	"context"
+	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 	"github.com/capture-keepalive/capture-keepalive/server/demo"
 )
-
-// checkStage is for commands with a stand-in for Capture.
-func checkStage(listen string, life time.Duration) error {
-	if !config.LoopbackAddress(listen) {
-		return usageError("--listen must be on this machine, such as localhost:8080: " +
-			"the stand-in for Capture lets everyone sign in as anyone")
-	}
-	if err := config.CheckTokenLifetime(life); err != nil {
-		return usageError("--life " + err.Error())
-	}
-	return nil
-}
 
 func (p *program) demoCommand() *cobra.Command {
 	options := demo.Options{Version: version}
 	command := &cobra.Command{
 		Use:   "demo",
 		Short: "Show it all on this machine, against a stand-in for Capture",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if err := checkStage(options.Listen, options.Life); err != nil {
-				return err
-			}
-			p.sayPageFiles()
-			return demo.Run(command.Context(), options, p.stdout, p.stderr)
+			return p.runStage(command.Context(), options, demo.Run)
 		},
 	}
-	flags := command.Flags()
-	flags.StringVar(&options.Listen, "listen", "localhost:8080", "where to serve the page, on "+
-		"this machine only")
-	flags.DurationVar(&options.Life, "life", demo.DefaultLife, "how long an access token lives")
-	flags.StringVar(&options.Store, "store", "", "file to keep the sessions in (default: one "+
-		"that is removed at the end)")
-	flags.BoolVar(&options.Verbose, "verbose", false, "log every request")
+	addStageFlags(command.Flags(), &options)
+	command.Flags().StringVar(&options.Store, "store", "", "file to keep the sessions in "+
+		"(default: one that is removed at the end)")
 	return command
+}
+
+func (p *program) devCommand() *cobra.Command {
+	options := demo.Options{Version: version}
+	command := &cobra.Command{
+		Use:   "dev --origin http://localhost:5173",
+		Short: "Serve your own page on this machine, with a stand-in for Capture",
+		Long: "Run a keepalive server and a stand-in for Capture, sign-in included, for a " +
+			"page that\n" +
+			"your own development server serves. There is nothing to configure.",
+		Args: noArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if options.Origin == "" {
+				return usageError("--origin is missing; name the origin of your page, such as " +
+					"http://localhost:5173")
+			}
+			origin, err := config.LocalOrigin(options.Origin)
+			if err != nil {
+				return usageError("--origin " + err.Error())
+			}
+			options.Origin = origin
+			return p.runStage(command.Context(), options, demo.Dev)
+		},
+	}
+	addStageFlags(command.Flags(), &options)
+	command.Flags().StringVar(&options.Origin, "origin", "", "the origin of your page, such as "+
+		"http://localhost:5173 (required)")
+	return command
+}
+
+// addStageFlags adds the flags of both commands with a stand-in for Capture.
+func addStageFlags(flags *pflag.FlagSet, options *demo.Options) {
+	flags.StringVar(&options.Listen, "listen", "localhost:8080", "where to serve, on this "+
+		"machine only")
+	flags.DurationVar(&options.Life, "life", demo.DefaultLife, "how long an access token lives")
+	flags.BoolVar(&options.Verbose, "verbose", false, "log every request")
+}
+
+// runStage runs either of them.
+func (p *program) runStage(
+	ctx context.Context, options demo.Options,
+	run func(context.Context, demo.Options, io.Writer, io.Writer) error,
+) error {
+	if !config.LoopbackAddress(options.Listen) {
+		return usageError("--listen must be on this machine, such as localhost:8080: " +
+			"the stand-in for Capture lets everyone sign in as anyone")
+	}
+	if err := config.CheckTokenLifetime(options.Life); err != nil {
+		return usageError("--life " + err.Error())
+	}
+	for _, advice := range p.adviseOnPageFiles() {
+		fmt.Fprintf(p.stderr, "capture-keepalive: %s\n", advice)
+	}
+	return run(ctx, options, p.stdout, p.stderr)
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"io/fs"
 	"runtime/debug"
 	"strings"
@@ -32,11 +31,4 @@ func (p *program) adviseOnPageFiles() []string {
 		return nil
 	}
 	return []string{noPageFiles}
-}
-
-// sayPageFiles does so for a command that people watch.
-func (p *program) sayPageFiles() {
-	for _, advice := range p.adviseOnPageFiles() {
-		fmt.Fprintf(p.stderr, "capture-keepalive: %s\n", advice)
-	}
 }

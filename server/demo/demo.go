@@ -4,15 +4,12 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
-	"github.com/capture-keepalive/capture-keepalive/server/app"
 	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
@@ -28,15 +25,17 @@ const (
 	loginClient  = "demo-login"
 )
 
-// Options are the flags of the demo.
+// Options are the flags of the demo and of dev.
 type Options struct {
-	// Listen is on this machine: the demo lets everyone sign in as anyone.
+	// Listen is on this machine: both let everyone sign in as anyone.
 	Listen string
 	// Life is how long an access token lives.
 	Life time.Duration
 	// Store is a file to keep the sessions in. Empty: one that is removed at the
 	// end.
 	Store string
+	// Origin is that of the developer's own page, on this machine. Empty: none.
+	Origin string
 	// Verbose logs every request.
 	Verbose bool
 	// Version is what the metrics name.
@@ -45,37 +44,21 @@ type Options struct {
 
 // Run serves the demo page, the stand-in service behind it and the server
 // itself from one address, until ctx is done.
-func Run(ctx context.Context, options Options, stdout, stderr io.Writer) (err error) {
-	front, err := listenLocal(options.Listen)
-	if err != nil {
-		return err
-	}
-	defer closeAll(front)
-	hosts := hostsOf(front)
-	var pages []string
-	for host := range hosts {
-		pages = append(pages, "http://"+host)
-	}
-	s, err := newStage(ctx, stageOptions{
-		life: options.Life, store: options.Store, verbose: options.Verbose,
-		version: options.Version, origins: pages,
-	}, stderr)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	fmt.Fprintf(stdout, "The demo is at http://localhost:%d. Stop it with Ctrl-C.\n", portOf(front))
-	return s.serve(ctx, front, handler(s.server, s.standIn, web.Demo(), hosts))
+func Run(ctx context.Context, options Options, stdout, stderr io.Writer) error {
+	return run(ctx, options, stderr, func(s *stage) http.Handler {
+		fmt.Fprintf(stdout, "The demo is at %s. Stop it with Ctrl-C.\n", s.base)
+		return demoHandler(s)
+	})
 }
 
-// handler puts everything under one origin: the page, the stand-in service
+// demoHandler puts everything under one origin: the page, the stand-in service
 // that its Registration UI calls, the server, and what it measures.
-func handler(server *app.App, standIn http.Handler, pages fs.FS, hosts map[string]bool) http.Handler {
+func demoHandler(s *stage) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(api.DefaultBasePath+"/", server.Public())
-	mux.Handle("GET /metrics", server.Admin())
-	mux.Handle("/capture/", http.StripPrefix("/capture", standIn))
-	files := http.FileServerFS(pages)
+	mux.Handle(api.DefaultBasePath+"/", s.server.Public())
+	mux.Handle("GET /metrics", s.server.Admin())
+	mux.Handle("/capture/", http.StripPrefix("/capture", s.standIn))
+	files := http.FileServerFS(web.Demo())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Content-Security-Policy", pagePolicy)
@@ -83,7 +66,7 @@ func handler(server *app.App, standIn http.Handler, pages fs.FS, hosts map[strin
 		header.Set("X-Content-Type-Options", "nosniff")
 		files.ServeHTTP(w, r)
 	})
-	return onlyHere(hosts, mux)
+	return mux
 }
 
 // onlyHere answers only to names of this machine: a page of another site could

@@ -3,12 +3,9 @@ package demo
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
-	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/web"
@@ -17,36 +14,13 @@ import (
 //go:embed dev.js
 var devScript []byte
 
-// DevOptions are the flags of the dev command.
-type DevOptions struct {
-	// Origin is that of the developer's own page, on this machine.
-	Origin  string
-	Listen  string        // as in Options
-	Life    time.Duration // as in Options
-	Verbose bool          // as in Options
-	Version string        // as in Options
-}
-
 // Dev serves a keepalive server and a stand-in for Capture, sign-in included,
 // for a page that another server of this machine serves, until ctx is done.
-func Dev(ctx context.Context, options DevOptions, stdout, stderr io.Writer) (err error) {
-	front, err := listenLocal(options.Listen)
-	if err != nil {
-		return err
-	}
-	defer closeAll(front)
-	base := fmt.Sprintf("http://localhost:%d", portOf(front))
-	s, err := newStage(ctx, stageOptions{
-		life: options.Life, verbose: options.Verbose, version: options.Version,
-		origins: []string{options.Origin, base},
-	}, stderr)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	fmt.Fprintf(stdout, devGuide, options.Origin, base)
-	handler := devHandler(s.server.Public(), s.standIn, web.Demo(), options.Origin, hostsOf(front))
-	return s.serve(ctx, front, handler)
+func Dev(ctx context.Context, options Options, stdout, stderr io.Writer) error {
+	return run(ctx, options, stderr, func(s *stage) http.Handler {
+		fmt.Fprintf(stdout, devGuide, options.Origin, s.base)
+		return devHandler(s, options.Origin)
+	})
 }
 
 const devGuide = `Pages of %[1]s can use the server at %[2]s/keepalive now. Put this on one:
@@ -60,18 +34,16 @@ user, with any password. Press Ctrl-C to stop.
 
 // devHandler is the server, the stand-in service for pages of the origin, and
 // the two scripts of the stand-in UI.
-func devHandler(
-	keepalive, standIn http.Handler, pages fs.FS, origin string, hosts map[string]bool,
-) http.Handler {
+func devHandler(s *stage, origin string) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(api.DefaultBasePath+"/", keepalive)
-	mux.Handle("/capture/", allow(origin, http.StripPrefix("/capture", standIn)))
-	mux.Handle("GET /registration-ui.js", open(http.FileServerFS(pages)))
+	mux.Handle(api.DefaultBasePath+"/", s.server.Public())
+	mux.Handle("/capture/", allow(origin, http.StripPrefix("/capture", s.standIn)))
+	mux.Handle("GET /registration-ui.js", open(http.FileServerFS(web.Demo())))
 	mux.Handle("GET /dev.js", open(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 		_, _ = w.Write(devScript) // a browser that has gone needs no script
 	})))
-	return onlyHere(hosts, mux)
+	return mux
 }
 
 // open lets pages of any origin load a file that holds no secret.

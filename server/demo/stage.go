@@ -27,21 +27,43 @@ import (
 
 // stage is a keepalive server with a stand-in for Capture behind it.
 type stage struct {
+	base     string // where browsers find it
 	server   *app.App
 	standIn  *simulator.Service
 	upstream net.Listener
 	dir      string // to remove at the end; empty: none
 }
 
-type stageOptions struct {
-	life    time.Duration
-	store   string // a file; empty: one that is removed at the end
-	verbose bool
-	version string
-	origins []string // of the pages
+// run serves what handler makes of a stage, until ctx is done.
+func run(
+	ctx context.Context, options Options, stderr io.Writer, handler func(*stage) http.Handler,
+) (err error) {
+	front, err := listenLocal(options.Listen)
+	if err != nil {
+		return err
+	}
+	defer closeAll(front)
+	hosts := hostsOf(front)
+	var origins []string
+	for host := range hosts {
+		origins = append(origins, "http://"+host)
+	}
+	if options.Origin != "" {
+		origins = append(origins, options.Origin)
+	}
+	s, err := newStage(ctx, options, origins, stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	s.base = fmt.Sprintf("http://localhost:%d", portOf(front))
+	return s.serve(ctx, front, onlyHere(hosts, handler(s)))
 }
 
-func newStage(ctx context.Context, options stageOptions, stderr io.Writer) (_ *stage, err error) {
+// newStage makes a stage for pages of the origins.
+func newStage(
+	ctx context.Context, options Options, origins []string, stderr io.Writer,
+) (_ *stage, err error) {
 	s := new(stage)
 	defer func() {
 		if err != nil {
@@ -52,33 +74,35 @@ func newStage(ctx context.Context, options stageOptions, stderr io.Writer) (_ *s
 	if s.upstream, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
-	path := options.store
+	path := options.Store
 	if path == "" {
 		if s.dir, err = os.MkdirTemp("", "keepalive-demo-*"); err != nil {
 			return nil, err
 		}
 		path = filepath.Join(s.dir, "keepalive.db")
 	}
-	ring, err := keyRing(options.store)
+	ring, err := keyRing(options.Store)
 	if err != nil {
 		return nil, err
 	}
-	settings := settingsOf(options, s.upstream.Addr().String(), path, ring)
+	settings := settingsOf(options, origins, s.upstream.Addr().String(), path, ring)
 	s.standIn = simulator.New(simulator.Options{
 		Clients: []simulator.Client{
 			{ID: pageClient},
 			{ID: issuerClient, Secret: settings.IssuerClientSecret, AccessIssuer: true},
 			{ID: loginClient, Secret: settings.LoginClientSecret, Login: true},
 		},
-		TokenLifetime: options.life,
+		TokenLifetime: options.Life,
 	})
 	s.server, err = app.New(ctx, settings, app.Options{
-		Version: options.version, Files: web.Dist(), Log: app.NewLog(settings, stderr),
+		Version: options.Version, Files: web.Dist(), Log: app.NewLog(settings, stderr),
 	})
 	return s, err
 }
 
-func settingsOf(options stageOptions, upstream, path string, ring *keyring.Ring) *config.Config {
+func settingsOf(
+	options Options, origins []string, upstream, path string, ring *keyring.Ring,
+) *config.Config {
 	settings := &config.Config{
 		BasePath:           api.DefaultBasePath,
 		CaptureURL:         "http://" + upstream,
@@ -87,8 +111,8 @@ func settingsOf(options stageOptions, upstream, path string, ring *keyring.Ring)
 		IssuerClientSecret: secret.New(rand.Text()),
 		LoginClientID:      loginClient,
 		LoginClientSecret:  secret.New(rand.Text()),
-		Origins:            options.origins,
-		TokenLifetime:      options.life,
+		Origins:            origins,
+		TokenLifetime:      options.Life,
 		IdleTimeout:        30 * time.Minute,
 		AbsoluteTimeout:    12 * time.Hour,
 		UpstreamTimeout:    10 * time.Second,
@@ -99,10 +123,10 @@ func settingsOf(options stageOptions, upstream, path string, ring *keyring.Ring)
 		Store:          secret.New("bolt:" + path),
 		Derived:        config.Derived{Ring: ring, Driver: bolt.Driver},
 	}
-	for _, origin := range options.origins {
+	for _, origin := range origins {
 		settings.RedirectURIs = append(settings.RedirectURIs, origin+"/")
 	}
-	if options.verbose {
+	if options.Verbose {
 		settings.LogLevel = slog.LevelInfo
 	}
 	return settings
