@@ -158,6 +158,29 @@ func TestForeignLines(t *testing.T) {
 	}
 }
 
+// Collectors export many entries in one line: all are told, or none.
+func TestManyEntriesInOneLine(t *testing.T) {
+	first := strings.TrimSpace(opened("13:00:00", "aaaaaaaa"))
+	last := strings.TrimSpace(ended("14:05:00", "aaaaaaaa", "idle"))
+	other := `{"jsonPayload":` + strings.TrimSpace(opened("13:00:00", "bbbbbbbb")) + `}`
+	for name, log := range map[string]string{
+		"a list":                         "[" + first + "," + last + "]",
+		"a list of wrapped":              `[{"jsonPayload":` + first + `},` + other + `,{"jsonPayload":` + last + `}]`,
+		"a list in a field":              `{"items":[{"line":` + strconv.Quote(first) + `},{"line":` + strconv.Quote(last) + `}]}`,
+		"more than braces that may fail": "{{ " + strings.Repeat(`{"a":1} `, 2*maxStarts) + first + last,
+	} {
+		got, err := Story(strings.NewReader(log), uuid, time.Time{})
+		if text := strings.Join(got, "\n"); err != nil || !strings.Contains(text, "was opened") ||
+			!strings.Contains(text, "idle limit") {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	long := "[" + first + `,"` + strings.Repeat("x", maxLine) + `",` + last + "]"
+	if got, err := Story(strings.NewReader(long), uuid, time.Time{}); !errors.Is(err, ErrLong) {
+		t.Errorf("a long line: %q, %v", got, err)
+	}
+}
+
 // Half of a log is not told as the whole.
 func TestCompressedLogIsAnError(t *testing.T) {
 	var rotated bytes.Buffer

@@ -38,10 +38,12 @@ type line struct {
 
 // Errors of a log that cannot be read, or not all of it.
 var (
-	ErrNotJSON = errors.New("no line is one of the server's JSON log. explain reads, as UTF-8, " +
-		"what KEEPALIVE_LOG_FORMAT=json writes")
+	ErrNotJSON = errors.New("no line is one of the server's JSON log. explain reads, as UTF-8 and " +
+		"one entry a line, what KEEPALIVE_LOG_FORMAT=json writes")
 	ErrCompressed = errors.New("a part of the log is compressed. Unpack it first, for example " +
 		"with: zcat -f capture-keepalive.log*")
+	ErrLong = errors.New("a line of more than 1 MiB holds lines of the server, and the rest of it " +
+		"would be left out. Write one entry a line, for example with: jq -c '.[]'")
 )
 
 // packed are the first bytes of what gzip, zstd and xz write, which are no text
@@ -61,7 +63,11 @@ func read(log io.Reader, user string, since time.Time) ([]line, error) {
 		if slices.ContainsFunc(packed, func(magic []byte) bool { return bytes.Contains(raw, magic) }) {
 			return nil, ErrCompressed
 		}
-		if parsed, ok := parse(raw); ok {
+		found := parse(raw)
+		if errors.Is(err, bufio.ErrBufferFull) && len(found) > 0 {
+			return nil, ErrLong
+		}
+		for _, parsed := range found {
 			known++
 			ofSomeone := parsed.User == "" && parsed.Session != "" &&
 				!parsed.Time.Before(since) && sentenceOf(parsed) != ""

@@ -8,18 +8,20 @@ import (
 const (
 	// maxWraps is how many collectors may have wrapped a line, one in another.
 	maxWraps = 3
-	// maxStarts is at how many braces of a text an object is looked for.
+	// maxStarts is how many braces of a text may begin no object.
 	maxStarts = 8
 )
 
-// parse finds the server's line in a line of a log. Collectors put text in
-// front of it, with braces of its own perhaps ({app="x"} in Loki), or make it a
-// field of an object: MESSAGE in journald's JSON, log in Docker's.
-func parse(raw []byte) (line, bool) { return find(raw, maxWraps) }
+// parse finds the server's lines in a line of a log. Collectors put text in
+// front of one, with braces of its own perhaps ({app="x"} in Loki), make it a
+// field of an object (MESSAGE in journald's JSON, log in Docker's), or export
+// many in one list.
+func parse(raw []byte) []line { return find(raw, maxWraps) }
 
-// find looks for the server's line in a text.
-func find(text []byte, wraps int) (line, bool) {
-	for range maxStarts {
+// find looks for the server's lines in a text.
+func find(text []byte, wraps int) []line {
+	var found []line
+	for failures := 0; failures < maxStarts; {
 		start := bytes.IndexByte(text, '{')
 		if start < 0 {
 			break
@@ -28,35 +30,36 @@ func find(text []byte, wraps int) (line, bool) {
 		var object json.RawMessage
 		if json.NewDecoder(bytes.NewReader(text)).Decode(&object) != nil {
 			text = text[1:]
+			failures++
 			continue
 		}
-		if found, ok := unwrap(object, wraps); ok {
-			return found, true
-		}
+		found = append(found, unwrap(object, wraps)...)
 		text = text[len(object):]
 	}
-	return line{}, false
+	return found
 }
 
-// unwrap returns the line that an object is, or that one of its fields holds.
-func unwrap(object []byte, wraps int) (line, bool) {
+// unwrap returns the line that an object is, or those that its fields hold.
+func unwrap(object []byte, wraps int) []line {
 	var parsed line
 	err := json.Unmarshal(object, &parsed)
 	if err == nil && !parsed.Time.IsZero() && parsed.Msg != "" {
-		return parsed, parsed.Session == "" || tag.MatchString(parsed.Session)
+		if parsed.Session != "" && !tag.MatchString(parsed.Session) {
+			return nil
+		}
+		return []line{parsed}
 	}
 	var fields map[string]json.RawMessage
 	if wraps == 0 || json.Unmarshal(object, &fields) != nil {
-		return line{}, false
+		return nil
 	}
+	var found []line
 	for _, value := range fields {
 		var text string
 		if json.Unmarshal(value, &text) == nil {
 			value = []byte(text)
 		}
-		if found, ok := find(value, wraps-1); ok {
-			return found, true
-		}
+		found = append(found, find(value, wraps-1)...)
 	}
-	return line{}, false
+	return found
 }
