@@ -47,7 +47,7 @@ func TestStandstillWhileASaveIsHeld(t *testing.T) {
 	expire(t, p)
 	w.turns(slow(2 * time.Second))
 	p.Eval(t, `addEventListener("submit", () => setTimeout(() => {
-		captureKeepalive.token().then(() => { window.got = true }); `+standStill+` }, 500)), 1`, nil)
+		captureKeepalive.token().then(() => { window.got = true }); `+standStill+` }, 500), {once: true}), 1`, nil)
 	p.Click(t, "#capture_editProfile_submit")
 	p.WaitFor(t, `window.stoodStill && window.got &&
 		document.querySelector("#editProfile .capture_message")?.textContent === "Saved."`, soon)
