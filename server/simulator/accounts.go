@@ -18,7 +18,6 @@ type Profile struct {
 
 type account struct {
 	profile Profile
-	saves   []Profile
 	tokens  []string // oldest first
 	refresh []string // refresh tokens that were not used, oldest first
 }
@@ -28,11 +27,8 @@ type token struct {
 	expires time.Time
 }
 
-// The bounds of what a user keeps: a demo may run for days.
-const (
-	maxTokens = 100
-	maxSaves  = 100
-)
+// maxTokens bounds what a user keeps: a demo may run for days.
+const maxTokens = 100
 
 // promise is the code of a login: tokens for the client that proves to be the
 // page's server.
@@ -157,16 +153,6 @@ func (a *accounts) rotate(refresh string) (uuid string, refused *refusal) {
 	return kept.uuid, nil
 }
 
-// expire ends tokens at or before now; dead ones stay as they are.
-func (a *accounts) expire(now time.Time, values ...string) {
-	for _, value := range values {
-		if t, ok := a.tokens[value]; ok && t.expires.After(now) {
-			t.expires = now
-			a.tokens[value] = t
-		}
-	}
-}
-
 // resolve returns the user of a living token.
 func (a *accounts) resolve(value string, now time.Time) (uuid string, user *account, refused *refusal) {
 	const argument = "access_token"
@@ -252,8 +238,11 @@ func (s *Service) open(email, displayName string) userData {
 func (s *Service) Expire(accessToken string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, known := s.accounts.tokens[accessToken]
-	s.accounts.expire(s.now(), accessToken)
+	t, known := s.accounts.tokens[accessToken]
+	if known && t.expires.After(s.now()) {
+		t.expires = s.now()
+		s.accounts.tokens[accessToken] = t
+	}
 	return known
 }
 
@@ -297,16 +286,6 @@ func (s *Service) Valid(accessToken string) bool {
 	defer s.mu.Unlock()
 	_, _, refused := s.accounts.resolve(accessToken, s.now())
 	return refused == nil
-}
-
-// Saves are the last 100 profiles a user has saved, oldest first.
-func (s *Service) Saves(uuid string) []Profile {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if user, ok := s.accounts.byUUID[uuid]; ok {
-		return slices.Clone(user.saves)
-	}
-	return nil
 }
 
 // newToken looks like the recorded ones (contract section 1): 16 lower-case

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+
+	"github.com/capture-keepalive/capture-keepalive/server/clock"
 )
 
 // The endpoints, as [Fault], [Service.Count] and the log of calls name them.
@@ -87,7 +89,7 @@ func (s *Service) wrap(named func(body []byte) string, status func(number int) i
 			return
 		}
 		if fault.Delay > 0 {
-			if s.wait(r.Context(), fault.Delay) != nil {
+			if clock.Sleep(r.Context(), fault.Delay) != nil {
 				return
 			}
 		}

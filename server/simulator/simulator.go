@@ -6,20 +6,18 @@
 //     that work once and for [CodeLifetime], and refresh tokens that work once;
 //   - what the stand-in Registration UI calls from a browser, our own
 //     invention, JSON, below /ui/: sign in, load a profile, save it;
-//   - control, JSON, below /control/: expire or invalidate a token, switch the
-//     service off, read the log of calls. Faults are Go only; see [Fault].
+//   - control, JSON, below /control/: expire a token, switch the service
+//     off, read the log of calls. Faults are Go only; see [Fault].
 //
 // Everything is in memory. It protects nothing: keep it on loopback.
 package simulator
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/capture-keepalive/capture-keepalive/server/clock"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 )
 
@@ -51,25 +49,17 @@ type Options struct {
 	TypeName string
 	// TokenLifetime is how long a token lives; 0 means DefaultTokenLifetime.
 	TokenLifetime time.Duration
-	// MintKillsPrevious makes getAccessToken expire the user's earlier tokens.
-	// Whether the real service does is unknown (contract section 5).
-	MintKillsPrevious bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Wait waits out the latency of a fault, or returns the context's error;
-	// nil means a timer.
-	Wait func(ctx context.Context, d time.Duration) error
 }
 
 // Service is the simulated service. It is safe for concurrent use.
 type Service struct {
-	clients           map[string]Client
-	typeName          string
-	tokenLifetime     time.Duration
-	mintKillsPrevious bool
-	now               func() time.Time
-	wait              func(ctx context.Context, d time.Duration) error
-	mux               *http.ServeMux
+	clients       map[string]Client
+	typeName      string
+	tokenLifetime time.Duration
+	now           func() time.Time
+	mux           *http.ServeMux
 
 	mu       sync.Mutex // guards all below
 	accounts accounts
@@ -81,22 +71,17 @@ type Service struct {
 // New returns a service without users.
 func New(options Options) *Service {
 	s := &Service{
-		clients:           make(map[string]Client, len(options.Clients)),
-		typeName:          cmp.Or(options.TypeName, DefaultTypeName),
-		tokenLifetime:     cmp.Or(options.TokenLifetime, DefaultTokenLifetime),
-		mintKillsPrevious: options.MintKillsPrevious,
-		now:               options.Now,
-		wait:              options.Wait,
-		mux:               http.NewServeMux(),
+		clients:       make(map[string]Client, len(options.Clients)),
+		typeName:      cmp.Or(options.TypeName, DefaultTypeName),
+		tokenLifetime: cmp.Or(options.TokenLifetime, DefaultTokenLifetime),
+		now:           options.Now,
+		mux:           http.NewServeMux(),
 	}
 	for _, client := range options.Clients {
 		s.clients[client.ID] = client
 	}
 	if s.now == nil {
 		s.now = time.Now
-	}
-	if s.wait == nil {
-		s.wait = clock.Sleep
 	}
 	s.accounts.init()
 
@@ -106,8 +91,7 @@ func New(options Options) *Service {
 	s.mux.Handle("POST /"+EndpointSignIn, s.endpoint(EndpointSignIn, s.signIn))
 	s.mux.Handle("POST /"+EndpointProfile, s.endpoint(EndpointProfile, s.profile))
 	s.mux.Handle("POST /"+EndpointSave, s.endpoint(EndpointSave, s.save))
-	s.mux.HandleFunc("POST /control/expire", s.controlToken(s.Expire))
-	s.mux.HandleFunc("POST /control/invalidate", s.controlToken(s.Invalidate))
+	s.mux.HandleFunc("POST /control/expire", s.controlExpire)
 	s.mux.HandleFunc("POST /control/outage", s.controlOutage)
 	s.mux.HandleFunc("GET /control/calls", s.controlCalls)
 	return s

@@ -102,25 +102,19 @@ func (s *Service) save(r *http.Request) (any, *refusal) {
 	}
 	body.Profile.Email = user.profile.Email
 	user.profile = body.Profile
-	user.saves = append(user.saves, body.Profile)
-	if len(user.saves) > maxSaves {
-		user.saves = user.saves[1:]
-	}
 	return okAnswer{"ok"}, nil
 }
 
-// controlToken is POST /control/expire and /control/invalidate.
-func (s *Service) controlToken(act func(accessToken string) bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var body struct {
-			AccessToken string `json:"accessToken"`
-		}
-		refused := readJSON(r, &body)
-		if refused == nil && !act(body.AccessToken) {
-			refused = &refusal{200, "accessToken"}
-		}
-		control(w, refused)
+// controlExpire is POST /control/expire.
+func (s *Service) controlExpire(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		AccessToken string `json:"accessToken"`
 	}
+	refused := readJSON(r, &body)
+	if refused == nil && !s.Expire(body.AccessToken) {
+		refused = &refusal{200, "accessToken"}
+	}
+	control(w, refused)
 }
 
 // controlOutage is POST /control/outage.
