@@ -24,6 +24,9 @@ func (p *program) initCommand() *cobra.Command {
 			if err != nil {
 				return usageError(err.Error())
 			}
+			if err := setup.Ready(dir); err != nil {
+				return err
+			}
 			answers, err := setup.Ask(command.Context(), p.stdin, p.stdout)
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,10 +24,24 @@ func TestInitCommand(t *testing.T) {
 			t.Errorf("init does not say %q:\n%s", want, stdout.String())
 		}
 	}
-	p = &program{stdin: strings.NewReader(answersForInit), stdout: &stdout, stderr: &stderr}
-	if code := p.run(t.Context(), []string{"init", "--dir", dir}); code != exitError ||
-		!strings.Contains(stderr.String(), "is there already") {
-		t.Errorf("a second time: exit %d: %s", code, stderr.String())
+}
+
+// What makes all answers worthless is told before the first question.
+func TestInitLooksBeforeItAsks(t *testing.T) {
+	taken := t.TempDir()
+	if err := os.WriteFile(filepath.Join(taken, "keys"), []byte("k1:x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{
+		taken:     "is there already",
+		"/dev/fd": "nothing can be written to the folder", // for root as well
+	} {
+		var stdout, stderr output
+		p := &program{stdin: strings.NewReader(answersForInit), stdout: &stdout, stderr: &stderr}
+		if code := p.run(t.Context(), []string{"init", "--dir", dir}); code != exitError ||
+			stdout.String() != "" || !strings.Contains(stderr.String(), want) {
+			t.Errorf("%s: exit %d, asked %q, said %q", dir, code, &stdout, &stderr)
+		}
 	}
 }
 

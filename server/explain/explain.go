@@ -165,14 +165,14 @@ func (t *teller) end() []string {
 
 // ends say why a session ended; the keys are those of session.Why.
 var ends = map[string]string{
-	"idle":          "ended: the user was not active for the idle limit (KEEPALIVE_IDLE_TIMEOUT)",
-	"absolute":      "ended: it had reached the absolute limit (KEEPALIVE_ABSOLUTE_TIMEOUT)",
-	"signed_out":    "ended: the user signed out, in this browser or in another tab of it",
-	"replaced":      "ended: the same browser signed in again, which made a new session",
-	"revoked":       "ended: the operator revoked all sessions of the user",
-	"grant_gone":    "ended: Capture said that its grant is gone or was used before",
-	"account_gone":  "ended: Capture said that it knows no such user",
-	"session_limit": "ended: the user opened more sessions than KEEPALIVE_MAX_SESSIONS_PER_USER",
+	"idle":          "the user was not active for the idle limit (KEEPALIVE_IDLE_TIMEOUT)",
+	"absolute":      "it had reached the absolute limit (KEEPALIVE_ABSOLUTE_TIMEOUT)",
+	"signed_out":    "the user signed out, in this browser or in another tab of it",
+	"replaced":      "the same browser signed in again, which made a new session",
+	"revoked":       "the operator revoked all sessions of the user",
+	"grant_gone":    "Capture said that its grant is gone or was used before",
+	"account_gone":  "Capture said that it knows no such user",
+	"session_limit": "the user opened more sessions than KEEPALIVE_MAX_SESSIONS_PER_USER",
 }
 
 // modes are the kinds of session.
@@ -212,17 +212,17 @@ func sentenceOf(l line) string {
 func endOf(l line) string {
 	why, known := ends[l.Why]
 	if !known {
-		why = "ended, for a reason that this version does not know"
+		why = "this version does not know the reason"
 	}
 	switch {
 	case l.Session == "" && l.Sessions == 0:
-		return fmt.Sprintf("The user had no session. One would have %s.", why)
+		return fmt.Sprintf("There was no session to end: %s.", why)
 	case l.Session == "":
-		return fmt.Sprintf("All sessions of the user (%d) %s.", l.Sessions, why)
+		return fmt.Sprintf("All sessions of the user (%d) ended: %s.", l.Sessions, why)
 	case l.At.IsZero():
-		return fmt.Sprintf("Session %s %s.", l.Session, why)
+		return fmt.Sprintf("Session %s ended: %s.", l.Session, why)
 	}
-	return fmt.Sprintf("Session %s %s, at %s; the server noticed "+
+	return fmt.Sprintf("Session %s ended: %s, at %s; the server noticed "+
 		"it now.", l.Session, why, l.At.UTC().Format(clock))
 }
 

@@ -89,7 +89,7 @@ func TestStories(t *testing.T) {
 				"clocks of the servers differ"}},
 		{"revoked in vain", opened("13:00:00", "aaaaaaaa") + ended("13:30:00", "aaaaaaaa", "idle") +
 			entry("14:05:00", uuid, "ended", `,"why":"revoked","sessions":0`),
-			[]string{"13:00:00", "13:30:00", "14:05:00  The user had no session."}},
+			[]string{"13:00:00", "13:30:00", "14:05:00  There was no session to end: the operator revoked"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := Story(strings.NewReader(noise+tc.log+noise), uuid, time.Time{})

@@ -160,7 +160,7 @@ func (a asker) line() (string, error) {
 	}
 }
 
-// Folder returns the path of a folder that Write can write to.
+// Folder returns the path of a folder that an environment file can name.
 func Folder(dir string) (string, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return "", fmt.Errorf("--dir %q is no folder; make it first, or name another one", dir)
@@ -173,30 +173,45 @@ func Folder(dir string) (string, error) {
 	return absolute, err
 }
 
-// Write makes the keys and writes both files into dir. It overwrites nothing but
-// an environment file without a setting.
+// Ready fails for a folder that has keys or settings already, or takes no file:
+// the answers to all questions would be lost. An environment file of a package
+// has explanations alone, and Write replaces it.
+func Ready(dir string) error {
+	for _, name := range []string{EnvironmentFile, KeysFile} {
+		path := filepath.Join(dir, name)
+		text, err := os.ReadFile(path)
+		replaced := name == EnvironmentFile && err == nil && !hasSettings(string(text))
+		if !errors.Is(err, os.ErrNotExist) && !replaced {
+			return fmt.Errorf("%s is there already, and is left as it is; move it away or name "+
+				"another folder with --dir", path)
+		}
+	}
+	probe, err := os.MkdirTemp(dir, "init-*")
+	if err != nil {
+		return fmt.Errorf("nothing can be written to the folder (%w); name another one with "+
+			"--dir, or run init as its owner", err)
+	}
+	return os.Remove(probe)
+}
+
+// Write makes the keys and writes both files into dir.
 func Write(dir string, answers *Answers) error {
 	dir, err := Folder(dir)
+	if err == nil {
+		err = Ready(dir) // the answers took a while
+	}
 	if err != nil {
 		return err
 	}
 	var raw [32]byte
 	_, _ = rand.Read(raw[:]) // never fails (crypto/rand)
 	keys := "k1:" + base64.StdEncoding.EncodeToString(raw[:]) + "\n"
-	environment := filepath.Join(dir, EnvironmentFile)
-	text, unread := os.ReadFile(environment)
-	absent := errors.Is(unread, os.ErrNotExist)
-	if !absent && (unread != nil || hasSettings(string(text))) {
-		return fmt.Errorf("%s is there already, and is left as it is; move it away or name "+
-			"another folder with --dir", environment)
-	}
 	if err := writeNew(filepath.Join(dir, KeysFile), keys); err != nil {
 		return err
 	}
-	if !absent { // a package's, with explanations alone
-		if err := os.Remove(environment); err != nil {
-			return err
-		}
+	environment := filepath.Join(dir, EnvironmentFile)
+	if err := os.Remove(environment); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
 	return writeNew(environment, render(dir, answers))
 }
