@@ -100,15 +100,40 @@ func askForUser(ctx context.Context, client *capture.Client, uuid string) findin
 		variables)
 }
 
-func askAsIssuer(ctx context.Context, client *capture.Client) finding {
-	_, err := client.Issue(ctx, nilUUID)
-	return judge(err, capture.AccountGone, "Capture takes the credentials of "+
-		"KEEPALIVE_ISSUER_CLIENT_ID: it looked for a user that cannot exist, and "+
-		"said so.", issuerVerdict)
+// apiClient is a client of the settings, with the words for what Capture says
+// of it.
+type apiClient struct {
+	setting   string // that names it
+	work      string // what it does at Capture
+	feature   string // that lets it
+	arguments string // settings that become arguments of its call
+
+	// asksFor is what cannot exist. Only the right credentials get this kind of
+	// error for it, and nothing is changed.
+	asksFor string
+	kind    capture.Kind
 }
 
-// noCode is a code of no login: Capture proves the client before it
-// looks for the code, and nothing is changed.
+var (
+	issuerClient = apiClient{
+		setting: "KEEPALIVE_ISSUER_CLIENT_ID", work: "issue tokens", feature: "access_issuer",
+		arguments: "KEEPALIVE_CLIENT_ID and KEEPALIVE_TYPE_NAME",
+		asksFor:   "a user", kind: capture.AccountGone,
+	}
+	loginClient = apiClient{
+		setting: "KEEPALIVE_LOGIN_CLIENT_ID", work: "exchange codes", feature: "login_client",
+		arguments: "KEEPALIVE_LOGIN_CLIENT_ID and KEEPALIVE_REDIRECT_URI",
+		asksFor:   "a code", kind: capture.GrantGone,
+	}
+)
+
+func askAsIssuer(ctx context.Context, client *capture.Client) finding {
+	_, err := client.Issue(ctx, nilUUID)
+	return issuerClient.judge(err)
+}
+
+// noCode is a code of no login: Capture proves the client before it looks for
+// the code.
 const noCode = "capturekeepalivecheck"
 
 // askAsLogin asks with each redirect URI, up to the first that is refused.
@@ -116,11 +141,13 @@ func askAsLogin(ctx context.Context, client *capture.Client, redirectURIs []stri
 	var last finding
 	for i, uri := range redirectURIs {
 		_, err := client.Exchange(ctx, secret.New(noCode), uri)
-		last = judge(err, capture.GrantGone, "Capture takes the credentials of "+
-			"KEEPALIVE_LOGIN_CLIENT_ID: it looked for a code that cannot exist, and "+
-			"said so.", func(refused *capture.Error) string {
-			return loginVerdict(refused, i+1, uri)
-		})
+		last = loginClient.judge(err)
+		if refused, ok := errors.AsType[*capture.Error](err); ok && refused.Number == 420 {
+			last.sentence = fmt.Sprintf("Capture does not know entry %d of KEEPALIVE_REDIRECT_URI, "+
+				"%s, for the client KEEPALIVE_LOGIN_CLIENT_ID; make it the redirectUri of the "+
+				"page's settings to the letter, and add it to the client's redirect URIs. (%s)",
+				i+1, uri, refused)
+		}
 		if last.grade == fault {
 			break
 		}
@@ -128,9 +155,8 @@ func askAsLogin(ctx context.Context, client *capture.Client, redirectURIs []stri
 	return last
 }
 
-// judge is content with the one kind of error that only the right credentials
-// get.
-func judge(err error, kind capture.Kind, content string, verdict func(*capture.Error) string) finding {
+// judge says what an error of Capture tells of the client.
+func (c apiClient) judge(err error) finding {
 	refused, ok := errors.AsType[*capture.Error](err)
 	switch {
 	case err == nil:
@@ -139,9 +165,10 @@ func judge(err error, kind capture.Kind, content string, verdict func(*capture.E
 	case !ok:
 		return bad("%s", err)
 	}
-	f := good("%s", content)
-	if refused.Kind != kind {
-		f = bad("%s (%s)", verdict(refused), refused)
+	f := bad("%s (%s)", c.verdict(refused), refused)
+	if refused.Kind == c.kind {
+		f = good("Capture takes the credentials of %s: it looked for %s that cannot exist, and "+
+			"said so.", c.setting, c.asksFor)
 	}
 	if !errors.Is(refused, capture.ErrNotCapture) {
 		f.skew = refused.Skew
@@ -149,42 +176,15 @@ func judge(err error, kind capture.Kind, content string, verdict func(*capture.E
 	return f
 }
 
-// loginVerdict says what to do about an error that the login client got with
-// one of the redirect URIs, counted from 1.
-func loginVerdict(refused *capture.Error, entry int, redirectURI string) string {
+// verdict says what to do about a refusal of the client itself or of its call.
+func (c apiClient) verdict(refused *capture.Error) string {
 	switch refused.Number {
 	case 205, 402:
-		return wrongCredentials("KEEPALIVE_LOGIN_CLIENT_ID")
+		return "Capture does not take " + c.setting + " and its secret; compare both, and " +
+			"KEEPALIVE_AUTH_SCHEME, with the API client's settings."
 	case 403, 480:
-		return "The client KEEPALIVE_LOGIN_CLIENT_ID may not exchange codes; give it the " +
-			"login_client feature."
-	case 420:
-		return fmt.Sprintf("Capture does not know entry %d of KEEPALIVE_REDIRECT_URI, %s, for "+
-			"the client KEEPALIVE_LOGIN_CLIENT_ID; make it the redirectUri of the page's "+
-			"settings to the letter, and add it to the client's redirect URIs.", entry, redirectURI)
-	case 100, 200, 201:
-		return "Capture does not take an argument of the call; compare " +
-			"KEEPALIVE_LOGIN_CLIENT_ID and KEEPALIVE_REDIRECT_URI with the application's settings."
-	}
-	return otherVerdict(refused, "KEEPALIVE_LOGIN_CLIENT_ID and KEEPALIVE_REDIRECT_URI")
-}
-
-func wrongCredentials(variable string) string {
-	return "Capture does not take " + variable + " and its secret; compare both, and " +
-		"KEEPALIVE_AUTH_SCHEME, with the API client's settings."
-}
-
-// issuerVerdict says what to do about an error that the issuer client got.
-func issuerVerdict(refused *capture.Error) string {
-	switch refused.Number {
-	case 205, 402:
-		return wrongCredentials("KEEPALIVE_ISSUER_CLIENT_ID")
-	case 403:
-		return "The API client KEEPALIVE_ISSUER_CLIENT_ID may not issue tokens; give it the " +
-			"access_issuer feature."
-	case 480:
-		return "A feature is switched off for the API client KEEPALIVE_ISSUER_CLIENT_ID; give " +
-			"it the access_issuer feature."
+		return "The client " + c.setting + " may not " + c.work + "; give it the " + c.feature +
+			" feature."
 	case 100, 200, 201:
 		switch refused.Argument {
 		case "for_client_id":
@@ -194,18 +194,19 @@ func issuerVerdict(refused *capture.Error) string {
 			return "Capture knows no entity type by KEEPALIVE_TYPE_NAME; name the one that " +
 				"holds the users."
 		}
-		return "Capture does not take an argument of the call; compare KEEPALIVE_CLIENT_ID and " +
-			"KEEPALIVE_TYPE_NAME with the application's settings."
+		return "Capture does not take an argument of the call; compare " + c.arguments +
+			" with the application's settings."
 	}
-	return otherVerdict(refused, "KEEPALIVE_TYPE_NAME and KEEPALIVE_CLIENT_ID")
+	if refused.Kind == capture.OperatorFault {
+		return "Capture misses something in its configuration that the call names; compare " +
+			c.arguments + " with the application's settings."
+	}
+	return trouble(refused)
 }
 
-// otherVerdict is for what has nothing to do with the kind of client.
-func otherVerdict(refused *capture.Error, variables string) string {
+// trouble is for what has nothing to do with the client.
+func trouble(refused *capture.Error) string {
 	switch {
-	case refused.Kind == capture.OperatorFault:
-		return "Capture misses something in its configuration that the call names; " +
-			"compare " + variables + " with the application's settings."
 	case refused.Kind == capture.RateLimited:
 		return "Capture asks for patience; try again later."
 	case errors.Is(refused, capture.ErrNotCapture):
