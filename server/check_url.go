@@ -95,11 +95,20 @@ func newOutside(address, origin string) (*outside, error) {
 }
 
 // ask sends a request below the base, with header lines "Name: value".
-func (o *outside) ask(ctx context.Context, method, path string, header ...string) (*http.Response, []byte, error) {
+func (o *outside) ask(
+	ctx context.Context, method, path string, header ...string,
+) (*http.Response, []byte, error) {
 	return o.askAt(ctx, method, o.base.String()+path, header...)
 }
 
-func (o *outside) askAt(ctx context.Context, method, address string, header ...string) (*http.Response, []byte, error) {
+// askSession sends a request about the session, as a page does.
+func (o *outside) askSession(ctx context.Context, method string) (*http.Response, []byte, error) {
+	return o.ask(ctx, method, api.PathSession, "Origin: "+o.origin, api.HeaderKeepalive+": 1")
+}
+
+func (o *outside) askAt(
+	ctx context.Context, method, address string, header ...string,
+) (*http.Response, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return nil, nil, err
@@ -119,7 +128,7 @@ func (o *outside) askAt(ctx context.Context, method, address string, header ...s
 
 // route finds out whether a page's request reaches the server whole.
 func (o *outside) route(ctx context.Context) finding {
-	response, body, err := o.ask(ctx, http.MethodGet, api.PathSession, "Origin: "+o.origin, api.HeaderKeepalive+": 1")
+	response, body, err := o.askSession(ctx, http.MethodGet)
 	switch {
 	case err != nil && unproven(err):
 		return bad("The certificate of %s is not good for it (%s). Browsers refuse "+
@@ -191,7 +200,7 @@ func (o *outside) cookie(ctx context.Context) finding {
 	if o.base.Scheme == "http" {
 		name = plainCookie
 	}
-	response, _, err := o.ask(ctx, http.MethodDelete, api.PathSession, "Origin: "+o.origin, api.HeaderKeepalive+": 1")
+	response, _, err := o.askSession(ctx, http.MethodDelete)
 	if err != nil {
 		return bad("A DELETE request failed (%s). Have the proxy pass that method on.", err)
 	}

@@ -108,6 +108,24 @@ func TestLostOutputFailsTheCommand(t *testing.T) {
 	}
 }
 
+// A reader that has seen enough, as head has, gets no complaint on its terminal.
+func TestReadersMayLeave(t *testing.T) {
+	for _, args := range []string{"serve --help", "version", "snippet"} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stderr output
+		p := &program{stdout: write, stderr: &stderr,
+			files: fstest.MapFS{"stub.js": {Data: []byte("stub();\n")}}}
+		_ = read.Close() // a pipe's reading end cannot fail to
+		if code := p.run(t.Context(), strings.Fields(args)); code != exitError || stderr.String() != "" {
+			t.Errorf("%s: exit %d, stderr %q", args, code, &stderr)
+		}
+		_ = write.Close()
+	}
+}
+
 var errFull = errors.New("no space left on device")
 
 // full is a standard output that takes nothing.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,9 @@ var errReported = errors.New("reported")
 // run is the whole program. It returns when the work is done or ctx is, with
 // the exit code.
 func run(ctx context.Context, args, environment []string, stdout, stderr io.Writer) int {
-	p := &program{environment: environment, stdin: os.Stdin, stdout: stdout, stderr: stderr, files: web.Dist()}
+	p := &program{
+		environment: environment, stdin: os.Stdin, stdout: stdout, stderr: stderr, files: web.Dist(),
+	}
 	return p.run(ctx, args)
 }
 
@@ -78,6 +81,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 	err := root.ExecuteContext(ctx)
 	if lost := out.lost.Load(); lost != nil &&
 		(err == nil || errors.Is(err, *lost) || errors.Is(err, errReported)) {
+		if errors.Is(*lost, syscall.EPIPE) {
+			return exitError // the reader has seen enough, as head does
+		}
 		started = true // the command line is not at fault
 		err = fmt.Errorf("what the command says could not be written (%w); see where its output "+
 			"goes", *lost)
@@ -167,7 +173,8 @@ func (p *program) root() *cobra.Command {
 		Short: "Keep people signed in on sites that use the Registration UI",
 		Long: "capture-keepalive keeps people signed in on sites that use the Registration UI.\n" +
 			"Its settings are in the environment; serve --help lists them.",
-		Version:       fmt.Sprintf("%s %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH),
+		Version: fmt.Sprintf("%s %s %s/%s", version, runtime.Version(), runtime.GOOS,
+			runtime.GOARCH),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(*cobra.Command, []string) error {

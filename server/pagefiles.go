@@ -10,8 +10,9 @@ import (
 
 // noPageFiles is what go install makes: a build of the page's files takes more
 // than the Go tool.
-const noPageFiles = "This program was built without the page's files, so it cannot serve keepalive.js. " +
-	"Take one from a release, or run `make build` in a clone of the sources and use bin/capture-keepalive."
+const noPageFiles = "This program was built without the page's files, so it cannot serve " +
+	"keepalive.js. Take one from a release, or run `make build` in a clone of the sources and " +
+	"use bin/capture-keepalive."
 
 // ownVersion is what the build says, or, with go install, the module's version.
 func ownVersion(built string) string {

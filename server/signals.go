@@ -40,7 +40,8 @@ func untilAsked(interactive bool, stderr io.Writer) context.Context {
 			if interrupts == 2 {
 				os.Exit(exitInterrupted)
 			}
-			fmt.Fprintln(stderr, "Stopping. Press Ctrl-C again to end at once, without what is in flight.")
+			fmt.Fprintln(stderr, "Stopping. Press Ctrl-C again to end at once; a renewal under way may "+
+				"then lose its session.")
 		}
 	}()
 	return ctx

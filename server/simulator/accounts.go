@@ -154,7 +154,9 @@ func (a *accounts) rotate(refresh string) (uuid string, refused *refusal) {
 }
 
 // resolve returns the user of a living token.
-func (a *accounts) resolve(value string, now time.Time) (uuid string, user *account, refused *refusal) {
+func (a *accounts) resolve(
+	value string, now time.Time,
+) (uuid string, user *account, refused *refusal) {
 	const argument = "access_token"
 	if value == "" {
 		return "", nil, &refusal{100, argument}

@@ -125,7 +125,9 @@ func (s *Service) checkType(form url.Values) *refusal {
 }
 
 // authenticate knows the client by either scheme of contract section 4.
-func (s *Service) authenticate(r *http.Request, endpoint string, form url.Values) (Client, *refusal) {
+func (s *Service) authenticate(
+	r *http.Request, endpoint string, form url.Values,
+) (Client, *refusal) {
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch scheme {
 	case "":
@@ -142,7 +144,8 @@ func (s *Service) authenticate(r *http.Request, endpoint string, form url.Values
 		date := r.Header.Get("Date")
 		_, err := time.Parse(time.DateTime, date)
 		want := signature(client.Secret, endpoint, date, form)
-		if err == nil && !client.Secret.Empty() && subtle.ConstantTimeCompare([]byte(proof), []byte(want)) == 1 {
+		if err == nil && !client.Secret.Empty() &&
+			subtle.ConstantTimeCompare([]byte(proof), []byte(want)) == 1 {
 			return client, nil
 		}
 	default:

@@ -13,7 +13,8 @@ const (
 
 // grantEndpoint says which of the two endpoints a call of oauth/token is.
 func grantEndpoint(body []byte) string {
-	if form, err := url.ParseQuery(string(body)); err == nil && form.Get("grant_type") == grantRefresh {
+	form, err := url.ParseQuery(string(body))
+	if err == nil && form.Get("grant_type") == grantRefresh {
 		return EndpointRefresh
 	}
 	return EndpointExchange

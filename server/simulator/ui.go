@@ -91,7 +91,8 @@ func (s *Service) save(r *http.Request) (any, *refusal) {
 	if refused := readJSON(r, &body); refused != nil {
 		return nil, refused
 	}
-	if max(len(body.Profile.DisplayName), len(body.Profile.AboutMe), len(body.Profile.City)) > maxSaved {
+	longest := max(len(body.Profile.DisplayName), len(body.Profile.AboutMe), len(body.Profile.City))
+	if longest > maxSaved {
 		return nil, &refusal{200, "profile"}
 	}
 	s.mu.Lock()
