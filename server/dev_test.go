@@ -14,7 +14,7 @@ import (
 func develop(t *testing.T, origin string) (base, said string) {
 	t.Helper()
 	said = launch(t, "dev", "--origin", origin, "--listen", "localhost:0")
-	match := regexp.MustCompile(`src="(http://localhost:[0-9]+)/dev\.js"`).FindStringSubmatch(said)
+	match := regexp.MustCompile(`src="(http://[^"]+)/dev\.js"`).FindStringSubmatch(said)
 	if match == nil {
 		t.Fatalf("%q shows no script", said)
 	}
@@ -66,10 +66,22 @@ func readers(response *http.Response) string {
 	return response.Header.Get("Access-Control-Allow-Origin")
 }
 
+// A cookie stays in one site, and the names of this machine are several.
+func TestDevIsOfThePagesSite(t *testing.T) {
+	for _, host := range []string{"localhost", "127.0.0.1"} {
+		origin := "http://" + host + ":5173"
+		base, _ := develop(t, origin)
+		if !strings.HasPrefix(base, "http://"+host+":") {
+			t.Errorf("a page of %s is to use the server at %s", origin, base)
+		}
+		newPageOf(t, origin, base).signIn(t, map[string]string{})
+	}
+}
+
 func TestDevRefusesOtherMachines(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"--origin", "https://www.example.com"}, {"--origin", "localhost:5173"},
-		{"--origin", "http://localhost:5173/app"},
+		{"--origin", "http://localhost:5173/app"}, {"--origin", "https://localhost:5173"},
 		{"--origin", "http://localhost:5173", "--listen", "0.0.0.0:8080"},
 		{"--origin", "http://localhost:5173", "--life", "0s"},
 	} {

@@ -217,6 +217,8 @@ func TestOtherCommands(t *testing.T) {
 		{[]string{"dev"}, exitUsage, "", "--origin is missing"},
 		{[]string{"dev", "--origin", "localhost:5173"}, exitUsage, "", "like http://localhost:5173"},
 		{[]string{"dev", "--origin", "https://a.example"}, exitUsage, "", "like http://localhost:5173"},
+		{[]string{"dev", "--origin", "http://192.168.1.5:3000"}, exitUsage, "", "is not on this machine"},
+		{[]string{"dev", "--origin", "https://localhost:5173"}, exitUsage, "", "is https"},
 		{[]string{"check"}, exitError, "capture-keepalive init", ""},
 		{[]string{"serve"}, exitError, "", "set -a; . ./environment"},
 		{[]string{"check", "keepalive.env"}, exitUsage, "", `check takes flags alone, and "keepalive.env" is none`},

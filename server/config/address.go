@@ -122,11 +122,18 @@ func Origin(text string) (string, error) {
 	return origin, nil
 }
 
-// LocalOrigin is Origin for a page on this machine.
+// LocalOrigin is Origin for a page on this machine, beside a server without
+// TLS.
 func LocalOrigin(text string) (string, error) {
 	origin, err := Origin(text)
-	if err == nil && !loopbackOrigin(origin) {
+	page, unread := url.Parse(strings.TrimSpace(text))
+	switch {
+	case unread != nil || !isWeb(page):
+	case !loopbackHost(page.Hostname()):
 		err = errors.New("is not on this machine. Write it like " + originForm)
+	case page.Scheme == "https":
+		err = errors.New("is https, and the server here is plain http: browsers keep no cookie " +
+			"between the two. Serve the page over http while you develop it, such as " + originForm)
 	}
 	if err != nil {
 		err = errors.New(strings.ReplaceAll(err.Error(), originForm, "http://localhost:5173"))

@@ -11,8 +11,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
@@ -43,20 +45,24 @@ func run(
 		return err
 	}
 	defer closeAll(front)
-	hosts := hostsOf(front)
+	hosts, name := hostsOf(front), "localhost"
 	var origins []string
+	if page, err := url.Parse(options.Origin); err == nil && page.Host != "" {
+		// localhost and 127.0.0.1 are two sites, and cookies stay in one.
+		name = page.Hostname()
+		origins = append(origins, options.Origin)
+	}
+	host := net.JoinHostPort(name, strconv.Itoa(portOf(front)))
+	hosts[host] = true
 	for host := range hosts {
 		origins = append(origins, "http://"+host)
-	}
-	if options.Origin != "" {
-		origins = append(origins, options.Origin)
 	}
 	s, err := newStage(ctx, options, origins, stderr)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	s.base = fmt.Sprintf("http://localhost:%d", portOf(front))
+	s.base = "http://" + host
 	return s.serve(ctx, front, onlyHere(hosts, handler(s)))
 }
 
