@@ -8,7 +8,7 @@
 # programs in the system's own way; the script then finds them.
 set -euo pipefail
 
-all="compiler redis nginx apache caddy haproxy chromium firefox webkit node"
+all="compiler redis nginx apache caddy haproxy systemd chromium firefox webkit node"
 
 # found NAME: is it here?
 found() {
@@ -19,6 +19,7 @@ found() {
 	apache) command -v apache2 || test -x /usr/sbin/apache2 ;;
 	caddy) command -v caddy ;;
 	haproxy) command -v haproxy || test -x /usr/sbin/haproxy ;;
+	systemd) command -v systemd-analyze ;; # reads the unit; nothing is started
 	chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	firefox) command -v firefox-esr || command -v firefox ;;
 	webkit) command -v WebKitWebDriver && command -v xvfb-run && command -v xauth ;;

@@ -2,11 +2,18 @@ package deploy
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/capture-keepalive/capture-keepalive/scripts/internal/need"
+	"github.com/capture-keepalive/capture-keepalive/server/setup"
 )
 
 // read returns a file that is shipped, its comments left out, with lines that
@@ -107,5 +114,49 @@ func TestUnitCredentials(t *testing.T) {
 	}
 	if !slices.Equal(loaded, named) || len(loaded) == 0 {
 		t.Errorf("credentials loaded %q, named by variables %q", loaded, named)
+	}
+}
+
+// systemd itself reads the unit, alone and with the lines that init prints for
+// it, and has nothing to remark.
+func TestSystemdTakesTheUnit(t *testing.T) {
+	systemd := need.Systemd.Require(t)[0]
+	unit, err := os.ReadFile("capture-keepalive.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const binary = "/usr/local/bin/capture-keepalive"
+	body := strings.Replace(string(unit), binary, "/bin/true", 1) // it has to be there
+	for mode, answers := range map[string]string{
+		"token": "page\nissuer\n",
+		"code":  "login\nhttps://www.example.com/back\n",
+		"both":  "page\nissuer\nlogin\nhttps://www.example.com/back\n",
+	} {
+		const site = "https://www.example.com\nhttps://app.us.janraincapture.com\n"
+		got, err := setup.Ask(t.Context(), strings.NewReader(mode+"\n"+site+answers+"none\n"), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var edit []string
+		for _, step := range got.Next(setup.UnitFolder) {
+			if line, ok := strings.CutPrefix(step, "    "); ok {
+				edit = append(edit, line)
+			}
+		}
+		dir := t.TempDir()
+		service := filepath.Join(dir, "capture-keepalive.service")
+		err = errors.Join(os.WriteFile(service, []byte(body), 0o600), os.Mkdir(service+".d", 0o700),
+			os.WriteFile(filepath.Join(service+".d", "override.conf"),
+				[]byte(strings.Join(edit, "\n")), 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+		verify := exec.CommandContext(t.Context(), systemd, "verify", "--man=no", service)
+		// The colon adds the system's own units, which may have faults of theirs.
+		verify.Env = append(os.Environ(), "SYSTEMD_UNIT_PATH="+dir+":")
+		said, err := verify.CombinedOutput()
+		if err != nil || strings.Contains(string(said), "capture-keepalive") {
+			t.Errorf("%s: %v\n%s", mode, err, said)
+		}
 	}
 }

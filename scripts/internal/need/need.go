@@ -27,6 +27,7 @@ var (
 	Apache   = Need{Name: "apache", Programs: [][]string{{"apache2", "/usr/sbin/apache2"}}}
 	Caddy    = Need{Name: "caddy", Programs: [][]string{{"caddy"}}}
 	HAProxy  = Need{Name: "haproxy", Programs: [][]string{{"haproxy", "/usr/sbin/haproxy"}}}
+	Systemd  = Need{Name: "systemd", Programs: [][]string{{"systemd-analyze"}}}
 	Chromium = Need{
 		Name:     "chromium",
 		Programs: [][]string{{"chromium", "chromium-browser", "google-chrome"}},
@@ -46,7 +47,9 @@ var (
 )
 
 // All lists every need.
-func All() []Need { return []Need{Redis, Nginx, Apache, Caddy, HAProxy, Chromium, Firefox, WebKit} }
+func All() []Need {
+	return []Need{Redis, Nginx, Apache, Caddy, HAProxy, Systemd, Chromium, Firefox, WebKit}
+}
 
 // Find returns the path of each program, in the order of Programs. The error
 // is a [*MissingError].
