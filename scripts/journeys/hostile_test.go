@@ -72,6 +72,9 @@ var hostilities = []hostility{
 		before: `window.fs = 1, window.process = {env: {}}, window.path = "/"`},
 	{name: "a path that cannot be replaced", before: `Object.defineProperty(window, "path", {value: "/"})`},
 	{name: "the toolchain's own wasm_exec.js", head: `<script nonce="n" src="/keepalive/wasm_exec.js"></script>`},
+	{name: "a Map and a Set of the page's own, before",
+		before: `window.kept = [Map, Set], window.Map = function (shops) { this.shops = shops }, window.Set = "set"`,
+		after:  `[window.Map, window.Set] = kept`}, // the Registration UI here, and a driver, use them
 	{name: "a variable called URL, before", before: `window.URL = "/shop/"`},
 	{name: "a variable called URL", after: `window.URL = "/shop/"`},
 	{name: "a variable called Promise", after: `window.NativePromise = Promise,

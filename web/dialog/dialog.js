@@ -10,7 +10,7 @@ import STYLE from "./dialog.css";
   const ofDocument = (name) => Object.getOwnPropertyDescriptor(own, name).get.call(document);
   const script = ofDocument("currentScript");
   // What keepalive.js has kept, before a library could replace it.
-  const { AbortController, CSSStyleSheet, Date, EventTarget, Map, clearTimeout, setTimeout } =
+  const { AbortController, CSSStyleSheet, Date, EventTarget, clearTimeout, setTimeout } =
     script?.captureKeepalive ?? window;
   /** @type {any} the public API, while the dialog is in use */
   let api;
@@ -46,7 +46,8 @@ import STYLE from "./dialog.css";
   // What was warned of and not answered yet: a kind, when it ends by both
   // clocks, and the seconds of the warning. One clock stops while a laptop
   // sleeps, the other can be set.
-  const ends = new Map();
+  /** @type {Record<string, {at: number[], warned: number}>} */
+  let ends = { __proto__: null };
   /** @type {any} the dialog, while it is open */
   let ui = null;
   let shown = ""; // the kind it is about, or "ended"
@@ -56,18 +57,19 @@ import STYLE from "./dialog.css";
   let timer = 0;
   let pressed = ""; // the key that is down
 
+  const forget = () => void (ends = { __proto__: null });
   const clocks = (seconds) => [performance.now(), Date.now()].map((now) => now + seconds * 1000);
   const left = (kind) => {
     const now = clocks(0);
-    return Math.max(0, Math.min(...ends.get(kind).at.map((end, i) => end - now[i])) / 1000);
+    return Math.max(0, Math.min(...ends[kind].at.map((end, i) => end - now[i])) / 1000);
   };
   // correct takes the module's word, which has it from the server. More time
   // than was warned of means that another tab was used, or a new sign-in.
   const correct = (kind) => {
     const told = api.status()[kind + "ExpiresIn"];
-    const end = ends.get(kind);
+    const end = ends[kind];
     if (!told || Math.abs(told - left(kind)) < 3) return;
-    if (told > end.warned) ends.delete(kind);
+    if (told > end.warned) delete ends[kind];
     else end.at = clocks(told);
   };
 
@@ -231,9 +233,10 @@ import STYLE from "./dialog.css";
   const update = () => {
     if (!api) return;
     const off = api.status().phase === "off"; // the page has stopped us
-    if (off) ends.clear();
-    [...ends.keys()].forEach(correct);
-    const [first] = ["absolute", "idle"].filter((kind) => ends.has(kind)).sort((a, b) => Math.round(left(a) - left(b)));
+    if (off) forget();
+    const warned = () => ["absolute", "idle"].filter((kind) => ends[kind]);
+    warned().forEach(correct);
+    const [first] = warned().sort((a, b) => Math.round(left(a) - left(b)));
     if (!first && (off || shown !== "ended")) return shut();
     if (first === shown) count();
     else if (first) show(first);
@@ -248,12 +251,12 @@ import STYLE from "./dialog.css";
   };
 
   const done = () => {
-    ends.delete(shown);
+    delete ends[shown];
     shown = "";
     update();
   };
   const stay = () => {
-    ends.delete("idle");
+    delete ends.idle;
     api.stay();
     try {
       localStorage.setItem(STAYED, "1");
@@ -266,7 +269,7 @@ import STYLE from "./dialog.css";
     api.end();
   };
   const over = () => {
-    ends.clear();
+    forget();
     shut();
   };
   // A person who presses Escape is there.
@@ -278,11 +281,11 @@ import STYLE from "./dialog.css";
     api = given;
     undos = [
       api.on("warning", ({ kind, expiresIn }) => {
-        ends.set(kind, { at: clocks(expiresIn), warned: expiresIn });
+        ends[kind] = { at: clocks(expiresIn), warned: expiresIn };
         update();
       }),
       api.on("stayed", () => {
-        ends.delete("idle");
+        delete ends.idle;
         update();
       }),
       api.on("renewed", () => {
@@ -290,7 +293,7 @@ import STYLE from "./dialog.css";
         update();
       }),
       api.on("expired", () => {
-        ends.clear();
+        forget();
         // Who comes back to the page learns why it asks them to sign in.
         if (!ui) return;
         show("ended");

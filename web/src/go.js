@@ -3,7 +3,7 @@
 // and path, and the browser's classes as they were when keepalive.js ran.
 import { wasmExec } from "wasm_exec.js"; // see scripts/build
 import {
-  AbortController, Error, apply, clearTimer, defineProperty, natives, nothing, page, setTimer,
+  AbortController, Error, apply, clearTimer, defineProperty, natives, nothing, page, quiet, setTimer,
 } from "./native.js";
 
 const { Response, WebAssembly } = natives;
@@ -84,6 +84,30 @@ export function createProgram(ended) {
   };
 }
 
+/** For a page that calls something else Map, such as the map of its shops. */
+class PlainMap {
+  /** @param {[any, any][]} [entries] */
+  constructor(entries = []) {
+    this.entries = entries;
+  }
+  find(key) {
+    return this.entries.find((entry) => natives.Object.is(entry[0], key)) || [];
+  }
+  has(key) {
+    return this.find(key).length > 0;
+  }
+  get(key) {
+    return this.find(key)[1];
+  }
+  set(key, value) {
+    this.delete(key);
+    this.entries.push([key, value]);
+  }
+  delete(key) {
+    this.entries = this.entries.filter((entry) => entry !== this.find(key));
+  }
+}
+
 class WithAllSettled extends natives.Promise {
   /** @param {any} list of one promise @returns {any} */
   static allSettled(list) {
@@ -107,6 +131,7 @@ function makeGlobals(host, unlessGone) {
   const reflect = (given.Reflect = { __proto__: null, ...natives.Reflect, get });
   wasmExec({
     __proto__: natives,
+    Map: quiet(() => new natives.Map([[page, 1]]).get(page)) ? natives.Map : PlainMap,
     globalThis: own,
     fs: { __proto__: null, writeSync: (fd, text) => own.fs.writeSync(fd, text) },
     Reflect: reflect,

@@ -6,14 +6,18 @@ import { later } from "./scope.js";
 
 const LAST_RESORT = 15000; // ms; the module's own limit is shorter
 
-/** @typedef {{id: number, name: string, outcome: Promise<boolean>}} Group */
+/**
+ * @typedef {object} Group
+ * @property {number} id
+ * @property {string} name of the event
+ * @property {Promise<boolean>} outcome whether the handlers are to be called
+ * @property {(deliver: boolean) => void} settle
+ */
 
 let lastId = 0;
 export const nextId = () => ++lastId;
-/** @type {Map<string, Group>} one for each event whose failure is open */
-const open = new Map();
-/** @type {Map<number, (deliver: boolean) => void>} */
-const waiting = new Map();
+/** @type {Group[]} one for each event that told of a failure which is open */
+let open = [];
 
 /**
  * The group of the failure that an event tells of. It takes every call for
@@ -21,11 +25,13 @@ const waiting = new Map();
  * failure is no second failure.
  */
 export function groupOf(name) {
-  let group = open.get(name);
+  let group = open.find((each) => each.name === name);
   if (!group) {
     const id = nextId();
-    group = { id, name, outcome: new Promise((settle) => waiting.set(id, settle)) };
-    open.set(name, group);
+    let settle;
+    const outcome = new Promise((resolve) => (settle = resolve));
+    group = { id, name, outcome, settle };
+    open.push(group);
     later(() => release(id, true), LAST_RESORT);
   }
   return group;
@@ -33,13 +39,12 @@ export function groupOf(name) {
 
 /** Calls the handlers of a group, or drops their calls. */
 export function release(id, deliver) {
-  open.forEach((group, name) => group.id === id && open.delete(name));
-  const settle = waiting.get(id);
-  waiting.delete(id);
-  if (settle) settle(deliver);
+  const group = open.find((each) => each.id === id);
+  open = open.filter((each) => each !== group);
+  if (group) group.settle(deliver);
 }
 
-export const releaseAll = () => waiting.forEach((settle, id) => release(id, true));
+export const releaseAll = () => open.forEach(({ id }) => release(id, true));
 
 /** Makes the call when the outcome of its group asks for it. */
 export const holdCall = (name, call) =>

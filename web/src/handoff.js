@@ -24,16 +24,16 @@ const call = (endpoint, method, body) =>
     keepalive: true,
   });
 
-/** @type {Set<string>} */
-const posted = new Set();
-export const isPosted = (code) => posted.has(code);
+/** @type {string[]} */
+const posted = [];
+export const isPosted = (code) => posted.includes(code);
 
 /**
  * Posts a one-time code, once. @returns the server's answer, status 0 where
  * there is none.
  */
 export function postCode(endpoint, code, redirectUri) {
-  posted.add(code);
+  posted.push(code);
   const redirect = typeof redirectUri === "string" && redirectUri ? `,"redirectUri":${quote(redirectUri)}` : "";
   return call(endpoint, "POST", `{"authorizationCode":${quote(code)}${redirect}}`).then(
     (response) => {

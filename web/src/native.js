@@ -16,7 +16,7 @@ for (const name of (
   "Event EventTarget File FormData HTMLButtonElement HTMLElement HTMLFormElement " +
   "HTMLInputElement HTMLOptionElement HTMLScriptElement HTMLSelectElement HTMLTextAreaElement " +
   "JSON Map Math Navigator Node Object Promise Reflect Request Response Storage SyntaxError TextDecoder " +
-  "TextEncoder TypeError URL Uint8Array WeakSet WebAssembly clearTimeout console crypto " +
+  "TextEncoder TypeError URL Uint8Array WebAssembly clearTimeout console crypto " +
   "document fetch location navigator performance requestIdleCallback setTimeout"
 ).split(" ")) {
   // What the window only inherits is an element or a frame with that name.
@@ -83,7 +83,7 @@ quiet(() => recoverClasses(createEvent(document, "Event")));
 quiet(() => recoverClasses(page.localStorage));
 
 export const {
-  AbortController, Error, FormData, Promise, SyntaxError, TypeError, WeakSet,
+  AbortController, Error, FormData, Promise, SyntaxError, TypeError,
 } = natives;
 const { Date, Document, Element, Event, EventTarget, HTMLElement, HTMLScriptElement, Node, Storage } = natives;
 const { clearTimeout, console, fetch, requestIdleCallback, setTimeout } = natives;

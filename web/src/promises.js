@@ -1,31 +1,31 @@
 // The promises of token(), renew() and end(). Each settles, whatever becomes
 // of the module.
-import { Promise, failure } from "./native.js";
+import { Promise, failure, keys } from "./native.js";
 import { nextId } from "./guard.js";
 import { cancel, later } from "./scope.js";
 
 const LIMIT = 60000; // ms; the module's own limits are shorter
 
-/** @type {Map<number, {ask: (id: number) => void, resolve: Function, reject: Function, timer: any}>} */
-const pending = new Map();
+/** @type {any} by id: {ask, resolve, reject, timer} */
+const pending = { __proto__: null };
 
 /** A promise, and its id. ask(id) tells the module, now and when it comes. */
 export const openPromise = (ask) =>
   new Promise((resolve, reject) => {
     const id = nextId();
     const timer = later(() => settle(id, undefined, "unavailable"), LIMIT);
-    pending.set(id, { ask, resolve, reject, timer });
+    pending[id] = { ask, resolve, reject, timer };
     ask(id);
   });
 
 /** Resolves with a value, or rejects with a code. */
 export function settle(id, value, code) {
-  const promise = pending.get(id);
+  const promise = pending[id];
   if (!promise) return;
-  pending.delete(id);
+  delete pending[id];
   cancel(promise.timer);
   if (code) promise.reject(failure(code));
   else promise.resolve(value);
 }
-export const rejectAll = (code) => pending.forEach((_, id) => settle(id, undefined, code));
-export const askAgain = () => pending.forEach(({ ask }, id) => ask(id));
+export const rejectAll = (code) => keys(pending).forEach((id) => settle(+id, undefined, code));
+export const askAgain = () => keys(pending).forEach((id) => pending[id].ask(+id));

@@ -4,7 +4,7 @@ import { AbortController, addListener, clearTimer, dispatch, document, setLimit 
 const PROBE = "captureKeepaliveProbe";
 
 let controller;
-const timers = new Set();
+let timers = [];
 let isHeard = false;
 
 export const openScope = () => {
@@ -19,20 +19,20 @@ export const areListenersGone = () => {
 };
 export const closeScope = () => {
   controller.abort();
-  timers.forEach(clearTimer);
-  timers.clear();
+  timers.splice(0).forEach(clearTimer);
 };
+const forget = (id) => void (timers = timers.filter((each) => each !== id));
 export const later = (fn, ms) => {
   const id = setLimit(() => {
-    timers.delete(id);
+    forget(id);
     fn();
   }, ms);
-  timers.add(id);
+  timers.push(id);
   return id;
 };
 export const cancel = (id) => {
   clearTimer(id);
-  timers.delete(id);
+  forget(id);
 };
 export const listen = (target, type, fn) => {
   const { signal } = controller;

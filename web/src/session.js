@@ -6,11 +6,11 @@ export const EVENTS = [
   "renewed", "renewerror", "warning", "stayed", "signedin", "holding", "released", "unfinished", "ended", ...ENDS,
 ];
 
-/** @type {Record<string, Set<Function>>} */
+/** @type {Record<string, Function[]>} */
 const listeners = { __proto__: null };
-for (const name of EVENTS) listeners[name] = new Set();
-/** @type {Set<Function>} */
-const subscribers = new Set();
+for (const name of EVENTS) listeners[name] = [];
+/** @type {Function[]} */
+let subscribers = [];
 
 /** @type {import("../keepalive").User} */
 let snapshot = freeze({ signedIn: null });
@@ -36,7 +36,7 @@ export function setUser(signedIn, uuid) {
   const known = signedIn && uuid ? uuid : undefined;
   if (snapshot.signedIn !== signedIn || snapshot.uuid !== known) {
     snapshot = freeze(known ? { signedIn, uuid: known } : { signedIn });
-    [...subscribers].forEach((fn) => subscribers.has(fn) && notify(fn, snapshot));
+    subscribers.forEach((fn) => subscribers.includes(fn) && notify(fn, snapshot));
   }
   if (signedIn !== null) readyAnyway();
 }
@@ -44,9 +44,9 @@ export function setUser(signedIn, uuid) {
 export function subscribe(fn) {
   if (typeof fn !== "function") throw new TypeError('captureKeepalive: "listener" must be a function');
   const own = (state) => fn(state); // the same function may subscribe twice
-  subscribers.add(own);
+  subscribers.push(own);
   notify(own, snapshot);
-  return () => void subscribers.delete(own);
+  return () => void (subscribers = subscribers.filter((each) => each !== own));
 }
 
 /** Tells the page of an event; of an end, by its own name and as "ended". */
@@ -57,7 +57,7 @@ export function emit(name, detail) {
     if (end && end.name === name) return; // told already
     end = { name, detail };
   }
-  const tell = (event) => [...listeners[event]].forEach((fn) => listeners[event].has(fn) && notify(fn, detail));
+  const tell = (event) => listeners[event].forEach((fn) => listeners[event].includes(fn) && notify(fn, detail));
   if (listeners[name]) tell(name);
   if (ENDS.includes(name)) tell("ended");
 }
@@ -72,14 +72,13 @@ export function sawLogin() {
 }
 
 export function on(name, fn) {
-  const set = listeners[name];
-  if (!set) throw new TypeError(`captureKeepalive: "${name}" must be one of ${EVENTS.join(", ")}`);
+  if (!listeners[name]) throw new TypeError(`captureKeepalive: "${name}" must be one of ${EVENTS.join(", ")}`);
   if (typeof fn !== "function") throw new TypeError('captureKeepalive: "listener" must be a function');
-  set.add(fn);
+  if (!listeners[name].includes(fn)) listeners[name].push(fn);
   // Who listens late is told the end that holds.
   if (end && (name === "ended" || name === end.name)) {
     const { detail } = end;
-    Promise.resolve().then(() => end && end.detail === detail && set.has(fn) && notify(fn, detail));
+    Promise.resolve().then(() => end && end.detail === detail && listeners[name].includes(fn) && notify(fn, detail));
   }
-  return () => void set.delete(fn);
+  return () => void (listeners[name] = listeners[name].filter((each) => each !== fn));
 }

@@ -2,8 +2,8 @@
 // start() wait where that helps, and tells why a session was ended. Nothing
 // that goes wrong here reaches the UI: each step is an attempt of its own.
 import {
-  apply, defineProperty, descriptor, document, hasOwn, isArray, isObject, keys, nothing, page, quiet,
-  root, WeakSet,
+  apply, defineProperty, descriptor, document, hasOwn, isArray, isObject, keys, page, quiet,
+  root,
 } from "./native.js";
 import { askEnd, inHandler, sawInput } from "./cause.js";
 import { KNOWN, kindOf } from "./events.js";
@@ -22,26 +22,30 @@ import { wrapEvent } from "./wrap.js";
 /** @type {Handlers | undefined} while started */
 let handlers;
 let hooking = false;
+let hasWatched = false;
 /** The element that the document had when we looked last. */
 let lastRoot;
 /** @type {Function[]} */
 let undos = [];
 // Events keep their wrappers over stop(), or handlers could not be removed.
-const wrapped = new WeakMap();
-let hooked = new WeakSet();
+/** @type {{event: object, add: Function}[]} */
+const wrapped = [];
+/** @type {object[]} */
+let hooked = [];
 
 // --- Hooks ----------------------------------------------------------------
 
 function hookEvent(event, name) {
   if (!isObject(event) || typeof event.addHandler !== "function") return;
-  if (hooked.has(event) || stubbed.includes(event)) return;
-  hooked.add(event);
-  const add = wrapped.get(event) || event.addHandler;
+  if (hooked.includes(event) || stubbed.includes(event)) return;
+  hooked.push(event);
+  const found = wrapped.find((each) => each.event === event);
+  const add = found ? found.add : event.addHandler;
   const handler = (payload) => hear(name, payload);
   apply(add, event, [handler]);
   undos.push(() => apply(event.removeHandler, event, [handler]));
-  if (["deadToken", "failure"].includes(kindOf(name)) && !wrapped.has(event)) {
-    wrapped.set(event, event.addHandler);
+  if (["deadToken", "failure"].includes(kindOf(name)) && !found) {
+    wrapped.push({ event, add });
     wrapEvent(event, (call) => callHandler(name, call));
   }
 }
@@ -68,8 +72,8 @@ function hookFunction(ui, name, fn) {
 }
 
 function hookUI(ui) {
-  if (!isObject(ui) || hooked.has(ui)) return;
-  hooked.add(ui);
+  if (!isObject(ui) || hooked.includes(ui)) return;
+  hooked.push(ui);
   quiet(() =>
     hookFunction(ui, "renderScreen", (render, screen) => {
       quiet(() => handlers.event("render", { __proto__: null, screen }));
@@ -164,11 +168,10 @@ function attach() {
 
 /** @param {Handlers} given */
 export function watchUI(given) {
-  const first = !handlers && !wrapped.has(page);
+  const late = !hasWatched && quiet(() => keys(page.janrain.events).length > 0);
+  hasWatched = true;
   handlers = given;
   lastRoot = root();
-  const late = first && quiet(() => keys(page.janrain.events).length > 0);
-  wrapped.set(page, nothing);
   attach();
   // A script's load does not bubble.
   listen(document, "load", attach);
@@ -191,7 +194,7 @@ export function watchUI(given) {
 export function unwatchUI() {
   handlers = undefined;
   for (const undo of undos.splice(0)) quiet(undo);
-  hooked = new WeakSet();
+  hooked = [];
 }
 
 // --- The stub -------------------------------------------------------------

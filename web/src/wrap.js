@@ -1,6 +1,8 @@
 // How the stub and the loader stand between an event of the Registration UI
 // and the page's handlers of it.
 
+const Wrappers = WeakMap; // as it is now
+
 /**
  * Replaces addHandler and removeHandler of an event. Each handler that is
  * added gets a wrapper, which gives what is to be called to hold(). A handler
@@ -9,7 +11,7 @@
  */
 export const wrapEvent = (event, hold) => {
   const { addHandler, removeHandler } = event;
-  const wrappers = new WeakMap();
+  const wrappers = new Wrappers();
   event.addHandler = (fn) => {
     if (!fn?.apply) return addHandler.call(event, fn);
     const wrapper = wrappers.get(fn) || function (...args) {
