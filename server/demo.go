@@ -24,7 +24,7 @@ func (p *program) demoCommand() *cobra.Command {
 	}
 	addStageFlags(command.Flags(), &options)
 	command.Flags().StringVar(&options.Store, "store", "", "file to keep the sessions in "+
-		"(default: one that is removed at the end)")
+		"(default: in memory)")
 	return command
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -76,6 +77,13 @@ func TestDevIsOfThePagesSite(t *testing.T) {
 		}
 		newPageOf(t, origin, base).signIn(t, map[string]string{})
 	}
+}
+
+// The image has the program alone, and no folder for temporary files.
+func TestDevAndDemoWriteNoFile(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	develop(t, "http://localhost:5173")
+	demonstrate(t)
 }
 
 func TestDevRefusesOtherMachines(t *testing.T) {

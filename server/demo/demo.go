@@ -31,8 +31,7 @@ type Options struct {
 	Listen string
 	// Life is how long an access token lives.
 	Life time.Duration
-	// Store is a file to keep the sessions in. Empty: one that is removed at the
-	// end.
+	// Store is a file to keep the sessions in. Empty: they are kept in memory.
 	Store string
 	// Origin is that of the developer's own page, on this machine. Empty: none.
 	Origin string

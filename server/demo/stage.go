@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
 	"github.com/capture-keepalive/capture-keepalive/server/store/bolt"
+	"github.com/capture-keepalive/capture-keepalive/server/store/memory"
 	"github.com/capture-keepalive/capture-keepalive/web"
 )
 
@@ -33,7 +33,6 @@ type stage struct {
 	server   *app.App
 	standIn  *simulator.Service
 	upstream net.Listener
-	dir      string // to remove at the end; empty: none
 }
 
 // run serves what handler makes of a stage, until ctx is done.
@@ -80,18 +79,11 @@ func newStage(
 	if s.upstream, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
-	path := options.Store
-	if path == "" {
-		if s.dir, err = os.MkdirTemp("", "keepalive-demo-*"); err != nil {
-			return nil, err
-		}
-		path = filepath.Join(s.dir, "keepalive.db")
-	}
 	ring, err := keyRing(options.Store)
 	if err != nil {
 		return nil, err
 	}
-	settings := settingsOf(options, origins, s.upstream.Addr().String(), path, ring)
+	settings := settingsOf(options, origins, s.upstream.Addr().String(), ring)
 	s.standIn = simulator.New(simulator.Options{
 		Clients: []simulator.Client{
 			{ID: pageClient},
@@ -107,7 +99,7 @@ func newStage(
 }
 
 func settingsOf(
-	options Options, origins []string, upstream, path string, ring *keyring.Ring,
+	options Options, origins []string, upstream string, ring *keyring.Ring,
 ) *config.Config {
 	settings := &config.Config{
 		BasePath:           api.DefaultBasePath,
@@ -126,8 +118,13 @@ func settingsOf(
 		InsecureCookie: true,
 		LogFormat:      "text",
 		LogLevel:       slog.LevelWarn,
-		Store:          secret.New("bolt:" + path),
+		Store:          secret.New("bolt:" + options.Store),
 		Derived:        config.Derived{Ring: ring, Driver: bolt.Driver},
+	}
+	if options.Store == "" {
+		// An image may have no folder for temporary files.
+		settings.Store, settings.Driver = secret.New("memory:"), memory.Driver
+		settings.Driver.Advise = nil // a demo is to forget
 	}
 	for _, origin := range origins {
 		settings.RedirectURIs = append(settings.RedirectURIs, origin+"/")
@@ -154,9 +151,6 @@ func (s *stage) close() error {
 	}
 	if s.upstream != nil {
 		_ = s.upstream.Close() // the server may have closed it
-	}
-	if s.dir != "" {
-		errs = append(errs, os.RemoveAll(s.dir))
 	}
 	return errors.Join(errs...)
 }
