@@ -70,7 +70,8 @@ func TestCheck(t *testing.T) {
 		fault simulator.Fault
 		not   string
 	}{
-		{name: "fine", env: serving(url, filepath.Join(dir, "new.db")), code: exitOK, says: []string{"The configuration "}},
+		{name: "fine", env: serving(url, filepath.Join(dir, "new.db")), code: exitOK,
+			says: []string{"The configuration "}},
 		{name: "fine, and Capture agrees", args: []string{"--live"},
 			env: serving(url, filepath.Join(dir, "new.db")), code: exitOK,
 			says: []string{"takes the credentials", "The configuration "}},
@@ -112,7 +113,8 @@ func TestCheck(t *testing.T) {
 			says: []string{"KEEPALIVE_ISSUER_CLIENT_ID may not issue tokens; give it the access_issuer feature"}},
 		{name: "an issuer no longer", args: []string{"--live"},
 			env: serving(url, filepath.Join(dir, "new.db")), fault: simulator.Fault{Number: 480},
-			code: exitError, says: []string{"KEEPALIVE_ISSUER_CLIENT_ID may not issue tokens; give it the access_issuer feature"}},
+			code: exitError, says: []string{
+				"KEEPALIVE_ISSUER_CLIENT_ID may not issue tokens; give it the access_issuer feature"}},
 		{name: "wrong page", args: []string{"--live"},
 			env: serving(url, filepath.Join(dir, "new.db"), "CLIENT_ID=other"), code: exitError,
 			says: []string{"KEEPALIVE_CLIENT_ID"}},

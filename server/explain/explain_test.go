@@ -164,9 +164,10 @@ func TestManyEntriesInOneLine(t *testing.T) {
 	last := strings.TrimSpace(ended("14:05:00", "aaaaaaaa", "idle"))
 	other := `{"jsonPayload":` + strings.TrimSpace(opened("13:00:00", "bbbbbbbb")) + `}`
 	for name, log := range map[string]string{
-		"a list":                         "[" + first + "," + last + "]",
-		"a list of wrapped":              `[{"jsonPayload":` + first + `},` + other + `,{"jsonPayload":` + last + `}]`,
-		"a list in a field":              `{"items":[{"line":` + strconv.Quote(first) + `},{"line":` + strconv.Quote(last) + `}]}`,
+		"a list":            "[" + first + "," + last + "]",
+		"a list of wrapped": `[{"jsonPayload":` + first + `},` + other + `,{"jsonPayload":` + last + `}]`,
+		"a list in a field": `{"items":[{"line":` + strconv.Quote(first) + `},{"line":` +
+			strconv.Quote(last) + `}]}`,
 		"more than braces that may fail": "{{ " + strings.Repeat(`{"a":1} `, 2*maxStarts) + first + last,
 	} {
 		got, err := Story(strings.NewReader(log), uuid, time.Time{})

@@ -69,9 +69,7 @@ func read(log io.Reader, user string, since time.Time) ([]line, error) {
 		}
 		for _, parsed := range found {
 			known++
-			ofSomeone := parsed.User == "" && parsed.Session != "" &&
-				!parsed.Time.Before(since) && sentenceOf(parsed) != ""
-			if parsed.names(user) || ofSomeone {
+			if parsed.names(user) || parsed.tellsAlone(since) {
 				kept = append(kept, parsed)
 			}
 		}
@@ -84,6 +82,12 @@ func read(log io.Reader, user string, since time.Time) ([]line, error) {
 			return nil, err
 		}
 	}
+}
+
+// tellsAlone reports whether the line names a session alone, and is worth a
+// sentence of a story since then.
+func (l line) tellsAlone(since time.Time) bool {
+	return l.User == "" && l.Session != "" && !l.Time.Before(since) && sentenceOf(l) != ""
 }
 
 // names reports whether the line is about the user of a tag.
