@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -46,7 +47,8 @@ func checkServing(t *testing.T, program string) {
 func startServing(t *testing.T, program string, args, env []string) (url string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Dir, cmd.Env = t.TempDir(), append(env, "TMPDIR="+t.TempDir())
+	// The image has no folder for temporary files.
+	cmd.Dir, cmd.Env = t.TempDir(), append(env, "TMPDIR="+filepath.Join(t.TempDir(), "none"))
 	said, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w
 	if err := cmd.Start(); err != nil {
