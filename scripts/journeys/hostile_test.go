@@ -88,6 +88,7 @@ var hostilities = []hostility{
 	{name: "a fetch that rejects", after: `window.realFetch = fetch,
 		window.fetch = (to, init) =>
 		String(to).includes("/keepalive/") ? Promise.reject(new Error("no")) : realFetch(to, init)`},
+	{name: "no console, before", before: `window.console = undefined`},
 	{name: "a console that throws", after: `console.warn = console.debug = () => { throw new Error("no console") }`},
 	{name: "TextEncoder, WeakSet and others of a library", after: `for (const name of ["TextEncoder", "TextDecoder",
 		"WeakSet", "WeakMap", "CSSStyleSheet", "URL", "Request", "File", "Blob", "HTMLOptionElement",
@@ -253,6 +254,12 @@ var hostilities = []hostility{
 		if (user() !== keepalive.user() || keepalive !== captureKeepalive) thrown.push("two of us")</script>`},
 	{name: "written by a script",
 		tag: `<script nonce="n">document.write('<script nonce="n" src="/keepalive/keepalive.js"><\/script>')</script>`},
+	{name: "brought by a tag manager", tag: `<script nonce="n">{ const tag = document.createElement("script");
+		tag.async = true, tag.src = "/keepalive/keepalive.js", tag.dataset.start = tag.dataset.dialog = "";
+		document.scripts[0].before(tag) }</script>`},
+	{name: "fetched and evaluated, as jQuery does", tag: `<script nonce="n">{ const request = new XMLHttpRequest();
+		request.open("GET", "/keepalive/keepalive.js", false), request.send();
+		(0, eval)(request.responseText) }</script>`},
 	{name: "after the Registration UI", tag: `<!-- later -->`,
 		ui: `{ const script = document.createElement("script"); script.src = "/keepalive/keepalive.js";
 		script.onload = () => captureKeepalive.start({dialog: true}); document.head.append(script) }`},
