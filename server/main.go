@@ -146,8 +146,11 @@ func (f *onceFlag) Set(text string) error {
 	}
 	f.given = true
 	err := f.Value.Set(text)
-	if err != nil && f.Type() == "duration" {
+	switch {
+	case err != nil && f.Type() == "duration":
 		return errors.New("write a time with its unit, such as 90s, 30m or 48h")
+	case err != nil && f.Type() == "bool":
+		return errors.New("write the flag alone, or with =false")
 	}
 	return err
 }

@@ -126,7 +126,8 @@ func Origin(text string) (string, error) {
 // TLS.
 func LocalOrigin(text string) (string, error) {
 	origin, err := Origin(text)
-	page, unread := url.Parse(strings.TrimSpace(text))
+	cleaned, _ := Clean(text) // Origin has told of what it refuses
+	page, unread := url.Parse(cleaned)
 	switch {
 	case unread != nil || !isWeb(page):
 	case !loopbackHost(page.Hostname()):
