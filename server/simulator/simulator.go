@@ -6,8 +6,8 @@
 //     that work once and for [CodeLifetime], and refresh tokens that work once;
 //   - what the stand-in Registration UI calls from a browser, our own
 //     invention, JSON, below /ui/: sign in, load a profile, save it;
-//   - control, JSON, below /control/: expire a token, switch the service
-//     off, read the log of calls. Faults are Go only; see [Fault].
+//   - control, JSON, below /control/: expire or invalidate a token, switch the
+//     service off, read the log of calls. Faults are Go only; see [Fault].
 //
 // Everything is in memory. It protects nothing: keep it on loopback.
 package simulator
@@ -91,7 +91,8 @@ func New(options Options) *Service {
 	s.mux.Handle("POST /"+EndpointSignIn, s.endpoint(EndpointSignIn, s.signIn))
 	s.mux.Handle("POST /"+EndpointProfile, s.endpoint(EndpointProfile, s.profile))
 	s.mux.Handle("POST /"+EndpointSave, s.endpoint(EndpointSave, s.save))
-	s.mux.HandleFunc("POST /control/expire", s.controlExpire)
+	s.mux.HandleFunc("POST /control/expire", s.controlToken(s.Expire))
+	s.mux.HandleFunc("POST /control/invalidate", s.controlToken(s.Invalidate))
 	s.mux.HandleFunc("POST /control/outage", s.controlOutage)
 	s.mux.HandleFunc("GET /control/calls", s.controlCalls)
 	return s

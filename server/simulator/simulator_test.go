@@ -391,8 +391,13 @@ func TestControl(t *testing.T) {
 		got.Stat != "ok" || service.Valid(token) {
 		t.Errorf("expire = HTTP %d %+v, valid %v", status, got, service.Valid(token))
 	}
+	if status, got := do(t, service, withToken("/control/invalidate", token)); status != 200 ||
+		got.Stat != "ok" || service.TokenOwner(token) != "" {
+		t.Errorf("invalidate = HTTP %d %+v, owner %q", status, got, service.TokenOwner(token))
+	}
 	for _, request := range []*http.Request{
-		withToken("/control/expire", "nosuchtoken00000"),
+		withToken("/control/expire", token),
+		withToken("/control/invalidate", token),
 		post("/control/outage", `{}`),
 		post("/control/outage", `{"on":"yes"}`),
 		httptest.NewRequest(http.MethodPost, "/control/outage", strings.NewReader(`{"on":true}`)),

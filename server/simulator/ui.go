@@ -106,16 +106,18 @@ func (s *Service) save(r *http.Request) (any, *refusal) {
 	return okAnswer{"ok"}, nil
 }
 
-// controlExpire is POST /control/expire.
-func (s *Service) controlExpire(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		AccessToken string `json:"accessToken"`
+// controlToken is POST /control/expire and /control/invalidate.
+func (s *Service) controlToken(act func(accessToken string) bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			AccessToken string `json:"accessToken"`
+		}
+		refused := readJSON(r, &body)
+		if refused == nil && !act(body.AccessToken) {
+			refused = &refusal{200, "accessToken"}
+		}
+		control(w, refused)
 	}
-	refused := readJSON(r, &body)
-	if refused == nil && !s.Expire(body.AccessToken) {
-		refused = &refusal{200, "accessToken"}
-	}
-	control(w, refused)
 }
 
 // controlOutage is POST /control/outage.
