@@ -88,23 +88,28 @@ export function createProgram(ended) {
 class PlainMap {
   /** @param {[any, any][]} [entries] */
   constructor(entries = []) {
-    this.entries = entries;
+    this.keys = entries.map((entry) => entry[0]);
+    this.values = entries.map((entry) => entry[1]);
   }
-  find(key) {
-    return this.entries.find((entry) => natives.Object.is(entry[0], key)) || [];
+  at(key) {
+    return key === key ? this.keys.indexOf(key) : this.keys.findIndex((each) => each !== each);
   }
   has(key) {
-    return this.find(key).length > 0;
+    return this.at(key) >= 0;
   }
   get(key) {
-    return this.find(key)[1];
+    return this.values[this.at(key)];
   }
   set(key, value) {
     this.delete(key);
-    this.entries.push([key, value]);
+    this.keys.push(key);
+    this.values.push(value);
   }
   delete(key) {
-    this.entries = this.entries.filter((entry) => entry !== this.find(key));
+    const at = this.at(key);
+    if (at < 0) return;
+    this.keys.splice(at, 1);
+    this.values.splice(at, 1);
   }
 }
 
