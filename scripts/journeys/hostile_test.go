@@ -89,6 +89,9 @@ var hostilities = []hostility{
 		window.fetch = (to, init) =>
 		String(to).includes("/keepalive/") ? Promise.reject(new Error("no")) : realFetch(to, init)`},
 	{name: "no console, before", before: `window.console = undefined`},
+	{name: "no WeakMap, before", tag: withStub, before: `delete window.WeakMap`},
+	{name: "an accessor that throws, before", before: `Object.defineProperty(window, "requestIdleCallback",
+		{get() { throw new Error("odd") }})`},
 	{name: "a console that throws", after: `console.warn = console.debug = () => { throw new Error("no console") }`},
 	{name: "TextEncoder, WeakSet and others of a library", after: `for (const name of ["TextEncoder", "TextDecoder",
 		"WeakSet", "WeakMap", "CSSStyleSheet", "URL", "Request", "File", "Blob", "HTMLOptionElement",

@@ -20,7 +20,9 @@ for (const name of (
   "document fetch location navigator performance requestIdleCallback setTimeout"
 ).split(" ")) {
   // What the window only inherits is an element or a frame with that name.
-  natives[name] = window.Object.prototype.hasOwnProperty.call(own, name) ? own[name] : undefined;
+  try {
+    natives[name] = window.Object.prototype.hasOwnProperty.call(own, name) ? own[name] : undefined;
+  } catch {} // an accessor of the page's
 }
 // A library replaces members of these one by one.
 for (const name of ["JSON", "Math", "Reflect", "WebAssembly"]) {

@@ -1,8 +1,6 @@
 // How the stub and the loader stand between an event of the Registration UI
 // and the page's handlers of it.
 
-const Wrappers = WeakMap; // as it is now
-
 /**
  * Replaces addHandler and removeHandler of an event. Each handler that is
  * added gets a wrapper, which gives what is to be called to hold(). A handler
@@ -11,19 +9,20 @@ const Wrappers = WeakMap; // as it is now
  */
 export const wrapEvent = (event, hold) => {
   const { addHandler, removeHandler } = event;
-  const wrappers = new Wrappers();
+  const added = [];
+  const find = (fn) => added.find((each) => each.fn === fn);
   event.addHandler = (fn) => {
     if (!fn?.apply) return addHandler.call(event, fn);
-    const wrapper = wrappers.get(fn) || function (...args) {
-      const { removed } = wrapper;
-      return hold(() => wrapper.removed === removed && fn.apply(this, args));
+    const wrapper = find(fn) || function (...args) {
+      return hold(() => added.includes(wrapper) && fn.apply(this, args));
     };
-    wrappers.set(fn, wrapper);
+    wrapper.fn = fn;
+    added.push(wrapper);
     return addHandler.call(event, wrapper);
   };
   event.removeHandler = (fn) => {
-    const wrapper = wrappers.get(fn);
-    if (wrapper) wrapper.removed = {};
-    return removeHandler?.call(event, wrapper || fn);
+    const wrapper = find(fn) || fn;
+    added.splice(added.indexOf(wrapper) >>> 0, 1); // nothing, where it is none
+    return removeHandler?.call(event, wrapper);
   };
 };
