@@ -229,6 +229,7 @@ export type WarningId =
   | "script-too-late" // it ran after the Registration UI
   | "wrong-attribute" // a data attribute of the script
   | "not-http" // the page is a file, or in a sandbox
+  | "not-started" // a script has replaced what the browser has
   | "insecure-page" // plain http
   | "endpoint-on-another-site"
   | "cookie-not-kept"

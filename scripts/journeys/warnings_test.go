@@ -97,6 +97,8 @@ var wrongUses = []wrongUse{
 		remedy: "set endpoint"},
 	{warning: "server-not-found", head: hasToken + plainTag, start: loadNow, session: anAppsPage, remedy: "HTTP 200"},
 	{warning: "not-http", head: plainTag, start: loadNow, policy: "sandbox allow-scripts", remedy: "Serve"},
+	{warning: "not-started", head: `<script nonce="n">window.AbortController = class { signal = {aborted: false} }
+		</script>` + plainTag, start: loadNow, remedy: "after keepalive.js"},
 	{warning: "insecure-page", head: `<script nonce="n">Object.defineProperty(window, "isSecureContext",
 		{value: false})</script>` + plainTag, start: loadNow, remedy: "https"},
 	{warning: "endpoint-on-another-site", head: plainTag, start: `{load: "now",

@@ -193,7 +193,11 @@ export function start(given = {}) {
   if (options) return; // it runs already
   options = checked;
   // The page's own start goes on, whatever it has done to the browser.
-  attempt(begin);
+  attempt(begin, (error) => {
+    quiet(stop);
+    options = undefined;
+    warn("not-started", `${error}. A script has replaced what the browser has: load it after keepalive.js.`);
+  });
 }
 
 function begin() {
