@@ -41,7 +41,7 @@ function hookEvent(event, name) {
   hooked.push(event);
   const found = wrapped.find((each) => each.event === event);
   const add = found ? found.add : event.addHandler;
-  const handler = (payload) => hear(name, payload);
+  const handler = (payload) => fired(name, payload);
   apply(add, event, [handler]);
   undos.push(() => apply(event.removeHandler, event, [handler]));
   if (["deadToken", "failure"].includes(kindOf(name)) && !found) {
@@ -51,7 +51,7 @@ function hookEvent(event, name) {
 }
 
 /** The UI fired an event. */
-export const hear = (name, payload) => quiet(() => handlers && handlers.event(name, payload));
+export const fired = (name, payload) => quiet(() => handlers && handlers.event(name, payload));
 
 /** Calls a handler of the page, now or when it is known that it must be. */
 export function callHandler(name, call) {

@@ -73,7 +73,8 @@ func TestSetup(t *testing.T) {
 		},
 		{
 			name: "unknown", uid: "0", args: []string{"netscape"}, fails: true,
-			says: `"netscape" is not known. Choose from: compiler redis nginx apache caddy haproxy systemd chromium firefox webkit node`,
+			says: `"netscape" is not known. Choose from: compiler redis nginx apache caddy haproxy ` +
+				`systemd chromium firefox webkit node`,
 		},
 		{
 			name: "installed to no effect", uid: "0", args: []string{"firefox"}, fails: true,
