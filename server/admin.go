@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -95,55 +94,6 @@ func (p plain) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("the answer is HTTP 101, which was not asked for")
 	}
 	return response, err
-}
-
-func (p *program) sessionsCommand() *cobra.Command {
-	return p.userCommand("sessions", "List the sessions of a user, at the server that runs here",
-		func(ctx context.Context, address, uuid string) error {
-			var answer api.ListAnswer
-			if err := askAbout(ctx, address, api.PathSessions, uuid, &answer); err != nil {
-				return err
-			}
-			switch {
-			case answer.Sessions == nil:
-				return fmt.Errorf("%s answers, and does not list sessions", address)
-			case len(answer.Sessions) == 0:
-				return errNoSession
-			}
-			table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(table, "SESSION\tMODE\tOPENED\tLAST ACTIVITY\tRENEWED\tENDS WHEN IDLE\tENDS\tKEY")
-			for _, s := range answer.Sessions {
-				fmt.Fprintln(table, visible(strings.Join([]string{s.Session, s.Mode, s.Opened, s.Seen,
-					s.Renewed, s.IdleExpires, s.AbsoluteExpires, s.Key}, "\t")))
-			}
-			return table.Flush()
-		})
-}
-
-func (p *program) revokeCommand() *cobra.Command {
-	return p.userCommand("revoke", "End all sessions of a user, at the server that runs here",
-		func(ctx context.Context, address, uuid string) error {
-			ended := api.RevokeAnswer{Ended: -1} // another program's answer does not set it
-			if err := askAbout(ctx, address, api.PathRevoke, uuid, &ended); err != nil {
-				return fmt.Errorf("%w; nothing is known to have ended", err)
-			}
-			switch {
-			case ended.Ended < 0:
-				return fmt.Errorf("%s answers, and does not say how many sessions have ended", address)
-			case ended.Ended == 0:
-				return errNoSession
-			}
-			_, err := fmt.Fprintf(p.stdout, "Ended %s of the user.\n", counted(ended.Ended, "session"))
-			return err
-		})
-}
-
-// counted is a number with its noun.
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // userCommand is a command about one user. It asks the operator's listener of a
