@@ -39,6 +39,23 @@ func TestDemoShowsBothSides(t *testing.T) {
 	})
 }
 
+// A token cannot be killed before the server has seen it: nothing could save
+// the form then.
+func TestDemoKillsWhatTheServerKnows(t *testing.T) {
+	t.Parallel()
+	p := browsertest.Chromium(t).Open(t, startDemo(t, "--life", "10m").URL)
+	p.Block(t, "*://*:*/keepalive/*.wasm")
+	p.WaitFor(t, `document.querySelector("#capture_signIn_email")?.value !== ""`, soon)
+	p.Click(t, "#capture_signIn_submit")
+	p.WaitFor(t, says("#token-stored", "yes"), soon)
+	var disabled bool
+	if p.Eval(t, `document.querySelector("#btn-expire").disabled`, &disabled); !disabled {
+		t.Error("the button kills a token that the server has not seen")
+	}
+	p.Block(t)
+	p.WaitFor(t, `!document.querySelector("#btn-expire").disabled`, soon)
+}
+
 // The status is a word that a visitor understands.
 func TestDemoStatusIsPlain(t *testing.T) {
 	t.Parallel()

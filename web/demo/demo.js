@@ -18,6 +18,7 @@ const keepalive = window.captureKeepalive ?? {
   start() {},
   on() {},
   status: () => ({ phase: "off" }),
+  user: () => ({ signedIn: true }), // there is no server to wait for
   report: () => "keepalive.js did not load.",
 };
 
@@ -267,7 +268,9 @@ function drawStats(now) {
 }
 
 function drawButtons(life, signedIn) {
-  const nothingToKill = !watch.stored || life?.killed !== undefined;
+  // The server can replace no token that dies before it has seen it.
+  const isSeen = keepalive.user().signedIn === true;
+  const nothingToKill = !watch.stored || !isSeen || life?.killed !== undefined;
   $("btn-expire").disabled = $("btn-invalid").disabled = nothingToKill;
   $("btn-away").disabled = !watch.stored;
   $("screens").hidden = !signedIn;
