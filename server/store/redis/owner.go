@@ -7,7 +7,6 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
@@ -106,62 +105,38 @@ func (b *Backend) removeOwned(
 
 // Owned implements store.Backend.
 func (b *Backend) Owned(ctx context.Context, owner store.Owner) ([]store.Row, error) {
-	members, err := b.indexed(ctx, owner)
+	names, err := b.indexed(ctx, owner)
 	if err != nil {
 		return nil, err
 	}
-	var rows []store.Row
-	for members := range slices.Chunk(members, batch) {
-		some, err := b.ownedAmong(ctx, owner, members)
+	var owned []store.Row
+	for names := range slices.Chunk(names, batch) {
+		rows, err := readRows(ctx, b.client, names)
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, some...)
+		for _, row := range rows {
+			if row.Owner == owner {
+				owned = append(owned, row)
+			}
+		}
 	}
-	return rows, nil
+	return owned, nil
 }
 
-func (b *Backend) indexed(ctx context.Context, owner store.Owner) (members []string, err error) {
+// indexed returns the names of the rows that the index has for owner.
+func (b *Backend) indexed(ctx context.Context, owner store.Owner) (names []string, err error) {
+	var members []string
 	err = bounded(ctx, func(ctx context.Context) error {
 		return repeat(ctx, func(ctx context.Context) (err error) {
 			members, err = b.client.ZRange(ctx, ownerKeys(owner)[0], 0, -1).Result()
 			return err
 		})
 	})
-	return members, err
-}
-
-func (b *Backend) ownedAmong(
-	ctx context.Context, owner store.Owner, members []string,
-) ([]store.Row, error) {
-	within, cancel := limit.Timeout(ctx, Timeout)
-	defer cancel()
-	answers := map[store.Key]*goredis.MapStringStringCmd{}
-	err := repeat(within, func(ctx context.Context) error {
-		pipeline := b.client.Pipeline()
-		for _, member := range members {
-			if len(member) == len(store.Key{}) {
-				key := store.Key([]byte(member))
-				answers[key] = pipeline.HGetAll(ctx, rowKey(key))
-			}
-		}
-		_, err := pipeline.Exec(ctx)
-		return err
-	})
-	if lost(err) || timedOut(err) {
-		return nil, failure(ctx, err)
-	}
-	// Any other error is that of one answer, which has it as well.
-	var rows []store.Row
-	for key, answer := range answers {
-		fields, err := answer.Result()
-		row, err := rowOf(ctx, key, fields, err)
-		switch {
-		case err == nil && row.Owner == owner:
-			rows = append(rows, row)
-		case err != nil && !store.IsVerdict(err):
-			return nil, err
+	for _, member := range members {
+		if len(member) == len(store.Key{}) {
+			names = append(names, rowKey(store.Key([]byte(member))))
 		}
 	}
-	return rows, nil
+	return names, err
 }

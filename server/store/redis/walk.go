@@ -8,7 +8,6 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
 
@@ -17,13 +16,16 @@ func (b *Backend) Walk(ctx context.Context, visit func(store.Row) error) error {
 	var mu sync.Mutex // the nodes of a cluster are asked at once
 	return b.eachPage(ctx, rowPrefix+"*",
 		func(ctx context.Context, node goredis.UniversalClient, names []string) error {
-			rows, err := ownedRows(ctx, node, names)
+			rows, err := readRows(ctx, node, names)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			for _, row := range rows {
+				if row.Unowned() {
+					continue
+				}
 				if err := visit(row); err != nil {
 					return err
 				}
@@ -32,30 +34,42 @@ func (b *Backend) Walk(ctx context.Context, visit func(store.Row) error) error {
 		})
 }
 
-// ownedRows reads rows, and returns those that have an owner.
-func ownedRows(
+// readRows reads the rows under some names in one round trip. What is not there,
+// or cannot be a row, is left out.
+func readRows(
 	ctx context.Context, node goredis.UniversalClient, names []string,
 ) (rows []store.Row, err error) {
-	pipeline := node.Pipeline()
 	answers := make([]*goredis.MapStringStringCmd, len(names))
-	for i, name := range names {
-		answers[i] = pipeline.HGetAll(ctx, name)
+	err = bounded(ctx, func(ctx context.Context) error {
+		return repeat(ctx, func(ctx context.Context) error {
+			pipeline := node.Pipeline()
+			for i, name := range names {
+				answers[i] = pipeline.HGetAll(ctx, name)
+			}
+			_, err := pipeline.Exec(ctx)
+			if lost(err) || timedOut(err) {
+				return err
+			}
+			return nil // any other error is that of one answer, which has it as well
+		})
+	})
+	if err != nil {
+		return nil, err
 	}
-	_, _ = pipeline.Exec(ctx) // each answer has its own error
 	for i, answer := range answers {
 		fields, err := answer.Result()
 		row, err := rowOf(ctx, keyOf(names[i]), fields, err)
 		switch {
-		case err != nil && !store.IsVerdict(err):
-			return nil, err
-		case err == nil && !row.Unowned():
+		case err == nil:
 			rows = append(rows, row)
+		case !store.IsVerdict(err):
+			return nil, err
 		}
 	}
 	return rows, nil
 }
 
-// pageFunc is what is done with the names of some keys, within Timeout.
+// pageFunc is what is done with the names of some keys.
 type pageFunc func(ctx context.Context, node goredis.UniversalClient, names []string) error
 
 // eachPage calls do with the names of all keys of a pattern, a few at a time, and
@@ -75,14 +89,16 @@ func (b *Backend) eachPage(ctx context.Context, pattern string, do pageFunc) err
 // page calls do with the next names, and returns where to go on; 0 at the end.
 func page(
 	ctx context.Context, node goredis.UniversalClient, pattern string, cursor uint64, do pageFunc,
-) (uint64, error) {
-	within, cancel := limit.Timeout(ctx, Timeout)
-	defer cancel()
-	names, next, err := node.Scan(within, cursor, pattern, batch).Result()
+) (next uint64, err error) {
+	var names []string
+	err = bounded(ctx, func(ctx context.Context) (err error) {
+		names, next, err = node.Scan(ctx, cursor, pattern, batch).Result()
+		return err
+	})
 	if err != nil {
-		return 0, failure(ctx, err)
+		return 0, err
 	}
-	return next, do(within, node, names)
+	return next, do(ctx, node, names)
 }
 
 // eachNode calls do for each node that has keys of its own, at once.
