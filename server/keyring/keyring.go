@@ -320,10 +320,7 @@ func (r *Ring) IDs() []string {
 // String names the keys by their ids.
 func (r Ring) String() string { return "keyring(" + strings.Join(r.IDs(), ",") + ")" }
 
-// GoString is String: %#v must not print keys.
-func (r Ring) GoString() string { return r.String() }
-
-// Format is String, whatever the verb.
+// Format is String, whatever the verb, %#v too.
 func (r Ring) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
 
 // LogValue implements slog.LogValuer.

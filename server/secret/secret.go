@@ -54,10 +54,7 @@ func (s String) Hash() [sha256.Size]byte { return sha256.Sum256([]byte(s.Reveal(
 // String implements fmt.Stringer.
 func (String) String() string { return redacted }
 
-// GoString implements fmt.GoStringer, for %#v.
-func (String) GoString() string { return redacted }
-
-// Format implements fmt.Formatter, so that no verb (%x, %d, %q) gets through.
+// Format implements fmt.Formatter, so that no verb (%x, %#v, %q) gets through.
 func (String) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
 // LogValue implements slog.LogValuer.
