@@ -22,6 +22,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -164,11 +165,13 @@ func lockKey(key store.Key) string {
 
 // Insert implements store.Backend.
 func (b *Backend) Insert(ctx context.Context, row store.Row, begun store.Moment) error {
-	answer, err := b.write(ctx, insertScript, row, moment(begun))
-	switch answer {
-	case taken:
+	indexed, answer, err := b.write(ctx, insertScript, row, moment(begun))
+	switch {
+	case indexed == revoked:
+		return store.ErrRevoked
+	case answer == taken:
 		return store.ErrExists
-	case revoked:
+	case answer == revoked:
 		return store.ErrRevoked
 	}
 	return err
@@ -226,14 +229,21 @@ func decode(key store.Key, fields map[string]string) (store.Row, error) {
 
 // Replace implements store.Backend.
 func (b *Backend) Replace(ctx context.Context, row store.Row) error {
-	answer, err := b.write(ctx, replaceScript, row, "", strconv.FormatUint(row.Version-1, 10))
+	indexed, answer, err := b.write(ctx, replaceScript, row, "",
+		strconv.FormatUint(row.Version-1, 10))
+	if indexed == added && (answer == done || answer == differs) {
+		// The row was there and its entry was not: the index was deleted, and the
+		// owner's other rows are missing as well. See TestIndexForgotten.
+		_, err = b.index(ctx, ownerKeys(row.Owner), incomplete,
+			time.Now().Add(incompleteTime), "")
+	}
 	switch answer {
 	case absent:
 		return store.ErrNotFound
 	case broken:
 		return fmt.Errorf("%w: what is there is no row", store.ErrTampered)
 	case differs:
-		return store.ErrConflict
+		return cmp.Or(err, store.ErrConflict)
 	}
 	return err
 }
@@ -241,21 +251,22 @@ func (b *Backend) Replace(ctx context.Context, row store.Row) error {
 // write makes the index know the row, unless the login began before a
 // revocation, and then runs a script that writes the row. If the script refuses,
 // the entry stays: it names a row that is another owner's or not there, and both
-// mean nothing to RemoveOwner.
+// mean nothing to RemoveOwner. It returns what both scripts answered.
 func (b *Backend) write(
 	ctx context.Context, s script, row store.Row, begun string, more ...any,
-) (answer string, err error) {
+) (indexed, answer string, err error) {
 	if !row.Unowned() {
-		answer, err := b.index(ctx, ownerKeys(row.Owner), string(row.Key[:]),
+		indexed, err = b.index(ctx, ownerKeys(row.Owner), string(row.Key[:]),
 			row.Expires.Add(indexGrace), begun)
-		if err != nil || answer == revoked {
-			return answer, err
+		if err != nil || indexed == revoked {
+			return indexed, "", err
 		}
 	}
-	return b.run(ctx, s, []string{rowKey(row.Key)}, append([]any{
+	answer, err = b.run(ctx, s, []string{rowKey(row.Key)}, append([]any{
 		strconv.FormatUint(row.Version, 10), row.Owner[:], millis(row.Expires), row.Value,
 		millis(row.Expires.Add(store.Grace)),
 	}, more...)...)
+	return indexed, answer, err
 }
 
 func (b *Backend) index(

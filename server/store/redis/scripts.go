@@ -44,10 +44,12 @@ const (
 	revoked = "revoked"
 	// foreign is done, in the place of what nothing of ours had written there.
 	foreign = "foreign"
+	// added is done, with an entry that was not there.
+	added = "added"
 )
 
-// incomplete is an entry of an index that was made anew: it may lack rows that
-// were there before. No row's key is as short.
+// incomplete is an entry of an index that was written over, or deleted, and made
+// anew: it may lack rows that were there before. No row's key is as short.
 const incomplete = "incomplete"
 
 // readOurs is for keys under which another program may have written: what is
@@ -128,7 +130,8 @@ local function last()
   return tonumber(redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])
 end
 if (last() or 0) >= 2^53 then redis.call('ZREMRANGEBYSCORE', KEYS[1], 2^53, '+inf') end
-redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
+local new = redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
+if new == 1 and answer == 'done' then answer = 'added' end
 local now = redis.call('TIME')
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now[1] * 1000))
 local until_then = last()
