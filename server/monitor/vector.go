@@ -26,64 +26,42 @@ func (l labels) names() []string {
 	return names
 }
 
-// maxLabels is the most that one metric has.
-const maxLabels = 2
-
-// seriesOf finds the series with these values. One that is not on its label's
-// list counts as the last of that list.
-func seriesOf[S any](all map[[maxLabels]string]S, with labels, values []string) S {
-	var given [maxLabels]string
-	copy(given[:], values)
-	if series, ok := all[given]; ok {
-		return series
-	}
-	return all[with.bounded(values)]
-}
-
 // bounded returns values with every one that is not on its label's list
 // replaced by the last of that list.
-func (l labels) bounded(values []string) (known [maxLabels]string) {
+func (l labels) bounded(values []string) []string {
+	known := make([]string, len(l))
 	for i, each := range l {
 		known[i] = each.values[len(each.values)-1]
-		if i < len(values) && slices.Contains(each.values, values[i]) {
+		if slices.Contains(each.values, values[i]) {
 			known[i] = values[i]
 		}
 	}
 	return known
 }
 
-// each calls do with every combination of values: a series that has not moved
-// yet is there with a 0, as alerts on a rate need it.
-func (l labels) each(do func(values ...string)) {
-	combinations := [][]string{{}}
-	for _, next := range l {
-		var longer [][]string
-		for _, before := range combinations {
-			for _, value := range next.values {
-				longer = append(longer, append(slices.Clip(before), value))
-			}
-		}
-		combinations = longer
+// each calls do with every combination of values that begins with first: a
+// series that has not moved yet is there with a 0, as alerts on a rate need it.
+func (l labels) each(do func(values ...string), first ...string) {
+	if len(first) == len(l) {
+		do(first...)
+		return
 	}
-	for _, values := range combinations {
-		do(values...)
+	for _, value := range l[len(first)].values {
+		l.each(do, append(slices.Clip(first), value)...)
 	}
 }
 
 // counter is a counter with bounded labels.
 type counter struct {
 	labels labels
-	series map[[maxLabels]string]prometheus.Counter
+	vector *prometheus.CounterVec
 }
 
 func (m *Monitor) counter(name, help string, with ...label) counter {
-	c := counter{with, make(map[[maxLabels]string]prometheus.Counter)}
 	options := prometheus.CounterOpts{Name: name, Help: help}
-	vector := prometheus.NewCounterVec(options, c.labels.names())
-	c.labels.each(func(values ...string) {
-		c.series[c.labels.bounded(values)] = vector.WithLabelValues(values...)
-	})
-	m.registry.MustRegister(vector)
+	c := counter{with, prometheus.NewCounterVec(options, labels(with).names())}
+	c.labels.each(func(values ...string) { c.vector.WithLabelValues(values...) })
+	m.registry.MustRegister(c.vector)
 	return c
 }
 
@@ -93,13 +71,13 @@ func (c counter) Inc(values ...string) { c.Add(1, values...) }
 
 // Add adds n; a negative n adds nothing.
 func (c counter) Add(n int, values ...string) {
-	seriesOf(c.series, c.labels, values).Add(float64(max(n, 0)))
+	c.vector.WithLabelValues(c.labels.bounded(values)...).Add(float64(max(n, 0)))
 }
 
 // histogram counts durations, with bounded labels.
 type histogram struct {
 	labels labels
-	series map[[maxLabels]string]prometheus.Observer
+	vector *prometheus.HistogramVec
 }
 
 func (m *Monitor) histogram(name, help string, bounds []time.Duration, with ...label) histogram {
@@ -107,19 +85,16 @@ func (m *Monitor) histogram(name, help string, bounds []time.Duration, with ...l
 	for i, bound := range bounds {
 		buckets[i] = bound.Seconds()
 	}
-	h := histogram{with, make(map[[maxLabels]string]prometheus.Observer)}
 	options := prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}
-	vector := prometheus.NewHistogramVec(options, h.labels.names())
-	h.labels.each(func(values ...string) {
-		h.series[h.labels.bounded(values)] = vector.WithLabelValues(values...)
-	})
-	m.registry.MustRegister(vector)
+	h := histogram{with, prometheus.NewHistogramVec(options, labels(with).names())}
+	h.labels.each(func(values ...string) { h.vector.WithLabelValues(values...) })
+	m.registry.MustRegister(h.vector)
 	return h
 }
 
 // Observe counts one duration in the series with these values.
 func (h histogram) Observe(d time.Duration, values ...string) {
-	seriesOf(h.series, h.labels, values).Observe(max(d, 0).Seconds())
+	h.vector.WithLabelValues(h.labels.bounded(values)...).Observe(max(d, 0).Seconds())
 }
 
 // gauges adds values that are set from time to time, under labels that are not
