@@ -30,7 +30,7 @@ const maxSkew = time.Minute
 // checkCapture says in a sentence for each client what Capture thinks of it, and
 // what is wrong besides.
 func checkCapture(ctx context.Context, settings *config.Config, uuid string) []finding {
-	client, err := app.NewCapture(settings, nil)
+	client, err := app.NewCapture(settings, nil, nil)
 	if err != nil {
 		return []finding{bad("%s", err)}
 	}

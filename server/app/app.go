@@ -51,7 +51,8 @@ type Options struct {
 // New puts the parts together. The store is open until Close; ctx is for
 // opening it.
 func New(ctx context.Context, settings *config.Config, options Options) (*App, error) {
-	secrets, err := newSecrets(settings, options.Transport)
+	watch := monitor.New(options.Version)
+	client, err := NewCapture(settings, options.Transport, watch.CaptureCalled)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +61,7 @@ func New(ctx context.Context, settings *config.Config, options Options) (*App, e
 	if err != nil {
 		return nil, fmt.Errorf("KEEPALIVE_STORE: %w", err)
 	}
-	watch := monitor.New(options.Version)
+	secrets := newSecrets(settings, client)
 	reference := &databaseTime{backend: backend}
 	reference.measure(ctx, log)
 	steady := clock.Following(reference.now)
@@ -99,7 +100,7 @@ func (a *App) sessionConfig(watch *monitor.Monitor, now func() time.Time) sessio
 	settings := a.settings
 	return session.Config{
 		Store:   a.store,
-		Capture: watch.Capture(a.secrets.newest),
+		Capture: a.secrets.client,
 		Application: session.ApplicationOf(
 			settings.CaptureURL, settings.TypeName, settings.ClientID, settings.LoginClientID),
 		MaxSessionsPerUser: settings.MaxSessionsPerUser,

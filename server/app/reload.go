@@ -3,49 +3,30 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net/http"
 	"os"
-	"sync/atomic"
+	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/config"
 	"github.com/capture-keepalive/capture-keepalive/server/keyring"
-	"github.com/capture-keepalive/capture-keepalive/server/session"
 )
 
 // secrets are what can change while the server runs: the keys, and the secrets
 // of the Capture clients.
 type secrets struct {
-	keys      keyring.Current
-	client    atomic.Pointer[capture.Client]
-	settings  config.Config // what does not change, and what was read last
-	transport http.RoundTripper
+	keys   keyring.Current
+	client *capture.Client
+	store  [sha256.Size]byte // of the setting, which cannot change
 }
 
-func newSecrets(settings *config.Config, transport http.RoundTripper) (*secrets, error) {
-	s := &secrets{settings: *settings, transport: transport}
-	if err := s.use(settings); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// use takes the secrets of config, all of them or, with an error, none.
-func (s *secrets) use(settings *config.Config) error {
-	next := s.settings
-	next.Keys, next.Ring = settings.Keys, settings.Ring
-	next.IssuerClientSecret = settings.IssuerClientSecret
-	next.LoginClientSecret = settings.LoginClientSecret
-	client, err := NewCapture(&next, s.transport)
-	if err != nil {
-		return err
-	}
-	s.settings = next
-	s.client.Store(client)
-	s.keys.Use(next.Ring)
-	return nil
+func newSecrets(settings *config.Config, client *capture.Client) *secrets {
+	s := &secrets{client: client, store: settings.Store.Hash()}
+	s.keys.Use(settings.Ring)
+	return s
 }
 
 // reload takes the secrets from again at each hangup until ctx is done. Values
@@ -68,15 +49,14 @@ func (s *secrets) readAgain(again func() (*config.Config, error), log *slog.Logg
 	if err == nil {
 		err = s.keepsSigningKey(settings.Ring)
 	}
-	if err == nil {
-		err = s.use(settings)
-	}
 	if err != nil {
 		log.Error("keys and client secrets were read again and are wrong; the old ones "+
 			"stay in use", "error", err)
 		return
 	}
-	if settings.Store.Hash() != s.settings.Store.Hash() {
+	s.client.UseSecrets(settings.IssuerClientSecret, settings.LoginClientSecret)
+	s.keys.Use(settings.Ring)
+	if settings.Store.Hash() != s.store {
 		log.Warn("KEEPALIVE_STORE has changed; restart the server to use it")
 	}
 	log.Info("keys and client secrets were read again and are in use", "keys", s.keys.String())
@@ -95,12 +75,12 @@ func (s *secrets) keepsSigningKey(next *keyring.Ring) error {
 	return nil
 }
 
-// newest is the client with the secrets that were read last.
-func (s *secrets) newest() session.Capture { return s.client.Load() }
-
 // NewCapture returns the client that the configuration asks for. Without a
-// transport it has one of its own.
-func NewCapture(settings *config.Config, transport http.RoundTripper) (*capture.Client, error) {
+// transport it has one of its own; watch may be nil.
+func NewCapture(
+	settings *config.Config, transport http.RoundTripper,
+	watch func(call string, took time.Duration, err error),
+) (*capture.Client, error) {
 	return capture.New(capture.Config{
 		URL:           settings.CaptureURL,
 		ClientID:      settings.ClientID,
@@ -111,5 +91,6 @@ func NewCapture(settings *config.Config, transport http.RoundTripper) (*capture.
 		TokenLifetime: settings.TokenLifetime,
 		Timeout:       settings.UpstreamTimeout,
 		Transport:     transport,
+		Watch:         watch,
 	})
 }

@@ -31,6 +31,7 @@ type Tokens struct {
 
 // operation is one call of the API.
 type operation struct {
+	name     string // for Config.Watch
 	endpoint string
 	// credential is the argument that holds the user's own credential, as
 	// argument_name spells it.
@@ -41,17 +42,28 @@ type operation struct {
 }
 
 var (
-	identify = operation{endpoint: "entity", credential: "access_token"}
-	issue    = operation{endpoint: "access/getAccessToken"}
-	exchange = operation{endpoint: "oauth/token", credential: "code", once: true}
-	refresh  = operation{endpoint: "oauth/token", credential: "refresh_token", once: true}
+	identify = operation{name: "identify", endpoint: "entity", credential: "access_token"}
+	issue    = operation{name: "issue", endpoint: "access/getAccessToken"}
+	exchange = operation{name: "exchange", endpoint: "oauth/token", credential: "code", once: true}
+	refresh  = operation{name: "refresh", endpoint: "oauth/token", credential: "refresh_token", once: true}
 )
+
+// Calls returns the names of the calls, as Config.Watch hears them.
+func Calls() []string { return []string{identify.name, issue.name, exchange.name, refresh.name} }
+
+// watched is deferred by each call.
+func (c *Client) watched(op operation, began time.Time, failure *error) {
+	if c.config.Watch != nil {
+		c.config.Watch(op.name, time.Since(began), *failure)
+	}
+}
 
 // Identify returns the uuid of the user whom this access token is for. Only
 // Capture's own answer counts. A token that no header can hold is not sent; it
 // is [GrantGone], since Capture cannot have issued it. Check what a visitor
 // sends with [WellFormed] before.
-func (c *Client) Identify(ctx context.Context, token secret.String) (string, error) {
+func (c *Client) Identify(ctx context.Context, token secret.String) (uuid string, err error) {
+	defer c.watched(identify, time.Now(), &err)
 	if !usable(token) {
 		return "", &Error{Op: identify.endpoint, Kind: GrantGone, Cause: errMalformedToken}
 	}
@@ -60,23 +72,26 @@ func (c *Client) Identify(ctx context.Context, token secret.String) (string, err
 		"type_name":  {c.config.TypeName},
 		"attributes": {`["uuid"]`},
 	}
-	body, err := c.call(ctx, identify, header, form, token, c.config.Issuer.Secret, c.config.Login.Secret)
+	clients := c.clients.Load()
+	body, err := c.call(ctx, identify, header, form, token, clients.issuer.Secret, clients.login.Secret)
 	if err != nil {
 		return "", err
 	}
-	uuid, ok := readUUID(body)
+	named, ok := readUUID(body)
 	if !ok {
 		return "", &Error{Op: identify.endpoint, Status: http.StatusOK, Cause: errNoUUID}
 	}
-	return uuid, nil
+	return named, nil
 }
 
 // Issue returns a new access token of the user, for the page's client. The
 // user's own token and grant take no part in it: of all errors only
 // [AccountGone] and Capture's explicit word that the grant was deleted
 // ([GrantGone]) are about the user.
-func (c *Client) Issue(ctx context.Context, uuid string) (Tokens, error) {
-	if c.config.Issuer.absent() {
+func (c *Client) Issue(ctx context.Context, uuid string) (tokens Tokens, err error) {
+	defer c.watched(issue, time.Now(), &err)
+	issuer := c.clients.Load().issuer
+	if issuer.absent() {
 		return Tokens{}, &Error{Op: issue.endpoint, Kind: OperatorFault, Cause: errNoIssuer}
 	}
 	form := url.Values{
@@ -85,8 +100,8 @@ func (c *Client) Issue(ctx context.Context, uuid string) (Tokens, error) {
 		"for_client_id": {c.config.ClientID},
 	}
 	header := http.Header{}
-	proof := c.config.Scheme.authenticate(header, c.config.Issuer, "/"+issue.endpoint, form, c.config.Now())
-	body, err := c.call(ctx, issue, header, form, proof, c.config.Issuer.Secret, secret.New(uuid))
+	proof := c.config.Scheme.authenticate(header, issuer, "/"+issue.endpoint, form, c.config.Now())
+	body, err := c.call(ctx, issue, header, form, proof, issuer.Secret, secret.New(uuid))
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -103,11 +118,12 @@ func (c *Client) Issue(ctx context.Context, uuid string) (Tokens, error) {
 // [WellFormed] is not sent; it is [GrantGone].
 func (c *Client) Exchange(
 	ctx context.Context, code secret.String, redirectURI string,
-) (Tokens, error) {
+) (tokens Tokens, err error) {
+	defer c.watched(exchange, time.Now(), &err)
 	if !WellFormed(code) {
 		return Tokens{}, &Error{Op: exchange.endpoint, Kind: GrantGone, Cause: errMalformedCode}
 	}
-	tokens, err := c.token(ctx, exchange, code, url.Values{
+	tokens, err = c.token(ctx, exchange, code, url.Values{
 		"grant_type":   {"authorization_code"},
 		"code":         {code.Reveal()},
 		"redirect_uri": {redirectURI},
@@ -122,8 +138,9 @@ func (c *Client) Exchange(
 // Refresh returns new tokens for a refresh token, which works once. If Capture
 // gives no new refresh token, the one that was sent stays good. The error's
 // Lost says that Capture may have done it and the answer was lost.
-func (c *Client) Refresh(ctx context.Context, token secret.String) (Tokens, error) {
-	tokens, err := c.token(ctx, refresh, token, url.Values{
+func (c *Client) Refresh(ctx context.Context, token secret.String) (tokens Tokens, err error) {
+	defer c.watched(refresh, time.Now(), &err)
+	tokens, err = c.token(ctx, refresh, token, url.Values{
 		"grant_type":    {"refresh_token"},
 		"refresh_token": {token.Reveal()},
 	})
@@ -138,12 +155,13 @@ func (c *Client) Refresh(ctx context.Context, token secret.String) (Tokens, erro
 func (c *Client) token(
 	ctx context.Context, op operation, credential secret.String, form url.Values,
 ) (Tokens, error) {
-	if c.config.Login.absent() {
+	login := c.clients.Load().login
+	if login.absent() {
 		return Tokens{}, &Error{Op: op.endpoint, Kind: OperatorFault, Cause: errNoLogin}
 	}
 	header := http.Header{}
-	proof := c.config.Scheme.authenticate(header, c.config.Login, "/"+op.endpoint, form, c.config.Now())
-	body, err := c.call(ctx, op, header, form, credential, proof, c.config.Login.Secret)
+	proof := c.config.Scheme.authenticate(header, login, "/"+op.endpoint, form, c.config.Now())
+	body, err := c.call(ctx, op, header, form, credential, proof, login.Secret)
 	if err != nil {
 		return Tokens{}, err
 	}

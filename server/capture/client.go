@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
+
+	"github.com/capture-keepalive/capture-keepalive/server/secret"
 )
 
 // Defaults of [Config].
@@ -43,6 +46,8 @@ type Config struct {
 	// Transport carries the calls; nil means ones of its own with bounds on
 	// connections, handshakes and headers.
 	Transport http.RoundTripper
+	// Watch is told of each call, how long it took and its error; nil: nothing is.
+	Watch func(call string, took time.Duration, err error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -51,8 +56,12 @@ type Config struct {
 type Client struct {
 	config      Config
 	base        *url.URL
+	clients     atomic.Pointer[clients]
 	connections *connections
 }
+
+// clients are the API clients with the secrets in use.
+type clients struct{ issuer, login Credentials }
 
 // New returns a client. Its error is that of [ValidateURL]; all else in config
 // has the rules of package config, which tells operators in the words of their
@@ -68,5 +77,15 @@ func New(config Config) (*Client, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Client{config: config, base: base, connections: newConnections(config.Transport)}, nil
+	c := &Client{config: config, base: base, connections: newConnections(config.Transport)}
+	c.UseSecrets(config.Issuer.Secret, config.Login.Secret)
+	return c, nil
+}
+
+// UseSecrets has all later calls use these secrets of the clients in Config.
+func (c *Client) UseSecrets(issuer, login secret.String) {
+	c.clients.Store(&clients{
+		issuer: Credentials{c.config.Issuer.ID, issuer},
+		login:  Credentials{c.config.Login.ID, login},
+	})
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
 	"github.com/capture-keepalive/capture-keepalive/server/monitor"
-	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
@@ -111,8 +110,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	m.RenewalEnded(word, word)
 	m.SessionsEnded(word, 1)
 	m.Request("/"+word, word, word, time.Second)
-	watched := m.Capture(failing(&capture.Error{Kind: 77, Number: 4711}))
-	_, _ = watched.Issue(t.Context(), word)
+	m.CaptureCalled("issue", time.Second, &capture.Error{Kind: 77, Number: 4711})
 	after := scrape(t, m)
 	if strings.Contains(after, word) || strings.Contains(after, "4711") {
 		t.Error("a word from outside has become a label")
@@ -128,55 +126,25 @@ func TestLabelsAreBounded(t *testing.T) {
 	)
 }
 
-// fakeCapture fails every call.
-type fakeCapture struct{ err error }
-
-func failing(err error) func() session.Capture {
-	return func() session.Capture { return fakeCapture{err} }
-}
-
-func (f fakeCapture) Identify(context.Context, secret.String) (string, error) { return "uuid", f.err }
-func (f fakeCapture) Issue(context.Context, string) (capture.Tokens, error) {
-	return capture.Tokens{}, f.err
-}
-func (f fakeCapture) Exchange(context.Context, secret.String, string) (capture.Tokens, error) {
-	return capture.Tokens{}, f.err
-}
-func (f fakeCapture) Refresh(context.Context, secret.String) (capture.Tokens, error) {
-	return capture.Tokens{}, f.err
-}
-
 func TestCapture(t *testing.T) {
-	for call, ask := range map[string]func(session.Capture) error{
-		"identify": func(c session.Capture) error { _, err := c.Identify(t.Context(), secret.String{}); return err },
-		"issue":    func(c session.Capture) error { _, err := c.Issue(t.Context(), ""); return err },
-		"exchange": func(c session.Capture) error {
-			_, err := c.Exchange(t.Context(), secret.String{}, "")
-			return err
-		},
-		"refresh": func(c session.Capture) error { _, err := c.Refresh(t.Context(), secret.String{}); return err },
-	} {
-		t.Run(call, func(t *testing.T) {
-			m := monitor.New("v1")
-			refused := &capture.Error{Kind: capture.OperatorFault, Number: 402}
-			// Visitors who disconnect: nothing that should wake an operator.
-			gone := &capture.Error{Cause: context.Canceled, Lost: true}
-			for _, failure := range []error{nil, refused, fmt.Errorf("wrapped: %w", refused),
-				&capture.Error{}, errors.New("anything"), gone, fmt.Errorf("wrapped: %w", gone)} {
-				if err := ask(m.Capture(failing(failure))); !errors.Is(err, failure) {
-					t.Errorf("got %v, want %v", err, failure)
-				}
-			}
-			wantLines(t, m,
-				`keepalive_upstream_requests_total{call="`+call+`",outcome="ok"} 1`,
-				`keepalive_upstream_requests_total{call="`+call+`",outcome="operator_fault"} 2`,
-				`keepalive_upstream_requests_total{call="`+call+`",outcome="temporary"} 2`,
-				`keepalive_upstream_requests_total{call="`+call+`",outcome="canceled"} 2`,
-				`keepalive_upstream_errors_total{call="`+call+`",number="402"} 2`,
-				`keepalive_upstream_errors_total{call="`+call+`",number="none"} 2`,
-				`keepalive_upstream_duration_seconds_count{call="`+call+`"} 5`,
-			)
-		})
+	for _, call := range capture.Calls() {
+		m := monitor.New("v1")
+		refused := &capture.Error{Kind: capture.OperatorFault, Number: 402}
+		// Visitors who disconnect: nothing that should wake an operator.
+		gone := &capture.Error{Cause: context.Canceled, Lost: true}
+		for _, failure := range []error{nil, refused, fmt.Errorf("wrapped: %w", refused),
+			&capture.Error{}, errors.New("anything"), gone, fmt.Errorf("wrapped: %w", gone)} {
+			m.CaptureCalled(call, time.Second, failure)
+		}
+		wantLines(t, m,
+			`keepalive_upstream_requests_total{call="`+call+`",outcome="ok"} 1`,
+			`keepalive_upstream_requests_total{call="`+call+`",outcome="operator_fault"} 2`,
+			`keepalive_upstream_requests_total{call="`+call+`",outcome="temporary"} 2`,
+			`keepalive_upstream_requests_total{call="`+call+`",outcome="canceled"} 2`,
+			`keepalive_upstream_errors_total{call="`+call+`",number="402"} 2`,
+			`keepalive_upstream_errors_total{call="`+call+`",number="none"} 2`,
+			`keepalive_upstream_duration_seconds_count{call="`+call+`"} 5`,
+		)
 	}
 }
 

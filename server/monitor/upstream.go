@@ -9,25 +9,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
-	"github.com/capture-keepalive/capture-keepalive/server/secret"
-	"github.com/capture-keepalive/capture-keepalive/server/session"
 )
 
-// The calls of the Capture API.
-const (
-	callIdentify = "identify"
-	callIssue    = "issue"
-	callExchange = "exchange"
-	callRefresh  = "refresh"
-)
-
-var (
-	callNames = []string{callIdentify, callIssue, callExchange, callRefresh}
-
-	// callNumbers are the numbers of contract section 4, none for an answer
-	// without a number or no answer, and one for all the rest.
-	callNumbers = append(numbers(), "none", other)
-)
+// callNumbers are the numbers of contract section 4, none for an answer without
+// a number or no answer, and one for all the rest.
+var callNumbers = append(numbers(), "none", other)
 
 func numbers() []string {
 	var all []string
@@ -62,7 +48,7 @@ var callBounds = []time.Duration{
 }
 
 func (m *Monitor) newCaptureMetrics() captureMetrics {
-	calls := label{"call", callNames}
+	calls := label{"call", capture.Calls()}
 	return captureMetrics{
 		calls: m.counter("keepalive_upstream_requests_total",
 			"Calls to Capture by their outcome.", calls, label{"outcome", callOutcomes()}),
@@ -73,45 +59,9 @@ func (m *Monitor) newCaptureMetrics() captureMetrics {
 	}
 }
 
-// Capture returns a session.Capture that makes each call with what next returns,
-// watched.
-func (m *Monitor) Capture(next func() session.Capture) session.Capture {
-	return watchedCapture{m, next}
-}
-
-type watchedCapture struct {
-	monitor *Monitor
-	next    func() session.Capture
-}
-
-// Identify implements session.Capture.
-func (w watchedCapture) Identify(ctx context.Context, token secret.String) (_ string, err error) {
-	defer w.monitor.called(callIdentify, time.Now(), &err)
-	return w.next().Identify(ctx, token)
-}
-
-// Issue implements session.Capture.
-func (w watchedCapture) Issue(ctx context.Context, uuid string) (_ capture.Tokens, err error) {
-	defer w.monitor.called(callIssue, time.Now(), &err)
-	return w.next().Issue(ctx, uuid)
-}
-
-// Exchange implements session.Capture.
-func (w watchedCapture) Exchange(
-	ctx context.Context, code secret.String, redirectURI string,
-) (_ capture.Tokens, err error) {
-	defer w.monitor.called(callExchange, time.Now(), &err)
-	return w.next().Exchange(ctx, code, redirectURI)
-}
-
-// Refresh implements session.Capture.
-func (w watchedCapture) Refresh(ctx context.Context, token secret.String) (_ capture.Tokens, err error) {
-	defer w.monitor.called(callRefresh, time.Now(), &err)
-	return w.next().Refresh(ctx, token)
-}
-
-func (m *Monitor) called(call string, began time.Time, failure *error) {
-	switch err := *failure; {
+// CaptureCalled is a capture.Config's Watch.
+func (m *Monitor) CaptureCalled(call string, took time.Duration, err error) {
+	switch {
 	case err == nil:
 		m.calls.Inc(call, codeOK)
 	case errors.Is(err, context.Canceled):
@@ -120,7 +70,7 @@ func (m *Monitor) called(call string, began time.Time, failure *error) {
 	default:
 		m.callFailed(call, err)
 	}
-	m.callTime.Observe(time.Since(began), call)
+	m.callTime.Observe(took, call)
 }
 
 func (m *Monitor) callFailed(call string, err error) {
