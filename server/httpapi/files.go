@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -175,43 +176,30 @@ func gunzip(packed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// serve answers with the encoding the browser likes best. Ranges are not
-// offered: a part of a program is of no use.
+// serve answers with the encoding the browser likes best.
 func (f *file) serve(c echo.Context) error {
 	encoding := f.negotiate(c.Request().Header.Values(echo.HeaderAcceptEncoding))
-	tag := `"` + f.tag + `"`
-	if encoding != "" {
-		tag = `"` + f.tag + "-" + encoding + `"`
-	}
 	header := c.Response().Header()
-	header.Set(echo.HeaderCacheControl, f.cacheControl)
-	header.Set("ETag", tag)
-	header.Set(echo.HeaderVary, echo.HeaderAcceptEncoding)
-	// These files are the same for everyone and hold no secret, so that a page
-	// of another origin may load them, with integrity checked.
-	header.Set(echo.HeaderAccessControlAllowOrigin, "*")
-	header.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	if matches(c.Request().Header.Values("If-None-Match"), tag) {
-		return c.NoContent(http.StatusNotModified)
-	}
-
-	content := f.encodings[encoding]
+	content, tag := f.encodings[encoding], f.tag+"-"+encoding
 	if encoding == "" {
 		var err error
 		if content, err = f.plain(); err != nil {
 			return err
 		}
+		tag = f.tag
 	} else {
 		header.Set(echo.HeaderContentEncoding, encoding)
+		header.Set(echo.HeaderContentLength, strconv.Itoa(len(content))) // ServeContent leaves it out
 	}
 	header.Set(echo.HeaderContentType, f.contentType)
-	header.Set(echo.HeaderContentLength, strconv.Itoa(len(content)))
-	c.Response().WriteHeader(http.StatusOK)
-	if c.Request().Method == http.MethodHead {
-		return nil
-	}
-	// A write that fails means that the client disconnected.
-	_, _ = c.Response().Write(content)
+	header.Set(echo.HeaderCacheControl, f.cacheControl)
+	header.Set("ETag", `"`+tag+`"`)
+	header.Set(echo.HeaderVary, echo.HeaderAcceptEncoding)
+	// These files are the same for everyone and hold no secret, so that a page
+	// of another origin may load them, with integrity checked.
+	header.Set(echo.HeaderAccessControlAllowOrigin, "*")
+	header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(content))
 	return nil
 }
 
@@ -250,16 +238,4 @@ func weightOf(parameter string) float64 {
 		return 0
 	}
 	return weight
-}
-
-// matches reports whether an If-None-Match names the tag. The comparison is
-// weak (RFC 9110 section 13.1.2): a proxy may have added W/.
-func matches(values []string, tag string) bool {
-	for candidate := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
-		if candidate == tag || candidate == "*" {
-			return true
-		}
-	}
-	return false
 }
