@@ -161,7 +161,7 @@ func New(config Config) (*Server, error) {
 		origins: make(map[string]bool, len(config.Origins)),
 		logins:  limit.NewTable[netip.Prefix](config.RateLogin, rememberedClients),
 		reports: limit.NewTable[store.Key](pageReports, rememberedReports),
-		lines:   newSampler(config.Now),
+		lines:   newSampler(),
 	}
 	for _, origin := range config.Origins {
 		s.origins[origin] = true

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/limit"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 )
 
@@ -17,6 +18,8 @@ const (
 	slowAnswer = time.Second
 	// sampledLines is how many lines of one kind the log has in a second.
 	sampledLines = 10
+	// sampledKinds is more than there are kinds of lines.
+	sampledKinds = 64
 )
 
 // logRequest says what happened, in words of ours alone: the path, query,
@@ -76,41 +79,28 @@ func levelOf(status int, took time.Duration, news bool) slog.Level {
 // lets through a few lines in a second, and then says how many it left out.
 // Kinds must be words of the program, for they are remembered.
 type sampler struct {
-	now func() time.Time
+	lines *limit.Table[string]
 
-	mu      sync.Mutex // guards all below
-	windows map[string]*window
+	mu      sync.Mutex
+	omitted map[string]int // guarded by mu
 }
 
-// window is one second of one kind.
-type window struct {
-	began          time.Time
-	lines, omitted int
-}
-
-func newSampler(now func() time.Time) *sampler {
-	return &sampler{now: now, windows: make(map[string]*window)}
+func newSampler() *sampler {
+	rate := limit.Rate{Events: sampledLines, Per: time.Second}
+	return &sampler{lines: limit.NewTable[string](rate, sampledKinds), omitted: make(map[string]int)}
 }
 
 // allow reports whether a line of this kind may be written, and how many of its
 // kind were left out since the last one.
 func (s *sampler) allow(kind string) (omitted int, ok bool) {
+	_, ok = s.lines.Take(kind)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := s.windows[kind]
-	if w == nil {
-		w = new(window)
-		s.windows[kind] = w
-	}
-	now := s.now()
-	if since := now.Sub(w.began); since < 0 || since >= time.Second {
-		w.began, w.lines = now, 0
-	}
-	if w.lines >= sampledLines {
-		w.omitted++
+	if !ok {
+		s.omitted[kind]++
 		return 0, false
 	}
-	omitted = w.omitted
-	w.lines, w.omitted = w.lines+1, 0
+	omitted = s.omitted[kind]
+	delete(s.omitted, kind)
 	return omitted, true
 }
