@@ -17,6 +17,8 @@ const (
 	allowedHeaders = "x-keepalive, content-type"
 	// preflightAge is how long, in seconds, a browser may remember a preflight.
 	preflightAge = "600"
+
+	secFetchSite = "Sec-Fetch-Site"
 )
 
 // Values of headers, shared like those in observe.
@@ -81,7 +83,7 @@ func (s *Server) admitOrigin(c echo.Context) error {
 		// Browsers send no Origin with a same-origin GET. Some proxies and privacy
 		// extensions remove it from other requests, too. Sec-Fetch-Site proves the
 		// same, for any method: no page can set or change it.
-		if onlyValue(r.Header.Values("Sec-Fetch-Site"), "same-origin") {
+		if onlyValue(r.Header.Values(secFetchSite), "same-origin") {
 			return nil
 		}
 		return refuse(api.OriginRefused,

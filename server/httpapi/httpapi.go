@@ -193,9 +193,9 @@ func (s *Server) routeAdmin() {
 	get(s.admin, "/healthz", s.healthy)
 	get(s.admin, "/readyz", s.ready, s.bounded)
 	get(s.admin, api.PathAuth, s.auth, s.bounded)
-	s.admin.POST(api.PathRevoke, s.revoke, s.bounded)
+	s.admin.POST(api.PathRevoke, s.revoke, s.bounded, programsOnly)
 	if s.config.List != nil {
-		s.admin.POST(api.PathSessions, s.list, s.bounded)
+		s.admin.POST(api.PathSessions, s.list, s.bounded, programsOnly)
 	}
 	if s.config.Metrics != nil {
 		get(s.admin, "/metrics", echo.WrapHandler(s.config.Metrics), s.bounded)

@@ -11,16 +11,26 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 )
 
-// operatorCall reads the body of a call about a user. Such calls are for the
-// operator's programs: the headers that only browsers send mean that a page is
-// trying to reach through the operator's own browser.
-func operatorCall(r *http.Request) (uuid string, err error) {
-	for _, name := range []string{echo.HeaderOrigin, "Sec-Fetch-Site"} {
-		if len(r.Header.Values(name)) > 0 {
-			return "", refuse(api.OriginRefused, "the request has the header "+name+
-				", and this call is not for pages; use the command of the same name")
+// programsOnly refuses what a page sends through the browser of an operator.
+// Browsers add these headers, programs do not. An address that a person typed is
+// no page.
+func programsOnly(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		for _, name := range []string{echo.HeaderOrigin, secFetchSite} {
+			values := r.Header.Values(name)
+			typed := name == secFetchSite && onlyValue(values, "none") && r.Method != http.MethodPost
+			if len(values) > 0 && !typed {
+				return refuse(api.OriginRefused, "the request has the header "+name+
+					", and this route is not for pages; use a program")
+			}
 		}
+		return next(c)
 	}
+}
+
+// operatorCall reads the body of a call about a user.
+func operatorCall(r *http.Request) (uuid string, err error) {
 	if !isJSON(r.Header.Values(echo.HeaderContentType)) {
 		return "", refuse(api.UnsupportedMedia, "header Content-Type must be application/json")
 	}
