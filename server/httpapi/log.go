@@ -26,7 +26,7 @@ const (
 // cookies and bodies are the client's and may hold secrets.
 func (s *Server) logRequest(c *call, id string, code api.Code, took time.Duration, err error) {
 	status, ctx := c.Response().Status, c.Request().Context()
-	level := levelOf(status, took, c.news)
+	level := levelOf(status, code, took, c.news)
 	if !s.config.Log.Enabled(ctx, level) {
 		return
 	}
@@ -63,8 +63,10 @@ func (s *Server) logRequest(c *call, id string, code api.Code, took time.Duratio
 // levelOf is how loud the line of a request is. Pages and proxies ask all day
 // how things stand, and the metrics count them; a line for each would hide those
 // about sessions that began or ended, and fill the disk.
-func levelOf(status int, took time.Duration, news bool) slog.Level {
+func levelOf(status int, code api.Code, took time.Duration, news bool) slog.Level {
 	switch {
+	case code == CodeDisconnected && !news:
+		return slog.LevelDebug
 	case status == http.StatusInternalServerError:
 		return slog.LevelError // a fault of this server
 	case status > http.StatusInternalServerError:

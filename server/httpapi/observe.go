@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -15,6 +16,11 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
 )
+
+// CodeDisconnected is what an Observer and the log are told in the place of the
+// code that no client reads: a visitor who hangs up is no failure of the store or
+// of Capture.
+const CodeDisconnected api.Code = "disconnected"
 
 // call is echo's context of one request, and what its handler leaves for the
 // log line.
@@ -57,11 +63,14 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			header.Set(echo.HeaderConnection, "close")
 		}
 
-		here := &call{Context: c}
+		here, client := &call{Context: c}, c.Request().Context()
 		err := s.guarded(here, next)
 		var code api.Code
 		if err != nil {
 			code = s.fail(here, err)
+		}
+		if client.Err() != nil && errors.Is(err, context.Canceled) {
+			code = CodeDisconnected
 		}
 		took := time.Since(began)
 		s.logRequest(here, id, code, took, err)

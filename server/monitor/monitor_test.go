@@ -12,6 +12,7 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/capture"
+	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
 	"github.com/capture-keepalive/capture-keepalive/server/monitor"
 	"github.com/capture-keepalive/capture-keepalive/server/session"
 	"github.com/capture-keepalive/capture-keepalive/server/store"
@@ -74,6 +75,7 @@ func TestObserver(t *testing.T) {
 	m.Request("/keepalive/session/token", http.MethodPost, api.RateLimited, time.Millisecond)
 	m.Request("/auth", http.MethodGet, api.SessionMissing, time.Millisecond)
 	m.Request("-", "-", api.NotFound, time.Millisecond)
+	m.Request("/auth", http.MethodGet, httpapi.CodeDisconnected, time.Millisecond)
 	m.PageCounts(api.PageCounts{Finished: 1, Held: 2, Sent: 3, Kept: 4, SignInsAvoided: 5})
 	wantLines(t, m,
 		`keepalive_page_forms_total{outcome="finished"} 1`,
@@ -93,6 +95,7 @@ func TestObserver(t *testing.T) {
 		`keepalive_http_requests_total{code="rate_limited",route="token"} 1`,
 		`keepalive_http_requests_total{code="session_missing",route="auth"} 1`,
 		`keepalive_http_requests_total{code="not_found",route="other"} 1`,
+		`keepalive_http_requests_total{code="disconnected",route="auth"} 1`,
 		`keepalive_http_request_duration_seconds_bucket{route="session",le="0.001"} 1`,
 		`keepalive_http_request_duration_seconds_bucket{route="session",le="0.005"} 2`,
 	)

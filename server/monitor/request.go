@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/server/api"
+	"github.com/capture-keepalive/capture-keepalive/server/httpapi"
 )
 
 // requestMetrics say what the listeners answered.
@@ -39,7 +40,7 @@ func (m *Monitor) newRequestMetrics() requestMetrics {
 	return requestMetrics{
 		requests: m.counter("keepalive_http_requests_total",
 			"HTTP requests by the code of the answer.",
-			byRoute, label{"code", append(words(api.Codes()), codeOK, other)}),
+			byRoute, label{"code", append(words(api.Codes()), codeOK, string(httpapi.CodeDisconnected), other)}),
 		requestTime: m.histogram("keepalive_http_request_duration_seconds",
 			"How long HTTP requests took.", requestBounds, byRoute),
 	}

@@ -358,3 +358,26 @@ func TestCodesAndRefreshTokensAreInNoLog(t *testing.T) {
 		}
 	})
 }
+
+// The cause tells a client that disconnected from a store that failed.
+func TestADisconnectedClientIsTheCause(t *testing.T) {
+	h := newHouse(t)
+	opened := h.login(t, reported)
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	for name, call := range map[string]func() error{
+		"Open": func() error {
+			_, err := h.Open(gone, session.Login{Token: secret.New("bobstoken0001")})
+			return err
+		},
+		"Token": func() error {
+			_, err := h.Token(gone, opened.ID, api.ReasonStart, secret.String{})
+			return err
+		},
+		"Touch": func() error { return h.Touch(gone, opened.ID) },
+	} {
+		if err := call(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want the cause context canceled", name, err)
+		}
+	}
+}
