@@ -29,6 +29,25 @@ func proxied(change ...func(*http.Request)) *http.Request {
 	return r
 }
 
+// methodsOfVisitors are what proxies ask with that hand on the method of the
+// visitor's request, as Envoy does.
+var methodsOfVisitors = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
+	http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace, "PROPFIND", "REPORT"}
+
+func TestAuthAnswersEveryMethodAlike(t *testing.T) {
+	s := newSite(t)
+	known := s.login(t)
+	for _, method := range methodsOfVisitors {
+		r := proxied(cookie(known))
+		r.Method = method
+		response := s.ask(r)
+		if got := response.Header.Get("X-Capture-Uuid"); response.StatusCode != http.StatusNoContent ||
+			got != uuid {
+			t.Errorf("%s: %s, X-Capture-Uuid %q", method, response.Status, got)
+		}
+	}
+}
+
 func TestAuth(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -142,8 +161,22 @@ func TestAuthRefusals(t *testing.T) {
 			"Status": failing(api.StoreUnavailable)}
 		wantProblem(t, s.ask(proxied(cookie(known))), api.StoreUnavailable)
 	})
-	t.Run("no cookie", func(t *testing.T) {
+	t.Run("no cookie, whatever the method of the visitor's request", func(t *testing.T) {
 		s := newSite(t)
+		for _, method := range methodsOfVisitors {
+			r := proxied()
+			r.Method = method
+			if got := s.ask(r).StatusCode; got != http.StatusUnauthorized {
+				t.Errorf("%s without a cookie: %d, want 401", method, got)
+			}
+		}
+		for _, method := range []string{"PURGE", "options", "*"} {
+			r := proxied()
+			r.Method = method
+			if got := s.ask(r).StatusCode; got < http.StatusBadRequest {
+				t.Errorf("%s without a cookie: %d lets a visitor in", method, got)
+			}
+		}
 		wantProblem(t, s.ask(proxied()), api.SessionMissing)
 		wantProblem(t, s.ask(proxied(header("X-Capture-Uuid", uuid))), api.SessionMissing)
 		if len(s.sessions.calls) != 0 {

@@ -192,7 +192,9 @@ func (s *Server) routeAdmin() {
 	s.admin = s.newEcho()
 	get(s.admin, "/healthz", s.healthy)
 	get(s.admin, "/readyz", s.ready, s.bounded)
-	get(s.admin, api.PathAuth, s.auth, s.bounded)
+	// A proxy may ask with the method of the visitor's request. Echo's own answer to
+	// OPTIONS is 204, which lets a visitor without a session in.
+	s.admin.Any(api.PathAuth, s.auth, s.bounded)
 	s.admin.POST(api.PathRevoke, s.revoke, s.bounded, programsOnly)
 	if s.config.List != nil {
 		s.admin.POST(api.PathSessions, s.list, s.bounded, programsOnly)
