@@ -175,31 +175,41 @@ func Handle(name string, fn func(args []safejs.Value) any) (safejs.Func, func(),
 // JavaScript: it may quote an answer, and nothing is decided by it.
 var errRejected = errors.New("the promise was rejected")
 
-// await waits for a promise. Call it from a goroutine, never from a handler.
+// settlement is what a promise came to.
+type settlement struct {
+	value safejs.Value
+	err   error
+}
+
+// await waits for a promise. Call it from a goroutine, never from a handler. Of
+// the page's Promise it needs no more than then.
 func await(promise safejs.Value) (safejs.Value, error) {
-	settled := make(chan safejs.Value, 1)
-	handler, release, err := Handle("promise", func(args []safejs.Value) any {
+	settled := make(chan settlement, 1)
+	settle := func(got settlement) {
 		select {
-		case settled <- get(argument(args, 0), "0"):
+		case settled <- got:
 		default: // a promise of the page's own making, which settles twice
 		}
+	}
+	fulfilled, release, err := Handle("promise", func(args []safejs.Value) any {
+		settle(settlement{value: argument(args, 0)})
 		return nil
 	})
 	if err != nil {
 		return safejs.Undefined(), err
 	}
 	defer release()
-	// One function for both outcomes, so that there is one to release.
-	outcomes, err := invoke(path("Promise"), "allSettled", []any{promise})
-	if err == nil {
-		_, err = invoke(outcomes, "then", handler)
-	}
+	rejected, release, err := Handle("promise", func([]safejs.Value) any {
+		settle(settlement{safejs.Undefined(), errRejected})
+		return nil
+	})
 	if err != nil {
+		return safejs.Undefined(), err
+	}
+	defer release()
+	if _, err := invoke(promise, "then", fulfilled, rejected); err != nil {
 		return safejs.Undefined(), wrap("await", err)
 	}
-	outcome := <-settled
-	if text(get(outcome, "status")) != "fulfilled" {
-		return safejs.Undefined(), errRejected
-	}
-	return get(outcome, "value"), nil
+	got := <-settled
+	return got.value, got.err
 }

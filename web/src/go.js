@@ -113,24 +113,12 @@ class PlainMap {
   }
 }
 
-class WithAllSettled extends natives.Promise {
-  /** @param {any} list of one promise @returns {any} */
-  static allSettled(list) {
-    return natives.Promise.resolve(list[0]).then(
-      (value) => [{ status: "fulfilled", value }],
-      (reason) => [{ status: "rejected", reason }],
-    );
-  }
-}
-
 /** Runs wasm_exec.js, and returns the globals that it left, Go among them. */
 function makeGlobals(host, unlessGone) {
   const { crypto, performance, TextEncoder, TextDecoder } = natives;
   const own = { __proto__: null, crypto, performance, TextEncoder, TextDecoder };
   const given = { __proto__: null, [HOST]: host };
   for (const name in natives) given[name] = natives[name];
-  // The module waits with allSettled, which some pages have removed.
-  if (!natives.Promise.allSettled) given.Promise = WithAllSettled;
   const get = (object, name) =>
     object === page && name in given ? given[name] : natives.Reflect.get(object, name);
   const reflect = (given.Reflect = { __proto__: null, ...natives.Reflect, get });
