@@ -75,6 +75,7 @@ var hostilities = []hostility{
 	{name: "a Map and a Set of the page's own, before",
 		before: `window.kept = [Map, Set], window.Map = function (shops) { this.shops = shops }, window.Set = "set"`,
 		after:  `[window.Map, window.Set] = kept`}, // the Registration UI here, and a driver, use them
+	{name: "variables called origin, status and name, before", before: `var origin = "null", status = 3, name = "x"`},
 	{name: "a variable called URL, before", before: `window.URL = "/shop/"`},
 	{name: "a variable called URL", after: `window.URL = "/shop/"`},
 	{name: "a variable called Promise", after: `window.NativePromise = Promise,
@@ -160,9 +161,10 @@ var hostilities = []hostility{
 		Object.defineProperty(Crypto.prototype, "subtle", {get() {}})`},
 	{name: "locks that throw", before: `if (window.LockManager)
 		LockManager.prototype.request = () => { throw new Error("no locks") }`},
-	{name: "a Promise that is no class, before", before: `{ const N = Promise, wrap = p => new Promise((a, b) =>
+	{name: "a Promise that is no class, with a catch that returns nothing, before",
+		before: `{ const N = Promise, wrap = p => new Promise((a, b) =>
 		p.then(a, b)); window.Promise = function (fn) { const p = new N(fn);
-			this.then = (a, b) => wrap(p.then(a, b)), this.catch = b => wrap(p.then(v => v, b)),
+			this.then = (a, b) => wrap(p.then(a, b)), this.catch = () => {},
 			this.finally = a => wrap(p.finally(a)) };
 		for (const name of ["resolve", "reject", "all", "race"]) Promise[name] = v => wrap(N[name](v)) }`},
 	{name: "timers that are objects, before", before: `{ const set = setTimeout, clear = clearTimeout;

@@ -36,6 +36,11 @@ const (
 	fitPolicy = "script-src 'nonce-n' 'self' 'wasm-unsafe-eval'"
 )
 
+// replaced has a page put something of its own in the place of a global.
+func replaced(name, by string) string {
+	return fmt.Sprintf(`<script nonce="n">Object.defineProperty(window, %q, {value: %s})</script>`, name, by) + plainTag
+}
+
 func refuseOrigin(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusForbidden)
@@ -99,6 +104,11 @@ var wrongUses = []wrongUse{
 	{warning: "not-http", head: plainTag, start: loadNow, policy: "sandbox allow-scripts", remedy: "Serve"},
 	{warning: "not-started", head: `<script nonce="n">window.AbortController = class { signal = {aborted: false} }
 		</script>` + plainTag, start: loadNow, remedy: "after keepalive.js"},
+	{warning: "not-started", head: plainTag + `<script nonce="n">Array.prototype.every = () => { throw "no" }</script>`,
+		start: loadNow, remedy: "after keepalive.js"},
+	{warning: "not-started", head: replaced("JSON", `{}`), start: loadNow, remedy: "after keepalive.js"},
+	{warning: "not-started", head: replaced("Math", `{}`), start: loadNow, remedy: "after keepalive.js"},
+	{warning: "not-started", head: replaced("crypto", `{}`), start: loadNow, remedy: "after keepalive.js"},
 	{warning: "insecure-page", head: `<script nonce="n">Object.defineProperty(window, "isSecureContext",
 		{value: false})</script>` + plainTag, start: loadNow, remedy: "https"},
 	{warning: "endpoint-on-another-site", head: plainTag, start: `{load: "now",

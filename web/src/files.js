@@ -89,7 +89,7 @@ export const fetchModule = (manifest, runtime) =>
     const { file, integrity } = manifest.module;
     const response = await get(`${folder}/${file}`, { integrity, signal });
     return (await runtime).compile(response);
-  }).catch(again);
+  }).then(null, again);
 
 let policy;
 /** The address as a TrustedScriptURL, where the page asks for such. */
@@ -122,4 +122,4 @@ export const include = (manifest, name) =>
       setAttribute(script, "src", trusted(address));
       append(root(), script);
     }),
-  ).catch(again);
+  ).then(null, again);

@@ -1,8 +1,8 @@
 // Between the page, the Registration UI and the module: what the UI does goes
 // to the module, or waits for it, and what the module says goes to the page.
 import {
-  FormData, Promise, attempt, document, failure, find, location, now, page, quiet,
-  readyState, rethrow, targetOf, whenIdle,
+  FormData, Promise, attempt, document, failure, find, isSandboxed, location, natives, now, page,
+  quiet, readyState, rethrow, targetOf, whenIdle,
 } from "./native.js";
 import { causeOfEnd } from "./cause.js";
 import { kindOf, needsModule, needsSession } from "./events.js";
@@ -18,7 +18,7 @@ import { drain, enqueue } from "./queue.js";
 import { closeScope, later, listen, openScope } from "./scope.js";
 import { ENDS, emit, isVisitor, readyAnyway, sawLogin, setUser, user } from "./session.js";
 import { unwatchUI, watchUI } from "./ui.js";
-import { warn } from "./warnings.js";
+import { warn, warnNotStarted } from "./warnings.js";
 
 const HOLD_LIMIT = 5000; // ms that the UI's start() waits for a token
 const ANSWER_LIMIT = 1000; // ms in which the server must have said something
@@ -184,24 +184,27 @@ function moduleChanged(failed) {
 
 /** @throws TypeError that names the option that is wrong. */
 export function start(given = {}) {
-  // In a sandbox the origin is "null".
-  if (!/^https?:$/.test(location.protocol) || page.origin === "null") {
+  if (!/^https?:$/.test(location.protocol) || isSandboxed()) {
     warn("not-http", "This page is a file, or in a sandbox: nothing was started. Serve it over http or https.");
     return;
   }
-  const checked = checkOptions(given);
-  if (options) return; // it runs already
-  options = checked;
   // The page's own start goes on, whatever it has done to the browser.
+  const checked = attempt(() => checkOptions(given), (error) => {
+    if (error.isOption) throw error;
+    warnNotStarted(error);
+  });
+  if (options || !checked) return; // it runs already
+  options = checked;
   attempt(begin, (error) => {
     quiet(stop);
     options = undefined;
-    warn("not-started", `${error}. A script has replaced what the browser has: load it after keepalive.js.`);
+    warnNotStarted(error);
   });
 }
 
 function begin() {
   const mine = options;
+  natives.JSON.stringify(now()); // or nothing would reach the server
   openScope();
   setPlace(options.endpoint, options.nonce);
   openModule({ endpoint: options.endpoint, host, changed: moduleChanged, note });

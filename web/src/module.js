@@ -4,7 +4,7 @@
 import { attempt, document, isHidden, nothing, now, page, random } from "./native.js";
 import { fetchManifest, fetchModule, include } from "./files.js";
 import { cancel, later, listen } from "./scope.js";
-import { warn } from "./warnings.js";
+import { warn, warnNotStarted } from "./warnings.js";
 
 const LONGEST = 300; // seconds between attempts, which double from one
 const LEAST = 500; // ms between attempts, even when asked
@@ -81,7 +81,7 @@ export function load() {
   const ofNow = (fn) => (value) => mine === owner && fn(value);
   bring(mine.endpoint)
     .then(ofNow(start))
-    .catch(ofNow(fail));
+    .then(nothing, ofNow(fail));
 }
 
 async function bring(endpoint) {
@@ -138,6 +138,7 @@ function crash(error) {
   why = "the module failed: " + ((error && error.message) || "it exited");
   owner.note(why);
   isOff = crashes++ >= MOST_CRASHES;
+  if (isOff) warnNotStarted(why);
   owner.changed(isOff);
   if (!isOff) load();
 }

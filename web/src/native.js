@@ -90,6 +90,9 @@ export const {
 const { Date, Document, Element, Event, EventTarget, HTMLElement, HTMLScriptElement, Node, Storage } = natives;
 const { clearTimeout, console, fetch, requestIdleCallback, setTimeout } = natives;
 
+/** A page may have a variable called origin; only a sandbox has no storage then. */
+export const isSandboxed = () => page.origin === "null" && !quiet(() => page.localStorage);
+
 // --- Time -----------------------------------------------------------------
 
 const STANDSTILL = 500; // ms, see wasm/session/work.go

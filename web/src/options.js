@@ -69,7 +69,9 @@ export function resolve(endpoint) {
 }
 
 const wrong = (name, what) => {
-  throw new TypeError(`captureKeepalive: "${name}" must be ${what}`);
+  const error = new TypeError(`captureKeepalive: "${name}" must be ${what}`);
+  error.isOption = true;
+  throw error;
 };
 
 /** @param {any} given @throws TypeError that names the option that is wrong. */
