@@ -33,6 +33,8 @@ type outside struct {
 	base   *url.URL // without a slash at the end
 	origin string   // of the pages
 	client *http.Client
+	// Something has answered, whatever it is.
+	reached bool
 }
 
 // checkURL prints what is wrong with the server at address, and what is right.
@@ -44,12 +46,15 @@ func (p *program) checkURL(ctx context.Context, address, origin string) error {
 	defer seen.client.CloseIdleConnections()
 	found := report{to: p.stdout}
 	for _, look := range []func(context.Context) []finding{
-		one(seen.route), one(seen.preflight), one(seen.cookie), seen.files, seen.exposure,
+		one(seen.route), one(seen.preflight), one(seen.cookie), seen.files,
 	} {
 		found.add(look(ctx)...)
 		if found.faults > 0 {
 			break // what comes next builds on it
 		}
+	}
+	if seen.reached {
+		found.add(seen.exposure(ctx)...)
 	}
 	if err := found.end("Seen from here the server"); err != nil {
 		return err
@@ -70,7 +75,7 @@ func newOutside(address, origin string) (*outside, error) {
 	}
 	base, err := url.Parse(strings.TrimRight(cleaned, "/"))
 	if err != nil || base.Scheme != "https" && base.Scheme != "http" ||
-		base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		base.Hostname() == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, usageError("--url is no web address; write it like " +
 			"https://www.example.com/keepalive")
 	}
@@ -78,10 +83,12 @@ func newOutside(address, origin string) (*outside, error) {
 		return nil, usageError("--url has no path; add the one of KEEPALIVE_BASE_PATH, such " +
 			"as /keepalive")
 	}
+	flag := "--origin "
 	if origin == "" {
-		origin = base.Scheme + "://" + base.Host
-	} else if origin, err = config.Origin(origin); err != nil {
-		return nil, usageError("--origin " + err.Error())
+		flag, origin = "--url ", base.Scheme+"://"+base.Host
+	}
+	if origin, err = config.Origin(origin); err != nil {
+		return nil, usageError(flag + err.Error())
 	}
 	client := &http.Client{
 		Timeout:       outsideTimeout,
@@ -122,6 +129,7 @@ func (o *outside) askAt(
 		return nil, nil, err
 	}
 	defer response.Body.Close()
+	o.reached = true
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	return response, body, err
 }
@@ -132,21 +140,38 @@ func (o *outside) route(ctx context.Context) finding {
 	switch {
 	case err != nil && unproven(err):
 		return bad("The certificate of %s is not good for it (%s). Browsers refuse "+
-			"it, too.", o.base.Host, err)
+			"it, too. Give the proxy one for this name, with its chain.", o.base.Host, err)
 	case err != nil:
 		return bad("%s cannot be reached (%s). Correct the address, or open the "+
 			"way to it.", o.base.Host, err)
 	case response.StatusCode >= 300 && response.StatusCode < 400:
-		return bad("%s redirects to %s. Pages do not follow: serve %s itself, without a redirect.",
+		return bad("%s redirects to %s, and pages do not follow. Give check the address that "+
+			"pages use, or serve %s itself, without a redirect.",
 			o.base, response.Header.Get("Location"), o.base.Path)
 	}
 	var answer api.Problem
 	if json.Unmarshal(body, &answer) != nil || !answer.Code.Known() {
-		return bad("What answers at %s%s (HTTP %d) is not this server. Have the proxy pass %s "+
-			"on to KEEPALIVE_LISTEN, "+
-			"with the path as it is, and set KEEPALIVE_BASE_PATH to "+
-			"that path.", o.base, api.PathSession, response.StatusCode, o.base.Path)
+		return o.other(response.StatusCode)
 	}
+	return o.judge(answer)
+}
+
+// other is the finding that something else than the server has answered.
+func (o *outside) other(status int) finding {
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return bad("The proxy at %s answers HTTP %d: it does not reach the server. Start the "+
+			"server, and have the proxy pass %s on to KEEPALIVE_LISTEN.", o.base.Host, status,
+			o.base.Path)
+	}
+	return bad("What answers at %s%s (HTTP %d) is not this server. Have the proxy pass %s on to "+
+		"KEEPALIVE_LISTEN, with the path as it is and without a sign-in or error pages of its "+
+		"own, and set KEEPALIVE_BASE_PATH to that path.", o.base, api.PathSession, status,
+		o.base.Path)
+}
+
+// judge says what the server's answer to a page without a session means.
+func (o *outside) judge(answer api.Problem) finding {
 	switch answer.Code {
 	case api.SessionMissing:
 		if o.base.Scheme == "http" {
@@ -156,7 +181,7 @@ func (o *outside) route(ctx context.Context) finding {
 		return good("The server answers at %s, and the certificate is good.", o.base)
 	case api.NotFound:
 		return bad("The server answers at %s, but has no such path. Give check the path in "+
-			"KEEPALIVE_BASE_PATH, and have the proxy pass it on as it is.", o.base)
+			"KEEPALIVE_BASE_PATH, and have the proxy pass it on to KEEPALIVE_LISTEN as it is.", o.base)
 	case api.OriginRefused:
 		if strings.Contains(answer.Detail, api.HeaderKeepalive) {
 			return bad("The header %s is lost on the way. Have the proxy pass all "+
@@ -196,31 +221,37 @@ func (o *outside) preflight(ctx context.Context) finding {
 // cookie signs out without a session: the server then deletes a cookie that is
 // not there, and shows how its cookies arrive.
 func (o *outside) cookie(ctx context.Context) finding {
-	name := secureCookie
-	if o.base.Scheme == "http" {
-		name = plainCookie
-	}
 	response, _, err := o.askSession(ctx, http.MethodDelete)
 	if err != nil {
 		return bad("A DELETE request failed (%s). Have the proxy pass that method on.", err)
 	}
 	for _, cookie := range response.Cookies() {
-		if cookie.Name != name {
-			continue
+		if cookie.Name == secureCookie || cookie.Name == plainCookie {
+			return o.judgeCookie(cookie)
 		}
-		switch {
-		case cookie.Path != "/" || cookie.Domain != "":
-			return bad("The proxy changes the path or domain of cookies. Leave Set-Cookie as " +
-				"it is: browsers refuse this cookie otherwise.")
-		case o.base.Scheme == "https" && !cookie.Secure, !cookie.HttpOnly,
-			cookie.SameSite != http.SameSiteStrictMode:
-			return bad("The proxy takes Secure, HttpOnly or SameSite from cookies. Leave " +
-				"Set-Cookie as it is.")
-		}
-		return good("The server's cookie arrives as it was set.")
 	}
-	return bad("The answer to DELETE (HTTP %d) has no cookie %s. Have the proxy pass DELETE, "+
-		"Cookie and Set-Cookie on.", response.StatusCode, name)
+	return bad("The answer to DELETE (HTTP %d) does not have the server's cookie. Have the proxy "+
+		"pass DELETE, Cookie and Set-Cookie on.", response.StatusCode)
+}
+
+func (o *outside) judgeCookie(cookie *http.Cookie) finding {
+	overTLS := o.base.Scheme == "https"
+	switch {
+	case cookie.Name == secureCookie && !overTLS:
+		return bad("The server's cookie is for https alone. Give check the https address, " +
+			"or set KEEPALIVE_INSECURE_COOKIE=true for plain http on this machine.")
+	case cookie.Name == plainCookie && overTLS:
+		return bad("The server's cookie is the one for plain http. Remove " +
+			"KEEPALIVE_INSECURE_COOKIE from its settings.")
+	case cookie.Path != "/" || cookie.Domain != "":
+		return bad("The proxy changes the path or domain of cookies. Leave Set-Cookie as " +
+			"it is: browsers refuse this cookie otherwise.")
+	case overTLS && !cookie.Secure, !cookie.HttpOnly,
+		cookie.SameSite != http.SameSiteStrictMode:
+		return bad("The proxy takes Secure, HttpOnly or SameSite from cookies. Leave " +
+			"Set-Cookie as it is.")
+	}
+	return good("The server's cookie arrives as it was set.")
 }
 
 // files looks at the page's files.

@@ -107,7 +107,7 @@ func TestCheckFromOutside(t *testing.T) {
 		}, code: exitError, says: "redirects to https://elsewhere.example/"},
 		{name: "a proxy that drops cookies",
 			answer: func(r *http.Response) error { r.Header.Del("Set-Cookie"); return nil },
-			code:   exitError, says: "has no cookie keepalive"},
+			code:   exitError, says: "does not have the server's cookie"},
 		{name: "a proxy that changes cookies", answer: func(r *http.Response) error {
 			for i, line := range r.Header.Values("Set-Cookie") {
 				r.Header["Set-Cookie"][i] = strings.ReplaceAll(line, "HttpOnly; ", "")
@@ -139,6 +139,21 @@ func TestCheckFromOutside(t *testing.T) {
 			r.Header.Del("Content-Length")
 			return nil
 		}, code: exitError, says: "is not this server. Have the proxy pass /keepalive on"},
+		{name: "a proxy that does not reach the server", answer: func(r *http.Response) error {
+			r.StatusCode = http.StatusBadGateway
+			r.Body = io.NopCloser(strings.NewReader("<html>"))
+			r.Header.Del("Content-Length")
+			return nil
+		}, code: exitError, says: "does not reach the server. Start the server"},
+		{name: "a cookie for https alone", answer: func(r *http.Response) error {
+			for i, line := range r.Header.Values("Set-Cookie") {
+				r.Header["Set-Cookie"][i] = "__Host-Http-" + line
+			}
+			return nil
+		}, code: exitError, says: "Give check the https address"},
+		// A fault that was found first does not hide the worst one.
+		{name: "a proxy that leads to the operator's listener", path: "/open", code: exitError,
+			says: "The operator's listener answers at"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			address := site(t, tc.request, tc.answer)
@@ -152,6 +167,28 @@ func TestCheckFromOutside(t *testing.T) {
 				t.Errorf("exit %d, want %d, with %q:\n%s", code, tc.code, tc.says, said)
 			}
 		})
+	}
+}
+
+// An address is that of pages, as browsers write it: otherwise the server would
+// be blamed for refusing an origin that no page has.
+func TestCheckTakesAnAddressAsBrowsersWriteIt(t *testing.T) {
+	for address, says := range map[string]string{
+		"https://WWW.Example.com/keepalive":         "Write it in lower case",
+		"https://www.example.com:443/keepalive":     "Leave it out",
+		"http://www.example.com/keepalive":          "Use https",
+		"https://:8443/keepalive":                   "is no web address",
+		"https://www.example.com":                   "has no path",
+		"https://www.example.com/keepalive?release": "is no web address",
+	} {
+		_, err := newOutside(address, "")
+		if err == nil || !strings.HasPrefix(err.Error(), "--url ") || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", address, err, says)
+		}
+	}
+	// From inside, past the proxy, the pages are told apart.
+	if _, err := newOutside("http://10.0.0.7:8080/keepalive", "https://www.example.com"); err != nil {
+		t.Error(err)
 	}
 }
 
