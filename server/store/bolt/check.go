@@ -23,6 +23,8 @@ const (
 	// readTime bounds the reading of the content: a server that starts meanwhile
 	// waits for the file no longer than lockTimeout.
 	readTime = lockTimeout / 2
+	// probeSize is what a disk must take, in bytes.
+	probeSize = 64 << 10
 )
 
 // checkWithin is checkFile, but leaves a disk that stands still.
@@ -54,7 +56,12 @@ func checkFile(ctx context.Context, path string) (advice []string, err error) {
 			return nil, err
 		case !info.Mode().IsRegular():
 			return nil, errNoPlainFile
-		case info.Size() == 0:
+		}
+		// A directory that takes no file is no fault: the store's is there already.
+		if err := checkRoom(path); errors.Is(err, errNoRoom) {
+			return nil, err
+		}
+		if info.Size() == 0 {
 			return nil, nil
 		}
 		return checkContent(ctx, path)
@@ -64,16 +71,26 @@ func checkFile(ctx context.Context, path string) (advice []string, err error) {
 			"the file cannot be read and written (%w); correct the path or its permissions", err,
 		)
 	}
+	return nil, checkRoom(path)
+}
+
+var errNoRoom = errors.New("the disk takes no more: make room")
+
+// checkRoom writes as much as a few logins do, beside the file.
+func checkRoom(path string) error {
 	// Not filepath.Dir, which takes a/.. for the same as nothing, though a is none.
 	dir, _ := filepath.Split(path)
 	probe, err := os.CreateTemp(cmp.Or(dir, "."), ".keepalive-check-*")
 	if err != nil {
-		return nil, fmt.Errorf(
+		return fmt.Errorf(
 			"no file can be made in its directory (%w); create the directory, or correct its permissions",
 			err,
 		)
 	}
-	return nil, errors.Join(probe.Close(), os.Remove(probe.Name()))
+	if _, err = probe.Write(make([]byte, probeSize)); err != nil {
+		err = fmt.Errorf("%w (%w)", errNoRoom, err)
+	}
+	return errors.Join(err, probe.Close(), os.Remove(probe.Name()))
 }
 
 // checkContent finds a file of another program, and damage. That a server has

@@ -72,12 +72,18 @@ func Open(ctx context.Context, path string) (*Backend, error) {
 func openFile(path string) (b *Backend, err error) {
 	defer catchDamage(&err)
 	debug.SetPanicOnFault(true)
-	if err := inspect(path); err != nil {
-		return nil, err
+	fresh := isNew(path)
+	if !fresh {
+		if err := inspect(path); err != nil {
+			return nil, err
+		}
 	}
 	db, err := bbolt.Open(path, 0o600, options())
 	if err != nil {
-		return nil, openError(err)
+		if err = openError(err); fresh && !errors.Is(err, ErrInUse) {
+			unmake(path)
+		}
+		return nil, err
 	}
 	last, err := setUp(db)
 	opened, errStat := os.Stat(path)
@@ -118,15 +124,29 @@ func openError(err error) error {
 	return err
 }
 
+func isNew(path string) bool {
+	info, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+}
+
+// firstPages is how many pages bbolt writes at once into a new file.
+const firstPages = 4
+
+// unmake empties a new file that could not be made whole, as on a full disk:
+// with room again, it would count as damaged. One that is longer can hold
+// sessions, whoever made it.
+func unmake(path string) {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() < firstPages*int64(os.Getpagesize()) {
+		_ = os.Truncate(path, 0) // if it fails, the file counts as damaged
+	}
+}
+
 // inspect reads a file that was not closed, as after a crash, page by page:
 // without a list of free pages bbolt does the same, in a goroutine of its own
 // that a damaged page ends together with the process.
 func inspect(path string) (err error) {
 	defer catchDamage(&err)
-	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) ||
-		err == nil && info.Size() == 0 {
-		return nil
-	}
 	readOnly := options()
 	readOnly.ReadOnly = true
 	db, err := bbolt.Open(path, 0o600, readOnly)
