@@ -56,55 +56,56 @@ export interface User {
   readonly uuid?: string;
 }
 
+/** undefined is the default: a variable of the build that is not set needs no care. */
 export interface Options {
   /** Where the server is: a path, or a URL on the same site. Default "/keepalive". */
-  endpoint?: string;
+  endpoint?: string | undefined;
   /**
    * How many seconds before its end a token is renewed; never more than a third of its life.
    * Default 0: two minutes, or a fifth of the token's life if that is less.
    */
-  margin?: number;
+  margin?: number | undefined;
   /**
    * When the module is loaded for a user who may be signed in: "idle" (default) once the document is
    * parsed and the page is idle, "now" at once, for every visitor. An event that needs it loads it, too.
    */
-  load?: "idle" | "now";
+  load?: "idle" | "now" | undefined;
   /**
    * Where the token is kept in server-side sessions (responseType "code"). "always" (default): in
    * localStorage, as the Registration UI has it. "onDemand": there only while a screen that needs it is
    * shown; the session lives in the cookie alone.
    */
-  clientSession?: "always" | "onDemand";
+  clientSession?: "always" | "onDemand" | undefined;
   /** Origins that captureKeepalive.fetch() gives the token to, such as "https://api.example.com". Default none. */
-  apiOrigins?: string[];
+  apiOrigins?: readonly string[] | undefined;
   /**
    * Makes the UI's start() wait while a dead token is renewed: at most 5 s, and 1 s for a server that does
    * not answer. Visitors who are not signed in do not wait. Default true.
    */
-  hold?: boolean;
+  hold?: boolean | undefined;
   /**
    * The page's own handlers of onCaptureExpiredToken, onCaptureInvalidToken and
    * onCaptureAccessDenied are called only when the session could not be saved. Default true.
    * Handlers added before keepalive.js ran cannot be guarded.
    */
-  guard?: boolean;
+  guard?: boolean | undefined;
   /**
    * Finishes what the user was doing: a form that failed for a dead token is submitted again after a
    * renewal, and one that is submitted while the token is known to be dead is held until then, for at most
    * 10 s while there is a network. Default true.
    */
-  resubmit?: boolean;
+  resubmit?: boolean | undefined;
   /** Seconds before the idle or the absolute limit that "warning" is emitted. Default 0: never. */
-  idleWarning?: number;
+  idleWarning?: number | undefined;
   /**
    * Shows a ready-made dialog at "warning", in every tab, which lets the user stay or sign out. With
    * idleWarning 0 the warning then comes 60 seconds before a limit. Default false. See DialogTexts.
    */
-  dialog?: boolean;
+  dialog?: boolean | undefined;
   /** Writes every transition to the console (console.debug). Default false. */
-  debug?: boolean;
+  debug?: boolean | undefined;
   /** For the scripts that keepalive.js adds. Default: the nonce of its own script element. */
-  nonce?: string;
+  nonce?: string | undefined;
 }
 
 /** Every event says why, for a program and for a person, and when (unix ms). Never a token or uuid. */
