@@ -108,10 +108,15 @@ func (ev UserActive) happen(x *step) {
 
 func (ev Submitted) happen(x *step) {
 	s := &x.dealing.session
-	owner := s.ownerOf(ev.Token, &x.snap)
+	person, owner := s.person(), s.ownerOf(ev.Token, &x.snap)
 	x.look()
 	works := x.works()
-	works.forms.submitted(&ev, first(owner, s.ownerOf(ev.Token, &x.snap)), x.now, &x.effects)
+	if owner = first(owner, s.ownerOf(ev.Token, &x.snap)); owner != "" {
+		// Another user may have signed in a moment ago. The form was filled in
+		// on the page of the user before, whatever token it was sent with.
+		owner = first(person, owner)
+	}
+	works.forms.submitted(&ev, owner, x.now, &x.effects)
 	if ev.Held {
 		x.deal().held()
 	}
