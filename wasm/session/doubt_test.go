@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/capture-keepalive/capture-keepalive/wasm/session"
 )
@@ -9,6 +10,7 @@ import (
 // What an attacker or bad luck does to a form. In doubt it is not sent: the
 // values stay on the screen, and the page is told.
 func TestFormsInDoubt(t *testing.T) {
+	renewed := []string{"mark", "adopt(alice-2)", "renewed:savefailed"}
 	dead := session.DeadToken{Why: session.WhySaveFailed, Screen: screen(1)}
 	for _, tc := range []struct {
 		name string
@@ -29,6 +31,53 @@ func TestFormsInDoubt(t *testing.T) {
 			p.pass(floor)
 			p.on(dead, "ask:savefailed(bob-1)")
 			p.yes("bob-2", "mark", "adopt(bob-2)", "renewed:savefailed", "unfinished:other_user", "forget(1)")
+		}},
+		// --- Given up ------------------------------------------------------------
+		{"the laptop slept since: what failed is not sent", func(p *page) {
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.sleep(8 * time.Hour)
+			p.on(session.Woke{})
+			p.yes("alice-2", append(renewed, "unfinished:held_too_long", "forget(1)")...)
+		}},
+		{"the laptop slept since, and another tab has renewed: what failed is not sent", func(p *page) {
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.sleep(8 * time.Hour)
+			p.otherTab("alice-2", life)
+			p.on(session.Woke{}, "cancel", "unfinished:held_too_long", "forget(1)")
+		}},
+		{"the laptop slept since: what is held is not sent", func(p *page) {
+			p.pass(life)
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.sleep(8 * time.Hour)
+			p.on(session.Woke{})
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "released:held_too_long",
+				"unfinished:held_too_long", "forget(1)")
+		}},
+		{"the laptop slept without a network: what is held is not sent when there is one", func(p *page) {
+			p.pass(life)
+			p.store.Offline = true
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.no(unreachable, "mark:failed", "renewerror:offline")
+			p.sleep(8 * time.Hour)
+			p.pass(time.Second)
+			p.store.Offline = false
+			p.on(session.Woke{}, "ask:due(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "released:held_too_long",
+				"unfinished:held_too_long", "forget(1)")
+		}},
+		{"the clock was set forward: what is held is told", func(p *page) {
+			p.pass(life)
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.stepClock(24 * time.Hour)
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "released:held_too_long",
+				"unfinished:held_too_long", "forget(1)")
+		}},
+		{"the clock was set back: what is held has its bound all the same", func(p *page) {
+			p.pass(life)
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.stepClock(-24 * time.Hour)
+			p.pass(10 * time.Second)
+			p.on(session.Ticked{}, "released:held_too_long", "handback(1)", "back(1)")
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

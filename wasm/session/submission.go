@@ -21,6 +21,10 @@ const (
 	// lateEvent is how soon after a repetition another kind of event still
 	// tells of the first failure.
 	lateEvent = time.Second
+	// givenUp is how long after its user pressed the button a form may be sent
+	// at all. It is longer than all bounds together, which a page that stood
+	// still or slept does not keep: the user no longer waits for it by then.
+	givenUp = offlineBound + 2*time.Minute
 )
 
 // submissionState is where a submission stands.
@@ -53,8 +57,8 @@ type submission struct {
 	owner string
 	token Token // in force when it was sent
 	state submissionState
-	// since is when the state began: the press of the button, at first.
-	since Instant
+	// pressed is when its user pressed the button, since when its state began.
+	pressed, since Instant
 	// again: it has been sent a second time.
 	again bool
 	// handlers are the page's own that were kept back for its failure.
@@ -120,7 +124,7 @@ func (s *submission) end(outcome Outcome, why Why, out *effects) {
 
 // whyNot says why it may not be sent again in a user's session; nothing if it
 // may.
-func (s *submission) whyNot(user string, consent bool) Why {
+func (s *submission) whyNot(user string, consent bool, now Instant) Why {
 	switch {
 	case s.id == 0:
 		return WhyNoForm
@@ -130,6 +134,8 @@ func (s *submission) whyNot(user string, consent bool) Why {
 		return WhyOtherUser
 	case s.again:
 		return WhyRefusedAgain
+	case s.pressed.Add(givenUp).Reached(now):
+		return WhyHeldTooLong
 	case !consent:
 		return WhyResubmitOff
 	}

@@ -58,11 +58,12 @@ func (l *submissions) index(match func(*submission) bool) int {
 // it was sent last.
 func (l *submissions) submitted(ev *Submitted, owner string, now Instant, out *effects) {
 	s := submission{
-		id: ev.ID, screen: ev.Screen, form: ev.Form, owner: owner, token: ev.Token, since: now,
+		id: ev.ID, screen: ev.Screen, form: ev.Form, owner: owner, token: ev.Token, pressed: now,
 	}
 	if !ev.At.IsZero() && ev.At.Before(now) {
-		s.since = ev.At // the loader may have kept it for a while
+		s.pressed = ev.At // the loader may have kept it for a while
 	}
+	s.since = s.pressed
 	tell := ev.Held
 	if ev.Held {
 		s.state = held
@@ -199,7 +200,7 @@ func (l *submissions) resume(s *session, consent bool, now Instant, out *effects
 		if !sub.waits() {
 			return false
 		}
-		why := sub.whyNot(s.who, consent)
+		why := sub.whyNot(s.who, consent, now)
 		if why != NoWhy {
 			sub.end(Unfinished, why, out)
 			return true

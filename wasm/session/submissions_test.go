@@ -11,7 +11,8 @@ import (
 func TestResume(t *testing.T) {
 	now := At(1_800_000_000_000, time.Hour)
 	alices := session{who: "alice", token: NewToken("a2"), expires: now.Add(time.Hour)}
-	form := submission{id: 1, screen: "editProfile", owner: "alice", token: NewToken("a1"), state: failed}
+	form := submission{id: 1, screen: "editProfile", owner: "alice", token: NewToken("a1"), state: failed,
+		pressed: now.Add(time.Second - givenUp)}
 	with := func(change func(*submission)) submission {
 		s := form
 		change(&s)
@@ -26,6 +27,8 @@ func TestResume(t *testing.T) {
 		{"theirs", form, true, []string{"repeat"}},
 		{"another person's", with(func(s *submission) { s.owner = "bob" }), true,
 			[]string{"unfinished:other_user", "forget:unfinished"}},
+		{"given up by its user long ago", with(func(s *submission) { s.pressed = now.Add(-givenUp) }), true,
+			[]string{"unfinished:held_too_long", "forget:unfinished"}},
 		{"of a person not known", with(func(s *submission) { s.owner = "" }), true,
 			[]string{"unfinished:unproven", "forget:unfinished"}},
 		{"sent again already", with(func(s *submission) { s.again = true }), true,
