@@ -65,6 +65,25 @@ func TestFormsInDoubt(t *testing.T) {
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due", "released:held_too_long",
 				"unfinished:held_too_long", "forget(1)")
 		}},
+		{"the page was left, and came back: what failed is not sent", func(p *page) {
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.on(session.Left{}, "unfinished:left", "forget(1)")
+			p.pass(30 * time.Second)
+			p.on(session.Woke{})
+			p.yes("alice-2", renewed...)
+		}},
+		{"the page was left, and came back: what is held is not sent", func(p *page) {
+			p.pass(life)
+			p.holds(1, "holding:expired", "ask:due(alice-1)")
+			p.on(session.Left{}, "released:left", "unfinished:left", "forget(1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:due")
+		}},
+		{"the page was left while a form was on its way: a failure that is told later is only told", func(p *page) {
+			p.submits(1, "alice-1")
+			p.on(session.Left{}, "finish(1)")
+			p.on(dead, "ask:savefailed(alice-1)")
+			p.yes("alice-2", append(renewed, "unfinished:no_form")...)
+		}},
 		{"the clock was set forward: what is held is told", func(p *page) {
 			p.pass(life)
 			p.holds(1, "holding:expired", "ask:due(alice-1)")

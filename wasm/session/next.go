@@ -84,7 +84,6 @@ func (ev StayAsked) happen(x *step)      { x.deal().stay() }
 func (ev LockAcquired) happen(x *step)   { x.deal().lockAcquired(ev.Seq) }
 func (ev Answered) happen(x *step)       { x.deal().answered(&ev) }
 func (ev StorageChanged) happen(x *step) { x.look() }
-func (ev Left) happen(x *step)           { x.deal().left() }
 
 // What happens to both.
 
@@ -164,6 +163,13 @@ func (ev ScreenWanted) happen(x *step) {
 func (ev ScreenShown) happen(x *step) {
 	x.works().show(ev.Screen, !x.snap.uiBlind(x.now), &x.effects)
 	x.deal().screenShown(ev.Screen)
+}
+
+// Left: who leaves the page gives up what waits on it. It may come back from
+// the back/forward cache, minutes later.
+func (ev Left) happen(x *step) {
+	x.works().forms.left(noScreen, &x.effects)
+	x.deal().left()
 }
 
 // What the page's own code asks for.

@@ -246,6 +246,9 @@ func (l *submissions) edited(ev *Edited, out *effects) {
 	})
 }
 
+// noScreen is what is shown when the page is left.
+const noScreen = ""
+
 // left cancels what waits on another screen than the one that is shown now,
 // and forgets what was sent there.
 func (l *submissions) left(shown string, out *effects) {

@@ -63,7 +63,7 @@ const (
 	WhyRenewed     // the session is good again: it is being sent
 	WhyEdited      // the form was changed since it was sent
 	WhyChanged     // it would have sent other values
-	WhyLeft        // another screen is shown
+	WhyLeft        // another screen is shown, or the page was left
 	WhyGone        // the form did not come back
 	WhyInvalidForm // the form's own validation refuses it
 	WhyFile        // a file must be chosen again
@@ -164,7 +164,7 @@ var sentences = [...]string{
 	WhyRenewed:        "the session is good again",
 	WhyEdited:         "the form was changed since it was sent",
 	WhyChanged:        "the form would have sent other values than the user did",
-	WhyLeft:           "another screen is shown",
+	WhyLeft:           "another screen is shown, or the page was left",
 	WhyGone:           "the form did not come back",
 	WhyInvalidForm:    "the form's own validation refuses it",
 	WhyFile:           "a file must be chosen again",
