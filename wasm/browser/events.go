@@ -40,7 +40,7 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 		return session.ScreenShown{Screen: screen}
 	case "onCaptureTransactionTimeout", "onCaptureError":
 		if text(get(payload, "statusMessage")) != invalidAccessToken {
-			return session.SaveAnswered{Screen: screen}
+			return session.SaveAnswered{Screen: screen, Refused: true}
 		}
 	case "onCaptureRenderComplete":
 		return nil
@@ -87,7 +87,7 @@ func outcome(name, screen string, payload, info safejs.Value) session.Event {
 	case !success && message == invalidAccessToken:
 		return deadToken(session.WhySaveFailed, screen, info)
 	case success, failure:
-		return session.SaveAnswered{Screen: screen}
+		return session.SaveAnswered{Screen: screen, Refused: !success}
 	}
 	return nil
 }

@@ -41,6 +41,7 @@ const recorded = `{"screen":"signIn","transactionId":"x1","oneTime":false,"acces
 func TestEvents(t *testing.T) {
 	token := session.NewToken("token-1")
 	login := session.TokenSeen{Token: token, UUID: "uuid-1", Login: true}
+	refused := session.SaveAnswered{Refused: true}
 	const dead = `{"status":"error","statusMessage":"invalidAccessToken","screen":"editProfile"}`
 	tests := []struct {
 		event, payload, info string
@@ -81,15 +82,15 @@ func TestEvents(t *testing.T) {
 			session.DeadToken{Why: session.WhySaveFailed, Screen: "editProfile"}}, // not in the contract
 
 		// The token was good: something else was wrong.
-		{"onCaptureSaveFailed", `{"status":"error","statusMessage":"rateLimitExceeded"}`, "", session.SaveAnswered{}},
-		{"onCaptureSaveFailed", `{"status":"error","statusMessage":"INVALIDACCESSTOKEN"}`, "", session.SaveAnswered{}},
-		{"onCaptureSaveFailed", `{"status":"error"}`, "", session.SaveAnswered{}},
-		{"onCaptureSaveFailed", "", "", session.SaveAnswered{}},
+		{"onCaptureSaveFailed", `{"status":"error","statusMessage":"rateLimitExceeded"}`, "", refused},
+		{"onCaptureSaveFailed", `{"status":"error","statusMessage":"INVALIDACCESSTOKEN"}`, "", refused},
+		{"onCaptureSaveFailed", `{"status":"error"}`, "", refused},
+		{"onCaptureSaveFailed", "", "", refused},
 		{"onCaptureProfileSaveFailed",
 			`{"status":"error","statusMessage":"invalidCredentials","screen":"a"}`, "",
-			session.SaveAnswered{Screen: "a"}},
+			session.SaveAnswered{Screen: "a", Refused: true}},
 		{"onCaptureProfileSaveFailed", `{"status":"error","statusMessage":"invalidAccessToken "}`,
-			"", session.SaveAnswered{}},
+			"", refused},
 
 		{"onCaptureAccessDenied", "", "", session.ScreenDenied{}},
 		{"onCaptureAccessDenied", `{"screen":"editProfile"}`, `{"held":7}`,
@@ -128,11 +129,11 @@ func TestEvents(t *testing.T) {
 		{"hooked", "", "", nil},
 
 		// Not token problems, but an answer.
-		{"onCaptureTransactionTimeout", `{"screen":"a"}`, "", session.SaveAnswered{Screen: "a"}},
-		{"onCaptureError", `{"screen":"a"}`, "", session.SaveAnswered{Screen: "a"}},
+		{"onCaptureTransactionTimeout", `{"screen":"a"}`, "", session.SaveAnswered{Screen: "a", Refused: true}},
+		{"onCaptureError", `{"screen":"a"}`, "", session.SaveAnswered{Screen: "a", Refused: true}},
 		{"onCaptureLoginFailed",
 			`{"screen":"signIn","status":"error","statusMessage":"invalidCredentials"}`, "",
-			session.SaveAnswered{Screen: "signIn"}},
+			session.SaveAnswered{Screen: "signIn", Refused: true}},
 		{"", recorded, "", nil},
 		{"theirs", recorded, "", nil},
 	}
@@ -198,8 +199,8 @@ func TestEventsOfOddPayloads(t *testing.T) {
 		"onCaptureRegistrationSuccess":      session.SaveAnswered{},
 		"onCaptureEmailVerificationSuccess": session.SaveAnswered{},
 		"onCaptureFederateRefreshedToken":   session.SaveAnswered{},
-		"onCaptureTransactionTimeout":       session.SaveAnswered{},
-		"onCaptureError":                    session.SaveAnswered{},
+		"onCaptureTransactionTimeout":       session.SaveAnswered{Refused: true},
+		"onCaptureError":                    session.SaveAnswered{Refused: true},
 		"render":                            session.ScreenWanted{},
 	}
 	for kind, value := range odd {

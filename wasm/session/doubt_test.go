@@ -98,6 +98,41 @@ func TestFormsInDoubt(t *testing.T) {
 			p.pass(10 * time.Second)
 			p.on(session.Ticked{}, "released:held_too_long", "handback(1)", "back(1)")
 		}},
+		// --- Told ----------------------------------------------------------------
+		{"a form has failed, and something succeeds: not sent, and told", func(p *page) {
+			for _, where := range []string{"", screen(1)} {
+				p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+				p.on(session.SaveAnswered{Screen: where}, "unfinished:unclear", "forget(1)")
+				p.yes("alice-2", renewed...)
+				*p = *newPage(p.t)
+				p.active("alice-1")
+			}
+		}},
+		{"a form has failed, and something else is refused: it is sent", func(p *page) {
+			for _, where := range []string{"", screen(1)} {
+				p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+				p.on(session.SaveAnswered{Screen: where, Refused: true})
+				p.yes("alice-2", append(renewed, "repeat(1)")...)
+				p.on(session.SaveAnswered{Screen: where, Refused: true}, "finish(1)")
+				*p = *newPage(p.t)
+				p.active("alice-1")
+			}
+		}},
+		{"a form is sent again, and the UI succeeds at once: finished", func(p *page) {
+			p.silent = true
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.yes("alice-2", append(renewed, "repeat(1)")...)
+			p.on(session.SaveAnswered{Screen: screen(1), Refused: true}) // of something else: it is not sent yet
+			p.on(session.SaveAnswered{Screen: screen(1)}, "finish(1)")
+			p.on(session.Repeated{ID: 1})
+		}},
+		{"a success that is told twice and late closes no more than it can be about", func(p *page) {
+			p.submits(1, "alice-1")
+			p.on(session.SaveAnswered{Screen: screen(1)}, "finish(1)")
+			p.fails(2, "alice-1", "ask:savefailed(alice-1)")
+			p.on(session.SaveAnswered{Screen: screen(1)})
+			p.yes("alice-2", append(renewed, "repeat(2)")...)
+		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := newPage(t)

@@ -103,9 +103,13 @@ type (
 	}
 	// Edited: the user typed or chose something (trusted input) in a form.
 	Edited struct{ Screen, Form string }
-	// SaveAnswered: the UI told of a success, or of an answer that is not about
-	// a dead token. Screen is empty when the event does not name it.
-	SaveAnswered struct{ Screen string }
+	// SaveAnswered: the UI told of an answer that is not about a dead token: a
+	// success, or Refused, such as a field that is not valid. Screen is empty
+	// when the event does not name it.
+	SaveAnswered struct {
+		Screen  string
+		Refused bool
+	}
 	// GivenUp: the browser could not do what HandBack or ShowScreen asked for.
 	GivenUp struct {
 		Screen string

@@ -267,7 +267,7 @@ func (w *wild) event() session.Event {
 	case 20:
 		switch w.below(4) {
 		case 0:
-			return session.SaveAnswered{Screen: screen}
+			return session.SaveAnswered{Screen: screen, Refused: w.below(2) == 0}
 		case 1:
 			return session.Edited{Screen: screen, Form: form}
 		case 2:

@@ -149,7 +149,7 @@ func (ev ScreenDenied) happen(x *step) {
 // What happens to the user's forms and screens.
 
 func (ev Edited) happen(x *step)       { x.works().edit(&ev, x.now, &x.effects) }
-func (ev SaveAnswered) happen(x *step) { x.works().forms.answered(ev.Screen, &x.effects) }
+func (ev SaveAnswered) happen(x *step) { x.works().forms.answered(&ev, &x.effects) }
 func (ev Repeated) happen(x *step)     { x.works().forms.repeated(&ev, x.now, &x.effects) }
 func (ev GivenUp) happen(x *step) {
 	x.effects.tellScreen(NoticeUnfinished, ev.Result.why(), ev.Screen)

@@ -226,15 +226,27 @@ func (l *submissions) repeated(ev *Repeated, now Instant, out *effects) {
 	})
 }
 
-// answered closes what the UI has an answer to; screen "" is any.
-func (l *submissions) answered(screen string, out *effects) {
-	there := func(s *submission) bool { return screen == "" || s.screen == screen }
+// answered closes what the UI has an answer to; without a screen it is any. A
+// success closes what met a dead token, too, but which of them it is about is
+// not known: only what is on its way is finished by it.
+func (l *submissions) answered(ev *SaveAnswered, out *effects) {
+	there := func(s *submission) bool { return ev.Screen == "" || s.screen == ev.Screen }
 	open := l.index(func(s *submission) bool { return there(s) && s.state == sent }) >= 0
 	closes := func(s *submission) bool {
-		return there(s) && s.state != held && (!open || s.state == sent)
+		switch {
+		case !there(s) || s.state == held:
+			return false
+		case s.state == sent:
+			return true
+		case s.state == superseded:
+			return !open
+		}
+		return !open && !ev.Refused
 	}
 	// One of several has failed and one was answered: which, is not known.
-	l.end(Unfinished, WhyUnclear, out, func(s *submission) bool { return closes(s) && s.unclear() })
+	l.end(Unfinished, WhyUnclear, out, func(s *submission) bool {
+		return closes(s) && (s.unclear() || s.state == failed)
+	})
 	l.end(Finished, NoWhy, out, closes)
 }
 

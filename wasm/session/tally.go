@@ -44,13 +44,13 @@ func (t *tally) add(c Counts) { t.counts = t.counts.plus(c) }
 // observe counts the effects of an event. saves: a token that the event brings
 // replaces none that is good.
 func (t *tally) observe(ev Event, effects []Effect, saves bool) {
-	_, answered := ev.(SaveAnswered)
+	answer, answered := ev.(SaveAnswered)
 	for _, effect := range effects {
 		switch e := effect.(type) {
 		case Repeat:
 			t.repeated = append(t.repeated, e.ID)
 		case Forget:
-			if t.forget(e.ID) && answered && e.Outcome == Finished {
+			if t.forget(e.ID) && answered && !answer.Refused && e.Outcome == Finished {
 				t.counts.Finished++
 			}
 		case Notify:

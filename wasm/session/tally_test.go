@@ -31,6 +31,10 @@ func TestCountsAreTold(t *testing.T) {
 			[]session.Event{form(1), saveFailed, saved, saved},
 			session.Counts{Finished: 1, SignInsAvoided: 1},
 		},
+		"a form that was sent again, and was not valid": {
+			[]session.Event{form(1), saveFailed, session.SaveAnswered{Screen: "editProfile", Refused: true}},
+			session.Counts{SignInsAvoided: 1},
+		},
 		"a form that was sent again, and not answered": {
 			[]session.Event{form(1), saveFailed}, session.Counts{SignInsAvoided: 1},
 		},

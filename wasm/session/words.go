@@ -69,7 +69,7 @@ const (
 	WhyFile        // a file must be chosen again
 	WhyNoSubmit    // there is no way to send it
 	WhyNoForm      // the action was no form that could be seen
-	WhyUnclear     // it is not clear which form failed
+	WhyUnclear     // it is not clear whether the form was saved
 	WhyUnproven    // it is not proven who sent the form
 	WhyNewToken    // a token appeared, and its user is not known
 	WhyResubmitOff // the page does not want forms sent again
@@ -170,7 +170,7 @@ var sentences = [...]string{
 	WhyFile:           "a file must be chosen again",
 	WhyNoSubmit:       "there is no way to send the form again",
 	WhyNoForm:         "an action failed that was no form that could be seen",
-	WhyUnclear:        "it is not clear which form failed",
+	WhyUnclear:        "it is not clear whether the form was saved",
 	WhyUnproven:       "it is not proven who sent the form",
 	WhyNewToken:       "a new token appeared, and its user is not known",
 	WhyResubmitOff:    "the page does not want forms sent again",
