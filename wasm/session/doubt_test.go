@@ -126,6 +126,16 @@ func TestFormsInDoubt(t *testing.T) {
 			p.on(session.SaveAnswered{Screen: screen(1)}, "finish(1)")
 			p.on(session.Repeated{ID: 1})
 		}},
+		{"a form is sent again, and the UI says nothing of it: told", func(p *page) {
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.yes("alice-2", append(renewed, "repeat(1)")...)
+			p.due(5 * time.Second) // the UI has written the token
+			p.due(55*time.Second, "unfinished:unclear", "forget(1)")
+		}},
+		{"a form is sent, and the UI says nothing of it: none of our business", func(p *page) {
+			p.submits(1, "alice-1")
+			p.due(time.Minute, "finish(1)")
+		}},
 		{"a success that is told twice and late closes no more than it can be about", func(p *page) {
 			p.submits(1, "alice-1")
 			p.on(session.SaveAnswered{Screen: screen(1)}, "finish(1)")

@@ -329,7 +329,9 @@ func (l *submissions) overdue(offline bool, now Instant, out *effects) {
 			return false
 		}
 		switch {
-		case s.unclear():
+		case s.unclear(), s.state == sent && s.again:
+			// That we sent it again, and the UI does not say what came of it, is
+			// no save.
 			s.end(Unfinished, WhyUnclear, out)
 		case s.state == failed:
 			s.end(Unfinished, WhyHeldTooLong, out)

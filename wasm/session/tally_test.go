@@ -36,7 +36,7 @@ func TestCountsAreTold(t *testing.T) {
 			session.Counts{SignInsAvoided: 1},
 		},
 		"a form that was sent again, and not answered": {
-			[]session.Event{form(1), saveFailed}, session.Counts{SignInsAvoided: 1},
+			[]session.Event{form(1), saveFailed}, session.Counts{Kept: 1, SignInsAvoided: 1},
 		},
 		"a form that was sent again, and left": {
 			[]session.Event{form(1), saveFailed, session.ScreenShown{Screen: "other"}},
