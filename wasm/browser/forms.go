@@ -23,6 +23,7 @@ type submission struct {
 	id        uint64
 	screen    string
 	key       formKey
+	name      string // package session knows the form by it
 	form      safejs.Value
 	submitter submitter
 	state     formState
@@ -34,6 +35,9 @@ type submission struct {
 	// touched: they have clicked or pressed a key since. What came of it later
 	// than at once cannot be told from what the UI does.
 	touched bool
+	// resent: we have sent it again, or the UI has gone on with that by a submit
+	// of its own. Then touched counts from then.
+	resent bool
 	// handled: the UI's script took care of the submit event, and left nothing
 	// to the browser.
 	handled bool
@@ -122,6 +126,11 @@ func (f *forms) submitted(payload safejs.Value) session.Event {
 		token:     session.NewToken(text(get(payload, "token"))), focus: focused(),
 		unreadable: slices.ContainsFunc(f.closed, form.Equal),
 	}
+	s.name = s.key.String()
+	before := f.lastOf(form, screen)
+	if before != nil {
+		s.name, s.resent = before.name, before.resent && !before.touched
+	}
 	f.kept = append(f.kept, s)
 	if !held {
 		f.afterwards.do(func() {
@@ -130,9 +139,24 @@ func (f *forms) submitted(payload safejs.Value) session.Event {
 		})
 	}
 	return session.Submitted{
-		ID: s.id, Screen: screen, Form: s.key.String(),
+		ID: s.id, Screen: screen, Form: s.name,
 		Token: s.token, At: f.sentAt(get(payload, "at")), Held: held,
+		Scripted: s.resent,
 	}
+}
+
+// lastOf is what was sent last with a form. The UI may have added a field to
+// it, or a form beside it, since: it is the same form all the same.
+func (f *forms) lastOf(form safejs.Value, screen string) (last *submission) {
+	for _, s := range f.kept {
+		if s.screen != screen {
+			continue
+		}
+		if found, ok := f.find(s); ok && found.Equal(form) {
+			last = s
+		}
+	}
+	return last
 }
 
 // stop keeps an event from all other listeners, if it is not too late.
@@ -214,7 +238,7 @@ func (f *forms) edited(form safejs.Value, screen string) (told bool) {
 		}
 		if found, ok := f.find(s); ok && found.Equal(form) {
 			s.edited, told = true, true
-			f.post(session.Edited{Screen: screen, Form: s.key.String()})
+			f.post(session.Edited{Screen: screen, Form: s.name})
 		}
 	}
 	return told

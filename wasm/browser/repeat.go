@@ -105,6 +105,9 @@ func (r *repetition) lookAt(form safejs.Value) (result session.RepeatResult, don
 	}
 	must := r.handled || !form.Equal(r.form)
 	result, listens := r.send(form, button, must)
+	if result == session.RepeatSent {
+		r.resent, r.touched = true, false
+	}
 	return result, listens || late
 }
 

@@ -98,6 +98,24 @@ func TestFormsInDoubt(t *testing.T) {
 			p.pass(10 * time.Second)
 			p.on(session.Ticked{}, "released:held_too_long", "handback(1)", "back(1)")
 		}},
+		// --- Once ----------------------------------------------------------------
+		{"a form is sent again, the UI sends it once more, and that is refused: not sent a third time", func(p *page) {
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.yes("alice-2", append(renewed, "repeat(1)")...)
+			p.on(session.Submitted{
+				ID: 2, Screen: screen(1), Token: tok("alice-2"), At: p.now, Scripted: true,
+			}, "finish(1)")
+			p.pass(3 * time.Second)
+			p.on(dead, "unfinished:refused_again", "forget(2)", "renewerror:refused_again")
+		}},
+		{"a form is sent again, its user sends it anew, and that is refused: sent again", func(p *page) {
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.yes("alice-2", append(renewed, "repeat(1)")...)
+			p.pass(3 * time.Second)
+			p.on(session.Submitted{ID: 2, Screen: screen(1), Token: tok("alice-2"), At: p.now}, "finish(1)")
+			p.on(dead, "ask:savefailed(alice-2)")
+			p.yes("alice-3", "mark", "adopt(alice-3)", "renewed:savefailed", "repeat(2)")
+		}},
 		// --- Told ----------------------------------------------------------------
 		{"a form has failed, and something succeeds: not sent, and told", func(p *page) {
 			for _, where := range []string{"", screen(1)} {

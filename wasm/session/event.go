@@ -88,7 +88,7 @@ type (
 		Blank    bool
 		Handlers uint64
 	}
-	// Submitted: the user sent a form. The browser keeps its values under ID,
+	// Submitted: a form was sent. The browser keeps its values under ID,
 	// which grows from form to form, until Forget.
 	Submitted struct {
 		ID     uint64
@@ -98,8 +98,10 @@ type (
 		// Token was in force when the user pressed the button, at At.
 		Token Token
 		At    Instant
-		// Held: the event was stopped, as Loop.Holds said.
-		Held bool
+		// Held: the event was stopped, as Loop.Holds said. Scripted: it is the
+		// UI's, which goes on with our Repeat of this form, as after a captcha: no
+		// person has touched the page since.
+		Held, Scripted bool
 	}
 	// Edited: the user typed or chose something (trusted input) in a form.
 	Edited struct{ Screen, Form string }

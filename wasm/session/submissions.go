@@ -73,6 +73,7 @@ func (l *submissions) submitted(ev *Submitted, owner string, now Instant, out *e
 		if earlier && o.state == held {
 			tell = false
 		}
+		s.again = s.again || earlier && o.again && ev.Scripted
 		return earlier
 	})
 	l.list = append(l.list, s)
