@@ -41,6 +41,7 @@ func (c *Client) call(
 		return nil, &Error{Op: op.endpoint, Status: made.status, Lost: lost, Cause: cause(made.err)}
 	}
 	body := inflate(made.header.Get("Content-Encoding"), made.body)
+	body = bytes.TrimPrefix(body, []byte("\ufeff")) // RFC 8259 section 8.1 lets it be ignored
 	if failure := judge(op, made.status, made.header, body, c.config.Now(), hidden); failure != nil {
 		return nil, failure
 	}
