@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -43,10 +44,11 @@ type Error struct {
 
 // Outage reports whether the error shows that Capture, or the way to it, is
 // down: no connection, no whole answer in time, or HTTP 500 and above. A
-// firewall's 403, a refusal and a limit are answers, and a caller who gave up
-// says nothing.
+// firewall's 403, a refusal and a limit are answers. A caller who gave up says
+// nothing, and neither does this process when it has no file left to open.
 func (e *Error) Outage() bool {
-	if e.Kind != Temporary || errors.Is(e.Cause, context.Canceled) {
+	if e.Kind != Temporary || errors.Is(e.Cause, context.Canceled) ||
+		errors.Is(e.Cause, syscall.EMFILE) || errors.Is(e.Cause, syscall.ENFILE) {
 		return false
 	}
 	return e.Status == 0 || e.Status >= 500 || e.Lost

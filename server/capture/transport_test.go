@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -504,6 +505,8 @@ func TestOutageIsTransportOr5xx(t *testing.T) {
 		{"a timeout", Error{Cause: context.DeadlineExceeded, Lost: true}, true},
 		{"an answer that breaks off", Error{Status: 200, Cause: io.ErrUnexpectedEOF, Lost: true}, true},
 		{"a caller who left", Error{Cause: context.Canceled, Lost: true}, false},
+		{"no file left to open", Error{Cause: &net.OpError{Op: "dial",
+			Err: os.NewSyscallError("socket", syscall.EMFILE)}}, false},
 		{"a token that was not sent", Error{Kind: GrantGone, Cause: errMalformedToken}, false},
 		{"no client", Error{Kind: OperatorFault, Cause: errNoIssuer}, false},
 		{"an answer without a token", Error{Status: 200, Cause: errNoToken}, false},
