@@ -232,6 +232,11 @@ var hostilities = []hostility{
 	{name: "handlers that throw",
 		page: `janrainPrepare.push(() => Object.values(janrain.events).forEach(event =>
 			event.addHandler(() => { throw new Error("faulty") })))`},
+	{name: "handlers that return odd things", page: `{ const { warn } = console;
+		console.warn = (...all) => { /threw/.test(all[0]) && thrown.push(all[0]); warn(...all) };
+		janrainPrepare.push(() => [new Proxy({}, {get() { throw new Error("odd") }}),
+			{then() { throw new Error("odd") }}, null].forEach(odd =>
+			janrain.events.onCaptureProfileSaveFailed.addHandler(() => odd))) }`},
 	// Policies.
 	{name: "the policy without nonces for us",
 		policy: "default-src 'self'; script-src 'self' 'nonce-n' 'wasm-unsafe-eval'; " +

@@ -17,7 +17,7 @@ export function inHandler(call) {
   depth++;
   try {
     const result = call();
-    if (isObject(result) && typeof result.then === "function") waitFor(result);
+    quiet(() => isObject(result) && typeof result.then === "function" && waitFor(result));
     return result;
   } finally {
     depth--;
