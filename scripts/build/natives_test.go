@@ -64,6 +64,22 @@ func TestNatives(t *testing.T) {
 	}
 }
 
+// What ES2015 and later gave to the prototypes, old libraries have in their own
+// way: find() of one returns where a value is, catch() of another is missing.
+func TestMethodsThatLibrariesReplace(t *testing.T) {
+	scripts, err := filepath.Glob(filepath.Join("..", "..", "web", "src", "*.js"))
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("there are %d scripts: %v", len(scripts), err)
+	}
+	later := regexp.MustCompile(`\.(find|findIndex|findLast|fill|includes|flat|flatMap|entries|startsWith|endsWith|` +
+		`padStart|padEnd|repeat|replaceAll|trimStart|trimEnd|catch|finally)\(`)
+	for _, script := range scripts {
+		for _, found := range later.FindAllString(sourceOf(t, script), -1) {
+			t.Errorf("%s calls %s...), which an old library may have replaced", filepath.Base(script), found)
+		}
+	}
+}
+
 func sourceOf(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

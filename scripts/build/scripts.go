@@ -91,7 +91,8 @@ const (
 func runtimeScript(version string, wasmExec []byte) esbuild.BuildOptions {
 	const head = "export const wasmExec = (globals) => {\n" +
 		"const { globalThis, fs, Reflect, setTimeout, clearTimeout, console, Array, DataView, Date, Error,\n" +
-		"Map, Math, Object, Promise, TextDecoder, TextEncoder, Uint8Array, WebAssembly } = globals;\n"
+		"Map, Math, Object, Promise, TextDecoder, TextEncoder, Uint8Array, WebAssembly,\n" +
+		"crypto, isNaN, performance } = globals;\n"
 	text := head + string(wasmExec) + "\n};\n"
 	options := classic(version)
 	options.Banner = map[string]string{"js": runtimeHead}

@@ -142,7 +142,7 @@ import STYLE from "./dialog.css";
     // body while Tab is between the last button and the first.
     for (const type of INSIDE) {
       listen(window, type, (event) => {
-        const isKey = type.startsWith("key");
+        const isKey = /^key/.test(type);
         if (event.target !== host && !(isKey && event.target === ofDocument("body"))) return;
         event.stopImmediatePropagation();
         if (type === "keyup") pressed = "";

@@ -1,5 +1,5 @@
 // fetch() with the token, for the origins that may have it.
-import { natives, nothing, send } from "./native.js";
+import { has, natives, nothing, send } from "./native.js";
 
 const { Request, URL } = natives;
 
@@ -12,15 +12,15 @@ const { Request, URL } = natives;
  */
 export async function fetchWithToken(origins, want, input, init) {
   const request = new Request(input, init);
-  if (!origins.includes(new URL(request.url).origin) || request.headers.has("Authorization")) return send(request);
+  if (!has(origins, new URL(request.url).origin) || request.headers.has("Authorization")) return send(request);
   const again = request.clone();
   const sendWith = (token, each) => {
     if (token) each.headers.set("Authorization", "Bearer " + token);
     return send(each);
   };
-  const token = await want(false).catch(nothing);
+  const token = await want(false).then(null, nothing);
   const response = await sendWith(token, request);
   if (!token || response.status !== 401) return response;
-  const renewed = await want(true).catch(nothing);
+  const renewed = await want(true).then(null, nothing);
   return renewed ? sendWith(renewed, again) : response;
 }

@@ -1,5 +1,5 @@
 // The public object.
-import { location, nothing, page, send } from "./native.js";
+import { location, nothing, page, send, stringify } from "./native.js";
 import { isAnonymous } from "./mark.js";
 import * as module from "./module.js";
 import { call } from "./module.js";
@@ -36,7 +36,7 @@ const diagnostics = () => notes.concat(call("diagnostics") || []);
 
 /** One block of text for a ticket: no secret, and no uuid. */
 function report() {
-  const lines = [status(), ...diagnostics().slice(-30)].map((each) => JSON.stringify(each));
+  const lines = [status(), ...diagnostics().slice(-30)].map((each) => stringify(each));
   const place = location.origin + location.pathname;
   return [`capture-keepalive ${version}`, place, page.navigator.userAgent, ...lines].join("\n");
 }
@@ -44,7 +44,7 @@ function report() {
 /** fetch(), with the token for the origins that may have it. */
 async function fetchWithToken(input, init) {
   const needed = options && options.apiOrigins.length && (module.isWanted() || !isAnonymous());
-  if (needed && !module.runtime) await want(false).catch(nothing);
+  if (needed && !module.runtime) await want(false).then(nothing, nothing);
   if (!needed || !module.runtime) return send(input, init);
   return module.runtime.fetchWithToken(options.apiOrigins, want, input, init);
 }
@@ -63,7 +63,7 @@ export const api = {
   stay,
   end: () => {
     const ended = end();
-    ended.catch(nothing); // who does not listen is not told on the console
+    ended.then(null, nothing); // who does not listen is not told on the console
     return ended;
   },
   status,

@@ -2,7 +2,9 @@
 // seems to be, and tells the developer. A browser tells a page's code nothing
 // but that a call failed.
 import { hasCookie, storedToken } from "./mark.js";
-import { send, attribute, attributeNames, isObject, keys, location, nothing, page, setTimer } from "./native.js";
+import {
+  attribute, attributeNames, isObject, keys, location, nothing, page, send, setTimer, startsWith,
+} from "./native.js";
 
 const hostOf = (address) => /^https?:\/\/([^/:]+)/.exec(address)[1];
 const siteOf = (host) => host.split(".").slice(-2).join(".");
@@ -50,9 +52,9 @@ function checkAttributes(warn, options, script) {
   const starts = attribute(script, "data-start") !== null;
   const spell = (option) => "data-" + option.replace(/[A-Z]/g, (letter) => "-" + letter.toLowerCase());
   for (const name of attributeNames(script)) {
-    if (!name.startsWith("data-")) continue;
+    if (!startsWith(name, "data-")) continue;
     const plain = name.slice(5).replace(/-/g, "");
-    const near = options.find((each) => isNear(plain, each.toLowerCase(), plain.length > 5 ? 2 : 1));
+    const near = options.filter((each) => isNear(plain, each.toLowerCase(), plain.length > 5 ? 2 : 1))[0];
     if (!options.some((each) => plain === each.toLowerCase())) {
       if (near && plain !== "start") warn("wrong-attribute", `${name} is no option. Did you mean ${spell(near)}?`);
     } else if (!starts && plain !== "nonce") {
@@ -63,7 +65,7 @@ function checkAttributes(warn, options, script) {
 
 /** Looks whether the browser has kept the cookie of a session that is there. @param {Warn} warn */
 export function checkCookie(warn, { endpoint }) {
-  if (!endpoint.startsWith(location.origin + "/")) return;
+  if (!startsWith(endpoint, location.origin + "/")) return;
   setTimer(() => {
     // Without the token it may be over already.
     if (storedToken() && !hasCookie()) {
@@ -86,7 +88,7 @@ export function checkRefusal(warn, { endpoint }) {
   const address = endpoint + "/session";
   const read = async (init) => {
     const response = await send(address, { cache: "no-store", ...init });
-    return { status: response.status, answer: await response.json().catch(nothing) };
+    return { status: response.status, answer: await response.json().then(null, nothing) };
   };
   const tell = ({ status, answer }) => {
     const { code, detail, requestId } = isObject(answer) ? answer : {};
@@ -107,7 +109,7 @@ export function checkRefusal(warn, { endpoint }) {
     read({ credentials: "omit" }).then(tell, () =>
       send(address, { mode: "no-cors", cache: "no-store", credentials: "omit" }).then(
         () =>
-          address.startsWith(location.origin + "/") ||
+          startsWith(address, location.origin + "/") ||
           warn(
             "origin-refused",
             `${what}, or another program answers there; \`capture-keepalive check --url\` tells which. ${remedy}`,

@@ -1,6 +1,6 @@
 // What the events of the Registration UI mean to the loader.
 
-import { quiet } from "./native.js";
+import { has, keys, quiet } from "./native.js";
 
 const KINDS = {
   __proto__: null,
@@ -20,7 +20,7 @@ const KINDS = {
   submit: "submit",
 };
 
-export const KNOWN = Object.keys(KINDS).filter((name) => name !== "submit");
+export const KNOWN = keys(KINDS).filter((name) => name !== "submit");
 
 /** @returns {"deadToken"|"notFound"|"ended"|"login"|"failure"|"submit"|"other"} */
 export const kindOf = (name) => KINDS[name] || "other";
@@ -30,8 +30,8 @@ export const isDeadToken = (name, payload) =>
   kindOf(name) === "deadToken" || quiet(() => payload.statusMessage) === "invalidAccessToken";
 
 /** Those that mean nothing where no user is signed in. */
-export const needsSession = (name) => ["deadToken", "notFound", "ended"].includes(kindOf(name));
+export const needsSession = (name) => has(["deadToken", "notFound", "ended"], kindOf(name));
 
 /** Those that the module is loaded for at once. */
 export const needsModule = (name, payload) =>
-  ["deadToken", "notFound", "ended", "login"].includes(kindOf(name)) || isDeadToken(name, payload);
+  needsSession(name) || kindOf(name) === "login" || isDeadToken(name, payload);

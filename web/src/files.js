@@ -1,8 +1,9 @@
 // The product's files: where they are, and how they come, each with a time
 // limit. All but the manifest are checked against the integrity it states.
 import {
-  AbortController, Error, Promise, SyntaxError, addListener, addressOf, append, send, clearTimer,
+  AbortController, Error, Promise, addListener, addressOf, append, send, clearTimer,
   createElement, currentScript, natives, nonceOf, page, quiet, remove, root, setAttribute, setLimit,
+  startsWith,
 } from "./native.js";
 
 const FILE_LIMIT = 10000; // ms, for a small file
@@ -64,7 +65,7 @@ const readManifest = (from) =>
       // An app's own manifest.json has another shape.
       if (NAME.test(quiet(() => manifest.module.file))) return manifest;
     } catch (error) {
-      if (!error.missing && !(error instanceof SyntaxError)) throw error;
+      if (!error.missing && !(error.name === "SyntaxError")) throw error;
     }
     const error = new Error(`The files of capture-keepalive are not in ${from}. Set endpoint to where the server is.`);
     error.warning = "files-not-found";
@@ -96,7 +97,7 @@ let policy;
 function trusted(address) {
   const { trustedTypes } = page;
   if (!trustedTypes) return address;
-  const createScriptURL = (text) => (text.startsWith(folder + "/") ? text : undefined);
+  const createScriptURL = (text) => (startsWith(text, folder + "/") ? text : undefined);
   const rules = { __proto__: null, createScriptURL };
   policy ||= quiet(() => trustedTypes.createPolicy("capture-keepalive", rules));
   return policy ? policy.createScriptURL(address) : address;

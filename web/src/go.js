@@ -3,7 +3,7 @@
 // and path, and the browser's classes as they were when keepalive.js ran.
 import { wasmExec } from "wasm_exec.js"; // see scripts/build
 import {
-  AbortController, Error, apply, clearTimer, defineProperty, natives, nothing, page, quiet, setTimer,
+  AbortController, Error, apply, attempt, clearTimer, defineProperty, natives, nothing, page, quiet, setTimer,
 } from "./native.js";
 
 const { Response, WebAssembly } = natives;
@@ -13,7 +13,9 @@ const GRACE = 1000; // ms in which a program that was stopped may end by itself
 
 /** Compiles the module that a response brings. */
 export async function compile(response) {
-  if (!WebAssembly) throw blocked("This browser has no WebAssembly, or it is switched off.");
+  if (!WebAssembly || !WebAssembly.compile) {
+    throw blocked("There is no WebAssembly: the browser, or a script, has switched it off.");
+  }
   try {
     // Only a module that is compiled while it comes is kept compiled. It needs
     // the right type, which not every host of files sends, and the browser's
@@ -63,10 +65,8 @@ export function createProgram(ended) {
       setTimer(() => (gone = true), GRACE);
     },
     async start(compiled, host) {
-      const own = makeGlobals(host, (fn) => gone || fn());
-      const go = new own.Go();
-      go.exit = nothing;
-      showWindow(go, own);
+      const go = attempt(() => makeGo(host, (fn) => gone || fn()), die);
+      if (!go) return;
       const resume = go._resume;
       // What the program listened to may still call it after its end.
       go._resume = () => {
@@ -92,7 +92,9 @@ class PlainMap {
     this.values = entries.map((entry) => entry[1]);
   }
   at(key) {
-    return key === key ? this.keys.indexOf(key) : this.keys.findIndex((each) => each !== each);
+    let at = this.keys.length - 1;
+    while (at >= 0 && this.keys[at] !== key && (key === key || this.keys[at] === this.keys[at])) at--;
+    return at;
   }
   has(key) {
     return this.at(key) >= 0;
@@ -113,6 +115,14 @@ class PlainMap {
   }
 }
 
+function makeGo(host, unlessGone) {
+  const own = makeGlobals(host, unlessGone);
+  const go = new own.Go();
+  go.exit = nothing;
+  showWindow(go, own);
+  return go;
+}
+
 /** Runs wasm_exec.js, and returns the globals that it left, Go among them. */
 function makeGlobals(host, unlessGone) {
   const { crypto, performance, TextEncoder, TextDecoder } = natives;
@@ -124,6 +134,7 @@ function makeGlobals(host, unlessGone) {
   const reflect = (given.Reflect = { __proto__: null, ...natives.Reflect, get });
   wasmExec({
     __proto__: natives,
+    isNaN: (value) => value !== value,
     Map: quiet(() => new natives.Map([[page, 1]]).get(page)) ? natives.Map : PlainMap,
     globalThis: own,
     fs: { __proto__: null, writeSync: (fd, text) => own.fs.writeSync(fd, text) },

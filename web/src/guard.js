@@ -25,7 +25,7 @@ let open = [];
  * failure is no second failure.
  */
 export function groupOf(name) {
-  let group = open.find((each) => each.name === name);
+  let [group] = open.filter((each) => each.name === name);
   if (!group) {
     const id = nextId();
     let settle;
@@ -39,7 +39,7 @@ export function groupOf(name) {
 
 /** Calls the handlers of a group, or drops their calls. */
 export function release(id, deliver) {
-  const group = open.find((each) => each.id === id);
+  const [group] = open.filter((each) => each.id === id);
   open = open.filter((each) => each !== group);
   if (group) group.settle(deliver);
 }

@@ -1,13 +1,8 @@
 // What must reach the server although the module is not there, or never comes,
 // or the page is being left: one-time codes and sign-outs. Both are posted with
 // keepalive, which outlives the page.
-import { send } from "./native.js";
+import { has, nothing, send, stringify } from "./native.js";
 import { writeSignOut } from "./mark.js";
-
-const UNREACHABLE = { __proto__: null, status: 0, body: null };
-// JSON.stringify calls toJSON of strings, which Prototype.js defines.
-const quote = (text) =>
-  '"' + text.replace(/[\\"\u0000-\u001f]/g, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0")) + '"';
 
 const call = (endpoint, method, body) =>
   send(endpoint + "/session", {
@@ -26,22 +21,24 @@ const call = (endpoint, method, body) =>
 
 /** @type {string[]} */
 const posted = [];
-export const isPosted = (code) => posted.includes(code);
+export const isPosted = (code) => has(posted, code);
 
 /**
  * Posts a one-time code, once. @returns the server's answer, status 0 where
  * there is none.
  */
-export function postCode(endpoint, code, redirectUri) {
+export async function postCode(endpoint, code, redirectUri) {
   posted.push(code);
-  const redirect = typeof redirectUri === "string" && redirectUri ? `,"redirectUri":${quote(redirectUri)}` : "";
-  return call(endpoint, "POST", `{"authorizationCode":${quote(code)}${redirect}}`).then(
-    (response) => {
-      const answer = (body) => ({ __proto__: null, status: response.status, body });
-      return response.json().then(answer, () => answer(null));
-    },
-    () => UNREACHABLE,
-  );
+  // Without a prototype: a page's may have a toJSON.
+  /** @type {any} */
+  const body = { __proto__: null, authorizationCode: code };
+  if (redirectUri && typeof redirectUri === "string") body.redirectUri = redirectUri;
+  try {
+    const response = await call(endpoint, "POST", stringify(body));
+    return { __proto__: null, status: response.status, body: await response.json().then(null, nothing) };
+  } catch {
+    return { __proto__: null, status: 0 };
+  }
 }
 
 /** Ends the server's session. @returns whether the server has answered. */

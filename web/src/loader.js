@@ -1,8 +1,8 @@
 // Between the page, the Registration UI and the module: what the UI does goes
 // to the module, or waits for it, and what the module says goes to the page.
 import {
-  FormData, Promise, attempt, document, failure, find, isSandboxed, location, natives, now, page,
-  quiet, readyState, rethrow, targetOf, whenIdle,
+  FormData, Promise, attempt, document, domain, failure, fetch, find, has, location, now, page, quiet,
+  readyState, rethrow, startsWith, targetOf, whenIdle,
 } from "./native.js";
 import { causeOfEnd } from "./cause.js";
 import { kindOf, needsModule, needsSession } from "./events.js";
@@ -134,9 +134,9 @@ function host(signal) {
     if (!signal.aborted) fn(...args);
   };
   const tell = whileAlive((type, detail) => {
-    if (type === "renewerror" && TROUBLE.includes(detail.reason)) check("checkRefusal");
+    if (type === "renewerror" && has(TROUBLE, detail.reason)) check("checkRefusal");
     if (type === "renewed" || type === "signedin") check("checkCookie");
-    if (ENDS.includes(type) && user().signedIn) setUser(false);
+    if (has(ENDS, type) && user().signedIn) setUser(false);
     emit(type, detail);
   });
   return {
@@ -159,7 +159,7 @@ function host(signal) {
 const check = (name) => module.runtime && module.runtime[name](warn, options, VERSION, ownScript);
 
 function sawViolation({ disposition, blockedURI, effectiveDirective }) {
-  const isOurs = [place(), options.endpoint].some((ours) => `${blockedURI}`.startsWith(ours));
+  const isOurs = [place(), options.endpoint].some((ours) => startsWith(`${blockedURI}`, ours));
   if (disposition === "enforce" && isOurs) {
     warn("blocked-by-policy", `The page's ${effectiveDirective} blocks ${blockedURI}. Allow it.`);
   }
@@ -184,13 +184,13 @@ function moduleChanged(failed) {
 
 /** @throws TypeError that names the option that is wrong. */
 export function start(given = {}) {
-  if (!/^https?:$/.test(location.protocol) || isSandboxed()) {
-    warn("not-http", "This page is a file, or in a sandbox: nothing was started. Serve it over http or https.");
+  if (!/^https?:$/.test(location.protocol) || !domain()) {
+    warn("not-http", "Nothing was started: this page is a file, or in a sandbox. Serve it over http or https.");
     return;
   }
   // The page's own start goes on, whatever it has done to the browser.
   const checked = attempt(() => checkOptions(given), (error) => {
-    if (error.isOption) throw error;
+    if (/^captureKeep/.test(error.message)) throw error;
     warnNotStarted(error);
   });
   if (options || !checked) return; // it runs already
@@ -204,7 +204,7 @@ export function start(given = {}) {
 
 function begin() {
   const mine = options;
-  natives.JSON.stringify(now()); // or nothing would reach the server
+  fetch.bind(page); // throws where the page has made it something else
   openScope();
   setPlace(options.endpoint, options.nonce);
   openModule({ endpoint: options.endpoint, host, changed: moduleChanged, note });
@@ -246,10 +246,14 @@ function restart() {
   start(same);
 }
 
+const rejected = async (code) => {
+  throw failure(code);
+};
+
 /** A token, asked of the server if fresh. */
 export function want(fresh) {
-  if (!options) return Promise.reject(failure("stopped"));
-  if (module.isOff) return Promise.reject(failure("unavailable"));
+  if (!options) return rejected("stopped");
+  if (module.isOff) return rejected("unavailable");
   return openPromise((id) => {
     if (module.api) call("want", id, fresh);
     else load();
@@ -257,7 +261,7 @@ export function want(fresh) {
 }
 
 export function end() {
-  if (!options) return Promise.reject(failure("stopped"));
+  if (!options) return rejected("stopped");
   if (module.api) return openPromise((id) => module.api && call("end", id));
   quiet(() => page.janrain.capture.ui.endCaptureSession());
   return endAlone("end", "The page signed out.").then((done) => {

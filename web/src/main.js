@@ -9,18 +9,18 @@ import { warn } from "./warnings.js";
 
 // The browser does not say which script a module is, and may run it after the
 // Registration UI.
-const MODULE = 'script[type="module"][data-start][src*="/keepalive.js"]';
+const MODULE = '[type="module"][data-start][src*="/keepalive.js"]';
 
 function startByAttributes() {
   if (!ownScript && find(root(), MODULE)) {
-    warn("wrong-attribute", 'data-start has no effect with type="module". Remove the type. Nothing was started.');
+    warn("wrong-attribute", 'data-start has no effect with type="module". Remove the type.');
   }
   if (!ownScript || attribute(ownScript, "data-start") === null) return;
   try {
     start(readAttributes(ownScript));
   } catch (error) {
     const what = error.message.replace("captureKeepalive: ", ""); // every warning has that in front
-    warn("wrong-attribute", `${what}, in a data attribute of the script. Nothing was started.`);
+    warn("wrong-attribute", `Nothing was started: ${what}, in a data attribute.`);
   }
 }
 

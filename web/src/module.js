@@ -1,7 +1,7 @@
 // The module's life. A file that does not come is temporary: it is asked for
 // again, more and more seldom, and at once when the network is back, the page
 // is looked at, or something needs the module.
-import { attempt, document, isHidden, nothing, now, page, random } from "./native.js";
+import { abs, attempt, ceil, document, isHidden, max, min, nothing, now, page, random } from "./native.js";
 import { fetchManifest, fetchModule, include } from "./files.js";
 import { cancel, later, listen } from "./scope.js";
 import { warn, warnNotStarted } from "./warnings.js";
@@ -44,7 +44,7 @@ export const isWanted = () => loading || !!program || failures > 0;
 /** Why there is none, and seconds until the next attempt. */
 export const trouble = () => ({
   reason: why,
-  retryIn: failures ? Math.max(0, Math.ceil((retryAt - now()) / 1000)) : 0,
+  retryIn: failures ? max(0, ceil((retryAt - now()) / 1000)) : 0,
 });
 
 /** @param {Owner} given */
@@ -74,7 +74,7 @@ export function closeModule() {
  * clock may have been set back since the last attempt.
  */
 export function load() {
-  if (!owner || isOff || loading || program || Math.abs(now() - failedAt) < LEAST) return;
+  if (!owner || isOff || loading || program || abs(now() - failedAt) < LEAST) return;
   cancel(retry);
   loading = true;
   const mine = owner;
@@ -124,7 +124,7 @@ function fail(error) {
   if (error && error.warning) warn(error.warning, message);
   if (error && error.final) isOff = true;
   else {
-    const wait = Math.min(LONGEST, 2 ** failures++) * 1000 * (0.8 + 0.4 * random());
+    const wait = min(LONGEST, 2 ** failures++) * 1000 * (0.8 + 0.4 * random());
     failedAt = now();
     retryAt = failedAt + wait;
     retry = later(load, wait);

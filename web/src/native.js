@@ -5,53 +5,6 @@
 //
 // runtime.js runs later, and is given what was kept here as its own "window".
 
-/** @type {any} */
-export const page = window.window;
-/** @type {any} */
-const own = window;
-/** What we use, and what Go is given in the place of the page's globals. */
-export const natives = { __proto__: null, window: page };
-for (const name of (
-  "AbortController Array Blob CSSStyleSheet DataTransfer DataView Date Document Element Error " +
-  "Event EventTarget File FormData HTMLButtonElement HTMLElement HTMLFormElement " +
-  "HTMLInputElement HTMLOptionElement HTMLScriptElement HTMLSelectElement HTMLTextAreaElement " +
-  "JSON Map Math Navigator Node Object Promise Reflect Request Response Storage SyntaxError TextDecoder " +
-  "TextEncoder TypeError URL Uint8Array WebAssembly clearTimeout console crypto " +
-  "document fetch location navigator performance requestIdleCallback setTimeout"
-).split(" ")) {
-  // What the window only inherits is an element or a frame with that name.
-  try {
-    natives[name] = window.Object.prototype.hasOwnProperty.call(own, name) ? own[name] : undefined;
-  } catch {} // an accessor of the page's
-}
-// A library replaces members of these one by one.
-for (const name of ["JSON", "Math", "Reflect", "WebAssembly"]) {
-  const members = natives[name];
-  if (!members) continue;
-  natives[name] = { __proto__: null };
-  for (const key of window.Reflect.ownKeys(members)) natives[name][key] = members[key];
-}
-export const { apply, defineProperty, getOwnPropertyDescriptor: descriptor } = natives.Reflect;
-
-/** A method of a class, as a function of the object and its arguments. */
-const method = (owner, name) => {
-  const fn = owner && owner.prototype[name];
-  return (self, ...args) => apply(fn, self, args);
-};
-/** The getter of a property of a class, as a function of the object. */
-const getter = (owner, name) => {
-  const found = owner && descriptor(owner.prototype, name);
-  return (self) => found && apply(found.get, self, []);
-};
-
-export const { freeze } = natives.Object;
-export const { isArray } = natives.Array;
-export const { random } = natives.Math;
-export const hasOwn = method(natives.Object, "hasOwnProperty");
-/** Prototype.js has an Object.keys that names what an object inherits, too. */
-export const keys = (object) => natives.Object.keys(object).filter((name) => hasOwn(object, name));
-export const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
-
 /** attempt runs what may throw; the page's code stops nothing of ours. */
 export const attempt = (fn, failed = (error) => say("error", error)) => {
   try {
@@ -64,13 +17,81 @@ export const nothing = () => undefined;
 /** quiet runs what may throw where that is of no interest. */
 export const quiet = (fn) => attempt(fn, nothing);
 
+/** @type {any} */
+export const page = window.window;
+/** @type {any} */
+const own = window;
+/** @type {any} as Object.prototype has them, or had when they were kept */
+const { hasOwnProperty } = own === page ? {} : own;
+/** What we use, and what Go is given in the place of the page's globals. */
+export const natives = { __proto__: null, window: page, hasOwnProperty };
+
+// Where a variable of the page's hides what every browser has, an empty frame
+// has it. The frame is gone again before the next script of the page runs.
+let frame;
+const hidden = (name) => {
+  const at = natives.document;
+  frame ||= at.documentElement.appendChild(at.createElement("iframe"));
+  return frame.contentWindow[name];
+};
+for (const name of (
+  "document AbortController Array Blob CSSStyleSheet DataTransfer DataView Date Document Element Error " +
+  "Event EventTarget File FormData HTMLButtonElement HTMLElement HTMLFormElement " +
+  "HTMLInputElement HTMLOptionElement HTMLScriptElement HTMLSelectElement HTMLTextAreaElement " +
+  "JSON Map Math Navigator Node Object Promise Reflect Request Response Storage Symbol TextDecoder " +
+  "TextEncoder TypeError URL Uint8Array WebAssembly clearTimeout console crypto " +
+  "fetch location navigator performance requestIdleCallback setTimeout"
+).split(" ")) {
+  // What the window only inherits is an element or a frame with that name.
+  const found = quiet(() => (hasOwnProperty.call(own, name) ? own[name] : undefined));
+  // Those with a small letter, and these two, are of no use outside their page.
+  const isKept = found?.apply || found?.parse || found?.floor || /^(Abort|Web|[a-z])/.test(name);
+  natives[name] = isKept ? found : quiet(() => hidden(name));
+}
+if (frame) frame.remove();
+// The promises of a frame end with it. Those of the language are always there.
+natives.Promise = (async () => {})().constructor;
+// A library replaces members of these one by one.
+const { ownKeys } = natives.Reflect;
+for (const name of ["JSON", "Math", "Reflect", "WebAssembly"]) {
+  const members = natives[name];
+  if (!members) continue;
+  natives[name] = { __proto__: null };
+  for (const key of ownKeys(members)) natives[name][key] = members[key];
+}
+export const { apply, defineProperty, getOwnPropertyDescriptor: descriptor, getPrototypeOf } = natives.Reflect;
+
+/** A method of a class, as a function of the object and its arguments. */
+const method = (owner, name) => {
+  const fn = owner && owner.prototype[name];
+  return (self, ...args) => apply(fn, self, args);
+};
+/** The getter of a property of a class, as a function of the object. */
+const getter = (owner, name) => {
+  const found = owner && descriptor(owner.prototype, name);
+  return (self) => found && apply(found.get, self, []);
+};
+
+export const { freeze, keys: namesOf } = natives.Object;
+export const { isArray } = natives.Array;
+export const { abs, ceil, max, min, random } = natives.Math;
+export const { stringify } = natives.JSON;
+export const hasOwn = (object, name) => apply(hasOwnProperty, object, [name]);
+/** Prototype.js has an Object.keys that names what an object inherits, too. */
+export const keys = (object) => namesOf(object).filter((name) => hasOwn(object, name));
+// Not by includes() and startsWith(): what came after ES5, old libraries have
+// in their own way.
+export const has = (list, value) => list.indexOf(value) >= 0;
+export const startsWith = (text, start) => text.slice(0, start.length) === start;
+export const isObject = (value) => natives.Object(value) === value;
+
 /**
  * Many pages have an Event or a Storage of their own, and MooTools has a
  * Document. The browser's classes are those of its objects.
  */
 function recoverClasses(object) {
-  for (let at = object; (at = natives.Reflect.getPrototypeOf(at)); ) {
-    const name = at[Symbol.toStringTag];
+  for (let at = object; (at = getPrototypeOf(at)); ) {
+    const name = at[natives.Symbol.toStringTag];
     if (name in natives) natives[name] = at.constructor;
   }
 }
@@ -85,13 +106,10 @@ quiet(() => recoverClasses(createEvent(document, "Event")));
 quiet(() => recoverClasses(page.localStorage));
 
 export const {
-  AbortController, Error, FormData, Promise, SyntaxError, TypeError,
+  AbortController, Error, FormData, Promise, TypeError, fetch,
 } = natives;
 const { Date, Document, Element, Event, EventTarget, HTMLElement, HTMLScriptElement, Node, Storage } = natives;
-const { clearTimeout, console, fetch, requestIdleCallback, setTimeout } = natives;
-
-/** A page may have a variable called origin; only a sandbox has no storage then. */
-export const isSandboxed = () => page.origin === "null" && !quiet(() => page.localStorage);
+const { clearTimeout, console, requestIdleCallback, setTimeout } = natives;
 
 // --- Time -----------------------------------------------------------------
 
@@ -108,7 +126,7 @@ export const clearTimer = (id) => apply(clearTimeout, page, [id]);
  */
 export const setLimit = (fn, ms) => {
   const due = now() + ms;
-  return setTimer(() => (now() - due > STANDSTILL ? setTimer(fn, Math.min(ms, CATCH_UP)) : fn()), ms);
+  return setTimer(() => (now() - due > STANDSTILL ? setTimer(fn, min(ms, CATCH_UP)) : fn()), ms);
 };
 export const whenIdle = (fn) =>
   requestIdleCallback ? apply(requestIdleCallback, page, [fn, { __proto__: null, timeout: 2000 }]) : setTimer(fn, 200);
@@ -125,6 +143,8 @@ export const readyState = ofDocument("readyState");
 export const focused = ofDocument("activeElement");
 export const isHidden = ofDocument("hidden");
 export const root = ofDocument("documentElement");
+/** "" in a sandbox, whatever the page calls "origin". */
+export const domain = ofDocument("domain");
 const cookie = ofDocument("cookie");
 export const cookies = () => quiet(cookie) || "";
 const sourceOf = getter(HTMLScriptElement, "src");
@@ -159,7 +179,7 @@ export const writeItem = stored("setItem");
 export const removeItem = stored("removeItem");
 
 /** fetch(). A wrapper of a library's may throw, or return no promise of ours. */
-export const send = (input, init) => new Promise((resolve) => resolve(apply(fetch, page, [input, init])));
+export const send = async (input, init) => apply(fetch, page, [input, init]);
 /** A library's console may throw. */
 export const say = (level, text) =>
   quiet(() => apply(console[level], console, ["captureKeepalive: " + text]));

@@ -1,6 +1,8 @@
 // The options: their defaults, what they may be, and how a data attribute of
 // the script spells them.
-import { TypeError, attribute, attributeNames, hasOwn, isArray, isObject, keys, location } from "./native.js";
+import {
+  TypeError, attribute, attributeNames, has, hasOwn, isArray, isObject, keys, location, startsWith,
+} from "./native.js";
 
 const asItIs = (text) => text;
 const boolean = (fallback) => ({
@@ -18,7 +20,7 @@ const seconds = {
 /** The first is the default. */
 const oneOf = (...values) => ({
   fallback: values[0],
-  valid: (value) => values.includes(value),
+  valid: (value) => has(values, value),
   what: `"${values.join('" or "')}"`,
   read: asItIs,
 });
@@ -63,15 +65,14 @@ export function resolve(endpoint) {
   const folder = endpoint[0] === "/" ? "" : pathname.replace(/[^/]*$/, "");
   let absolute = origin + folder + endpoint;
   if (/^\w+:/.test(endpoint)) absolute = endpoint;
-  else if (endpoint.startsWith("//")) absolute = protocol + endpoint;
+  else if (startsWith(endpoint, "//")) absolute = protocol + endpoint;
   const [, host, path] = /^(https?:\/\/[^/]+)(.*)$/i.exec(absolute) || [];
   return host && ORIGIN.test(host.toLowerCase()) ? host.toLowerCase() + path.replace(/\/+$/, "") : "";
 }
 
-const wrong = (name, what) => {
-  const error = new TypeError(`captureKeepalive: "${name}" must be ${what}`);
-  error.isOption = true;
-  throw error;
+/** @throws TypeError, always. */
+export const wrong = (name, what) => {
+  throw new TypeError(`captureKeepalive: "${name}" must be ${what}`);
 };
 
 /** @param {any} given @throws TypeError that names the option that is wrong. */
@@ -99,7 +100,7 @@ export function readAttributes(script) {
   const given = { __proto__: null };
   for (const spelled of attributeNames(script)) {
     const plain = spelled.replace(/-/g, "");
-    const name = keys(OPTIONS).find((each) => plain === "data" + each.toLowerCase());
+    const [name] = keys(OPTIONS).filter((each) => plain === "data" + each.toLowerCase());
     if (name) given[name] = OPTIONS[name].read(attribute(script, spelled));
   }
   return given;

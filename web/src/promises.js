@@ -20,7 +20,7 @@ export const openPromise = (ask) =>
 
 /** Resolves with a value, or rejects with a code. */
 export function settle(id, value, code) {
-  const promise = pending.find((each) => each.id === id);
+  const [promise] = pending.filter((each) => each.id === id);
   if (!promise) return;
   pending = pending.filter((each) => each !== promise);
   cancel(promise.timer);

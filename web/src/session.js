@@ -1,5 +1,6 @@
 // What the page is told: who is signed in, and events.
-import { Promise, TypeError, attempt, freeze, rethrow } from "./native.js";
+import { Promise, attempt, freeze, has, rethrow } from "./native.js";
+import { wrong } from "./options.js";
 
 export const ENDS = ["expired", "signedout", "identitychanged"];
 export const EVENTS = [
@@ -36,13 +37,13 @@ export function setUser(signedIn, uuid) {
   const known = signedIn && uuid ? uuid : undefined;
   if (snapshot.signedIn !== signedIn || snapshot.uuid !== known) {
     snapshot = freeze(known ? { signedIn, uuid: known } : { signedIn });
-    subscribers.forEach((fn) => subscribers.includes(fn) && notify(fn, snapshot));
+    subscribers.forEach((fn) => has(subscribers, fn) && notify(fn, snapshot));
   }
   if (signedIn !== null) readyAnyway();
 }
 
 export function subscribe(fn) {
-  if (typeof fn !== "function") throw new TypeError('captureKeepalive: "listener" must be a function');
+  if (typeof fn !== "function") wrong("listener", "a function");
   const own = (state) => fn(state); // the same function may subscribe twice
   subscribers.push(own);
   notify(own, snapshot);
@@ -53,13 +54,14 @@ export function subscribe(fn) {
 export function emit(name, detail) {
   if (name === "signedin") visitor = false;
   if (name === "signedin" || name === "renewed") forgetEnd();
-  if (ENDS.includes(name)) {
+  const isEnd = has(ENDS, name);
+  if (isEnd) {
     if (end && end.name === name) return; // told already
     end = { name, detail };
   }
-  const tell = (event) => listeners[event].forEach((fn) => listeners[event].includes(fn) && notify(fn, detail));
+  const tell = (event) => listeners[event].forEach((fn) => has(listeners[event], fn) && notify(fn, detail));
   if (listeners[name]) tell(name);
-  if (ENDS.includes(name)) tell("ended");
+  if (isEnd) tell("ended");
 }
 
 /** What was told of an end is of the past. */
@@ -72,13 +74,15 @@ export function sawLogin() {
 }
 
 export function on(name, fn) {
-  if (!listeners[name]) throw new TypeError(`captureKeepalive: "${name}" must be one of ${EVENTS.join(", ")}`);
-  if (typeof fn !== "function") throw new TypeError('captureKeepalive: "listener" must be a function');
-  if (!listeners[name].includes(fn)) listeners[name].push(fn);
+  if (!listeners[name]) wrong(name, "one of " + EVENTS.join(", "));
+  if (typeof fn !== "function") wrong("listener", "a function");
+  if (!has(listeners[name], fn)) listeners[name].push(fn);
   // Who listens late is told the end that holds.
   if (end && (name === "ended" || name === end.name)) {
     const { detail } = end;
-    Promise.resolve().then(() => end && end.detail === detail && listeners[name].includes(fn) && notify(fn, detail));
+    new Promise((resolve) => resolve()).then(
+      () => end && end.detail === detail && has(listeners[name], fn) && notify(fn, detail),
+    );
   }
   return () => void (listeners[name] = listeners[name].filter((each) => each !== fn));
 }

@@ -53,7 +53,7 @@ if (!window.captureKeepalive?.on) {
   stub.ready = soon.then(() => api.ready, () => off);
 
   const hook = (name, event) => {
-    if (hooked.includes(event)) return;
+    if (hooked.indexOf(event) >= 0) return;
     hooked.push(event);
     event.addHandler((payload) => api.event(name, payload));
     if (/dToken|Denied|SaveF/.test(name)) wrapEvent(event, (call) => api.hold(name, call));

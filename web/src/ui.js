@@ -2,7 +2,7 @@
 // start() wait where that helps, and tells why a session was ended. Nothing
 // that goes wrong here reaches the UI: each step is an attempt of its own.
 import {
-  apply, defineProperty, descriptor, document, hasOwn, isArray, isObject, keys, page, quiet,
+  apply, defineProperty, descriptor, document, has, hasOwn, isArray, isObject, keys, page, quiet,
   root,
 } from "./native.js";
 import { askEnd, inHandler, sawInput } from "./cause.js";
@@ -37,14 +37,14 @@ let hooked = [];
 
 function hookEvent(event, name) {
   if (!isObject(event) || typeof event.addHandler !== "function") return;
-  if (hooked.includes(event) || stubbed.includes(event)) return;
+  if (has(hooked.concat(stubbed), event)) return;
   hooked.push(event);
-  const found = wrapped.find((each) => each.event === event);
+  const [found] = wrapped.filter((each) => each.event === event);
   const add = found ? found.add : event.addHandler;
   const handler = (payload) => fired(name, payload);
   apply(add, event, [handler]);
   undos.push(() => apply(event.removeHandler, event, [handler]));
-  if (["deadToken", "failure"].includes(kindOf(name)) && !found) {
+  if (has(["deadToken", "failure"], kindOf(name)) && !found) {
     wrapped.push({ event, add });
     wrapEvent(event, (call) => callHandler(name, call));
   }
@@ -59,34 +59,31 @@ export function callHandler(name, call) {
   return handlers && kindOf(name) === "deadToken" ? handlers.hold(name, counted) : counted();
 }
 
-/** Replaces a function of the UI by one that may do something before it. */
-function hookFunction(ui, name, fn) {
-  const original = ui[name];
-  if (typeof original !== "function") return;
-  const replacement = function (...args) {
-    const call = () => apply(original, this, args);
-    return handlers ? fn(call, args[0]) : call();
-  };
-  ui[name] = replacement;
-  undos.push(() => ui[name] === replacement && (ui[name] = original));
-}
+/** Replaces a function of the UI, if it can, by one that does something first. */
+const hookFunction = (ui, name, fn) =>
+  quiet(() => {
+    const original = ui[name];
+    if (typeof original !== "function") return;
+    const replacement = function (...args) {
+      const call = () => apply(original, this, args);
+      return handlers ? fn(call, args[0]) : call();
+    };
+    ui[name] = replacement;
+    undos.push(() => ui[name] === replacement && (ui[name] = original));
+  });
 
 function hookUI(ui) {
-  if (!isObject(ui) || hooked.includes(ui)) return;
+  if (!isObject(ui) || has(hooked, ui)) return;
   hooked.push(ui);
-  quiet(() =>
-    hookFunction(ui, "renderScreen", (render, screen) => {
-      quiet(() => handlers.event("render", { __proto__: null, screen }));
-      return render();
-    }),
-  );
-  quiet(() =>
-    hookFunction(ui, "endCaptureSession", (endSession) => {
-      askEnd();
-      return endSession();
-    }),
-  );
-  quiet(() => hookFunction(ui, "start", (start) => handlers.start(start)));
+  hookFunction(ui, "renderScreen", (render, screen) => {
+    fired("render", { __proto__: null, screen });
+    return render();
+  });
+  hookFunction(ui, "endCaptureSession", (endSession) => {
+    askEnd();
+    return endSession();
+  });
+  hookFunction(ui, "start", (start) => handlers.start(start));
   handlers.found();
 }
 
@@ -104,7 +101,7 @@ function hook() {
     const events = janrain.events;
     const others = quiet(() => keys(events)) || [];
     for (const name of KNOWN.concat(others)) {
-      if (name.startsWith("onCapture")) quiet(() => hookEvent(events[name], name));
+      if (/^onCapture/.test(name)) quiet(() => hookEvent(events[name], name));
     }
     quiet(() => isObject(janrain.capture) && hookUI(janrain.capture.ui));
     quiet(() => trap(page, "janrain"));
@@ -156,11 +153,11 @@ function attach() {
     const capture = inner(inner(page.janrain, "settings"), "capture");
     const before = capture.beforeJanrainCaptureWidgetOnLoad;
     if (!isArray(before)) capture.beforeJanrainCaptureWidgetOnLoad = [hook];
-    else if (!before.includes(hook)) before.unshift(hook);
+    else if (!has(before, hook)) before.unshift(hook);
     else return;
     undos.push(() => {
       const list = capture.beforeJanrainCaptureWidgetOnLoad;
-      if (list.includes(hook)) list.splice(list.indexOf(hook), 1);
+      list.splice(list.indexOf(hook) >>> 0, 1); // nothing, where it is none
     });
   });
   hook();
@@ -185,7 +182,7 @@ export function watchUI(given) {
   if (late) {
     warn(
       "script-too-late",
-      "keepalive.js ran after the Registration UI: the page's earlier handlers cannot be held back. " +
+      "keepalive.js ran after the Registration UI: earlier handlers of the page cannot be held back. " +
         "Include it, or its stub, first.",
     );
   }

@@ -10,11 +10,11 @@
 export const wrapEvent = (event, hold) => {
   const { addHandler, removeHandler } = event;
   const added = [];
-  const find = (fn) => added.find((each) => each.fn === fn);
+  const find = (fn) => added.filter((each) => each.fn === fn)[0];
   event.addHandler = (fn) => {
     if (!fn?.apply) return addHandler.call(event, fn);
     const wrapper = find(fn) || function (...args) {
-      return hold(() => added.includes(wrapper) && fn.apply(this, args));
+      return hold(() => added.indexOf(wrapper) >= 0 && fn.apply(this, args));
     };
     wrapper.fn = fn;
     added.push(wrapper);
