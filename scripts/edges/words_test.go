@@ -128,7 +128,7 @@ func groups(text, pattern string) []string {
 // three of its own. The module knows those that mean something to the loader.
 func TestEventNames(t *testing.T) {
 	source := loaderSource(t, "loader.js", "ui.js")
-	loaders := slices.Compact(slices.Sorted(slices.Values(groups(source, `\b(?:feed|handlers\.event)\("(\w+)"`))))
+	loaders := slices.Compact(slices.Sorted(slices.Values(groups(source, `\b(?:feed|fired|handlers\.event)\("(\w+)"`))))
 	var module []string
 	ast.Inspect(parse(t, "wasm", "browser", "events.go"), func(n ast.Node) bool {
 		if clause, ok := n.(*ast.CaseClause); ok {
