@@ -77,6 +77,15 @@ func anotherVersion(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// underAnotherName serves keepalive.js as a bundler calls it.
+func underAnotherName(w http.ResponseWriter, r *http.Request) bool {
+	if !strings.HasPrefix(r.URL.Path, "/assets/keepalive.") {
+		return false
+	}
+	http.ServeFile(w, r, filepath.Join("..", "..", "web", "dist", "keepalive.js"))
+	return true
+}
+
 func manifestOfAnApp(w http.ResponseWriter, r *http.Request) bool {
 	if !strings.HasSuffix(r.URL.Path, "/manifest.json") {
 		return false
@@ -92,14 +101,17 @@ var wrongUses = []wrongUse{
 		head:   `<script nonce="n" src="/keepalive/keepalive.js" data-start data-idle-warning="soon"></script>`,
 		remedy: `"idleWarning" must be seconds`},
 	{warning: "wrong-attribute", head: `<script type="module" nonce="n" src="/keepalive/keepalive.js" data-start>
-		</script>`, remedy: "Remove the type"},
+		</script>`, remedy: "without type"},
+	{warning: "wrong-attribute", head: `<script nonce="n" src="/assets/keepalive.4f2a.js" data-start>
+		</script>`, files: underAnotherName, remedy: "must be called keepalive.js"},
 	{warning: "wrong-attribute", head: hasToken + `<script nonce="n" src="/keepalive/keepalive.js" data-start
 		data-cookieconsent="ignore" data-load="now" data-idle-waring="60"></script>`,
 		remedy: "Did you mean data-idle-warning?"},
 	{warning: "wrong-attribute", head: `<script nonce="n" src="/keepalive/keepalive.js" data-dialog></script>`,
-		start: loadNow, remedy: "data-dialog has no effect without data-start"},
-	{warning: "server-not-found", head: hasToken + plainTag, start: `{load: "now", endpoint: "/no"}`,
-		remedy: "set endpoint"},
+		remedy: `"dialog" has no effect without data-start`},
+	// Where data-start is false, the page's own start() is the first.
+	{warning: "server-not-found", head: hasToken + `<script nonce="n" src="/keepalive/keepalive.js" data-start="false">
+		</script>`, start: `{load: "now", endpoint: "/no"}`, remedy: "set endpoint"},
 	{warning: "server-not-found", head: hasToken + plainTag, start: loadNow, session: anAppsPage, remedy: "HTTP 200"},
 	{warning: "not-http", head: plainTag, start: loadNow, policy: "sandbox allow-scripts", remedy: "Serve"},
 	{warning: "not-started", head: `<script nonce="n">window.AbortController = class { signal = {aborted: false} }

@@ -3,7 +3,7 @@
 // but that a call failed.
 import { hasCookie, storedToken } from "./mark.js";
 import {
-  attribute, attributeNames, isObject, keys, location, nothing, page, send, setTimer, startsWith,
+  attributeNames, isObject, keys, location, nothing, page, send, setTimer, startsWith,
 } from "./native.js";
 
 const hostOf = (address) => /^https?:\/\/([^/:]+)/.exec(address)[1];
@@ -49,17 +49,13 @@ const isNear = (one, other, edits) =>
 
 /** Attributes of our script that are meant as options and are none. */
 function checkAttributes(warn, options, script) {
-  const starts = attribute(script, "data-start") !== null;
   const spell = (option) => "data-" + option.replace(/[A-Z]/g, (letter) => "-" + letter.toLowerCase());
   for (const name of attributeNames(script)) {
     if (!startsWith(name, "data-")) continue;
     const plain = name.slice(5).replace(/-/g, "");
     const near = options.filter((each) => isNear(plain, each.toLowerCase(), plain.length > 5 ? 2 : 1))[0];
-    if (!options.some((each) => plain === each.toLowerCase())) {
-      if (near && plain !== "start") warn("wrong-attribute", `${name} is no option. Did you mean ${spell(near)}?`);
-    } else if (!starts && plain !== "nonce") {
-      warn("wrong-attribute", `${name} has no effect without data-start. Give the option to start().`);
-    }
+    if (!near || plain === "start" || options.some((each) => plain === each.toLowerCase())) continue;
+    warn("wrong-attribute", `${name} is no option. Did you mean ${spell(near)}?`);
   }
 }
 

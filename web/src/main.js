@@ -1,6 +1,6 @@
 // keepalive.js, the classic script: starts by its data attributes. Included
 // twice, the first one goes on.
-import { attribute, find, root } from "./native.js";
+import { attribute, find, keys, root } from "./native.js";
 import { ownScript } from "./files.js";
 import { install } from "./install.js";
 import { start } from "./loader.js";
@@ -8,19 +8,28 @@ import { readAttributes } from "./options.js";
 import { warn } from "./warnings.js";
 
 // The browser does not say which script a module is, and may run it after the
-// Registration UI.
-const MODULE = '[type="module"][data-start][src*="/keepalive.js"]';
+// Registration UI. In a file with another name we have no folder.
+const NOT_OURS = '[data-start][src*="keepalive"]';
+
+const tell = (what) => warn("wrong-attribute", `Nothing was started by data attributes: ${what}.`);
 
 function startByAttributes() {
-  if (!ownScript && find(root(), MODULE)) {
-    warn("wrong-attribute", 'data-start has no effect with type="module". Remove the type.');
+  if (!ownScript) {
+    if (find(root(), NOT_OURS)) tell('the file must be called keepalive.js, without type="module"');
+    return;
   }
-  if (!ownScript || attribute(ownScript, "data-start") === null) return;
+  const given = readAttributes(ownScript);
+  const starts = attribute(ownScript, "data-start");
+  if (starts === null) {
+    const unread = keys(given).filter((name) => name !== "nonce")[0];
+    if (unread) tell(`"${unread}" has no effect without data-start`);
+  }
+  // A framework writes false as a text.
+  if (starts === null || starts === "false") return;
   try {
-    start(readAttributes(ownScript));
+    start(given);
   } catch (error) {
-    const what = error.message.replace("captureKeepalive: ", ""); // every warning has that in front
-    warn("wrong-attribute", `Nothing was started: ${what}, in a data attribute.`);
+    tell(error.message.replace("captureKeepalive: ", "")); // every warning has that in front
   }
 }
 
