@@ -187,8 +187,6 @@ var hostilities = []hostility{
 	{name: "an older browser's String and Array", before: `delete String.prototype.padStart,
 		delete Array.prototype.findLast, delete String.prototype.replaceAll`},
 	{name: "a hasOwnProperty of a library", after: `Object.prototype.hasOwnProperty = () => false`},
-	{name: "an Object.keys of a library", after: `{ const { keys } = Object;
-		Object.keys = (object) => object === janrain.events ? [] : keys(object) }`},
 	{name: "find, includes and startsWith of an old library, before", before: `
 		Array.prototype.find = function (value) { return this.indexOf(value) >= 0 && [value] };
 		Array.prototype.includes = String.prototype.startsWith = () => false`},

@@ -3,7 +3,8 @@
 // and path, and the browser's classes as they were when keepalive.js ran.
 import { wasmExec } from "wasm_exec.js"; // see scripts/build
 import {
-  AbortController, Error, apply, attempt, clearTimer, defineProperty, natives, nothing, page, quiet, setTimer,
+  AbortController, Error, apply, attempt, clearTimer, defineProperty, natives, nothing, page, quiet,
+  setTimer,
 } from "./native.js";
 
 const { Response, WebAssembly } = natives;
@@ -70,13 +71,10 @@ export function createProgram(ended) {
       const resume = go._resume;
       // What the program listened to may still call it after its end.
       go._resume = () => {
-        if (gone) return;
-        try {
-          apply(resume, go, []);
-        } catch (error) {
-          die(error);
-        }
+        if (!gone) attempt(() => apply(resume, go, []), die);
         if (go.exited) die();
+        // A timer's function goes on in a loop until its program has heard it.
+        if (gone) go._scheduledTimeouts = { __proto__: null, has: () => false };
       };
       const instance = await WebAssembly.instantiate(compiled, go.importObject);
       if (!controller.signal.aborted) go.run(instance).then(() => die(), die);
