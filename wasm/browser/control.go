@@ -168,6 +168,15 @@ func (c *control) trust(sent []safejs.Value) []safejs.Value {
 	return sent
 }
 
+// in finds a control among those of a form: itself, or the one in its place.
+func (c control) in(now []control) int {
+	at := slices.IndexFunc(now, func(n control) bool { return n.element.Equal(c.element) })
+	if at < 0 {
+		at = slices.IndexFunc(now, func(n control) bool { return n.controlKey == c.controlKey })
+	}
+	return at
+}
+
 // says reports whether a control says the same as another.
 func (c control) says(other control) bool {
 	switch c.kind {
@@ -193,11 +202,22 @@ func (c control) asDrawn() bool {
 	case c.kind == choiceControl:
 		return isTrue(native(c.element, "HTMLInputElement", "defaultChecked")) == c.checked
 	case c.kind == selectControl:
-		return !slices.ContainsFunc(items(native(c.element, "HTMLSelectElement", "options")), changedOption)
+		return selectedAsDrawn(c.element)
 	case class == "" || c.typ == "hidden": // what it was drawn with is not kept
 		return false
 	}
 	return text(native(c.element, class, "defaultValue")) == c.value
+}
+
+// selectedAsDrawn reports whether a list says what it was drawn with: of a
+// list for one option, where none is marked, that is the first.
+func selectedAsDrawn(list safejs.Value) bool {
+	at, _ := number(native(list, "HTMLSelectElement", "selectedIndex"))
+	one := text(native(list, "HTMLSelectElement", "type")) == "select-one"
+	if one && len(within(list, "option[selected]")) == 0 {
+		return at <= 0
+	}
+	return !slices.ContainsFunc(items(native(list, "HTMLSelectElement", "options")), changedOption)
 }
 
 func changedOption(option safejs.Value) bool {

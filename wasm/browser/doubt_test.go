@@ -5,6 +5,9 @@ package browser
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hack-pad/safejs"
 
 	"github.com/capture-keepalive/capture-keepalive/wasm/session"
 )
@@ -68,6 +71,74 @@ func TestTheUISendsOnceMore(t *testing.T) {
 			if sends() == person || sends() == person {
 				t.Errorf("%+v", s.sent[2:])
 			}
+		})
+	}
+}
+
+// A listener that saves the form and lets the event go on cannot be told from
+// one that is not there yet: the event is not sent time and again.
+func TestListenerThatLetsTheEventGoOn(t *testing.T) {
+	const html = `<section id="editProfile"><form action="javascript:void 0">` +
+		`<input id="capture_editProfile_city" name="city"><button>Save</button></form></section>`
+	for name, held := range map[string]bool{"sent": false, "held": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newScreens(t)
+			s.impatient()
+			s.deaf, s.dead = true, held
+			saves := 0
+			listener := function(t, func([]safejs.Value) any { saves++; return nil })
+			call(t, s.area, "addEventListener", "submit", listener)
+			s.draw(html)
+			id := s.save("button")
+			<-time.After(20 * time.Millisecond)
+			s.draw(html)
+			s.again(id, session.RepeatFailed)
+			if saves != 1 {
+				t.Errorf("saved %d times", saves)
+			}
+		})
+	}
+}
+
+// Who closes the form, or the dialog that it is in, gives the save up.
+func TestFormThatItsUserClosed(t *testing.T) {
+	s := newScreens(t)
+	s.impatient()
+	s.draw(profile)
+	id := s.save("[name=save]")
+	assign(s.find("#editProfile"), "hidden", true)
+	s.again(id, session.RepeatGone)
+	s.submitted(1)
+	// The UI may hide it for a moment.
+	s.forms.equalWithin = equalWithin
+	s.Repeat(id, session.NewToken(oldToken))
+	assign(s.find("#editProfile"), "hidden", false)
+	s.comes(id, session.RepeatSent)
+}
+
+// What the user typed after the press of the button and before the module was
+// there stays, also in a form that was drawn anew; nothing is sent.
+func TestEditedBeforeTheModule(t *testing.T) {
+	for name, redrawn := range map[string]bool{"in place": false, "drawn anew": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newScreens(t)
+			s.draw(profile)
+			s.fill("[name=city]", "Rome")
+			form := s.find("form")
+			payload := map[string]any{
+				"event": map[string]any{"target": form, "submitter": s.find("[name=save]")},
+				"data":  construct(t, "FormData", form), "token": oldToken,
+			}
+			if redrawn {
+				s.draw(profile)
+			}
+			s.fill("[name=city]", "Bern")
+			ev := s.event("submit", made(t, payload), safejs.Undefined()).(session.Submitted)
+			s.again(ev.ID, session.RepeatEdited)
+			if len(s.submits) > 0 {
+				t.Errorf("sent %q", s.submits)
+			}
+			s.says("[name=city]", "Bern")
 		})
 	}
 }

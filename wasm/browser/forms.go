@@ -39,8 +39,11 @@ type submission struct {
 	// of its own. Then touched counts from then.
 	resent bool
 	// handled: the UI's script took care of the submit event, and left nothing
-	// to the browser.
-	handled bool
+	// to the browser. native: it left the event to the browser. Of a form that
+	// was held, or that is just being sent, neither is known.
+	handled, native bool
+	// visible: the user saw the form. late: we heard of it after the event.
+	visible, late bool
 	// rewritten: the page's script wrote into the form while it was being sent,
 	// as an editor does that keeps its text to itself.
 	rewritten bool
@@ -125,6 +128,7 @@ func (f *forms) submitted(payload safejs.Value) session.Event {
 		state:     stateAt(form, get(payload, "data")),
 		token:     session.NewToken(text(get(payload, "token"))), focus: focused(),
 		unreadable: slices.ContainsFunc(f.closed, form.Equal),
+		visible:    visible(form), late: over(event),
 	}
 	s.name = s.key.String()
 	before := f.lastOf(form, screen)
@@ -135,6 +139,7 @@ func (f *forms) submitted(payload safejs.Value) session.Event {
 	if !held {
 		f.afterwards.do(func() {
 			s.handled = isTrue(get(event, "defaultPrevented"))
+			s.native = !s.handled
 			s.rewritten = connected(form) && s.state.rewrittenIn(form)
 		})
 	}
@@ -161,13 +166,19 @@ func (f *forms) lastOf(form safejs.Value, screen string) (last *submission) {
 
 // stop keeps an event from all other listeners, if it is not too late.
 func stop(event safejs.Value) bool {
-	const none = 0 // Event.NONE: it has been dispatched
-	if phase, ok := number(get(event, "eventPhase")); !ok || phase == none {
+	if over(event) {
 		return false
 	}
 	_, _ = invoke(event, "preventDefault")
 	_, err := invoke(event, "stopImmediatePropagation")
 	return err == nil && isTrue(get(event, "defaultPrevented"))
+}
+
+// over reports whether an event has been dispatched.
+func over(event safejs.Value) bool {
+	const none = 0 // Event.NONE
+	phase, ok := number(get(event, "eventPhase"))
+	return !ok || phase == none
 }
 
 // sentAt is when a submit was caught: the loader may have kept it for a while.

@@ -605,6 +605,7 @@ func TestRepeatBeforeTheUIListens(t *testing.T) {
 	s.impatient()
 	s.draw(html)
 	id := s.save("button")
+	<-time.After(20 * time.Millisecond) // until it is known that the UI took it
 	s.deaf = true
 	s.draw(html)
 	s.again(id, session.RepeatFailed)

@@ -125,7 +125,7 @@ func (s formState) sameUnsent(now []control) bool {
 func (s formState) enteredSince(form safejs.Value) bool {
 	now := controlsOf(form)
 	for _, was := range s.controls {
-		at := slices.IndexFunc(now, func(c control) bool { return c.element.Equal(was.element) })
+		at := was.in(now)
 		if at >= 0 && !was.says(now[at]) && !now[at].asDrawn() {
 			return true
 		}
@@ -137,13 +137,18 @@ func (s formState) enteredSince(form safejs.Value) bool {
 // have typed, or, beside an editor, in any field: as enteredSince, of a moment
 // at which no person can have typed.
 func (s formState) rewrittenIn(form safejs.Value) bool {
-	typed := s
 	if len(s.editables) == 0 {
-		typed.controls = slices.DeleteFunc(slices.Clone(s.controls), func(c control) bool {
-			return c.typ == "hidden"
-		})
+		s = s.typed()
 	}
-	return typed.enteredSince(form)
+	return s.enteredSince(form)
+}
+
+// typed is the state without what no person can have typed.
+func (s formState) typed() formState {
+	s.controls = slices.DeleteFunc(slices.Clone(s.controls), func(c control) bool {
+		return c.typ == "hidden"
+	})
+	return s
 }
 
 // formEntry is one field of a FormData.
@@ -214,10 +219,7 @@ func sameFile(a, b safejs.Value) bool {
 func (s formState) putInto(form safejs.Value) {
 	now := controlsOf(form)
 	for _, want := range s.controls {
-		at := slices.IndexFunc(now, func(c control) bool { return c.element.Equal(want.element) })
-		if at < 0 {
-			at = slices.IndexFunc(now, func(c control) bool { return c.controlKey == want.controlKey })
-		}
+		at := want.in(now)
 		if at >= 0 && want.putInto(now[at]) {
 			announce(now[at].element)
 		}

@@ -91,6 +91,9 @@ func (r *repetition) look() (result session.RepeatResult, done bool) {
 // lookAt makes the form say what the user had entered, and sends it if it does.
 func (r *repetition) lookAt(form safejs.Value) (result session.RepeatResult, done bool) {
 	late := r.looks >= leastLooks && time.Since(r.since) > r.equalWithin
+	if r.visible && !visible(form) {
+		return session.RepeatGone, late // its user has closed it
+	}
 	if !r.state.sameAs(form) && !r.fill(form) {
 		return session.RepeatEdited, true
 	}
@@ -102,26 +105,38 @@ func (r *repetition) lookAt(form safejs.Value) (result session.RepeatResult, don
 		return r.state.whyNot(form), late
 	case !r.uses(r.token):
 		return session.RepeatMoved, late
+	case r.native && !form.Equal(r.form):
+		// Without its listener the form would leave the page, and whether a
+		// listener that lets it go on is there cannot be seen.
+		return session.RepeatFailed, true
 	}
 	must := r.handled || !form.Equal(r.form)
 	result, listens := r.send(form, button, must)
 	if result == session.RepeatSent {
 		r.resent, r.touched = true, false
 	}
-	return result, listens || late
+	// Where it is not known that the UI's listener stops the event, that of now
+	// may have saved the form.
+	return result, listens || late || !r.handled
 }
 
 // fill makes a form say again what the user had entered, but not over what
 // they have entered since. It reports whether it did.
 func (r *repetition) fill(form safejs.Value) bool {
-	inPlace := r.looks == 1 && form.Equal(r.form)
-	if form.Equal(r.typedIn) || inPlace && r.touched && r.state.enteredSince(form) {
+	if form.Equal(r.typedIn) || r.looks == 1 && r.enteredIn(form) {
 		return false
 	}
 	r.filling = true
 	r.state.putInto(form)
 	r.filling = false
 	return true
+}
+
+// enteredIn reports whether the user may have entered something in a form that
+// we did not hear of: by a slow widget, or before we were there.
+func (r *repetition) enteredIn(form safejs.Value) bool {
+	return r.late && r.state.typed().enteredSince(form) ||
+		form.Equal(r.form) && r.touched && r.state.enteredSince(form)
 }
 
 // askScreen has the UI draw the form's screen again, once, and reports whether
