@@ -5,7 +5,6 @@ package browser
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hack-pad/safejs"
 
@@ -90,7 +89,7 @@ func TestListenerThatLetsTheEventGoOn(t *testing.T) {
 			call(t, s.area, "addEventListener", "submit", listener)
 			s.draw(html)
 			id := s.save("button")
-			<-time.After(20 * time.Millisecond)
+			s.over()
 			s.draw(html)
 			s.again(id, session.RepeatFailed)
 			if saves != 1 {

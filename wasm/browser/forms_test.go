@@ -147,6 +147,14 @@ func (s *screens) save(selector string) uint64 {
 	return s.sent[before].ID
 }
 
+// over waits until all have dealt with the event of now. No wait of Go's will
+// do: after a pause of the machine it ends before the browser has a turn.
+func (s *screens) over() {
+	done := make(chan struct{})
+	s.forms.afterwards.do(func() { close(done) })
+	<-done
+}
+
 // again repeats a submission with the token in storage, and fails the test
 // unless this is what comes of it, once.
 func (s *screens) again(id uint64, want session.RepeatResult) {
@@ -605,7 +613,7 @@ func TestRepeatBeforeTheUIListens(t *testing.T) {
 	s.impatient()
 	s.draw(html)
 	id := s.save("button")
-	<-time.After(20 * time.Millisecond) // until it is known that the UI took it
+	s.over()
 	s.deaf = true
 	s.draw(html)
 	s.again(id, session.RepeatFailed)
@@ -934,7 +942,7 @@ func TestWidgetIsAnEdit(t *testing.T) {
 	gesture := func(trusted bool, then func()) {
 		s.forms.gesture(made(t, map[string]any{"isTrusted": trusted, "target": s.area}))
 		then()
-		<-time.After(20 * time.Millisecond)
+		s.over()
 	}
 	gesture(true, func() {})
 	gesture(false, func() { s.fill("[name=city]", "by a script") })
@@ -1143,7 +1151,7 @@ func TestSlowWidgetIsAnEdit(t *testing.T) {
 			s.fill("[name=city]", "Rome")
 			id := s.save("[name=save]")
 			s.forms.gesture(made(t, map[string]any{"isTrusted": true, "target": s.area}))
-			<-time.After(20 * time.Millisecond)
+			s.over()
 			tc.then(s)
 			s.again(id, tc.want)
 		})

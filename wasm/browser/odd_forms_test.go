@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hack-pad/safejs"
 
@@ -74,7 +73,7 @@ func TestEditorThatWritesAtTheLastMoment(t *testing.T) {
 	draw()
 	text = "the user's"
 	id := s.save("button")
-	<-time.After(20 * time.Millisecond)
+	s.over()
 	// In place the editor says the same again.
 	s.again(id, session.RepeatSent)
 	s.submitted(2)
