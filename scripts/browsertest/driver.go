@@ -50,9 +50,14 @@ func (e *goneError) Unwrap() error { return e.err }
 // at a time, the other tabs get their turn in between.
 const slice = time.Second
 
+// young is for how long a page may answer nonsense. A script of the page may
+// have replaced for a moment what a driver uses.
+const young = 3 * time.Second
+
 // waitFor waits until a JavaScript expression is true in what the tab shows.
 func waitFor(in tab, js string, timeout time.Duration) error {
-	deadline := time.Now().Add(timeout)
+	begun := time.Now()
+	deadline := begun.Add(timeout)
 	// The page itself keeps to the time. This one is for a page that is frozen.
 	ctx, cancel := context.WithDeadline(in.context(), deadline.Add(2*time.Second))
 	defer cancel()
@@ -73,8 +78,8 @@ func waitFor(in tab, js string, timeout time.Duration) error {
 			if !time.Now().Before(deadline) {
 				return &timeoutError{js, timeout, last}
 			}
-		case errors.As(err, &gone) && time.Now().Before(deadline):
-			// Another document is coming: ask that one.
+		case (errors.As(err, &gone) || time.Since(begun) < young) && time.Now().Before(deadline):
+			// Another document is coming, or this one is not yet whole: ask again.
 			select {
 			case <-retry.C:
 			case <-ctx.Done():

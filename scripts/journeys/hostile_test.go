@@ -45,11 +45,9 @@ var hostilities = []hostility{
 	// Names that hide what the document and the window have.
 	{name: "an image called currentScript", head: `<img name="currentScript" src="/elsewhere/keepalive.js">`},
 	{name: "a form called head", head: `<form name="head"></form>`},
-	{name: "an image called readyState", head: `<img name="readyState">`},
-	{name: "an image called cookie", head: `<img name="cookie">`},
 	{name: "an image called documentElement", head: `<img name="documentElement">`},
-	{name: "an image called hidden", head: `<img name="hidden">`},
-	{name: "an image called visibilityState", head: `<img name="visibilityState">`},
+	{name: "images called readyState, cookie, hidden and visibilityState", head: `<img name="readyState">
+		<img name="cookie"><img name="hidden"><img name="visibilityState">`},
 	{name: "an element called captureKeepalive", head: `<p id="captureKeepalive">`},
 	{name: "an element called janrain", head: `<p id="janrain">`},
 	{name: "an element called Go", head: `<p id="Go">`},
@@ -67,10 +65,10 @@ var hostilities = []hostility{
 		<iframe name="trustedTypes" src="data:,"></iframe>`},
 	// Globals.
 	{name: "a Go of the page's own", before: `window.Go = class { run() { throw new Error("not this one") } }`},
-	{name: "a Go that cannot be replaced", before: `Object.defineProperty(window, "Go", {value: 1})`},
+	{name: "a Go and a path that cannot be replaced",
+		before: `for (const name of ["Go", "path"]) Object.defineProperty(window, name, {value: 1})`},
 	{name: "fs, process and path of the page's own",
 		before: `window.fs = 1, window.process = {env: {}}, window.path = "/"`},
-	{name: "a path that cannot be replaced", before: `Object.defineProperty(window, "path", {value: "/"})`},
 	{name: "the toolchain's own wasm_exec.js", head: `<script nonce="n" src="/keepalive/wasm_exec.js"></script>`},
 	{name: "a Map and a Set of the page's own, before",
 		before: `window.kept = [Map, Set], window.Map = function (shops) { this.shops = shops }, window.Set = "set"`,
@@ -91,9 +89,8 @@ var hostilities = []hostility{
 		[Promise, "reject"], [Promise, "allSettled"], [Promise.prototype, "catch"], [Promise.prototype, "finally"]]) {
 		const real = owner[name]; owner[name] = function (...args) {
 			if (/\/keepalive\//.test(new Error().stack)) throw new Error(name); return real.apply(this, args) } }`},
-	{name: "a variable called isNaN", after: `window.isNaN = undefined`},
-	{name: "a variable called AbortController", after: `window.AbortController = undefined`},
-	{name: "a variable called Reflect", after: `window.Reflect = undefined`},
+	{name: "variables called isNaN, AbortController and Reflect",
+		after: `window.isNaN = window.AbortController = window.Reflect = undefined`},
 	{name: "a Date of a library", after: `Date.parse = (text) => new Date(text), Date.now = () => 0`},
 	{name: "a fetch that rejects", after: `window.realFetch = fetch,
 		window.fetch = (to, init) =>
@@ -184,23 +181,19 @@ var hostilities = []hostility{
 	// Prototypes.
 	{name: "prototypes that are frozen",
 		before: `[Object, Array, Function, Promise].forEach(each => Object.freeze(each.prototype))`},
-	{name: "an older browser's String and Array", before: `delete String.prototype.padStart,
-		delete Array.prototype.findLast, delete String.prototype.replaceAll`},
+	{name: "an older browser", before: `delete String.prototype.padStart, delete String.prototype.replaceAll,
+		delete Object.hasOwn, delete Promise.allSettled;
+		for (const name of ["findLast", "at", "flat", "flatMap"]) delete Array.prototype[name]`},
 	{name: "a hasOwnProperty of a library", after: `Object.prototype.hasOwnProperty = () => false`},
 	{name: "find, includes and startsWith of an old library, before", before: `
 		Array.prototype.find = function (value) { return this.indexOf(value) >= 0 && [value] };
 		Array.prototype.includes = String.prototype.startsWith = () => false`},
 	{name: "iteration of a library", after: `Array.prototype.entries = function () { return this.slice() },
 		Object.values = Reflect.ownKeys = () => []`},
-	{name: "no Object.hasOwn", before: `delete Object.hasOwn`},
-	{name: "no Promise.allSettled", before: `delete Promise.allSettled`},
-	{name: "no Array.prototype.at, flat and flatMap",
-		before: `for (const name of ["at", "flat", "flatMap"]) delete Array.prototype[name]`},
-	{name: "something on Object.prototype", before: `Object.prototype.extend = function () {}`},
-	{name: "options on Object.prototype", before: `Object.prototype.debug = "yes", Object.prototype.margin = -1`},
-	{name: "a held group on Object.prototype", before: `Object.prototype.held = 7, Object.prototype.told = true`},
-	{name: "something on Array.prototype", before: `Array.prototype.remove = function () {}`},
-	{name: "something on Function.prototype", before: `Function.prototype.held = 1`},
+	{name: "something on the prototypes", before: `Object.prototype.extend = Array.prototype.remove = function () {},
+		Function.prototype.held = 1`},
+	{name: "options and what we call ours on Object.prototype", before: `Object.prototype.debug = "yes",
+		Object.prototype.margin = -1, Object.prototype.held = 7, Object.prototype.told = true`},
 	{name: "a bind of a library's", before: `Function.prototype.bind = function (to, ...first) { const fn = this;
 		return function (...rest) { return fn.apply(to, first.concat(rest)) } }`},
 	{name: "all of the language is frozen", before: `for (const each of [Object, Array, Function, Promise, Error, RegExp,
