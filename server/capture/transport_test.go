@@ -59,6 +59,9 @@ func inParallel(n int, call func() error) []error {
 // Fourteen kept connections that a firewall has forgotten cost no renewal and
 // no login, whichever way the firewall has of forgetting.
 func TestForgottenConnections(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test waits for a firewall that swallows everything")
+	}
 	const many = 14
 	for name, fate := range map[string]capturetest.Fate{"reset": capturetest.Reset, "swallow": capturetest.Swallow} {
 		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {

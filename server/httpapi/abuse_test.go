@@ -141,6 +141,9 @@ func (v *visitor) force(t *testing.T) (status int) {
 // than that allows, and everyone else is renewed at once; and as long as the
 // made-up logins leave room, everyone can sign in.
 func TestAnAttackHurtsNoOtherClient(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test opens a flood of sessions")
+	}
 	for _, logins := range []int{50, 200} {
 		t.Run(fmt.Sprintf("%d logins a second", logins), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { attack(t, 20*time.Second, logins) })

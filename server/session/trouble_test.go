@@ -134,6 +134,9 @@ func (w *world) renew(t *testing.T, one resident) (session.Grant, error) {
 // or with the operator's settings, one after the other. None ends, and when the
 // trouble is over each of them is renewed.
 func TestTroubleEndsNoSession(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test has a thousand sessions in trouble")
+	}
 	const sessions = 1000
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -252,6 +252,9 @@ func TestQueueIsBounded(t *testing.T) {
 // Close and Open end although the disk stands still, and what was confirmed is
 // there when it moves again.
 func TestFrozenDiskIsLeftAndOpenedAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test waits for a disk that stands still")
+	}
 	d := newDisk(t)
 	b := openOn(t, d)
 	if err := b.Insert(t.Context(), numbered(1), 0); err != nil {

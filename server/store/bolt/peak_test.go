@@ -21,6 +21,9 @@ const wantWrites = 64 << 10
 // of all pages that became free; the sweep lets the file grow by nothing, and
 // lets others in all the while.
 func TestAfterAPeak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test fills a file and sweeps it")
+	}
 	path := filepath.Join(t.TempDir(), "store.db")
 	b, err := Open(t.Context(), path)
 	if err != nil {
