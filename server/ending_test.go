@@ -229,6 +229,9 @@ func (p *process) readUntilServing(t *testing.T, log *os.File) {
 
 // The reader of the log goes away, or is stuck: that costs the log only.
 func TestLostLogCostsTheLogOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test waits for a reader that is stuck")
+	}
 	for name, lose := range map[string]func(t *testing.T, reader *os.File){
 		"gone":  func(t *testing.T, reader *os.File) { reader.Close() },
 		"stuck": func(*testing.T, *os.File) {},

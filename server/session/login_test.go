@@ -329,6 +329,9 @@ func TestExchangeOutlivesItsCaller(t *testing.T) {
 }
 
 func TestExchangeWhenTheStoreFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: this test tries every call of the store")
+	}
 	for _, call := range []string{"create", "delete"} {
 		h := newHouse(t)
 		old := h.login(t, reported)

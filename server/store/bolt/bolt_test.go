@@ -44,6 +44,9 @@ func TestMain(m *testing.M) {
 }
 
 func TestContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: package memory has the same suite")
+	}
 	storetest.Run(t, func(t *testing.T) store.Backend { return mustOpen(t, newPath(t)) })
 }
 
