@@ -157,7 +157,7 @@ function attach() {
     else return;
     undos.push(() => {
       const list = capture.beforeJanrainCaptureWidgetOnLoad;
-      list.splice(list.indexOf(hook) >>> 0, 1); // nothing, where it is none
+      if (has(list, hook)) list.splice(list.indexOf(hook), 1);
     });
   });
   hook();
