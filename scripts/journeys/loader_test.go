@@ -78,7 +78,8 @@ const hangingPage = `<!doctype html><html lang="en"><title>A page</title><link r
 <script>window.ran = performance.now();` + smallUI + `</script><h1>A heading</h1>
 <script>window.done = performance.now();
 if (window.captureKeepalive) {
-  captureKeepalive.on("ended", () => {})();
+  const off = captureKeepalive.on("ended", () => {});
+  off(); off();
   captureKeepalive.token().catch(e => window.refused = e.code);
   captureKeepalive.fetch("/blank").then(r => window.fetched = r.status);
   window.texts = captureKeepalive.report() + captureKeepalive.diagnostics().length;

@@ -45,7 +45,7 @@ if (!window.captureKeepalive?.on) {
     api[name] = (...args) => {
       let undo;
       arrival.then(() => (undo ||= api[name](...args)));
-      return () => (undo ? undo() : (undo = 1));
+      return () => (undo ||= Boolean)(); // Boolean does nothing
     };
   }
   // The page may keep a method, or freeze the object: it always asks api.
