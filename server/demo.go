@@ -51,5 +51,6 @@ func (p *program) runStage(
 	for _, advice := range p.adviseOnPageFiles() {
 		fmt.Fprintf(p.stderr, "capture-keepalive: %s\n", advice)
 	}
+	tellStopping(ctx, p.stderr)
 	return run(ctx, options, p.stdout, p.stderr)
 }

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -10,6 +13,20 @@ import (
 
 	"github.com/capture-keepalive/capture-keepalive/server/explain"
 )
+
+// untilDone is a reader that ends with ctx: a log of gigabytes takes minutes.
+type untilDone struct {
+	ctx context.Context
+	io.Reader
+}
+
+// Read implements io.Reader.
+func (r untilDone) Read(to []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(to)
+}
 
 func (p *program) explainCommand() *cobra.Command {
 	var uuid string
@@ -30,7 +47,7 @@ func (p *program) explainCommand() *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(command *cobra.Command, _ []string) error {
 			uuid, err := parseUUID(uuid)
 			if err != nil {
 				return err
@@ -45,7 +62,12 @@ func (p *program) explainCommand() *cobra.Command {
 			if since > 0 {
 				from = time.Now().Add(-since)
 			}
-			sentences, err := explain.Story(p.stdin, uuid, from)
+			ctx := command.Context()
+			sentences, err := explain.Story(untilDone{ctx, p.stdin}, uuid, from)
+			if ctx.Err() != nil {
+				return errors.New("explain was stopped before the end of the log; nothing is " +
+					"known yet")
+			}
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,8 @@
 package server
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"strings"
 	"syscall"
@@ -34,6 +36,32 @@ func TestExplainCommand(t *testing.T) {
 				t.Errorf("exit %d, want %d, with %q: %s", code, tc.code, tc.says, said)
 			}
 		})
+	}
+}
+
+// longLog ends after more than a person would wait for.
+type longLog struct {
+	reads  int
+	onRead func()
+}
+
+// Read implements io.Reader.
+func (l *longLog) Read(to []byte) (int, error) {
+	l.onRead()
+	if l.reads++; l.reads > 100 {
+		return 0, io.EOF
+	}
+	return copy(to, strings.Repeat("{}\n", 1000)), nil
+}
+
+func TestExplainStopsWhenAsked(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	log := &longLog{onRead: stop}
+	var stderr output
+	p := &program{stdin: log, stdout: new(output), stderr: &stderr}
+	code := p.run(ctx, []string{"explain", "--uuid", someUUID})
+	if code != exitError || !strings.Contains(stderr.String(), "was stopped") || log.reads > 1 {
+		t.Errorf("exit %d after %d reads: %s", code, log.reads, stderr.String())
 	}
 }
 

@@ -44,7 +44,7 @@ func Main(built string) {
 	log.SetOutput(io.Discard)
 	outliveReaders()
 	stderr := app.NewLogWriter(os.Stderr)
-	ctx := untilAsked(onTerminal(), stderr)
+	ctx := untilAsked(onTerminal())
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, stderr)
 	stderr.Close()
 	os.Exit(code)

@@ -53,6 +53,7 @@ func (p *program) serveCommand() *cobra.Command {
 			for _, advice := range p.adviseOnPageFiles() {
 				options.Log.Warn(advice)
 			}
+			tellStopping(command.Context(), p.stderr)
 			return app.Run(command.Context(), settings, options, hangups, read)
 		},
 	}

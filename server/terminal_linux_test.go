@@ -63,7 +63,7 @@ func TestSecondCtrlCOnATerminalKills(t *testing.T) {
 	server := &process{command: command, said: newProgramLog()}
 	server.launch(t)
 	server.readUntilServing(t, keyboard)
-	go io.Copy(io.Discard, keyboard) // or the screen is full one day
+	shown := show(keyboard)
 
 	browser := newPage(t, server.public)
 	go browser.post(t.Context(), api.PathSession, api.OpenRequest{AccessToken: "alicestoken01"}, new(api.Problem))
@@ -84,6 +84,47 @@ func TestSecondCtrlCOnATerminalKills(t *testing.T) {
 	}
 	if took := watch.Took(); took > config.DrainTimeout/2 {
 		t.Errorf("the process lived on for %v", took)
+	}
+	_ = screen.Close() // shown ends when no process has it
+	if text := <-shown; !strings.Contains(text, "Press Ctrl-C again") {
+		t.Errorf("the first Ctrl-C says nothing of a second one:\n%s", text)
+	}
+}
+
+// show reads what a terminal shows, until no process has it open any more.
+func show(keyboard io.Reader) <-chan string {
+	shown := make(chan string, 1)
+	go func() {
+		text, _ := io.ReadAll(keyboard) // the end of a terminal is an error
+		shown <- string(text)
+	}()
+	return shown
+}
+
+// A command that serves nothing has no renewal under way.
+func TestCtrlCEndsInit(t *testing.T) {
+	keyboard, screen := terminal(t)
+	command := exec.Command(os.Args[0], "init", "--dir", t.TempDir())
+	command.Env = append(os.Environ(), asProgram+"=1")
+	command.Stdin, command.Stdout, command.Stderr = screen, screen, screen
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = screen.Close()
+	question := make([]byte, 1)
+	if _, err := keyboard.Read(question); err != nil { // it is asked when signals are heard
+		t.Fatal(err)
+	}
+	shown := show(keyboard)
+	if _, err := keyboard.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	_ = command.Wait() // the code says more
+	text := <-shown
+	if code := command.ProcessState.ExitCode(); code != exitError ||
+		!strings.Contains(text, "nothing was written") || strings.Contains(text, "renewal") {
+		t.Errorf("exit %d, want %d, with:\n%s", code, exitError, text)
 	}
 }
 

@@ -66,7 +66,7 @@ var questions = []question{
 }
 
 // errNoInput ends questions without an answer.
-var errNoInput = errors.New("the input ended before all questions were answered; nothing was " +
+var errNoInput = errors.New("init ended before all questions were answered; nothing was " +
 	"written")
 
 // asker asks on a terminal, or reads the answers from a file.
@@ -151,13 +151,13 @@ func (a asker) choice(text string, list []string) (string, error) {
 func (a asker) line() (string, error) {
 	select {
 	case line, ok := <-a.lines:
-		if !ok {
-			return "", errNoInput
+		if ok {
+			return line, nil
 		}
-		return line, nil
 	case <-a.ctx.Done():
-		return "", errNoInput
 	}
+	fmt.Fprintln(a.to) // below the question
+	return "", errNoInput
 }
 
 // Folder returns the path of a folder that an environment file can name.
