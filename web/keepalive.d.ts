@@ -128,7 +128,7 @@ export interface Events {
   signedin: Notice;
   /** The user's form is held until there is a good token. */
   holding: Notice & { screen: string };
-  /** The held form has been sent. */
+  /** The form is held no longer: it is sent, or unfinished follows. */
   released: Notice & { screen: string };
   /** The user's form could not be finished; what was typed is still on the screen. */
   unfinished: Notice & { screen: string };

@@ -126,3 +126,34 @@ func TestCrash(t *testing.T) {
 	nothingThrown(t, p)
 	noErrors(t, p)
 }
+
+// What is held when the module ends is told of: there is nothing that could
+// send it any more.
+func TestModuleEndsWhileASaveIsHeld(t *testing.T) {
+	t.Parallel()
+	w := outside(t, startDemo(t, "--life", "10m"))
+	p := browsertest.Chromium(t).Open(t, "about:blank")
+	crashable(t, p)
+	p.Navigate(t, w.URL)
+	onDemo(t, p)
+	signIn(t, p)
+	for _, tc := range []struct{ ends, told string }{
+		{`crash(), dispatchEvent(new Event("online"))`, "released:no_submit,unfinished:no_submit"},
+		{`captureKeepalive.on("released", captureKeepalive.stop), janrain.capture.ui.renderScreen("publicProfile")`,
+			"released:left,unfinished:left"},
+	} {
+		editing(t, p, `janrain.settings.capture.standIn = { redraw: false }, 1`)
+		expire(t, p)
+		keep, arrived, open := gate(t)
+		w.turns(keep)
+		p.Click(t, "#capture_editProfile_submit")
+		waitFor(t, arrived) // it was refused, and the server was asked
+		p.Eval(t, `heard.length = 0, 1`, nil)
+		p.Click(t, "#capture_editProfile_submit")
+		p.WaitFor(t, `heard.includes("holding:expired")`, soon)
+		p.Eval(t, tc.ends+`, 1`, nil)
+		p.WaitFor(t, fmt.Sprintf(`heard.join() === "holding:expired," + %q`, tc.told), soon)
+		open()
+		w.turns(nil)
+	}
+}

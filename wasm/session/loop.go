@@ -121,19 +121,23 @@ func (l *Loop) Run() {
 	}
 }
 
-// end stops the calls under way, other than a sign-out, lets go of who waits
-// for an event that will not be handled any more, and waits for the calls.
+// end tells of forms that could not be handed back when the page stopped us. It
+// stops the calls under way, other than a sign-out, lets go of who waits for an
+// event that will not be handled any more, and waits for the calls.
 func (l *Loop) end() {
 	l.mu.Lock()
 	l.inbox.over = true
-	pending := l.pending
-	for i, p := range l.inbox.queue {
+	pending, rest := l.pending, l.inbox.queue
+	l.inbox.queue = nil
+	l.mu.Unlock()
+	for _, p := range rest {
+		if ev, ok := p.Event.(GivenUp); ok {
+			l.Page.Notify(ev.notice())
+		}
 		if p.handled != nil {
 			close(p.handled)
-			l.inbox.queue[i].handled = nil
 		}
 	}
-	l.mu.Unlock()
 	for _, p := range pending {
 		if p.call.Kind == CallEnd {
 			p.hurry.Close()

@@ -70,7 +70,12 @@ func (b *browser) Repeat(id uint64, token session.Token) {
 	b.post(session.Repeated{ID: id})
 }
 
-func (b *browser) HandBack(id uint64)        { b.note(session.HandBack{ID: id}) }
+// HandBack finds that the page has changed the form.
+func (b *browser) HandBack(id uint64) {
+	b.note(session.HandBack{ID: id})
+	b.post(session.GivenUp{Screen: "editProfile", Result: session.RepeatChanged})
+}
+
 func (b *browser) Forget(id uint64)          { b.note(session.Forget{ID: id}) }
 func (b *browser) ShowScreen(screen string)  { b.note(session.ShowScreen{Screen: screen}) }
 func (b *browser) Publish(session.HostState) {}
@@ -370,6 +375,7 @@ func TestLoopStops(t *testing.T) {
 		<-time.After(2 * time.Second)
 		loop.Post(session.Submitted{ID: 1, Screen: "editProfile", Token: tok("alice-1")})
 		loop.Post(session.DeadToken{Why: session.WhyExpired, Screen: "editProfile", Handlers: 7})
+		loop.Post(session.Submitted{ID: 2, Screen: "editProfile", Form: "other", Held: true})
 		loop.Post(session.Wanted{ID: 5})
 		synctest.Wait()
 		asked := time.Now()
@@ -383,7 +389,12 @@ func TestLoopStops(t *testing.T) {
 		if waited := time.Since(asked); waited != server.after {
 			t.Errorf("stopping took %v; want the %v that the call took", waited, server.after)
 		}
-		want := []string{"mark", "deliver(7)", "finish(1)", "reject[5]:stopped"}
+		// What cannot be handed back is told, although nothing else comes in time.
+		want := []string{
+			"mark", "holding:expired",
+			"deliver(7)", "finish(1)", "released:stopped", "handback(2)", "finish(2)", "reject[5]:stopped",
+			"unfinished:changed",
+		}
 		if got := page.done(); !slices.Equal(got, want) {
 			t.Errorf("did %v; want %v", got, want)
 		}

@@ -151,9 +151,7 @@ func (ev ScreenDenied) happen(x *step) {
 func (ev Edited) happen(x *step)       { x.works().edit(&ev, x.now, &x.effects) }
 func (ev SaveAnswered) happen(x *step) { x.works().forms.answered(&ev, &x.effects) }
 func (ev Repeated) happen(x *step)     { x.works().forms.repeated(&ev, x.now, &x.effects) }
-func (ev GivenUp) happen(x *step) {
-	x.effects.tellScreen(NoticeUnfinished, ev.Result.why(), ev.Screen)
-}
+func (ev GivenUp) happen(x *step)      { x.effects.tell(ev.notice()) }
 
 func (ev ScreenWanted) happen(x *step) {
 	x.works().screens.want(ev.Screen, x.now)

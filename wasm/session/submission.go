@@ -152,6 +152,10 @@ func (s *submission) resume(token Token, now Instant, out *effects) {
 	s.state, s.since, s.token = resuming, now, token
 }
 
+func (ev *GivenUp) notice() Notice {
+	return Notice{Name: NoticeUnfinished, Why: ev.Result.why(), Screen: ev.Screen}
+}
+
 func (r RepeatResult) why() Why {
 	switch r {
 	case RepeatSent:

@@ -6,6 +6,7 @@ import {
   AbortController, Error, apply, attempt, clearTimer, defineProperty, natives, nothing, page, quiet,
   setTimer,
 } from "./native.js";
+import { watchHeld } from "./held.js";
 
 const { Response, WebAssembly } = natives;
 
@@ -53,9 +54,14 @@ function blocked(message) {
 export function createProgram(ended) {
   const controller = new AbortController();
   let gone = false;
+  let letGo = nothing;
+  const end = () => {
+    gone = true;
+    letGo();
+  };
   const die = (error) => {
     if (gone) return;
-    gone = true;
+    end();
     controller.abort();
     ended(error);
   };
@@ -63,10 +69,12 @@ export function createProgram(ended) {
     signal: controller.signal,
     stop() {
       controller.abort();
-      setTimer(() => (gone = true), GRACE);
+      setTimer(end, GRACE);
     },
     async start(compiled, host) {
-      const go = attempt(() => makeGo(host, (fn) => gone || fn()), die);
+      const held = watchHeld(host);
+      letGo = held.letGo;
+      const go = attempt(() => makeGo(held.host, (fn) => gone || fn()), die);
       if (!go) return;
       const resume = go._resume;
       // What the program listened to may still call it after its end.

@@ -133,12 +133,14 @@ function host(signal) {
   const whileAlive = (fn) => (...args) => {
     if (!signal.aborted) fn(...args);
   };
-  const tell = whileAlive((type, detail) => {
+  const tell = (type, detail) => {
+    // What becomes of a form is told after stop(), too.
+    if (signal.aborted && !has(["released", "unfinished"], type)) return;
     if (type === "renewerror" && has(TROUBLE, detail.reason)) check("checkRefusal");
     if (type === "renewed" || type === "signedin") check("checkCookie");
     if (has(ENDS, type) && user().signedIn) setUser(false);
     emit(type, detail);
-  });
+  };
   return {
     options,
     release: whileAlive(release),
