@@ -32,15 +32,29 @@ var listenHost = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]*)?$`)
 var basePath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 
 // sameListener reports whether two listeners would take the same port of the
-// same address.
+// same address, however each is spelled.
 func sameListener(one, other string) bool {
-	host, port, err := net.SplitHostPort(one)
-	otherHost, otherPort, otherErr := net.SplitHostPort(other)
-	if err != nil || otherErr != nil || port != otherPort || port == "0" {
+	host, port := listener(one)
+	otherHost, otherPort := listener(other)
+	if port != otherPort || port == 0 {
 		return false
 	}
 	return host == otherHost || everywhere(one) || everywhere(other) ||
 		loopbackHost(host) && loopbackHost(otherHost)
+}
+
+// listener reads an address as net.Listen does: 0080 is port 80, and the IPv4
+// address that IPv6 has another spelling for is IPv4. Port 0: any port, or no
+// address.
+func listener(address string) (host string, port uint64) {
+	host, digits, err := net.SplitHostPort(address)
+	if err == nil {
+		port, _ = strconv.ParseUint(digits, 10, 16) // checkAddress tells of the rest
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().String(), port
+	}
+	return strings.ToLower(strings.TrimSuffix(host, ".")), port
 }
 
 func checkBasePath(path string) string {

@@ -3,10 +3,11 @@ package config
 import (
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,13 +16,26 @@ import (
 func (c *Config) Advice() []string {
 	advice := slices.Clone(c.Warnings)
 	for _, advise := range []func() string{
-		c.loginAdvice, c.proxyAdvice, c.adminAdvice, c.lifeAdvice, c.delayAdvice,
+		c.captureAdvice, c.loginAdvice, c.proxyAdvice, c.adminAdvice, c.lifeAdvice, c.delayAdvice,
 	} {
 		if text := advise(); text != "" {
 			advice = append(advice, text)
 		}
 	}
 	return append(advice, c.fileAdvice()...)
+}
+
+// captureAdvice: the addresses that people have at hand are those of a call or
+// of a page, and Capture's calls begin at the top of its host. A proxy, or a
+// stand-in on this machine, may have them below a path.
+func (c *Config) captureAdvice() string {
+	base, err := url.Parse(c.CaptureURL)
+	if err != nil || strings.Trim(base.Path, "/") == "" || loopbackHost(base.Hostname()) {
+		return ""
+	}
+	return fmt.Sprintf("KEEPALIVE_CAPTURE_URL has a path (%s), so the first call goes to %s. Capture's "+
+		"calls have nothing in front: write https://%s, unless a proxy of yours has them below "+
+		"that path.", base.Path, base.JoinPath("entity"), base.Host)
 }
 
 // loginAdvice: without the address of its proxy every visitor looks like that
@@ -88,9 +102,9 @@ func (c *Config) adminAdvice() string {
 
 // everywhere reports whether a listener is on all addresses.
 func everywhere(address string) bool {
-	host, _, err := net.SplitHostPort(address)
+	host, _ := listener(address)
 	ip, notIP := netip.ParseAddr(host)
-	return err == nil && (host == "" || notIP == nil && ip.IsUnspecified())
+	return host == "" || notIP == nil && ip.IsUnspecified()
 }
 
 // usualLife is how long Capture lets a token live at most (contract section 1).
