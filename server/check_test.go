@@ -9,6 +9,7 @@ import (
 	"github.com/capture-keepalive/capture-keepalive/server/config/configtest"
 	"github.com/capture-keepalive/capture-keepalive/server/secret"
 	"github.com/capture-keepalive/capture-keepalive/server/simulator"
+	"github.com/capture-keepalive/capture-keepalive/server/store/bolt"
 )
 
 // Where all visitors look like one, check and serve say so; it is no error.
@@ -50,8 +51,14 @@ func TestLoginAdvice(t *testing.T) {
 // A configuration that works at a risk is not called fine, and its exit code is
 // that of one that works.
 func TestCheckCountsRisks(t *testing.T) {
+	inUse := filepath.Join(t.TempDir(), "open.db")
+	backend, err := bolt.Open(t.Context(), inUse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer backend.Close()
 	for want, changes := range map[string][]string{
-		"The configuration is fine.":                        {},
+		"The configuration is fine.":                        {"STORE=bolt:" + inUse},
 		"The configuration works, with 1 risk: see above.":  {"ADMIN_LISTEN=0.0.0.0:9090"},
 		"The configuration works, with 2 risks: see above.": {"ADMIN_LISTEN=:9090", "TOKEN_LIFETIME=2h"},
 	} {

@@ -86,6 +86,9 @@ func render(dir string, a *Answers) string {
 		for _, each := range a.secretFiles() {
 			set(each.setting, filepath.Join(dir, each.file))
 		}
+		// The default is below the folder that the server is started in, which may be
+		// another one each time. The unit has its own.
+		set("STORE", "bolt:"+filepath.Join(dir, storeFile))
 	}
 	if a.Proxy != NoProxy {
 		set("TRUSTED_PROXIES", "127.0.0.1/32,::1/128")

@@ -30,6 +30,7 @@ const (
 
 	issuerSecretFile = "issuer-client-secret"
 	loginSecretFile  = "login-client-secret"
+	storeFile        = "keepalive.db" // as the default of config
 )
 
 // Answers are what only the operator knows. Names are those of the settings.

@@ -76,6 +76,9 @@ func TestInitWritesAConfiguration(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if want := "bolt:" + filepath.Join(dir, storeFile); settings.Store.Reveal() != want {
+				t.Errorf("the store is at %q, which depends on the folder of the start", settings.Store.Reveal())
+			}
 			if got := len(settings.Modes()); got != tc.modes {
 				t.Errorf("%d kinds of session, want %d", got, tc.modes)
 			}

@@ -365,7 +365,7 @@ func TestDiagnose(t *testing.T) {
 		return err
 	}
 	advice, err := bolt.Driver.Diagnose(t.Context(), secret.New("bolt:"+good))
-	if err != nil || len(advice) != 1 || !strings.Contains(advice[0], "not looked at") {
+	if err != nil || len(advice) != 0 {
 		t.Errorf("open in a server: %q, %v", advice, err)
 	}
 	mustClose(t, b)
