@@ -100,8 +100,11 @@ var ErrNotCapture = errors.New("the answer is not Capture's")
 var (
 	errMalformedToken = errors.New("the token is not one Capture could have issued, so it was " +
 		"not sent")
-	errRedirect      = fmt.Errorf("%w: it is a redirect, which is not followed", ErrNotCapture)
-	errServer        = errors.New("the service is in trouble")
+	errRedirect = fmt.Errorf("%w: it is a redirect, which is not followed", ErrNotCapture)
+	errServer   = errors.New("the service is in trouble")
+	errPacked   = fmt.Errorf("%w: it is compressed, which was not asked for, in a way that "+
+		"is not read; have the proxy on the way leave answers as they are", ErrNotCapture)
+	errNotPacked     = errors.New("the answer is not compressed")
 	errNotJSON       = fmt.Errorf("%w: it is not JSON with stat", ErrNotCapture)
 	errAmbiguous     = fmt.Errorf("%w: it has a member twice, or misspelt", ErrNotCapture)
 	errTooLong       = fmt.Errorf("%w: it is longer than %d KiB", ErrNotCapture, maxAnswer>>10)

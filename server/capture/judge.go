@@ -7,6 +7,7 @@ import (
 	"compress/zlib"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/andybalholm/brotli"
 
@@ -40,7 +42,7 @@ func (c *Client) call(
 		lost := made.connected || made.answered
 		return nil, &Error{Op: op.endpoint, Status: made.status, Lost: lost, Cause: cause(made.err)}
 	}
-	body := inflate(made.header.Get("Content-Encoding"), made.body)
+	body := inflate(strings.Join(made.header.Values("Content-Encoding"), ","), made.body)
 	body = bytes.TrimPrefix(body, []byte("\ufeff")) // RFC 8259 section 8.1 lets it be ignored
 	if failure := judge(op, made.status, made.header, body, c.config.Now(), hidden); failure != nil {
 		return nil, failure
@@ -48,33 +50,48 @@ func (c *Client) call(
 	return body, nil
 }
 
-// inflate returns the plain body of an answer that a proxy on the way has
+// maxCodings is how often an answer is inflated: each of two proxies may have
+// compressed it.
+const maxCodings = 2
+
+// inflate returns the plain body of an answer that proxies on the way have
 // compressed without being asked. What cannot be inflated is returned as it is,
 // and is then not JSON.
 func inflate(coding string, body []byte) []byte {
+	for range maxCodings {
+		plain, err := inflateOnce(strings.ToLower(coding), body)
+		if err != nil {
+			break
+		}
+		body = plain
+	}
+	return body
+}
+
+// inflateOnce goes by what the body is, where that shows, and by its name where
+// it does not.
+func inflateOnce(coding string, body []byte) ([]byte, error) {
 	var plain io.Reader
 	var err error
 	packed := bytes.NewReader(body)
-	switch coding = strings.ToLower(strings.TrimSpace(coding)); {
-	case coding == "br":
-		plain = brotli.NewReader(packed)
-	case coding == "deflate" && len(body) > 0 && body[0]&0x0f == 8: // RFC 1950 section 2.2
-		plain, err = zlib.NewReader(packed)
-	case coding == "deflate": // without the wrapper, as many servers send it
-		plain = flate.NewReader(packed)
-	case bytes.HasPrefix(body, []byte{0x1f, 0x8b}): // gzip, whatever it is called
+	switch {
+	case json.Valid(body):
+		return nil, errNotPacked
+	case bytes.HasPrefix(body, []byte{0x1f, 0x8b}): // RFC 1952 section 2.3.1
 		plain, err = gzip.NewReader(packed)
+	case len(body) > 2 && body[0]&0x0f == 8 && binary.BigEndian.Uint16(body)%31 == 0: // RFC 1950 section 2.2
+		plain, err = zlib.NewReader(packed)
+	case strings.Contains(coding, "br"):
+		plain = brotli.NewReader(packed)
+	case strings.Contains(coding, "deflate"): // without the wrapper, as many servers send it
+		plain = flate.NewReader(packed)
 	default:
-		return body
+		return nil, errNotPacked
 	}
 	if err != nil {
-		return body
+		return nil, err
 	}
-	content, err := io.ReadAll(io.LimitReader(plain, maxAnswer+1))
-	if err != nil {
-		return body
-	}
-	return content
+	return io.ReadAll(io.LimitReader(plain, maxAnswer+1))
 }
 
 // reply is what every answer of Capture has (contract section 4).
@@ -120,6 +137,8 @@ func judge(
 		failure.Kind, failure.Cause = refusal(op, answer, body)
 	case readable && answer.Stat == "ok" && status < 300:
 		return nil
+	case !utf8.Valid(body):
+		failure.Cause = errPacked
 	default:
 		failure.Cause = errNotJSON
 	}

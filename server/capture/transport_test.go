@@ -430,24 +430,35 @@ func TestCompressedAnswers(t *testing.T) {
 	bomb := okBody + strings.Repeat(" ", 4*maxAnswer)
 	for _, tc := range []struct {
 		name, coding, body string
-		good               bool
+		good, packed       bool
 	}{
-		{"plain", "", okBody, true},
-		{"plain, said to be gzip", "gzip", okBody, true},
-		{"identity", "identity", okBody, true},
-		{"gzip", "gzip", pack(zip, okBody), true},
-		{"x-gzip", " X-GZIP ", pack(zip, okBody), true},
-		{"gzip, not said", "", pack(zip, okBody), true},
-		{"deflate", "deflate", pack(wrapped, okBody), true},
-		{"deflate without its wrapper", "deflate", pack(bare, okBody), true},
-		{"brotli", "br", pack(br, okBody), true},
-		{"a byte order mark", "", "\ufeff" + okBody, true},
-		{"a byte order mark, gzip", "gzip", pack(zip, "\ufeff"+okBody), true},
-		{"two byte order marks", "", "\ufeff\ufeff" + okBody, false},
-		{"too long once inflated", "gzip", pack(zip, bomb), false},
-		{"too long, brotli", "br", pack(br, bomb), false},
-		{"cut", "gzip", pack(zip, okBody)[:30], false},
-		{"an unknown coding", "zstd", "\x28\xb5\x2f\xfd", false},
+		{"plain", "", okBody, true, false},
+		{"plain, said to be gzip", "gzip", okBody, true, false},
+		{"identity", "identity", okBody, true, false},
+		{"gzip", "gzip", pack(zip, okBody), true, false},
+		{"x-gzip", " X-GZIP ", pack(zip, okBody), true, false},
+		{"gzip, not said", "", pack(zip, okBody), true, false},
+		{"deflate", "deflate", pack(wrapped, okBody), true, false},
+		{"deflate without its wrapper", "deflate", pack(bare, okBody), true, false},
+		{"brotli", "br", pack(br, okBody), true, false},
+		{"gzip twice", "gzip, gzip", pack(zip, pack(zip, okBody)), true, false},
+		{"gzip in brotli", "gzip, br", pack(br, pack(zip, okBody)), true, false},
+		{"brotli in gzip", "br, gzip", pack(zip, pack(br, okBody)), true, false},
+		{"deflate, not said", "", pack(wrapped, okBody), true, false},
+		{"deflate, said to be brotli", "br", pack(wrapped, okBody), true, false},
+		{"gzip, said to be brotli", "br", pack(zip, okBody), true, false},
+		{"plain, said to be brotli", "br", okBody, true, false},
+		{"plain, said to be deflate", "deflate", okBody, true, false},
+		{"a byte order mark", "", "\ufeff" + okBody, true, false},
+		{"a byte order mark, gzip", "gzip", pack(zip, "\ufeff"+okBody), true, false},
+		{"two byte order marks", "", "\ufeff\ufeff" + okBody, false, false},
+		{"too long once inflated", "gzip", pack(zip, bomb), false, false},
+		{"too long, brotli", "br", pack(br, bomb), false, false},
+		{"cut", "gzip", pack(zip, okBody)[:30], false, true},
+		{"an unknown coding", "zstd", "\x28\xb5\x2f\xfd", false, true},
+		{"nothing that is brotli", "br", "<html>", false, false},
+		{"a packed web page", "gzip", pack(zip, "<html>"), false, false},
+		{"gzip thrice", "gzip, gzip, gzip", pack(zip, pack(zip, pack(zip, okBody))), false, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -468,6 +479,9 @@ func TestCompressedAnswers(t *testing.T) {
 			}
 			if failure, ok := errors.AsType[*Error](err); ok && (failure.Kind != Temporary || failure.Outage()) {
 				t.Errorf("%v: outage %v", failure, failure.Outage())
+			}
+			if told := errors.Is(err, errPacked); told != tc.packed {
+				t.Errorf("%v: it says that it is compressed: %v", err, told)
 			}
 		})
 	}
