@@ -251,6 +251,37 @@ func TestOpenRefuses(t *testing.T) {
 	})
 }
 
+// A crash during the very first write must not need a person afterwards. Nothing
+// was stored by then.
+func TestOpenAfterACrashWhileTheFileWasMade(t *testing.T) {
+	path := newPath(t)
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	page := os.Getpagesize()
+	for _, left := range [][]byte{
+		whole[:1], whole[:70], whole[:100], whole[:page], whole[:page+1], whole[:2*page], whole[:4*page-1],
+		make([]byte, 1), make([]byte, 4*page), append(whole[:page:page], make([]byte, 3*page)...),
+	} {
+		if err := os.WriteFile(path, left, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bolt.Driver.Diagnose(t.Context(), secret.New("bolt:"+path)); err != nil {
+			t.Errorf("%d bytes: Diagnose() = %v", len(left), err)
+		}
+		b := mustOpen(t, path)
+		if err := b.Insert(t.Context(), testRow(1), 0); err != nil {
+			t.Errorf("%d bytes: %v", len(left), err)
+		}
+		mustClose(t, b)
+	}
+}
+
 // editFile changes the file as someone with access to it could.
 func editFile(t *testing.T, path string, fn func(tx *bbolt.Tx) error) {
 	t.Helper()

@@ -61,7 +61,7 @@ func checkFile(ctx context.Context, path string) (advice []string, err error) {
 		if err := checkRoom(path); errors.Is(err, errNoRoom) {
 			return nil, err
 		}
-		if info.Size() == 0 {
+		if info.Size() == 0 || unfinished(path) {
 			return nil, nil
 		}
 		return checkContent(ctx, path)

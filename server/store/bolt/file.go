@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -74,7 +75,11 @@ func openFile(path string) (b *Backend, err error) {
 	debug.SetPanicOnFault(true)
 	fresh := isNew(path)
 	if !fresh {
-		if err := inspect(path); err != nil {
+		err := inspect(path)
+		if err != nil && !errors.Is(err, ErrInUse) && unfinished(path) {
+			err = os.Truncate(path, 0)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -140,6 +145,34 @@ func unmake(path string) {
 	if err == nil && info.Size() < firstPages*int64(os.Getpagesize()) {
 		_ = os.Truncate(path, 0) // if it fails, the file counts as damaged
 	}
+}
+
+// unfinished reports whether a file is what a crash leaves of the first write to
+// a new one: a beginning of it, or room for it without content. The first page of
+// a store has counted transactions.
+func unfinished(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || info.Size() > firstPages*int64(os.Getpagesize()) {
+		return false
+	}
+	content, err := os.ReadFile(path)
+	first := content[:min(len(content), len(newMeta()))]
+	return err == nil && (bytes.HasPrefix(newMeta(), first) || len(bytes.Trim(content, "\x00")) == 0)
+}
+
+// newMeta is what a new file begins with: bbolt's first page up to its checksum.
+func newMeta() []byte {
+	const metaPage, magic, version, root, freelist, pages = 4, 0xED0CDAED, 2, 3, 2, 4
+	order := binary.NativeEndian
+	b := order.AppendUint64(nil, 0) // the number of the page
+	b = order.AppendUint64(b, metaPage)
+	b = order.AppendUint32(b, magic)
+	b = order.AppendUint32(b, version)
+	b = order.AppendUint64(b, uint64(os.Getpagesize()))
+	for _, field := range []uint64{root, 0, freelist, pages, 0} { // the last one counts transactions
+		b = order.AppendUint64(b, field)
+	}
+	return b
 }
 
 // inspect reads a file that was not closed, as after a crash, page by page:
