@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"log/slog"
@@ -142,4 +143,53 @@ func TestServerHasBounds(t *testing.T) {
 	if longest := 10 * time.Second; server.ReadHeaderTimeout > longest {
 		t.Errorf("a head may take %s, want %s at most", server.ReadHeaderTimeout, longest)
 	}
+}
+
+// Connections that wait, idle or with half a head, are closed when there are too
+// many, the oldest first. One with a request under way is not.
+func TestTooManyConnections(t *testing.T) {
+	busy, release := make(chan struct{}), make(chan struct{})
+	server := newHTTPServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/busy" {
+			close(busy)
+			<-release
+		}
+	}), slog.New(slog.DiscardHandler))
+	server.ConnState = newConnections(4).changed
+	server.ReadHeaderTimeout, server.ReadTimeout, server.IdleTimeout = time.Hour, time.Hour, time.Hour
+	address := serve(t, server)
+	open := func(sent string) net.Conn {
+		t.Helper()
+		connection := dial(t, address)
+		if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(connection, sent); err != nil {
+			t.Fatal(err)
+		}
+		return connection
+	}
+	answered := func(connection net.Conn) {
+		t.Helper()
+		if _, err := http.ReadResponse(bufio.NewReader(connection), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const head = "GET / HTTP/1.1\r\nHost: x\r\n"
+	working := open("GET /busy HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-busy
+	half := open(head)
+	idle := open(head + "\r\n")
+	answered(idle)
+	for range 8 {
+		answered(open(head + "\r\n"))
+	}
+	for name, connection := range map[string]net.Conn{"half a head": half, "idle": idle} {
+		_, err := connection.Read(make([]byte, 1))
+		if timeout, ok := errors.AsType[net.Error](err); err == nil || ok && timeout.Timeout() {
+			t.Errorf("%s: it is still connected: %v", name, err)
+		}
+	}
+	close(release)
+	answered(working)
 }

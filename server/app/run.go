@@ -71,10 +71,11 @@ func Listen(setting, address string) (net.Listener, error) {
 // as drain.go says.
 func (a *App) Serve(ctx context.Context, front, back []Endpoint) error {
 	failed := make(chan error, 1)
-	serve := func(endpoints []Endpoint) []*http.Server {
+	serve := func(endpoints []Endpoint, watch func(net.Conn, http.ConnState)) []*http.Server {
 		servers := make([]*http.Server, len(endpoints))
 		for i, each := range endpoints {
 			server := a.newHTTPServer(each.Handler)
+			server.ConnState = watch
 			servers[i] = server
 			go func() {
 				err := server.Serve(each.Listener)
@@ -89,7 +90,8 @@ func (a *App) Serve(ctx context.Context, front, back []Endpoint) error {
 		}
 		return servers
 	}
-	fronts, backs := serve(front), serve(back)
+	fronts := serve(front, newConnections(mostConnections()).changed)
+	backs := serve(back, nil)
 	var err error
 	select {
 	case err = <-failed:
