@@ -322,6 +322,12 @@ func TestCheckRedis(t *testing.T) {
 		{"a cluster that is none", []string{"--live"}, serving(upstreamURL, "",
 			"STORE=redis-cluster://:"+configtest.IssuerSecret+"@"+database.Address), exitError,
 			"is no node of a cluster; use redis://"},
+		{"sentinels that are none", []string{"--live"}, serving(upstreamURL, "",
+			"STORE=redis-sentinel://"+database.Address+"/mymaster?sentinel_password="+configtest.IssuerSecret),
+			exitError, "is no sentinel; name the sentinels"},
+		{"a database that is not there", []string{"--live"}, serving(upstreamURL, "",
+			"STORE=redis://:"+configtest.IssuerSecret+"@"+database.Address+"/99"),
+			exitError, "has no database of the number"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var stdout, stderr output

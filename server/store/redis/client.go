@@ -151,11 +151,23 @@ func diagnosis(err error) string {
 	case goredis.IsAuthError(err):
 		return "the server does not take the user and password of the URL; write them as in " +
 			"redis://user:password@host, with / ? @ : % percent-encoded"
-	case goredis.IsPermissionError(err):
+	case goredis.IsPermissionError(err), says(err, "The user executing the script can't run"):
 		return "the server's ACL does not let the user do what is needed; docs/operations.md has the " +
 			"rights"
 	case goredis.HasErrorPrefix(err, "This instance has cluster support disabled"):
 		return "the server is no node of a cluster; use redis:// or rediss://"
+	case says(err, "all sentinels") && errors.Is(err, goredis.Nil):
+		return "the sentinels answer, and none knows a primary of the name that the URL has after " +
+			"its last /; SENTINEL MASTERS lists the names"
+	case says(err, "unknown command 'sentinel'"):
+		return "the server is no sentinel; name the sentinels, usually on port 26379, or use redis:// " +
+			"or rediss://"
+	case says(err, "unknown command 'eval"):
+		return "the server runs no scripts: it is a sentinel, which redis-sentinel:// is for, or " +
+			"rename-command hides EVAL"
+	case says(err, "DB index is out of range"):
+		return "Redis has no database of the number that the URL names; it counts from 0 and has 16 " +
+			"as a rule"
 	case goredis.IsReadOnlyError(err):
 		return "the server is a replica, which cannot write; name the primary, or the sentinels, which " +
 			"know it"
@@ -166,6 +178,10 @@ func diagnosis(err error) string {
 	}
 	return ""
 }
+
+// says reports whether Redis, or the library, has said so. Redis has no code for
+// most errors, and a script's error has another one in front.
+func says(err error, text string) bool { return strings.Contains(err.Error(), text) }
 
 // Advice returns a sentence for each setting of Redis with which sessions can
 // be lost, one if another program writes to it, and one if it came back without
