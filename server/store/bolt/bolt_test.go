@@ -405,7 +405,14 @@ func TestDiagnose(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	for _, path := range []string{dir + "/none/x.db", dir + "/none/../x.db"} {
+	ahead, astray := filepath.Join(dir, "ahead"), filepath.Join(dir, "astray")
+	if err := errors.Join(os.Symlink("made-later.db", ahead), os.Symlink("none/x.db", astray)); err != nil {
+		t.Fatal(err)
+	}
+	if err := diagnose(ahead); err != nil {
+		t.Errorf("a link to a file that is not there yet: %v", err)
+	}
+	for _, path := range []string{dir + "/none/x.db", dir + "/none/../x.db", astray} {
 		if err := diagnose(path); err == nil || !strings.Contains(err.Error(), "create the directory") {
 			t.Errorf("%s: %v, and serve cannot open it", path, err)
 		}

@@ -79,7 +79,7 @@ var errNoRoom = errors.New("the disk takes no more: make room")
 // checkRoom writes as much as a few logins do, beside the file.
 func checkRoom(path string) error {
 	// Not filepath.Dir, which takes a/.. for the same as nothing, though a is none.
-	dir, _ := filepath.Split(path)
+	dir, _ := filepath.Split(target(path))
 	probe, err := os.CreateTemp(cmp.Or(dir, "."), ".keepalive-check-*")
 	if err != nil {
 		return fmt.Errorf(
@@ -91,6 +91,20 @@ func checkRoom(path string) error {
 		err = fmt.Errorf("%w (%w)", errNoRoom, err)
 	}
 	return errors.Join(err, probe.Close(), os.Remove(probe.Name()))
+}
+
+// target follows links to the file itself, which need not be there yet: its disk
+// is the one that has to take more.
+func target(path string) string {
+	link, err := os.Readlink(path)
+	if err != nil {
+		return path // no link; one that leads in a circle could not be opened
+	}
+	if !filepath.IsAbs(link) {
+		dir, _ := filepath.Split(path)
+		link = dir + link
+	}
+	return target(link)
 }
 
 // checkContent finds a file of another program, and damage. That a server has
