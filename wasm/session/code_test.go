@@ -13,6 +13,12 @@ func (p *page) signsInByCode(code string, want ...string) {
 	p.on(session.CodeSeen{Code: tok(code), RedirectURI: "https://site/"}, want...)
 }
 
+// loaderPosts is the loader posting a code itself, before the module tells of it.
+func (p *page) loaderPosts(code string, want ...string) {
+	p.t.Helper()
+	p.on(session.CodeSeen{Code: tok(code), RedirectURI: "https://site/", Posted: true}, want...)
+}
+
 // activeByCode makes a page with a session that began with a code. In storage
 // is what the policy wants there.
 func (p *page) activeByCode(token string) {
@@ -137,6 +143,43 @@ func TestCode(t *testing.T) {
 			p.signsInByCode("code-2", "unmark", "exchange(code-2,https://site/)")
 			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:start", "signedin:signed_in")
 			p.phase(session.Active)
+		}},
+		{"a code that the loader has posted is not posted again, and its answer is taken once", func(p *page) {
+			p.start("ask:start()")
+			p.loaderPosts("code-1")
+			p.on(session.HandedOff{Answer: p.grant("alice-1")}, "cancel", "mark", "adopt(alice-1)", "renewed:start")
+			p.on(session.HandedOff{Answer: p.grant("alice-2")})
+			p.signsInByCode("code-1")
+			p.phase(session.Active)
+		}},
+		{"what came of a code that the loader has posted is asked for when no answer comes", func(p *page) {
+			p.start("ask:start()")
+			p.no(noCookie)
+			p.loaderPosts("code-1")
+			p.due(5*time.Second, "ask:start()")
+			p.on(session.HandedOff{Answer: p.grant("alice-1")}, "cancel",
+				"mark", "adopt(alice-1)", "renewed:start", "signedin:signed_in")
+		}},
+		{"a refusal of a code that the loader has posted is told, and not asked about again", func(p *page) {
+			p.start("ask:start()")
+			p.no(noCookie)
+			p.loaderPosts("code-1")
+			p.on(session.HandedOff{Answer: notVouched}, "renewerror:grant_refused")
+			p.phase(session.SignedOut)
+		}},
+		{"an answer that comes after a sign-out, or to no code, signs no one in", func(p *page) {
+			p.start("ask:start()")
+			p.on(session.HandedOff{Answer: p.grant("alice-1")})
+			p.no(noCookie)
+			p.loaderPosts("code-1")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.HandedOff{Answer: p.grant("alice-1")})
+			p.phase(session.Ended)
+		}},
+		{"one user's form is not sent as the next one's, whose code the loader has posted", func(p *page) {
+			p.activeByCode("alice-1")
+			p.fails(1, "alice-1", "ask:savefailed(alice-1)")
+			p.loaderPosts("code-2", "unfinished:new_token", "forget(1)")
 		}},
 		{"what the last session left in storage is not taken for the new one's", func(p *page) {
 			p.activeByCode("alice-1")
