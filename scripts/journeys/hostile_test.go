@@ -74,7 +74,7 @@ var hostilities = []hostility{
 		before: `window.kept = [Map, Set], window.Map = function (shops) { this.shops = shops }, window.Set = "set"`,
 		after:  `[window.Map, window.Set] = kept`}, // the Registration UI here, and a driver, use them
 	{name: "variables called origin, status and name, before", before: `var origin = "null", status = 3, name = "x"`},
-	{name: "a variable called URL, before", before: `window.URL = "/shop/"`},
+	{name: "a function called URL, before", before: `function URL(path) { return "/shop/" + path }`},
 	{name: "a variable called URL", after: `window.URL = "/shop/"`},
 	{name: "a variable called Promise", after: `window.NativePromise = Promise,
 		window.Promise = function (fn) { return new NativePromise(fn) },

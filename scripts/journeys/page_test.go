@@ -31,6 +31,7 @@ func TestOptions(t *testing.T) {
 		`{broadcast: false}`:            `"broadcast"`,
 		`{apiOrigins: "https://x"}`:     `"apiOrigins"`,
 		`{apiOrigins: ["https://x/y"]}`: `"apiOrigins"`,
+		`{apiOrigins: ["https://X"]}`:   `"apiOrigins"`,
 		`{apiOrigins: ["*"]}`:           `"apiOrigins"`,
 		`{nonce: 1}`:                    `"nonce"`,
 		`{hold: 1}`:                     `"hold"`,

@@ -45,7 +45,10 @@ for (const name of (
   // What the window only inherits is an element or a frame with that name.
   const found = quiet(() => (hasOwnProperty.call(own, name) ? own[name] : undefined));
   // Those with a small letter, and these two, are of no use outside their page.
-  const isKept = found?.apply || found?.parse || found?.floor || /^(Abort|Web|[a-z])/.test(name);
+  const isKept =
+    name === "URL" // a function of many pages
+      ? found?.createObjectURL
+      : found?.apply || found?.parse || found?.floor || /^(Abort|Web|[a-z])/.test(name);
   natives[name] = isKept ? found : quiet(() => hidden(name));
 }
 if (frame) frame.remove();
@@ -79,9 +82,10 @@ export const { stringify } = natives.JSON;
 export const hasOwn = (object, name) => apply(hasOwnProperty, object, [name]);
 /** Prototype.js has an Object.keys that names what an object inherits, too. */
 export const keys = (object) => namesOf(object).filter((name) => hasOwn(object, name));
-// Not by includes() and startsWith(): what came after ES5, old libraries have
+// Not by includes(), find() and startsWith(): what came after ES5, old libraries have
 // in their own way.
 export const has = (list, value) => list.indexOf(value) >= 0;
+export const first = (list, isIt) => list.filter(isIt)[0];
 export const startsWith = (text, start) => text.slice(0, start.length) === start;
 export const isObject = (value) => natives.Object(value) === value;
 

@@ -1,8 +1,11 @@
 // The options: their defaults, what they may be, and how a data attribute of
 // the script spells them.
 import {
-  TypeError, attribute, attributeNames, has, hasOwn, isArray, isObject, keys, location, startsWith,
+  TypeError, attribute, attributeNames, first, has, hasOwn, isArray, isObject, keys, location, natives,
+  quiet,
 } from "./native.js";
+
+const { URL } = natives;
 
 const asItIs = (text) => text;
 const boolean = (fallback) => ({
@@ -24,16 +27,16 @@ const oneOf = (...values) => ({
   what: `"${values.join('" or "')}"`,
   read: asItIs,
 });
-const ORIGIN = /^https?:\/\/([^\s/?#@:[\]\\]+|\[[\da-f:.]+\])(:\d+)?$/;
 const origins = {
   fallback: [],
-  valid: (value) => isArray(value) && value.every((each) => typeof each === "string" && ORIGIN.test(each)),
+  // As a browser spells it: one in another spelling would never be matched.
+  valid: (value) => isArray(value) && value.every((each) => quiet(() => new URL(each).origin) === each),
   what: 'a list of origins, such as "https://api.example.com"',
   read: (text) => text.split(/[\s,]+/).filter(Boolean),
 };
 const address = {
   fallback: "/keepalive",
-  valid: (value) => !!resolve(value),
+  valid: (value) => quiet(() => resolve(value)),
   what: "a path or a URL, without a query",
   read: asItIs,
 };
@@ -56,18 +59,13 @@ const OPTIONS = {
 };
 
 /**
- * The address of an endpoint, without a slash at its end; "" if it is none. A
- * <base> of the page has no say in it.
+ * The address of an endpoint, without a slash at its end; "" if it is none, or
+ * an error. A <base> of the page has no say in it.
  */
 export function resolve(endpoint) {
   if (typeof endpoint !== "string" || !/^[^\s?#\\]+$/.test(endpoint)) return "";
-  const { origin, protocol, pathname } = location;
-  const folder = endpoint[0] === "/" ? "" : pathname.replace(/[^/]*$/, "");
-  let absolute = origin + folder + endpoint;
-  if (/^\w+:/.test(endpoint)) absolute = endpoint;
-  else if (startsWith(endpoint, "//")) absolute = protocol + endpoint;
-  const [, host, path] = /^(https?:\/\/[^/]+)(.*)$/i.exec(absolute) || [];
-  return host && ORIGIN.test(host.toLowerCase()) ? host.toLowerCase() + path.replace(/\/+$/, "") : "";
+  const { origin, pathname } = new URL(endpoint, location.href);
+  return /^http/.test(origin) ? origin + pathname.replace(/\/+$/, "") : "";
 }
 
 /** @throws TypeError, always. */
@@ -100,7 +98,7 @@ export function readAttributes(script) {
   const given = { __proto__: null };
   for (const spelled of attributeNames(script)) {
     const plain = spelled.replace(/-/g, "");
-    const [name] = keys(OPTIONS).filter((each) => plain === "data" + each.toLowerCase());
+    const name = first(keys(OPTIONS), (each) => plain === "data" + each.toLowerCase());
     if (name) given[name] = OPTIONS[name].read(attribute(script, spelled));
   }
   return given;
