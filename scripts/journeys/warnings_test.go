@@ -134,6 +134,7 @@ var wrongUses = []wrongUse{
 		policy: fitPolicy + "; connect-src 'none'", remedy: "Allow"},
 	{warning: "wasm-blocked", head: plainTag, start: loadNow, policy: "script-src 'nonce-n' 'self'",
 		remedy: "'wasm-unsafe-eval'"},
+	{warning: "wasm-blocked", head: replaced("WebAssembly", "undefined"), start: loadNow, remedy: "switched it off"},
 }
 
 // Wrong use is told once, on the console and in status(), with what to do and

@@ -1,7 +1,7 @@
 // Why a session is ended. A page that ends it in a handler of a dead token does
 // so because of the token, and the module undoes it. Everything else, and what
 // is in doubt, is a person who signs out.
-import { closest, find, focused, isObject, now, quiet, setTimer, targetOf } from "./native.js";
+import { closest, find, focused, now, quiet, setTimer, targetOf } from "./native.js";
 
 const DOUBT = 10000; // ms in which a click may still be at work
 const PATIENCE = 30000; // ms that an asynchronous handler is waited for
@@ -17,7 +17,7 @@ export function inHandler(call) {
   depth++;
   try {
     const result = call();
-    quiet(() => isObject(result) && typeof result.then === "function" && waitFor(result));
+    quiet(() => typeof result.then === "function" && waitFor(result));
     return result;
   } finally {
     depth--;

@@ -3,7 +3,7 @@
 // but that a call failed.
 import { hasCookie, storedToken } from "./mark.js";
 import {
-  attributeNames, isObject, keys, location, nothing, page, send, setTimer, startsWith,
+  attributeNames, first, isObject, keys, location, nothing, page, send, setTimer, startsWith,
 } from "./native.js";
 
 const hostOf = (address) => /^https?:\/\/([^/:]+)/.exec(address)[1];
@@ -53,7 +53,7 @@ function checkAttributes(warn, options, script) {
   for (const name of attributeNames(script)) {
     if (!startsWith(name, "data-")) continue;
     const plain = name.slice(5).replace(/-/g, "");
-    const near = options.filter((each) => isNear(plain, each.toLowerCase(), plain.length > 5 ? 2 : 1))[0];
+    const near = first(options, (each) => isNear(plain, each.toLowerCase(), plain.length > 5 ? 2 : 1));
     if (!near || plain === "start" || options.some((each) => plain === each.toLowerCase())) continue;
     warn("wrong-attribute", `${name} is no option. Did you mean ${spell(near)}?`);
   }

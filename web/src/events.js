@@ -20,7 +20,7 @@ const KINDS = {
   submit: "submit",
 };
 
-export const KNOWN = keys(KINDS).filter((name) => name !== "submit");
+export const KNOWN = keys(KINDS);
 
 /** @returns {"deadToken"|"notFound"|"ended"|"login"|"failure"|"submit"|"other"} */
 export const kindOf = (name) => KINDS[name] || "other";

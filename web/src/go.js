@@ -47,7 +47,7 @@ function blocked(message) {
  * @typedef {object} Program one run of the module
  * @property {AbortSignal} signal aborted when the program was stopped or died
  * @property {() => void} stop
- * @property {(compiled: object, host: object) => Promise<void>} start
+ * @property {(compiled: object, host: any) => Promise<void>} start
  */
 
 /** @param {(error?: Error) => void} ended the program has died @returns {Program} */

@@ -1,7 +1,7 @@
 // Keeps the page's own handlers of a dead token back until it is known whether
 // the session could be saved. Most of them sign the user out, and what was
 // typed is lost.
-import { Promise, attempt, rethrow } from "./native.js";
+import { Promise, attempt, first, rethrow } from "./native.js";
 import { later } from "./scope.js";
 
 const LAST_RESORT = 15000; // ms; the module's own limit is shorter
@@ -25,7 +25,7 @@ let open = [];
  * failure is no second failure.
  */
 export function groupOf(name) {
-  let [group] = open.filter((each) => each.name === name);
+  let group = first(open, (each) => each.name === name);
   if (!group) {
     const id = nextId();
     let settle;
@@ -39,7 +39,7 @@ export function groupOf(name) {
 
 /** Calls the handlers of a group, or drops their calls. */
 export function release(id, deliver) {
-  const [group] = open.filter((each) => each.id === id);
+  const group = first(open, (each) => each.id === id);
   open = open.filter((each) => each !== group);
   if (group) group.settle(deliver);
 }

@@ -26,8 +26,6 @@ const READY_LIMIT = 15000; // ms until ready settles with what is known
 
 /** @type {any} the checked options, while started */
 export let options;
-/** @type {{phase?: string, clockSkew?: number}} the module's last word */
-export let told = {};
 /** @type {import("../keepalive").Diagnostic[]} */
 export const notes = [];
 
@@ -36,7 +34,8 @@ let publicApi;
 export const publish = (api) => void (publicApi = api);
 
 const note = (message) => void notes.push({ at: now(), event: "loader", message });
-const isIdle = () => !module.isWanted() && isAnonymous();
+/** Whether there is no module, and no need of one. */
+export const isIdle = () => !module.isWanted() && isAnonymous();
 
 // --- What the Registration UI does ----------------------------------------
 
@@ -146,8 +145,7 @@ function host(signal) {
     release: whileAlive(release),
     settle: whileAlive(settle),
     state: whileAlive((state) => {
-      told = state;
-      setUser(typeof state.signedIn === "boolean" ? state.signedIn : null, state.uuid);
+      setUser(state.signedIn, state.uuid);
       // To a module that was loaded for a login, the session was always there.
       if (state.signedIn && isVisitor()) {
         tell("signedin", { reason: "signed_in", message: "A user signed in.", at: now() });
@@ -238,7 +236,6 @@ export function stop() {
   drain();
   answers = [];
   options = undefined;
-  told = {};
   closeScope();
 }
 
@@ -264,11 +261,9 @@ export function want(fresh) {
 
 export function end() {
   if (!options) return rejected("stopped");
-  if (module.api) return openPromise((id) => module.api && call("end", id));
+  if (module.api) return openPromise((id) => call("end", id));
   quiet(() => page.janrain.capture.ui.endCaptureSession());
   return endAlone("end", "The page signed out.").then((done) => {
     if (!done) throw failure("unavailable");
   });
 }
-
-export const stay = () => options && call("stay");

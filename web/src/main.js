@@ -1,6 +1,6 @@
 // keepalive.js, the classic script: starts by its data attributes. Included
 // twice, the first one goes on.
-import { attribute, find, keys, root } from "./native.js";
+import { attribute, find, first, keys, root } from "./native.js";
 import { ownScript } from "./files.js";
 import { install } from "./install.js";
 import { start } from "./loader.js";
@@ -21,7 +21,7 @@ function startByAttributes() {
   const given = readAttributes(ownScript);
   const starts = attribute(ownScript, "data-start");
   if (starts === null) {
-    const unread = keys(given).filter((name) => name !== "nonce")[0];
+    const unread = first(keys(given), (name) => name !== "nonce");
     if (unread) tell(`"${unread}" has no effect without data-start`);
   }
   // A framework writes false as a text.

@@ -6,17 +6,19 @@ import { cookies, now, readItem, removeItem, timeOf, writeItem } from "./native.
 const TOKEN = "janrainCaptureToken";
 const MARK = "captureKeepalive";
 const VERSION = "2";
-const FIELDS = 13;
 const NONE = "-";
 
 export const storedToken = () => readItem(TOKEN);
 /** The cookie beside the session's, which says no more than that there is one. */
 export const hasCookie = () => /(^|; )keepalive-here=/.test(cookies());
 
-/** What the mark says, or undefined. Times are unix ms, NaN if unknown. */
+/**
+ * What the mark says, if there is one. Times are unix ms, NaN if unknown.
+ * @returns {{hasToken?: boolean, expires?: number, ending?: boolean}}
+ */
 function readMark() {
   const fields = readItem(MARK).split(" ");
-  if (fields.length !== FIELDS || fields[0] !== VERSION) return undefined;
+  if (fields[0] !== VERSION) return {};
   return { hasToken: fields[1] !== NONE, expires: +fields[4], ending: fields[10] === "true" };
 }
 
@@ -27,7 +29,7 @@ function readMark() {
  */
 export function isAnonymous() {
   const mark = readMark();
-  return !storedToken() && !(mark && (mark.hasToken || mark.ending)) && !hasCookie();
+  return !(storedToken() || mark.hasToken || mark.ending || hasCookie());
 }
 
 /**
@@ -35,11 +37,9 @@ export function isAnonymous() {
  * mark knows when a token dies; the UI's own date is often hours later.
  */
 export function isStale() {
-  if (isAnonymous() || (readMark() || { ending: false }).ending) return false;
-  if (!storedToken()) return true;
   const mark = readMark();
-  const date = timeOf(readItem(TOKEN + "_Expires"));
-  return (mark && mark.expires <= now()) || date <= now();
+  if (isAnonymous() || mark.ending) return false;
+  return !storedToken() || mark.expires <= now() || timeOf(readItem(TOKEN + "_Expires")) <= now();
 }
 
 /**

@@ -35,7 +35,8 @@ let failedAt = 0;
 let retryAt = 0;
 let retry;
 let crashes = 0;
-let why = ""; // why there is no module
+/** @type {string | undefined} why there is no module */
+let why;
 /** Whether there will be none, for good. */
 export let isOff = false;
 
@@ -50,9 +51,6 @@ export const trouble = () => ({
 /** @param {Owner} given */
 export function openModule(given) {
   owner = given;
-  failures = crashes = failedAt = 0;
-  why = "";
-  isOff = false;
   const again = () => failures && !isHidden() && load();
   listen(page, "online", again);
   listen(page, "pageshow", again);
@@ -66,7 +64,9 @@ export function closeModule() {
   program = undefined; // what ends now is no crash
   if (api) attempt(() => api.stop());
   if (mine) mine.stop();
-  api = undefined;
+  api = why = undefined;
+  failures = crashes = failedAt = 0;
+  isOff = false;
 }
 
 /**
@@ -109,7 +109,7 @@ function start() {
       if (mine !== program) return;
       api = offered;
       failures = 0;
-      why = "";
+      why = undefined;
       attempt(() => owner.changed(false));
     },
   });

@@ -65,12 +65,12 @@ for (const name of ["JSON", "Math", "Reflect", "WebAssembly"]) {
 export const { apply, defineProperty, getOwnPropertyDescriptor: descriptor, getPrototypeOf } = natives.Reflect;
 
 /** A method of a class, as a function of the object and its arguments. */
-const method = (owner, name) => {
+/* @__NO_SIDE_EFFECTS__ */ const method = (owner, name) => {
   const fn = owner && owner.prototype[name];
   return (self, ...args) => apply(fn, self, args);
 };
 /** The getter of a property of a class, as a function of the object. */
-const getter = (owner, name) => {
+/* @__NO_SIDE_EFFECTS__ */ const getter = (owner, name) => {
   const found = owner && descriptor(owner.prototype, name);
   return (self) => found && apply(found.get, self, []);
 };
@@ -138,7 +138,7 @@ export const whenIdle = (fn) =>
 // --- The document ---------------------------------------------------------
 
 /** @type {(name: string) => () => any} a property of the document, as it is when asked for */
-const ofDocument = (name) => {
+/* @__NO_SIDE_EFFECTS__ */ const ofDocument = (name) => {
   const get = getter(Document, name);
   return () => get(document);
 };
@@ -150,11 +150,11 @@ export const root = ofDocument("documentElement");
 /** "" in a sandbox, whatever the page calls "origin". */
 export const domain = ofDocument("domain");
 const cookie = ofDocument("cookie");
-export const cookies = () => quiet(cookie) || "";
+export const cookies = () => quiet(cookie);
 const sourceOf = getter(HTMLScriptElement, "src");
 export const addressOf = (script) => quiet(() => sourceOf(script)) || "";
 const nonce = getter(HTMLElement, "nonce");
-export const nonceOf = (script) => quiet(() => nonce(script) || attribute(script, "nonce")) || "";
+export const nonceOf = (script) => nonce(script) || attribute(script, "nonce") || "";
 export const attributeNames = method(Element, "getAttributeNames");
 export const attribute = method(Element, "getAttribute");
 export const setAttribute = method(Element, "setAttribute");
@@ -172,7 +172,7 @@ export const dispatch = (target, type) => dispatchEvent(target, new Event(type))
 
 // Where storage is denied, reading window.localStorage throws. A page may have
 // put something else there, where the Registration UI keeps its token then.
-const stored = (name) => {
+/* @__NO_SIDE_EFFECTS__ */ const stored = (name) => {
   const call = method(Storage, name);
   return (...args) =>
     attempt(() => call(page.localStorage, ...args), () => quiet(() => page.localStorage[name](...args)));
@@ -185,16 +185,15 @@ export const removeItem = stored("removeItem");
 /** fetch(). A wrapper of a library's may throw, or return no promise of ours. */
 export const send = async (input, init) => apply(fetch, page, [input, init]);
 /** A library's console may throw. */
-export const say = (level, text) =>
-  quiet(() => apply(console[level], console, ["captureKeepalive: " + text]));
+export const say = (level, text) => quiet(() => console[level]("captureKeepalive: " + text));
 /** rethrow lets the page's own error reporting hear of what its code threw. */
 export const rethrow = (error) =>
   setTimer(() => {
     throw error;
   }, 0);
-/** An Error with a code. @param {string} code @param {string} [message] */
-export const failure = (code, message) => {
-  const error = new Error("captureKeepalive: " + (message || code));
+/** An Error with a code. @param {string} code */
+export const failure = (code) => {
+  const error = new Error("captureKeepalive: " + code);
   error.code = code;
   return error;
 };

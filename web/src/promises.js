@@ -1,6 +1,6 @@
 // The promises of token(), renew() and end(). Each settles, whatever becomes
 // of the module.
-import { Promise, failure } from "./native.js";
+import { Promise, failure, first } from "./native.js";
 import { nextId } from "./guard.js";
 import { cancel, later } from "./scope.js";
 
@@ -20,7 +20,7 @@ export const openPromise = (ask) =>
 
 /** Resolves with a value, or rejects with a code. */
 export function settle(id, value, code) {
-  const [promise] = pending.filter((each) => each.id === id);
+  const promise = first(pending, (each) => each.id === id);
   if (!promise) return;
   pending = pending.filter((each) => each !== promise);
   cancel(promise.timer);

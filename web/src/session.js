@@ -1,5 +1,5 @@
 // What the page is told: who is signed in, and events.
-import { Promise, attempt, freeze, has, rethrow } from "./native.js";
+import { Promise, attempt, freeze, has, rethrow, setTimer } from "./native.js";
 import { wrong } from "./options.js";
 
 export const ENDS = ["expired", "signedout", "identitychanged"];
@@ -60,7 +60,7 @@ export function emit(name, detail) {
     end = { name, detail };
   }
   const tell = (event) => listeners[event].forEach((fn) => has(listeners[event], fn) && notify(fn, detail));
-  if (listeners[name]) tell(name);
+  tell(name);
   if (isEnd) tell("ended");
 }
 
@@ -79,10 +79,8 @@ export function on(name, fn) {
   if (!has(listeners[name], fn)) listeners[name].push(fn);
   // Who listens late is told the end that holds.
   if (end && (name === "ended" || name === end.name)) {
-    const { detail } = end;
-    new Promise((resolve) => resolve()).then(
-      () => end && end.detail === detail && has(listeners[name], fn) && notify(fn, detail),
-    );
+    const late = end;
+    setTimer(() => late === end && has(listeners[name], fn) && notify(fn, late.detail), 0);
   }
   return () => void (listeners[name] = listeners[name].filter((each) => each !== fn));
 }

@@ -2,7 +2,7 @@
 // start() wait where that helps, and tells why a session was ended. Nothing
 // that goes wrong here reaches the UI: each step is an attempt of its own.
 import {
-  apply, defineProperty, descriptor, document, has, hasOwn, isArray, isObject, keys, page, quiet,
+  apply, defineProperty, descriptor, document, first, has, isArray, isObject, keys, page, quiet,
   root,
 } from "./native.js";
 import { askEnd, inHandler, sawInput } from "./cause.js";
@@ -36,10 +36,10 @@ let hooked = [];
 // --- Hooks ----------------------------------------------------------------
 
 function hookEvent(event, name) {
-  if (!isObject(event) || typeof event.addHandler !== "function") return;
+  if (typeof event.addHandler !== "function") return;
   if (has(hooked.concat(stubbed), event)) return;
   hooked.push(event);
-  const [found] = wrapped.filter((each) => each.event === event);
+  const found = first(wrapped, (each) => each.event === event);
   const add = found ? found.add : event.addHandler;
   const handler = (payload) => fired(name, payload);
   apply(add, event, [handler]);
@@ -97,17 +97,16 @@ function hook() {
   hooking = true;
   quiet(() => {
     const { janrain } = page;
-    if (!isObject(janrain)) return;
     const events = janrain.events;
     const others = quiet(() => keys(events)) || [];
     for (const name of KNOWN.concat(others)) {
       if (/^onCapture/.test(name)) quiet(() => hookEvent(events[name], name));
     }
-    quiet(() => isObject(janrain.capture) && hookUI(janrain.capture.ui));
+    quiet(() => hookUI(janrain.capture.ui));
     quiet(() => trap(page, "janrain"));
     quiet(() => trap(janrain, "events"));
     quiet(() => trap(janrain, "capture"));
-    quiet(() => isObject(janrain.capture) && trap(janrain.capture, "ui"));
+    quiet(() => trap(janrain.capture, "ui"));
   });
   hooking = false;
 }
@@ -118,10 +117,8 @@ function hook() {
  * breath.
  */
 function trap(object, name) {
-  const absent = !hasOwn(object, name);
-  const found = absent
-    ? { configurable: true, writable: true, enumerable: true, value: undefined }
-    : { __proto__: null, ...descriptor(object, name) };
+  const before = descriptor(object, name);
+  const found = { __proto__: null, ...(before || { configurable: true, writable: true, enumerable: true }) };
   if (!found.configurable || !found.writable) return;
   let { value } = found;
   const get = () => {
@@ -137,7 +134,7 @@ function trap(object, name) {
   undos.push(() => {
     const current = descriptor(object, name);
     if (!current || current.get !== get) return;
-    if (absent && value === undefined) delete object[name];
+    if (!before && value === undefined) delete object[name];
     else defineProperty(object, name, { __proto__: null, configurable: true, enumerable, writable: true, value });
   });
 }

@@ -22,7 +22,8 @@ export const wrapEvent = (event, hold) => {
   };
   event.removeHandler = (fn) => {
     const wrapper = find(fn) || fn;
-    added.splice(added.indexOf(wrapper) >>> 0, 1); // nothing, where it is none
+    const at = added.indexOf(wrapper);
+    if (at >= 0) added.splice(at, 1);
     return removeHandler?.call(event, wrapper);
   };
 };
