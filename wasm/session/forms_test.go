@@ -244,6 +244,21 @@ func TestForms(t *testing.T) {
 			p.on(session.StorageChanged{}, "cancel", "identitychanged:other_user",
 				"unfinished:other_user", "signedin:signed_in")
 		}},
+		{"a denial that names no screen is of the one that was wanted", func(p *page) {
+			p.on(session.ScreenWanted{Screen: "editProfile"})
+			p.on(session.ScreenDenied{}, "ask:denied(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:denied", "show(editProfile)")
+		}},
+		{"a denied screen is not drawn for a user who has gone elsewhere", func(p *page) {
+			p.on(session.ScreenDenied{Screen: "editProfile"}, "ask:denied(alice-1)")
+			p.on(session.ScreenWanted{Screen: "publicProfile"})
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:denied")
+		}},
+		{"a denied screen is left to the page where nothing is to be sent again", func(p *page) {
+			p.policy.Resubmit = false
+			p.on(session.ScreenDenied{Screen: "editProfile"}, "ask:denied(alice-1)")
+			p.yes("alice-2", "mark", "adopt(alice-2)", "renewed:denied", "unfinished:resubmit_off")
+		}},
 		{"the screen that was wanted long ago is not drawn for a later denial", func(p *page) {
 			p.on(session.ScreenWanted{Screen: "editProfile"})
 			p.on(session.ScreenShown{Screen: "editProfile"})
@@ -304,6 +319,9 @@ func TestLimitsOfASession(t *testing.T) {
 			p.on(session.StayAsked{}, "ask:request(alice-1)")
 			p.life = 40 * time.Minute
 			p.yes("alice-1", "mark", "stayed:request")
+			p.pass(time.Minute)
+			p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
+			p.yes("alice-1", "mark", "settle[1]=alice-1") // not told again
 		}},
 		{"input moves the limit by this session's word, not by the last one's", func(p *page) {
 			p.idle = time.Hour

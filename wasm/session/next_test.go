@@ -17,7 +17,42 @@ func TestNext(t *testing.T) {
 		name string
 		play func(p *page)
 	}{
+		// --- A page that is left -----------------------------------------------
+		{"a page that is left waits for no other tab with a sign-out", func(p *page) {
+			p.active("alice-1")
+			p.queued = true
+			p.store.Token = session.Token{}
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.on(session.Left{}, "overtake")
+			p.on(session.Left{})
+		}},
+		{"a page that is left waits for no login with the sign-out that came after it", func(p *page) {
+			p.start("ask:start()")
+			p.no(noCookie)
+			p.login("alice-1", "open(alice-1,uuid-alice)")
+			p.store.Token = session.Token{}
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending")
+			p.on(session.Left{}, "cancel", "end:signed_out", "overtake")
+		}},
+		{"a login that waits for a sign-out is not reported when its user signs out as well", func(p *page) {
+			p.active("alice-1")
+			p.writes("")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.login("bob-1", "unmark")
+			p.writes("")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending")
+			p.yes("", "mark:ended")
+		}},
 		// --- A login ---------------------------------------------------------
+		{"the UI tells of another tab's token before storage does: taken up", func(p *page) {
+			p.active("alice-1")
+			p.otherTab("alice-2", life)
+			p.on(session.TokenSeen{Token: tok("alice-2")})
+			p.phase(session.Active)
+			p.otherTab("bob-1", life)
+			p.on(session.TokenSeen{Token: tok("bob-1")}, "identitychanged:other_user", "signedin:signed_in")
+			p.phase(session.Active)
+		}},
 		{"a login is reported, and then there is a session", func(p *page) {
 			p.start("ask:start()")
 			p.phase(session.Restoring)
