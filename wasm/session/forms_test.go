@@ -335,6 +335,21 @@ func TestLimitsOfASession(t *testing.T) {
 				p.t.Errorf("believes in %v; the server gives 10 minutes", left)
 			}
 		}},
+		{"a limit that has moved is warned of again when it is near", func(p *page) {
+			p.policy.IdleWarning = 2 * time.Minute
+			p.active("alice-1")
+			asked := func(want ...string) {
+				p.pass(time.Minute)
+				p.on(session.Wanted{ID: 1, Fresh: true}, "ask:request(alice-1)")
+				p.yes("alice-1", append(append([]string{"mark"}, want...), "settle[1]=alice-1")...)
+			}
+			for range 2 {
+				p.idle, p.absolute = time.Minute, time.Minute
+				asked("warning:idle_limit", "warning:absolute_limit")
+				p.idle, p.absolute = time.Hour, time.Hour
+				asked()
+			}
+		}},
 		{"the next session's limits are warned of, and not the last one's", func(p *page) {
 			p.policy.IdleWarning = 2 * time.Minute
 			p.absolute = 6 * time.Minute
