@@ -168,6 +168,13 @@ func TestManyEntriesInOneLine(t *testing.T) {
 		"a list of wrapped": `[{"jsonPayload":` + first + `},` + other + `,{"jsonPayload":` + last + `}]`,
 		"a list in a field": `{"items":[{"line":` + strconv.Quote(first) + `},{"line":` +
 			strconv.Quote(last) + `}]}`,
+		"an answer of Elasticsearch": `{"hits":{"hits":[{"_source":{"log":` + strconv.Quote(first) +
+			`}},{"_source":{"log":` + strconv.Quote(last) + `}}]}}`,
+		"an answer of Loki": `{"data":{"result":[{"stream":{"app":"a"},"values":[["1",` +
+			strconv.Quote(first) + `],["2",` + strconv.Quote(last) + `]]}]}}`,
+		"one of journald in Loki": `{"data":{"result":[{"values":[["1",` +
+			strconv.Quote(`{"MESSAGE":`+strconv.Quote(first)+`}`) + `],["2",` +
+			strconv.Quote(`{"MESSAGE":`+strconv.Quote(last)+`}`) + `]]}]}}`,
 		"more than braces that may fail": "{{ " + strings.Repeat(`{"a":1} `, 2*maxStarts) + first + last,
 	} {
 		got, err := Story(strings.NewReader(log), uuid, time.Time{})

@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// maxWraps is how many collectors may have wrapped a line, one in another.
-	maxWraps = 3
+	// maxWraps is in how many objects and lists a line may lie: the answer of
+	// Elasticsearch or Loki to a query has five around what a collector sent.
+	maxWraps = 8
 	// maxStarts is how many braces of a text may begin no object.
 	maxStarts = 8
 )
@@ -55,11 +56,25 @@ func unwrap(object []byte, wraps int) []line {
 	}
 	var found []line
 	for _, value := range fields {
-		var text string
-		if json.Unmarshal(value, &text) == nil {
-			value = []byte(text)
-		}
-		found = append(found, find(value, wraps-1)...)
+		found = append(found, inside(value, wraps-1)...)
 	}
 	return found
+}
+
+// inside looks for lines in a value of JSON: an object, a list, or a text that
+// holds one.
+func inside(value json.RawMessage, wraps int) []line {
+	var list []json.RawMessage
+	var text string
+	switch {
+	case value[0] == '[' && wraps > 0 && json.Unmarshal(value, &list) == nil:
+		var found []line
+		for _, element := range list {
+			found = append(found, inside(element, wraps-1)...)
+		}
+		return found
+	case value[0] == '"' && json.Unmarshal(value, &text) == nil:
+		value = []byte(text)
+	}
+	return find(value, wraps)
 }
