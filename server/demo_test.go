@@ -89,7 +89,8 @@ func TestDemoOnATakenPort(t *testing.T) {
 		var stdout, stderr output
 		code := run(ctx, []string{"demo", "--listen", "localhost:" + port}, nil, &stdout, &stderr)
 		if text := stderr.String(); code == exitOK || !strings.Contains(text, "--listen") ||
-			!strings.Contains(text, port) || !strings.Contains(text, "choose a port that is free") {
+			!strings.Contains(text, port) || !strings.Contains(text, "cannot listen") ||
+			!strings.Contains(text, "choose a port that is free") {
 			t.Errorf("%s is taken: exit %d: %s", other.Addr(), code, text)
 		}
 	}

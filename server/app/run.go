@@ -61,8 +61,8 @@ func Run(
 func Listen(setting, address string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: choose a port that is free, at an address that this "+
-			"machine has", setting, err)
+		return nil, fmt.Errorf("the server cannot listen where %s says (%w); choose a port that is "+
+			"free, at an address that this machine has", setting, err)
 	}
 	return listener, nil
 }

@@ -120,7 +120,7 @@ func parseURL(raw string) (*url.URL, error) {
 	}
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return nil, errors.New("the address is not absolute; write it like " +
+		return nil, errors.New("the address does not begin with https:// and a host; write it like " +
 			"https://app.us.janraincapture.com")
 	case u.User != nil:
 		return nil, errors.New("the address holds a user name or password; remove what stands " +

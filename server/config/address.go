@@ -14,14 +14,15 @@ import (
 
 // The functions of this file return what is wrong with one value, or nothing.
 
-func checkAddress(address string) string {
+// checkAddress takes what an address of the kind looks like, too.
+func checkAddress(address, example string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	_, notIP := netip.ParseAddr(host)
 	if err != nil || notIP != nil && !listenHost.MatchString(host) {
-		return "must be host:port, such as 127.0.0.1:8080."
+		return "must be host:port, such as " + example + "."
 	}
 	return ""
 }

@@ -124,6 +124,7 @@ func TestProblems(t *testing.T) {
 
 		{change: "CAPTURE_URL", says: "janraincapture"},
 		{change: "CAPTURE_URL=http://capture.example", says: "https"},
+		{change: "CAPTURE_URL=ftp://capture.example", says: "does not begin with https://"},
 		{change: "CAPTURE_URL=https://capture.example?x=1", says: "emove"},
 		{change: "CLIENT_ID", says: "clientId"},
 		{change: "CLIENT_ID=two words", says: "clientId"},
@@ -147,7 +148,7 @@ func TestProblems(t *testing.T) {
 		{change: "STORE_FILE=/nowhere/x", says: "cannot be opened"},
 
 		{change: "TOKEN_LIFETIME=0s", says: "at most 24h"},
-		{change: "TOKEN_LIFETIME=25h", says: "at most 24h"},
+		{change: "TOKEN_LIFETIME=25h", says: "at most 24h."},
 		{change: "TOKEN_LIFETIME=3600", says: "with a unit"},
 		{change: "IDLE_TIMEOUT=-1m", says: "at least 1ms"},
 		{change: "IDLE_TIMEOUT=13h", says: "KEEPALIVE_ABSOLUTE_TIMEOUT"},
@@ -160,12 +161,13 @@ func TestProblems(t *testing.T) {
 		{change: "RATE_FORCED=0/1m", says: "events/duration"},
 		{change: "RATE_UPSTREAM=none", says: "off"},
 
-		{change: "LISTEN=8080", says: "host:port"},
+		{change: "LISTEN=8080", says: "host:port, such as 127.0.0.1:8080"},
 		{change: "LISTEN=127.0.0.1:http", says: "host:port"},
 		{change: "LISTEN=$127.0.0.1:8081", says: "host:port"},
 		{change: "LISTEN=http://127.0.0.1:8081", says: "host:port"},
 		{change: "LISTEN=-:8081", says: "host:port"},
 		{change: "LISTEN=127.0.0.1:99999", says: "host:port"},
+		{change: "ADMIN_LISTEN=9090", says: "host:port, such as 127.0.0.1:9090"},
 		{change: "ADMIN_LISTEN=127.0.0.1:8080", says: "address or port of its own"},
 		{change: "BASE_PATH=keepalive", says: "slash in front"},
 		{change: "BASE_PATH=/keepalive/", says: "none at the end"},

@@ -73,7 +73,7 @@ func AdminListen(environment []string) (string, error) {
 		return "", Problem{Variable: Prefix + name, Text: err.Error()}
 	}
 	address = cmp.Or(address, Default(name))
-	if text := checkAddress(address); text != "" {
+	if text := checkAddress(address, Default(name)); text != "" {
 		return "", Problem{Variable: Prefix + name, Text: text}
 	}
 	return address, nil

@@ -49,8 +49,8 @@ var rules = []func(*Config, *Problems){
 }
 
 func (c *Config) checkListeners(p *Problems) {
-	p.check("LISTEN", checkAddress(c.Listen))
-	p.check("ADMIN_LISTEN", checkAddress(c.AdminListen))
+	p.check("LISTEN", checkAddress(c.Listen, Default("LISTEN")))
+	p.check("ADMIN_LISTEN", checkAddress(c.AdminListen, Default("ADMIN_LISTEN")))
 	if sameListener(c.Listen, c.AdminListen) {
 		p.check("ADMIN_LISTEN", "is where KEEPALIVE_LISTEN listens. Give the operator's "+
 			"listener an address or port of its own.")
@@ -234,9 +234,20 @@ func CheckTokenLifetime(lifetime time.Duration) error {
 
 func within(d, least, most time.Duration) string {
 	if d < least || d > most {
-		return fmt.Sprintf("must be at least %s and at most %s.", least, most)
+		return fmt.Sprintf("must be at least %s and at most %s.", plain(least), plain(most))
 	}
 	return ""
+}
+
+// plain is a duration as people write it: 24h for 24h0m0s.
+func plain(d time.Duration) string {
+	text := d.String()
+	for _, unit := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, unit) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 func (c *Config) checkProxies(p *Problems) {

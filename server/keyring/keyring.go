@@ -80,21 +80,21 @@ func (e *EntryError) Error() string {
 func (e *EntryError) Unwrap() error { return e.Err }
 
 var (
-	errNoColon = errors.New("there is no colon: write id:key, the key from `openssl rand " +
+	errNoColon = errors.New("there is no colon; write id:key, the key from `openssl rand " +
 		"-base64 32`")
-	errNoID  = errors.New("there is no id before the colon: write id:key")
+	errNoID  = errors.New("there is no id before the colon; write id:key")
 	errBadID = fmt.Errorf(
 		"the id must be at most %d of the characters A-Z a-z 0-9 . _ -", maxIDSize,
 	)
-	errDuplicateID  = errors.New("an earlier key has the same id: give every key its own")
-	errDuplicateKey = errors.New("an earlier entry has the same key: make a new one with " +
+	errDuplicateID  = errors.New("an earlier key has the same id; give every key its own")
+	errDuplicateKey = errors.New("an earlier entry has the same key; make a new one with " +
 		"`openssl rand -base64 32`")
-	errNotBase64 = errors.New("the key is not base64: make one with `openssl rand -base64 32`")
+	errNotBase64 = errors.New("the key is not base64; make one with `openssl rand -base64 32`")
 	errLength    = fmt.Errorf(
-		"a key has %d bytes: make one with `openssl rand -base64 32`",
+		"a key has %d bytes; make one with `openssl rand -base64 32`",
 		keySize,
 	)
-	errNotRandom = errors.New("the key is one byte repeated: make one with `openssl rand " +
+	errNotRandom = errors.New("the key is one byte repeated; make one with `openssl rand " +
 		"-base64 32`")
 )
 
@@ -180,7 +180,7 @@ func parseEntry(id, encoded string, colon bool) (raw [keySize]byte, err error) {
 	case err != nil:
 		return raw, err
 	case len(decoded) != keySize:
-		return raw, fmt.Errorf("%w, this one has %d", errLength, len(decoded))
+		return raw, fmt.Errorf("%w (this one has %d)", errLength, len(decoded))
 	case bytes.Count(decoded, decoded[:1]) == keySize:
 		return raw, errNotRandom
 	}
