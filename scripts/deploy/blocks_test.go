@@ -37,7 +37,7 @@ var proxies = []proxy{
 	{
 		name: "apache", need: need.Apache,
 		config: "ServerRoot DIR\nServerName localhost\nPidFile DIR/pid\nErrorLog /dev/stderr\n" +
-			"Listen LISTEN\n" + apacheModules + "<VirtualHost *>\nBLOCK</VirtualHost>\n",
+			"Listen LISTEN\n" + apacheModules() + "<VirtualHost *>\nBLOCK</VirtualHost>\n",
 		args: []string{"-DFOREGROUND", "-f"},
 	},
 	{
@@ -50,13 +50,13 @@ var proxies = []proxy{
 
 // apacheModules are where Debian has them. Two of them are what the block asks
 // for beside what every Apache has.
-var apacheModules = func() string {
+func apacheModules(more ...string) string {
 	var lines strings.Builder
-	for _, name := range []string{"mpm_event", "authz_core", "proxy", "proxy_http", "headers"} {
+	for _, name := range append([]string{"mpm_event", "authz_core", "proxy", "proxy_http", "headers"}, more...) {
 		fmt.Fprintf(&lines, "LoadModule %[1]s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", name)
 	}
 	return lines.String()
-}()
+}
 
 // start runs the proxy with the block that init prints, before a server.
 func (p proxy) start(t *testing.T, server string) (address string) {
