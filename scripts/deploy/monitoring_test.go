@@ -102,13 +102,22 @@ func TestAlerts(t *testing.T) {
 	}
 	known := vocabulary(t)
 	var alerts []string
-	for _, block := range strings.Split(string(rules), "- alert: ")[1:] {
+	blocks := strings.Split(string(rules), "- alert: ")
+	for _, block := range blocks[1:] {
 		name, rest, _ := strings.Cut(block, "\n")
 		alerts = append(alerts, name)
 		_, rest, _ = strings.Cut(rest, "expr:")
 		expression, _, found := strings.Cut(rest, "labels:")
 		if !found {
 			t.Errorf("%s has no labels after its expression", name)
+		}
+		// Under another name of the job it would never fire.
+		if strings.Contains(expression, "job=") && !strings.Contains(blocks[0], name) {
+			t.Errorf("%s has the name of the job, and the head of the file does not say so", name)
+		}
+		// Nor would it, where no server is found any more.
+		if strings.Contains(expression, "up{") && !strings.Contains(expression, "absent(up{") {
+			t.Errorf("%s: no series of up is no alert", name)
 		}
 		for _, wrong := range checkExpression(known, expression) {
 			t.Errorf("%s: %s", name, wrong)
