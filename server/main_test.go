@@ -6,7 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -237,5 +240,27 @@ func TestOtherCommands(t *testing.T) {
 			!strings.Contains(stderr.String(), tc.stderr) {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q", tc.args, code, stdout.String(), stderr.String())
 		}
+	}
+}
+
+// docs/reference.md has all commands, and no other.
+func TestReferenceHasTheCommands(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "reference.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "\n## Commands\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	var listed, want []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z]+)` \\|").FindAllStringSubmatch(table, -1) {
+		listed = append(listed, row[1])
+	}
+	for _, command := range new(program).root().Commands() {
+		want = append(want, command.Name()) // help comes when it runs
+	}
+	slices.Sort(listed)
+	slices.Sort(want)
+	if !slices.Equal(listed, want) {
+		t.Errorf("the reference lists %q, the commands are %q", listed, want)
 	}
 }

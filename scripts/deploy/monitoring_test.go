@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/capture-keepalive/capture-keepalive/server/api"
 	"github.com/capture-keepalive/capture-keepalive/server/monitor"
 )
 
@@ -137,6 +138,35 @@ func TestAlerts(t *testing.T) {
 	slices.Sort(documented)
 	if !slices.Equal(alerts, documented) || len(alerts) == 0 {
 		t.Errorf("alerts %q, documented in docs/operations.md %q", alerts, documented)
+	}
+}
+
+// What the values of a label mean is told below the table of metrics. The names
+// of routes, operations, reasons, codes and Capture's numbers speak, or have a
+// table elsewhere.
+func TestLabelValuesAreExplained(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := vocabulary(t)
+	for metric, name := range map[string]string{
+		"keepalive_renewals_total":                  "outcome",
+		"keepalive_upstream_requests_total":         "outcome",
+		"keepalive_upstream_duration_seconds_count": "call",
+		"keepalive_sessions_opened_total":           "mode",
+		"keepalive_sessions_ended_total":            "why",
+		"keepalive_limited_total":                   "limit",
+		"keepalive_page_forms_total":                "outcome",
+	} {
+		if len(known[metric][name]) == 0 {
+			t.Errorf("%s has no label %s", metric, name)
+		}
+		for _, value := range known[metric][name] {
+			if !api.Code(value).Known() && !strings.Contains(string(page), "`"+value+"`") {
+				t.Errorf("docs/operations.md does not say what %s is, of %s", value, metric)
+			}
+		}
 	}
 }
 
