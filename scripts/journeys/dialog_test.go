@@ -148,7 +148,9 @@ func dialogPage(t *testing.T) string {
 				<script src="dialog.js"></script>
 			<body><h1>A page</h1><input id="field" aria-label="Field"><button id="after">After</button>`,
 		"/page.css": `body { font: 1rem sans-serif } .styled { --keepalive-accent: rgb(1, 2,
-			3) } .styled::part(title) { color: rgb(4, 5, 6) }`,
+			3) } .styled::part(title) { color: rgb(4, 5, 6) }
+			.reset { font-size: 62.5%; text-transform: uppercase }
+			.reset * { all: unset; display: none !important; pointer-events: none !important }`,
 		"/dialog.js": string(dialog),
 		"/api.js": ui + `;
 			const listeners = {}, skew = [0, 0], clocks = [performance.now.bind(performance), Date.now];
@@ -572,27 +574,42 @@ func TestDialogTexts(t *testing.T) {
 	}
 }
 
-// It fits where there is little room, either way of writing, in the page's own
-// colours.
+// It fits where there is little room, either way of writing, whatever the page's
+// style sheet does to all elements, with long words, in the page's own colours.
 func TestDialogLooks(t *testing.T) {
 	t.Parallel()
 	p := browsertest.Chromium(t).Open(t, dialogPage(t))
 	for _, dir := range []string{"ltr", "rtl"} {
 		// 320 by 256 is 1280 by 1024 at 400 %: WCAG 2.2, 1.4.10.
 		p.Look(t, 320, 256, "light")
-		p.Eval(t, `document.documentElement.dir = "`+dir+`", warn("idle", 60), 1`, nil)
-		var got struct{ Wide, Least, Out float64 }
+		p.Eval(t, `document.documentElement.dir = "`+dir+`", document.documentElement.className = "reset",
+			captureKeepaliveDialog = {idleTitle: "Hi?", idleText: "Verlängerung".repeat(9)}, warn("idle", 60), 1`, nil)
+		var got struct {
+			Wide, Least, Out, Font float64
+			Case, Hit              string
+			InOrder                bool
+		}
 		p.Eval(t, `(() => {
 			const boxes = [...ui("actions").children].filter(b => !b.hidden).map(b => b.getBoundingClientRect());
 			const d = ui("dialog"), box = d.getBoundingClientRect();
-			return {wide: d.scrollWidth - d.clientWidth, least: Math.min(...boxes.flatMap(b => [b.width, b.height])),
+			const { fontSize, textTransform } = getComputedStyle(ui("text"));
+			const at = i => {
+				const range = document.createRange(), text = ui("title").firstChild;
+				range.setStart(text, i), range.setEnd(text, i + 1);
+				return range.getBoundingClientRect().left;
+			};
+			return {font: parseFloat(fontSize), case: textTransform, inOrder: at(0) < at(1) && at(1) < at(2),
+				hit: document.elementFromPoint(160, 128).localName, wide: d.scrollWidth - d.clientWidth, least: Math.min(...boxes.flatMap(b => [b.width, b.height])),
 				out: Math.max(-box.left, -box.top, box.right - innerWidth, box.bottom - innerHeight)};
 		})()`, &got)
 		if got.Wide > 0 || got.Out > 0 || got.Least < 44 {
 			t.Errorf("%s: %v px too wide, %v px out of sight, the least target has %v px", dir,
 				got.Wide, got.Out, got.Least)
 		}
-		p.Eval(t, `emit("stayed")`, nil)
+		if got.Font != 16 || got.Case != "none" || got.Hit != "capture-keepalive-dialog" || !got.InOrder {
+			t.Errorf("%s: the page's style sheet reaches it: %+v", dir, got)
+		}
+		p.Eval(t, `emit("stayed"), captureKeepaliveDialog = {}, document.documentElement.className = "", 1`, nil)
 	}
 	p.Look(t, 1280, 900, "light")
 	p.Eval(t, `warn("idle", 60), document.querySelector("capture-keepalive-dialog").className = "styled", 1`, nil)
