@@ -102,21 +102,13 @@ func (p *Problems) unknown(values map[string]string) (warnings []string) {
 			*p = append(*p, Problem{Variable: full, Text: "is no setting. Did " +
 				"you mean " + Prefix + near + "?"})
 		default:
-			warning := full + " is no setting of this program and is ignored. Remove it, or " +
-				"see the list in serve --help."
-			if whole := partOf(name, known); len(whole) > 0 {
-				warning = full + " is no setting of this program and is ignored. Did " +
-					"you mean " + strings.Join(whole, " or ") + "?"
-			}
-			warnings = append(warnings, warning)
+			warnings = append(warnings, full+" is no setting of this program and is ignored. "+
+				"Remove it, or see the list in serve --help.")
 		}
 		delete(values, full)
 	}
 	return warnings
 }
-
-// leastPart is the length of a word that is telling as a part of a name.
-const leastPart = 5
 
 // nearest finds the setting that a misspelt name was meant to be.
 func nearest(name string, known []string) (string, bool) {
@@ -127,18 +119,6 @@ func nearest(name string, known []string) (string, bool) {
 		}
 	}
 	return best, best != ""
-}
-
-// partOf finds the settings with names that this one is a part of.
-func partOf(name string, known []string) []string {
-	var whole []string
-	for _, candidate := range known {
-		part := strings.HasPrefix(candidate, name+"_") || strings.HasSuffix(candidate, "_"+name)
-		if part && len(name) >= leastPart {
-			whole = append(whole, Prefix+candidate)
-		}
-	}
-	return whole
 }
 
 // edits is the Levenshtein distance of two short words.

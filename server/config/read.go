@@ -176,22 +176,15 @@ func (p *Problems) unparsed(err error) {
 			continue
 		}
 		field, _ := reflect.TypeFor[Config]().FieldByName(wrong.Name)
-		p.add(field.Tag.Get("env"), remedy(wrong.Type))
+		p.add(field.Tag.Get("env"), cmp.Or(remedies[wrong.Type], "cannot be read."))
 	}
 }
 
-func remedy(wanted reflect.Type) string {
-	switch wanted {
-	case reflect.TypeFor[time.Duration]():
-		return "must be a duration with a unit, such as 90s, 30m or 12h."
-	case reflect.TypeFor[limit.Rate]():
-		return "must be events/duration, such as 30/1m, or off."
-	case reflect.TypeFor[int]():
-		return "must be a whole number, such as 50."
-	case reflect.TypeFor[slog.Level]():
-		return "must be debug, info, warn or error."
-	case reflect.TypeFor[bool]():
-		return "must be true or false."
-	}
-	return "cannot be read."
+// remedies say how a value of a type is written.
+var remedies = map[reflect.Type]string{
+	reflect.TypeFor[time.Duration](): "must be a duration with a unit, such as 90s, 30m or 12h.",
+	reflect.TypeFor[limit.Rate]():    "must be events/duration, such as 30/1m, or off.",
+	reflect.TypeFor[int]():           "must be a whole number, such as 50.",
+	reflect.TypeFor[slog.Level]():    "must be debug, info, warn or error.",
+	reflect.TypeFor[bool]():          "must be true or false.",
 }
