@@ -74,8 +74,8 @@ func newFort(t *testing.T, change ...func(*session.Config)) *fort {
 	f.sessions = session.New(config)
 	f.Server, err = httpapi.New(httpapi.Config{
 		Sessions: f.sessions, Modes: []store.Mode{store.ModeToken, store.ModeCode}, Keys: keys,
-		Origins: []string{origin}, Files: files(),
-		RateLogin:      limit.Rate{Events: 30, Per: time.Minute},
+		BasePath: api.DefaultBasePath, Origins: []string{origin}, Files: files(),
+		Timeout: time.Minute, Now: time.Now, RateLogin: limit.Rate{Events: 30, Per: time.Minute},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Log: log,
 	})
 	if err != nil {

@@ -133,8 +133,10 @@ func newSite(t testing.TB, change ...func(*httpapi.Config)) *site {
 		Sessions: s.sessions,
 		Keys:     ring(t, keyOne),
 		Modes:    []store.Mode{store.ModeToken, store.ModeCode},
+		BasePath: api.DefaultBasePath,
 		Origins:  []string{origin},
 		Files:    files(),
+		Timeout:  time.Minute,
 		Now:      now,
 		Log:      slog.New(slog.NewJSONHandler(s.log, nil)),
 	}

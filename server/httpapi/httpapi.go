@@ -30,8 +30,6 @@ const (
 	// rememberedReports is for how many sessions page reports are counted.
 	rememberedReports = 1 << 14
 
-	// DefaultTimeout is Config's Timeout where none is set.
-	DefaultTimeout = 30 * time.Second
 	// readyTimeout bounds the answer to the question whether the server is ready.
 	readyTimeout = 2 * time.Second
 )
@@ -73,7 +71,7 @@ type Keys interface {
 	VerificationKey(kid string) (key []byte, ok bool)
 }
 
-// Config is what a Server needs. Sessions, Modes, Keys and Origins must be set.
+// Config is what a Server needs. What may be left out says so.
 type Config struct {
 	Sessions Sessions
 	Keys     Keys
@@ -83,7 +81,7 @@ type Config struct {
 	Modes []store.Mode
 
 	// BasePath is in front of every public route, with a leading slash and
-	// none at the end. Empty: api.DefaultBasePath.
+	// none at the end.
 	BasePath string
 	// Origins are the pages that may ask, each exactly as a browser sends it.
 	Origins []string
@@ -100,8 +98,7 @@ type Config struct {
 	RateLogin limit.Rate
 
 	// Timeout bounds every request: whatever stands still behind the server, the
-	// answer comes by then. It must be longer than a renewal that goes well. Zero:
-	// DefaultTimeout.
+	// answer comes by then. It must be longer than a renewal that goes well.
 	Timeout time.Duration
 
 	// AuthTokenHeader has /auth tell the access token as well.
@@ -121,10 +118,9 @@ type Config struct {
 	// Pprof adds net/http/pprof to the operator's listener.
 	Pprof bool
 
-	// Now is the clock. Nil: time.Now.
+	// Now is the clock.
 	Now func() time.Time
-	// Log gets a line for each request, at debug where there is no news. Nil:
-	// slog.Default.
+	// Log gets a line for each request, at debug where there is no news.
 	Log *slog.Logger
 }
 
@@ -143,18 +139,6 @@ type Server struct {
 
 // New returns a Server. It fails if Files are not what their manifest says.
 func New(config Config) (*Server, error) {
-	if config.BasePath == "" {
-		config.BasePath = api.DefaultBasePath
-	}
-	if config.Timeout == 0 {
-		config.Timeout = DefaultTimeout
-	}
-	if config.Now == nil {
-		config.Now = time.Now
-	}
-	if config.Log == nil {
-		config.Log = slog.Default()
-	}
 	s := &Server{
 		config:  config,
 		cookies: cookies{config.Keys, config.InsecureCookie, config.Now},

@@ -81,8 +81,9 @@ func newTown(t *testing.T) *town {
 	})
 	server, err := httpapi.New(httpapi.Config{
 		Sessions: sessions, Modes: []store.Mode{store.ModeToken, store.ModeCode}, Keys: keys,
-		Origins: []string{origin}, Files: files(), InsecureCookie: true, AuthTokenHeader: true,
-		AuthIsActivity: true, Now: town.now, Log: log,
+		BasePath: api.DefaultBasePath, Origins: []string{origin}, Files: files(),
+		InsecureCookie: true, AuthTokenHeader: true, AuthIsActivity: true, Timeout: time.Minute,
+		Now: town.now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
