@@ -25,10 +25,7 @@ func ParseRate(text string) (Rate, error) {
 	if text == "off" {
 		return Rate{}, nil
 	}
-	count, per, found := strings.Cut(text, "/")
-	if !found {
-		return Rate{}, ErrRate
-	}
+	count, per, _ := strings.Cut(text, "/") // without the slash per is no duration
 	events, err := strconv.Atoi(count)
 	if err != nil || events < 1 {
 		return Rate{}, ErrRate

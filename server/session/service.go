@@ -230,10 +230,7 @@ func (s *Service) Drain(ctx context.Context) error { return s.work.drain(ctx) }
 func (s *Service) BreakerOpen() bool { return s.calls.breakerOpen() }
 
 // Tag names a session in logs: 8 hex digits of a hash of its id.
-func Tag(id store.ID) string {
-	key := id.Key()
-	return hex.EncodeToString(key[:4])
-}
+func Tag(id store.ID) string { return id.Key().Tag() }
 
 // UserTag names a user in logs: 8 hex digits of a hash of the uuid.
 func UserTag(uuid string) string {
