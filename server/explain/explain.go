@@ -44,7 +44,7 @@ func Story(log io.Reader, uuid string, since time.Time) ([]string, error) {
 func about(lines []line, user string, since time.Time) []line {
 	sessions := make(map[string]bool)
 	for _, each := range lines {
-		if each.User == user && each.Session != "" {
+		if each.User == user {
 			sessions[each.Session] = true
 		}
 	}
@@ -184,11 +184,8 @@ var modes = map[string]string{
 func sentenceOf(l line) string {
 	switch l.Event {
 	case "opened":
-		mode, known := modes[l.Mode]
-		if !known {
-			mode = "of an unknown kind"
-		}
-		return fmt.Sprintf("The user signed in: session %s was opened (%s).", l.Session, mode)
+		return fmt.Sprintf("The user signed in: session %s was opened (%s).", l.Session,
+			cmp.Or(modes[l.Mode], "of an unknown kind"))
 	case "ended", "removed":
 		return endOf(l)
 	case "identity_mismatch":
@@ -210,10 +207,7 @@ func sentenceOf(l line) string {
 }
 
 func endOf(l line) string {
-	why, known := ends[l.Why]
-	if !known {
-		why = "this version does not know the reason"
-	}
+	why := cmp.Or(ends[l.Why], "this version does not know the reason")
 	switch {
 	case l.Session == "" && l.Sessions == 0:
 		return fmt.Sprintf("There was no session to end: %s.", why)

@@ -39,7 +39,16 @@ func ended(clock, session, why string) string {
 // The stories that support asks for, each in one log of two servers, mixed with
 // another user's.
 func TestStories(t *testing.T) {
-	noise := entry("14:04:59", other, "ended", `,"session":"ffffffff","why":"signed_out"`)
+	removed := func(clock, session string) string {
+		return `{"time":"2026-11-26T` + clock + `Z","level":"INFO","msg":"Removed.","event":"removed",` +
+			`"why":"idle","session":"` + session + `","at":"2026-11-26T13:30:00Z"}` + "\n"
+	}
+	mismatch := func(clock, claimed, actual string) string {
+		return entry(clock, "", "identity_mismatch", `,"claimed":"`+session.UserTag(claimed)+
+			`","actual":"`+session.UserTag(actual)+`"`)
+	}
+	noise := entry("14:04:59", other, "ended", `,"session":"ffffffff","why":"signed_out"`) +
+		removed("14:05:30", "ffffffff") // the sweep names no user
 	for _, tc := range []struct {
 		name string
 		log  string
@@ -52,7 +61,7 @@ func TestStories(t *testing.T) {
 				"14:05:00  Session aaaaaaaa ended: the user was not active"}},
 		{"absolute", opened("02:05:00", "aaaaaaaa") + ended("14:05:00", "aaaaaaaa", "absolute"),
 			[]string{"02:05:00  The user signed in",
-				"14:05:00  Session aaaaaaaa ended: it had reached the absolute limit"}},
+				"14:05:00  Session aaaaaaaa ended: it had reached the absolute limit (KEEPALIVE_ABSOLUTE_TIMEOUT)."}},
 		// Two servers: the second one's lines come first.
 		{"signed out elsewhere",
 			ended("14:05:00", "aaaaaaaa", "signed_out") + renewed("13:50:00", "bbbbbbbb") +
@@ -73,20 +82,32 @@ func TestStories(t *testing.T) {
 				"14:05:00  Session aaaaaaaa ended: Capture said that its grant is gone"}},
 		// The sweep finds a session that no one asked for again, and names no user.
 		{"found by the sweep", opened("13:00:00", "aaaaaaaa") +
-			`{"time":"2026-11-26T14:05:00Z","level":"INFO","msg":"Removed.","event":"removed",` +
-			`"why":"idle","session":"aaaaaaaa","at":"2026-11-26T13:30:00Z"}` + "\n",
+			removed("14:05:00", "aaaaaaaa"),
 			[]string{"13:00:00",
 				"14:05:00  Session aaaaaaaa ended: the user was not active for the idle limit " +
 					"(KEEPALIVE_IDLE_TIMEOUT), at 2026-11-26 13:30:00"}},
 		{"found by two servers, in logs that overlap",
 			opened("13:00:00", "aaaaaaaa") + renewed("13:10:00", "aaaaaaaa") +
 				opened("13:00:00", "aaaaaaaa") + renewed("13:10:00", "aaaaaaaa") +
-				ended("13:30:00", "aaaaaaaa", "idle") + ended("13:31:00", "aaaaaaaa", "idle"),
+				ended("13:30:00", "aaaaaaaa", "idle") + ended("13:31:00", "aaaaaaaa", "idle") +
+				removed("14:50:00", "aaaaaaaa"),
 			[]string{"13:00:00", "13:10:00  Session aaaaaaaa got a new token.", "13:30:00  Session aaaaaaaa ended"}},
 		{"two servers whose clocks differ",
 			opened("13:00:05", "aaaaaaaa") + ended("13:00:01", "aaaaaaaa", "signed_out"),
 			[]string{"13:00:01  Session aaaaaaaa ended", "13:00:05  The user signed in",
 				"clocks of the servers differ"}},
+		{"logins that were refused", opened("13:00:00", "aaaaaaaa") + mismatch("13:10:00", uuid, other) +
+			mismatch("13:20:00", other, uuid) + entry("13:30:00", uuid, "token_replayed", ""),
+			[]string{"13:00:00", "13:10:00  A login named this user", "13:20:00  A login named this user",
+				"13:30:00  A login came with a token of a session of this user",
+				"does not say that session aaaaaaaa has ended"}},
+		{"renewals around trouble", renewed("13:00:00", "aaaaaaaa") +
+			strings.Replace(entry("13:10:00", uuid, "", `,"session":"aaaaaaaa"`), "INFO", "ERROR", 1) +
+			entry("13:11:00", uuid, "", `,"session":"aaaaaaaa"`) + renewed("13:20:00", "aaaaaaaa"),
+			[]string{"13:00:00  Session aaaaaaaa got a new token.", "13:10:00  Session aaaaaaaa: A line.",
+				"13:20:00  Session aaaaaaaa got a new token.", "does not say that session aaaaaaaa has ended"}},
+		{"renewals alone", renewed("13:00:00", "aaaaaaaa"),
+			[]string{"13:00:00", "does not say that session aaaaaaaa has ended"}},
 		{"revoked in vain", opened("13:00:00", "aaaaaaaa") + ended("13:30:00", "aaaaaaaa", "idle") +
 			entry("14:05:00", uuid, "ended", `,"why":"revoked","sessions":0`),
 			[]string{"13:00:00", "13:30:00", "14:05:00  There was no session to end: the operator revoked"}},
@@ -226,7 +247,7 @@ func TestNothingSecretIsRepeated(t *testing.T) {
 	const token = "abcdefgh12345678"
 	log := opened("13:00:00", "aaaaaaaa") +
 		`{"time":"2026-11-26T13:01:00Z","level":"WARN","msg":"` + token + ` of ` + other +
-		` failed","session":"aaaaaaaa","user":"` + session.UserTag(uuid) + `"}` + "\n" +
+		` failed; see KEEPALIVE_MAX_SESSIONS_PER_USER","session":"aaaaaaaa","user":"` + session.UserTag(uuid) + `"}` + "\n" +
 		`{"time":"2026-11-26T13:02:00Z","level":"WARN","msg":"failed","session":"` + token +
 		`","user":"` + session.UserTag(uuid) + `"}` + "\n" +
 		entry("13:03:00", uuid, "ended", `,"session":"aaaaaaaa","why":"`+token+`"`)
@@ -234,8 +255,9 @@ func TestNothingSecretIsRepeated(t *testing.T) {
 	if err != nil || len(got) != 3 {
 		t.Errorf("%q, %v", got, err)
 	}
-	if text := strings.Join(got, "\n"); strings.Contains(text, token) || strings.Contains(text, other) {
-		t.Errorf("the story repeats a secret:\n%s", text)
+	if text := strings.Join(got, "\n"); strings.Contains(text, token) || strings.Contains(text, other) ||
+		!strings.Contains(text, "[left out] of [left out] failed; see KEEPALIVE_MAX_SESSIONS_PER_USER") {
+		t.Errorf("the story repeats a secret, or leaves out the name of a setting:\n%s", text)
 	}
 }
 
