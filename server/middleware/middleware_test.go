@@ -164,9 +164,17 @@ func TestOnlyTheServerSignsOut(t *testing.T) {
 		{"forbidden", answering(403, ""), 503},
 		{"204 without a uuid", signedIn, 503},
 		{"a page instead", answering(200, "<html>"), 503},
-		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
+		{"a redirect to an answer", func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == api.PathAuth {
+				http.Redirect(w, r, "/elsewhere", http.StatusFound)
+				return
+			}
+			keepalive(w, r)
 		}, 503},
+		{"a page with a uuid", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Capture-Uuid", uuid)
+		}, 503},
+		{"forbidden, in the words of a 401", answering(403, `{"code":"session_missing"}`), 503},
 		{"nothing", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503},
 		{"another protocol", switchProtocols(t), 503},
 	} {
@@ -179,8 +187,12 @@ func TestOnlyTheServerSignsOut(t *testing.T) {
 				if want == 401 && name == "Recognize" {
 					want = 200
 				}
-				if response := visit(handler, "Cookie", cookie); response.StatusCode != want {
+				response := visit(handler, "Cookie", cookie)
+				if response.StatusCode != want {
 					t.Errorf("%s: %s, want %d", name, response.Status, want)
+				}
+				if want != 200 && response.Header.Get("Cache-Control") != "no-store" {
+					t.Errorf("%s: a cache may keep the answer", name)
 				}
 			}
 			own := newMiddleware(t, tc.server, func(c *middleware.Config) {
@@ -211,6 +223,9 @@ func TestOnlyTheCookieIsSent(t *testing.T) {
 		got = r.Clone(context.Background())
 		keepalive(w, r)
 	}))
+	if visit(m.Require(page)); got != nil {
+		t.Error("asked for a visitor without a cookie")
+	}
 	visit(m.Require(page), "Cookie", cookie, "Cookie", "c=d", "Authorization", "Basic x", "Origin",
 		"https://evil.example", "X-Forwarded-For", "1.2.3.4", "X-Capture-Uuid", "spoofed")
 	if got.Method != http.MethodGet || got.RequestURI != "/auth" || got.ContentLength != 0 {
@@ -300,7 +315,7 @@ func TestNew(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "127.0.0.1:9090", "unix:/run/x", "http://",
-		"http://user:sentinel@host", "http://host?x=sentinel", "http://host#sentinel", "http://ho st"} {
+		"http://user:sentinel@host", "http://host?x=sentinel", "http://host?", "ftp://host", "http://host#sentinel", "http://ho st"} {
 		if _, err := middleware.New(middleware.Config{URL: bad}); err == nil ||
 			!strings.HasPrefix(err.Error(), "middleware: URL: ") || strings.Contains(err.Error(), "sentinel") {
 			t.Errorf("%q: %v", bad, err)
