@@ -33,7 +33,7 @@ type evidence struct {
 func (e *evidence) rotate() {
 	now := time.Now() // monotonic
 	past := now.Sub(e.began)
-	if e.gone[0] != nil && past < evidencePeriod {
+	if past < evidencePeriod {
 		return
 	}
 	e.known[1], e.gone[1] = e.known[0], e.gone[0]
