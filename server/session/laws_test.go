@@ -88,6 +88,41 @@ func TestLoginsHaveABreakerOfTheirOwn(t *testing.T) {
 	})
 }
 
+// A call that the ceiling refuses says nothing about Capture: it opens no
+// breaker, and keeps none from closing.
+func TestTheCeilingMovesNoBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, func(c *session.Config) {
+			c.Upstream, c.IdleTimeout = limit.Rate{Events: 10, Per: 10 * time.Minute}, absolute
+		})
+		sessions := make([]session.Session, 11)
+		for i := range sessions {
+			sessions[i] = h.user(t, i)
+			<-time.After(2 * time.Minute) // for the ceiling
+		}
+		for i := range 30 {
+			_, _ = h.Open(t.Context(), session.Login{Token: secret.New(fmt.Sprintf("sometoken%05d", i))})
+		}
+		if h.BreakerOpen() {
+			t.Error("refused logins have opened a breaker")
+		}
+		<-time.After(lifetime)
+		h.capture.set(func(f *fakeCapture) { f.issueErr = &capture.Error{Status: http.StatusBadGateway} })
+		for _, each := range sessions[:10] { // all that the ceiling lets through
+			_, _ = h.Token(t.Context(), each.ID, api.ReasonStart, secret.String{})
+		}
+		if !h.BreakerOpen() {
+			t.Fatal("ten failures in a row have opened no breaker")
+		}
+		h.capture.set(func(f *fakeCapture) { f.issueErr = nil })
+		<-time.After(6 * time.Second)
+		_, err := h.Token(t.Context(), sessions[10].ID, api.ReasonStart, secret.String{})
+		wantCode(t, err, api.UpstreamUnavailable)
+		<-time.After(2 * time.Minute)
+		ask(t, h, sessions[10].ID, api.ReasonStart, "")
+	})
+}
+
 // One user with as many sessions as can be had, each of which forces renewals
 // within its rate, takes no more than five sessions could.
 func TestForcedRenewalsOfAUserAreLimitedTogether(t *testing.T) {
