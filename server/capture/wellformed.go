@@ -108,10 +108,6 @@ func ValidateURL(raw string) error {
 }
 
 func parseURL(raw string) (*url.URL, error) {
-	if raw == "" {
-		return nil, errors.New("the address is missing; set it to your application's address, such as " +
-			"https://app.us.janraincapture.com")
-	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		// The parse error quotes raw.

@@ -53,9 +53,6 @@ func Clean(text string) (string, error) {
 
 // checkClean finds what makes no sense at the ends of a value or within.
 func checkClean(value string) error {
-	if value == "" {
-		return nil
-	}
 	first, _ := utf8.DecodeRuneInString(value)
 	last, _ := utf8.DecodeLastRuneInString(value)
 	switch {
@@ -89,10 +86,6 @@ func checkClean(value string) error {
 // CleanList is Clean for a value with several entries, which may stand on lines
 // of their own. It returns them with commas between.
 func CleanList(text string) (string, error) {
-	whole, err := Clean(text)
-	if errors.Is(err, errNotUTF8) || err == nil && !strings.Contains(whole, ",") {
-		return whole, err
-	}
 	if inner, ok := unquoted(trim(text)); ok && !strings.ContainsFunc(inner, isQuote) {
 		text = inner
 	}

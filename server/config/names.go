@@ -105,7 +105,6 @@ func (p *Problems) unknown(values map[string]string) (warnings []string) {
 			warnings = append(warnings, full+" is no setting of this program and is ignored. "+
 				"Remove it, or see the list in serve --help.")
 		}
-		delete(values, full)
 	}
 	return warnings
 }

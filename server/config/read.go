@@ -49,11 +49,7 @@ func ours(environment []string) map[string]string {
 // clean cleans the values of the settings that there are.
 func (p *Problems) clean(values map[string]string) {
 	for _, name := range Names() {
-		value, given := values[Prefix+name]
-		if !given {
-			continue
-		}
-		cleaned, err := cleanFor(name)(value)
+		cleaned, err := cleanFor(name)(values[Prefix+name])
 		if err != nil {
 			p.add(name, err.Error()+".")
 		}
@@ -86,7 +82,6 @@ func (p *Problems) readFiles(values map[string]string) {
 		if !given {
 			continue
 		}
-		delete(values, Prefix+name+FileSuffix)
 		if _, both := values[Prefix+name]; both {
 			p.add(name, "and "+Prefix+name+FileSuffix+" are both set. Keep one of them.")
 			continue

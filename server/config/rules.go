@@ -209,11 +209,8 @@ func (c *Config) checkProcess(p *Problems) {
 // checkRates refuses a limit for one that is above the limit for all: it would
 // never be met, and one could take all there is.
 func (c *Config) checkRates(p *Problems) {
-	if p.has("RATE_UPSTREAM") || c.RateUpstream.Off() {
-		return
-	}
 	for name, rate := range map[string]limit.Rate{"RATE_LOGIN": c.RateLogin, "RATE_FORCED": c.RateForced} {
-		if !rate.Off() && perSecond(rate) > perSecond(c.RateUpstream) {
+		if !rate.Off() && !c.RateUpstream.Off() && perSecond(rate) > perSecond(c.RateUpstream) {
 			p.check(name, fmt.Sprintf("(%s) lets one visitor make more calls to Capture than "+
 				"KEEPALIVE_RATE_UPSTREAM (%s) allows the whole server. Lower it, or raise "+
 				"the other.", rate, c.RateUpstream))
