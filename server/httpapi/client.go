@@ -54,22 +54,15 @@ func parseAddress(written string) netip.Addr {
 	if address, err := netip.ParseAddrPort(written); err == nil {
 		return address.Addr().Unmap().WithZone("")
 	}
-	if inside, ok := strings.CutPrefix(written, "["); ok {
-		written = strings.TrimSuffix(inside, "]")
-	}
-	address, err := netip.ParseAddr(written)
-	if err != nil {
-		return netip.Addr{}
-	}
+	// With an error the address is zero.
+	address, _ := netip.ParseAddr(strings.Trim(written, "[]"))
 	return address.Unmap().WithZone("")
 }
 
 // network is what counts as one client: an IPv4 address, or the /64 that one
-// IPv6 subscriber gets. Clients without a readable address share one count.
+// IPv6 subscriber gets. Clients without a readable address share one count, that
+// of the zero Prefix.
 func network(address netip.Addr) netip.Prefix {
-	if !address.IsValid() {
-		return netip.Prefix{}
-	}
 	bits := 32
 	if address.Is6() {
 		bits = 64
