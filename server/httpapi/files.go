@@ -99,10 +99,6 @@ func readManifest(files fs.FS) (map[string]string, error) {
 		return nil, fmt.Errorf("httpapi: %s: %w; build again with: make "+
 			"build", api.FileManifest, err)
 	}
-	if parsed.Module.File == "" {
-		return nil, fmt.Errorf("httpapi: %s names no module; build again with: make "+
-			"build", api.FileManifest)
-	}
 	named := map[string]string{api.FileManifest: revalidated, parsed.Module.File: immutable}
 	for name := range parsed.Files {
 		named[name] = revalidated
@@ -167,13 +163,9 @@ func tagOf(content []byte) string {
 func gunzip(packed []byte) ([]byte, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return nil, fmt.Errorf("httpapi: unpacking a file: %w", err)
+		return nil, err
 	}
-	plain, err := io.ReadAll(reader)
-	if err != nil {
-		return nil, fmt.Errorf("httpapi: unpacking a file: %w", err)
-	}
-	return plain, nil
+	return io.ReadAll(reader)
 }
 
 // serve answers with the encoding the browser likes best.
@@ -186,7 +178,6 @@ func (f *file) serve(c echo.Context) error {
 		if content, err = f.plain(); err != nil {
 			return err
 		}
-		tag = f.tag
 	} else {
 		header.Set(echo.HeaderContentEncoding, encoding)
 		header.Set(echo.HeaderContentLength, strconv.Itoa(len(content))) // ServeContent leaves it out

@@ -165,13 +165,19 @@ func TestPreflight(t *testing.T) {
 			"Access-Control-Allow-Credentials": "true",
 			"Access-Control-Allow-Headers":     "x-keepalive, content-type",
 			"Access-Control-Allow-Methods":     "GET, POST, DELETE",
+			"Access-Control-Max-Age":           "600",
 		} {
 			if got := response.Header.Get(name); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
 		}
-		if vary := strings.Join(response.Header.Values("Vary"), ","); !strings.Contains(vary, "Origin") {
-			t.Errorf("Vary: %q", vary)
+		vary := response.Header.Values("Vary")
+		for _, name := range []string{
+			"Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers",
+		} {
+			if !slices.Contains(vary, name) {
+				t.Errorf("Vary: %q, want %s", vary, name)
+			}
 		}
 	})
 	t.Run("unlisted", func(t *testing.T) {

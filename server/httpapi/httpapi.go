@@ -107,13 +107,12 @@ type Config struct {
 	// user who is there.
 	AuthIsActivity bool
 
-	// List returns a user's living sessions, for the operator. Nil: there is no
-	// such route.
+	// List returns a user's living sessions, for the operator.
 	List func(ctx context.Context, uuid string) ([]store.Listed, error)
 
 	// Observer hears of every request. Nil: there is none.
 	Observer Observer
-	// Metrics answers /metrics of the operator's listener. Nil: there is none.
+	// Metrics answers /metrics of the operator's listener.
 	Metrics http.Handler
 	// Pprof adds net/http/pprof to the operator's listener.
 	Pprof bool
@@ -180,22 +179,17 @@ func (s *Server) routeAdmin() {
 	// OPTIONS is 204, which lets a visitor without a session in.
 	s.admin.Any(api.PathAuth, s.auth, s.bounded)
 	s.admin.POST(api.PathRevoke, s.revoke, s.bounded, programsOnly)
-	if s.config.List != nil {
-		s.admin.POST(api.PathSessions, s.list, s.bounded, programsOnly)
-	}
-	if s.config.Metrics != nil {
-		get(s.admin, "/metrics", echo.WrapHandler(s.config.Metrics), s.bounded)
-	}
+	s.admin.POST(api.PathSessions, s.list, s.bounded, programsOnly)
+	get(s.admin, "/metrics", echo.WrapHandler(s.config.Metrics), s.bounded)
 	if s.config.Pprof {
 		s.routePprof()
 	}
 }
 
-// newEcho returns an echo that answers its own errors as problems, too. around
-// is around every route.
+// newEcho returns an echo whose own errors, too, pass through observe. around is
+// around every route.
 func (s *Server) newEcho(around ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
-	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
 	e.Use(s.observe)
 	e.Use(around...)
 	return e

@@ -158,6 +158,20 @@ func TestBodiesInPieces(t *testing.T) {
 	}
 }
 
+// A proxy announces a body of unknown length, and none comes: that is no body, and
+// needs no type.
+func TestNoBodyInPieces(t *testing.T) {
+	s := newSite(t)
+	known := s.login(t)
+	for _, call := range [][2]string{{"POST", "/session/activity"}, {"DELETE", "/session"}} {
+		response := s.do(request(call[0], call[1], "", cookie(known), header("Content-Type"),
+			func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(strings.NewReader("")), -1 }))
+		if response.StatusCode != http.StatusNoContent {
+			t.Errorf("%s: %s", call[0], response.Status)
+		}
+	}
+}
+
 // A body that does not come at all is refused, and not taken for an empty one.
 func TestBodyThatDoesNotCome(t *testing.T) {
 	s := newSite(t)
