@@ -48,7 +48,7 @@ func TestParseAccepts(t *testing.T) {
 	}
 	for _, text := range []string{
 		"a:" + b64(1) + "\nb:" + b64(2) + "\n", "a:" + b64(1) + "\r\n\r\nb:" + b64(2),
-		"a:" + b64(1) + ",\n\n b:" + b64(2),
+		"a:" + b64(1) + ",\n\n b:" + b64(2), "a:" + b64(1) + " , b:" + b64(2) + "\n \n",
 	} {
 		if got := mustParse(t, text).String(); got != "keyring(a,b)" {
 			t.Errorf("Parse(one a line) = %s, want both", got)

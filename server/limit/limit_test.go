@@ -26,6 +26,7 @@ func TestParseRate(t *testing.T) {
 		{text: "1/-1m", err: limit.ErrRate},
 		{text: "1/1ns", err: limit.ErrRate},
 		{text: "x/1m", err: limit.ErrRate},
+		{text: "99999999999999999999/1m", err: limit.ErrRate},
 		{text: "1/minute", err: limit.ErrRate},
 	} {
 		var got limit.Rate
