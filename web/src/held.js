@@ -2,7 +2,7 @@
 // when the module can tell nothing any more.
 import { now } from "./native.js";
 
-/** @param {{emit: (type: string, detail: any) => void}} host what the module is given */
+/** @param {any} host what the module is given */
 export function watchHeld(host) {
   /** @type {string[]} the screens of what is held */
   const screens = [];
