@@ -20,6 +20,10 @@ const invalidAccessToken = "invalidAccessToken"
 func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	screen := text(get(payload, "screen"))
 	switch name {
+	case "render", "onCaptureScreenShow", "onCaptureAccessDenied":
+		p.asked = address()
+	}
+	switch name {
 	case "onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess",
 		"onCaptureFederateRefreshedToken":
 		return login(name, screen, payload, info)

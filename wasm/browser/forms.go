@@ -29,6 +29,7 @@ type submission struct {
 	state     formState
 	token     session.Token // in force when it was sent
 	focus     string        // id of the field that had it
+	address   string        // of the page
 	// edited: the user has changed the form since. unreadable: they had typed
 	// in a part of it that cannot be read.
 	edited, unreadable bool
@@ -126,7 +127,7 @@ func (f *forms) submitted(payload safejs.Value) session.Event {
 		id: f.lastID, screen: screen, key: keyOf(form, screen), form: form,
 		submitter: readSubmitter(form, get(event, "submitter")),
 		state:     stateAt(form, get(payload, "data")),
-		token:     session.NewToken(text(get(payload, "token"))), focus: focused(),
+		token:     session.NewToken(text(get(payload, "token"))), focus: focused(), address: address(),
 		unreadable: slices.ContainsFunc(f.closed, form.Equal),
 		visible:    visible(form), late: over(event),
 	}

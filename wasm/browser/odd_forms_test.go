@@ -107,6 +107,7 @@ func TestScreenOverHiddenText(t *testing.T) {
 	s := newScreens(t)
 	s.draw(profile)
 	s.types("[name=city]", "Rome")
+	s.event("render", safejs.Undefined(), safejs.Undefined())
 	s.ShowScreen("orders")
 	if len(s.ui.screens) > 0 || len(s.given) != 1 || s.given[0] != "orders" {
 		t.Fatalf("the UI was asked for %q, and the page was told of %q", s.ui.screens, s.given)
@@ -114,6 +115,24 @@ func TestScreenOverHiddenText(t *testing.T) {
 	assign(s.find("#editProfile"), "hidden", true)
 	s.ShowScreen("orders")
 	if len(s.ui.screens) != 1 || len(s.given) != 1 {
+		t.Errorf("the UI was asked for %q, and the page was told of %q", s.ui.screens, s.given)
+	}
+}
+
+// An app goes to another of its pages and takes the form, or the place of the
+// screen, away: nothing is drawn there, and the page is told.
+func TestAnAppGoesToAnotherPage(t *testing.T) {
+	s := newScreens(t)
+	s.event("render", safejs.Undefined(), safejs.Undefined())
+	s.draw(profile)
+	id := s.save("[name=save]")
+	history, here := path("history"), address()
+	t.Cleanup(func() { call(t, history, "replaceState", nil, "", here) })
+	call(t, history, "replaceState", nil, "", "?elsewhere")
+	s.draw("")
+	s.again(id, session.RepeatGone)
+	s.ShowScreen("editProfile")
+	if len(s.ui.screens) > 0 || !slices.Equal(s.given, []string{"editProfile"}) {
 		t.Errorf("the UI was asked for %q, and the page was told of %q", s.ui.screens, s.given)
 	}
 }

@@ -22,6 +22,8 @@ type page struct {
 	pending session.Token
 	// replaces is what storage held then.
 	replaces session.Token
+	// asked is the address at which a screen was asked for last.
+	asked string
 	// dropping: we are calling endCaptureSession just now.
 	dropping bool
 }
@@ -103,16 +105,17 @@ func (p *page) Withdraw() {
 }
 
 // ShowScreen implements session.Page. What a user has typed and not sent is
-// worth more than a screen.
+// worth more than a screen, and so is the page that they have gone to.
 func (p *page) ShowScreen(screen string) {
-	result := session.RepeatEdited
-	if !p.forms.typing() {
+	result := session.RepeatGone
+	if p.forms.typing() {
+		result = session.RepeatEdited
+	} else if p.asked == address() {
 		err := renderScreen(screen)
 		if err == nil {
 			return
 		}
 		warn("not shown: " + err.Error())
-		result = session.RepeatGone
 	}
 	p.forms.post(session.GivenUp{Screen: screen, Result: result})
 }

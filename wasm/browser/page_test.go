@@ -198,6 +198,7 @@ func TestShowScreen(t *testing.T) {
 			p, _ := newPage(t, safejs.Undefined())
 			set(t, "janrain", test.janrain)
 			warnings := hear(t, "warn")
+			p.event("render", safejs.Undefined(), safejs.Undefined())
 			p.ShowScreen("editProfile")
 			warnings.only(t, test.part)
 			alive(t)

@@ -140,13 +140,14 @@ func (r *repetition) enteredIn(form safejs.Value) bool {
 }
 
 // askScreen has the UI draw the form's screen again, once, and reports whether
-// that is possible: not over what the user is typing now.
+// that is possible: not over what the user is typing now, and not where an app
+// has gone on to another of its pages.
 func (r *repetition) askScreen() bool {
 	if r.asked {
 		return true
 	}
 	r.asked = true
-	return !r.typing() && renderScreen(r.screen) == nil
+	return !r.typing() && r.address == address() && renderScreen(r.screen) == nil
 }
 
 // typing reports whether there is something in a form of the UI that the user

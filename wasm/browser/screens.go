@@ -17,6 +17,9 @@ const fieldPrefix = "capture_"
 // registrationUI is the UI's own API.
 func registrationUI() safejs.Value { return path("janrain", "capture", "ui") }
 
+// address is that of the page. Apps go from page to page by changing it.
+func address() string { return text(path("location", "href")) }
+
 // renderScreen has the UI draw a screen.
 func renderScreen(screen string) error {
 	ui := registrationUI()
