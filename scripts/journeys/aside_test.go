@@ -128,7 +128,7 @@ func TestCrash(t *testing.T) {
 }
 
 // What is held when the module ends is told of: there is nothing that could
-// send it any more.
+// send it any more. A module that dies in a timer of its own hangs nothing.
 func TestModuleEndsWhileASaveIsHeld(t *testing.T) {
 	t.Parallel()
 	w := outside(t, startDemo(t, "--life", "10m"))
@@ -138,11 +138,17 @@ func TestModuleEndsWhileASaveIsHeld(t *testing.T) {
 	onDemo(t, p)
 	signIn(t, p)
 	for _, tc := range []struct{ ends, told string }{
-		{`crash(), dispatchEvent(new Event("online"))`, "released:no_submit,unfinished:no_submit"},
-		{`captureKeepalive.on("released", captureKeepalive.stop), janrain.capture.ui.renderScreen("publicProfile")`,
+		{`window.off = captureKeepalive.on("released", () => { off(); captureKeepalive.stop() }),
+			janrain.capture.ui.renderScreen("publicProfile")`,
 			"released:left,unfinished:left"},
+		{`crash(), dispatchEvent(new Event("online"))`, "released:no_submit,unfinished:no_submit"},
+		// The module goes on to look for the form, by a timer.
+		{`document.querySelector("#editProfile form").remove(), janrain.capture.ui.renderScreen = () => {}`,
+			"released:renewed"},
 	} {
+		p.Eval(t, `captureKeepalive.start(), 1`, nil)
 		editing(t, p, `janrain.settings.capture.standIn = { redraw: false }, 1`)
+		p.WaitFor(t, `captureKeepalive.status().phase === "active"`, soon)
 		expire(t, p)
 		keep, arrived, open := gate(t)
 		w.turns(keep)
@@ -152,8 +158,11 @@ func TestModuleEndsWhileASaveIsHeld(t *testing.T) {
 		p.Click(t, "#capture_editProfile_submit")
 		p.WaitFor(t, `heard.includes("holding:expired")`, soon)
 		p.Eval(t, tc.ends+`, 1`, nil)
-		p.WaitFor(t, fmt.Sprintf(`heard.join() === "holding:expired," + %q`, tc.told), soon)
 		open()
 		w.turns(nil)
+		p.WaitFor(t, fmt.Sprintf(`heard.filter((e) => !e.startsWith("renewed:")).join() === "holding:expired," + %q`,
+			tc.told), soon)
 	}
+	p.Eval(t, `setTimeout(() => { window.isAlive = true }, 200), crash(), 1`, nil)
+	p.WaitFor(t, `window.isAlive && captureKeepalive.status().phase === "off"`, soon)
 }
