@@ -335,6 +335,21 @@ func TestLimitsOfASession(t *testing.T) {
 				p.t.Errorf("believes in %v; the server gives 10 minutes", left)
 			}
 		}},
+		{"a tab that takes up another's token takes up its limits", func(p *page) {
+			p.active("alice-1")
+			p.otherTab("alice-2", life)
+			p.store.Mark.Idle, p.store.Mark.Absolute = p.now.Add(10*time.Minute).Wall(), p.now.Add(20*time.Minute).Wall()
+			p.on(session.StorageChanged{})
+			v := p.state.View()
+			if v.Idle.Sub(p.now) != 10*time.Minute || v.Absolute.Sub(p.now) != 20*time.Minute {
+				p.t.Errorf("believes in %v and %v", v.Idle.Sub(p.now), v.Absolute.Sub(p.now))
+			}
+			p.pass(5 * time.Minute)
+			p.on(session.UserActive{}, "activity")
+			if left := p.state.View().Idle.Sub(p.now); left != 10*time.Minute {
+				p.t.Errorf("after input it believes in %v; the server gives 10 minutes", left)
+			}
+		}},
 		{"a limit that has moved is warned of again when it is near", func(p *page) {
 			p.policy.IdleWarning = 2 * time.Minute
 			p.active("alice-1")

@@ -17,6 +17,25 @@ func TestNext(t *testing.T) {
 		name string
 		play func(p *page)
 	}{
+		// --- What the loader is told ---------------------------------------------
+		{"the loader is told who is signed in, and nothing twice", func(p *page) {
+			p.start("ask:start()")
+			p.told(session.Unknown, "")
+			p.no(noCookie)
+			p.told(session.No, "")
+			p.login("alice-1", "open(alice-1,uuid-alice)")
+			p.yes("alice-1", "mark", "signedin:signed_in")
+			p.told(session.Yes, "uuid-alice")
+			p.on(session.UserActive{}, "activity")
+			for _, effect := range p.effects {
+				if _, published := effect.(session.Publish); published {
+					p.t.Error("it is told again")
+				}
+			}
+			p.writes("")
+			p.on(session.SignedOutSeen{}, "signedout:signed_out", "mark:ending", "end:signed_out")
+			p.told(session.No, "")
+		}},
 		// --- A page that is left -----------------------------------------------
 		{"a page that is left waits for no other tab with a sign-out", func(p *page) {
 			p.active("alice-1")
@@ -1544,6 +1563,20 @@ func (p *page) otherTab(token string, life time.Duration) {
 		Fingerprint: tok(token).Fingerprint(), Who: tok(uuidOf(token)).Fingerprint(),
 		Written: wall, Expires: wall.Add(life), Life: life,
 	}
+}
+
+// told says what the loader was told last of the user.
+func (p *page) told(signedIn session.Tristate, uuid string) {
+	p.t.Helper()
+	for _, effect := range slices.Backward(p.effects) {
+		if publish, ok := effect.(session.Publish); ok {
+			if publish.SignedIn != signedIn || publish.UUID != uuid {
+				p.t.Fatalf("told %v, %q; want %v, %q", publish.SignedIn, publish.UUID, signedIn, uuid)
+			}
+			return
+		}
+	}
+	p.t.Fatal("the loader was told nothing")
 }
 
 // Pages that open together must not act together.
