@@ -134,6 +134,8 @@ var wrongUses = []wrongUse{
 		policy: fitPolicy + "; connect-src 'none'", remedy: "Allow"},
 	{warning: "wasm-blocked", head: plainTag, start: loadNow, policy: "script-src 'nonce-n' 'self'",
 		remedy: "'wasm-unsafe-eval'"},
+	// native.js copies the members of WebAssembly in its first lines: where it is
+	// missing they must not throw, or the page has no captureKeepalive.
 	{warning: "wasm-blocked", head: replaced("WebAssembly", "undefined"), start: loadNow, remedy: "switched it off"},
 }
 
