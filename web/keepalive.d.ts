@@ -26,7 +26,10 @@ export interface CaptureKeepalive {
   subscribe(listener: (user: User) => void): () => void;
   /** Who is signed in: the same object until that changes. Never a token. */
   user(): User;
-  /** Resolves as soon as it is known whether a user is signed in; null when that cannot be found out. */
+  /**
+   * Resolves as soon as it is known whether a user is signed in; with null when that cannot be found out,
+   * or not within 15 s. Pending until start().
+   */
   readonly ready: Promise<{ signedIn: boolean | null }>;
   /** A valid access token, renewed first when it is due. Rejects with a KeepaliveError. */
   token(): Promise<string>;
@@ -34,7 +37,8 @@ export interface CaptureKeepalive {
   renew(): Promise<string>;
   /**
    * fetch() with "Authorization: Bearer" and the token, for the origins in the option apiOrigins and for
-   * no other; where the answer is 401, once more with a renewed token. Without a user it is plain fetch().
+   * no other; where the answer is 401, once more with a renewed token. Without a user, or while no token
+   * can be had, it is plain fetch().
    */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** The user chose to stay: moves the idle limit. */
@@ -76,7 +80,7 @@ export interface Options {
    * shown; the session lives in the cookie alone.
    */
   clientSession?: "always" | "onDemand" | undefined;
-  /** Origins that captureKeepalive.fetch() gives the token to, such as "https://api.example.com". Default none. */
+  /** Origins, each in full, that captureKeepalive.fetch() gives the token to: "https://api.example.com". Default none. */
   apiOrigins?: readonly string[] | undefined;
   /**
    * Makes the UI's start() wait while a dead token is renewed: at most 5 s, and 1 s for a server that does

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -287,8 +288,18 @@ func TestCodeOfAPageThatIsLeft(t *testing.T) {
 func TestFetch(t *testing.T) {
 	t.Parallel()
 	var asked []string
+	var hangs atomic.Bool
 	d := startDemo(t, "--life", "10m")
 	site := filesOf(t, d, func(w http.ResponseWriter, r *http.Request) bool {
+		if hangs.Load() && strings.HasPrefix(r.URL.Path, "/keepalive/") && r.URL.Path != "/keepalive/keepalive.js" {
+			<-r.Context().Done()
+			return true
+		}
+		if r.URL.Path == "/blank" {
+			fmt.Fprint(w, `<!doctype html><title>A page</title><link rel="icon" href="data:,">
+				<script src="/keepalive/keepalive.js"></script>`)
+			return true
+		}
 		if r.URL.Path != "/api/x" {
 			return false
 		}
@@ -316,6 +327,27 @@ func TestFetch(t *testing.T) {
 	if fmt.Sprint(statuses) != "[200 200 200]" || fmt.Sprint(asked) != fmt.Sprint(want) {
 		t.Errorf("answered %v, the API saw %d calls: %v", statuses, len(asked), len(asked) == len(want))
 	}
+	// While the module and the server hang, nothing waits for them for long.
+	hangs.Store(true)
+	p.Navigate(t, site+"/blank")
+	p.Eval(t, `new Promise(r => document.body.append(Object.assign(document.createElement("iframe"),
+		{src: "/blank", onload: r})))`, nil)
+	p.Eval(t, `(({ captureKeepalive: stopped }) => {
+		stopped.start(), stopped.stop(), stopped.ready.then(r => window.known = r.signedIn);
+	})(frames[0])`, nil)
+	var fetched []string
+	p.Eval(t, `(() => {
+		captureKeepalive.start({apiOrigins: [location.origin]});
+		const late = new Promise(r => setTimeout(r, 5000, "late"));
+		const fetched = (...args) => Promise.race([late, captureKeepalive.fetch(...args).then(r => "" + r.ok, e => e.name)]);
+		return Promise.all([fetched("data:,other"), fetched("/api/x", {signal: AbortSignal.abort()}),
+			fetched("/api/x", {signal: AbortSignal.timeout(100)})]);
+	})()`, &fetched)
+	if got := strings.Join(fetched, " "); got != "true AbortError TimeoutError" {
+		t.Errorf("another origin, aborted before and meanwhile: %s", got)
+	}
+	p.Eval(t, `captureKeepalive.end().catch(e => window.refused = e.code), captureKeepalive.stop(), 1`, nil)
+	p.WaitFor(t, `window.refused === "unavailable" && window.known === null`, soon)
 }
 
 // A late listener is told of an end that holds; data attributes that are wrong

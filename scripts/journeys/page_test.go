@@ -33,6 +33,8 @@ func TestOptions(t *testing.T) {
 		`{apiOrigins: ["https://x/y"]}`: `"apiOrigins"`,
 		`{apiOrigins: ["https://X"]}`:   `"apiOrigins"`,
 		`{apiOrigins: ["*"]}`:           `"apiOrigins"`,
+		`{apiOrigins: ["http://*.x"]}`:  `"apiOrigins"`,
+		`{apiOrigins: ["http://x:1e"]}`: `"apiOrigins"`,
 		`{nonce: 1}`:                    `"nonce"`,
 		`{hold: 1}`:                     `"hold"`,
 		`{guard: "yes"}`:                `"guard"`,

@@ -202,6 +202,14 @@ func TestWarnings(t *testing.T) {
 				p.Navigate(t, site+"/page")
 			}
 			p.WaitFor(t, fmt.Sprintf(`captureKeepalive.status().warnings.some(w => w.id === %q)`, row.warning), soon)
+			if row.warning == "not-http" || row.warning == "not-started" {
+				var known any = true
+				p.Eval(t, `Promise.race([captureKeepalive.ready.then(r => r.signedIn),
+					new Promise(r => setTimeout(r, 5000, "pending"))])`, &known)
+				if known != nil {
+					t.Errorf("ready says %v, want null", known)
+				}
+			}
 			p.Eval(t, `(async () => {
 				captureKeepalive.stop();
 				if (!window.again) return;

@@ -1,5 +1,7 @@
 // The public object.
-import { location, nothing, page, send, stringify } from "./native.js";
+import {
+  Promise, addListener, has, location, natives, nothing, originOf, page, send, stringify,
+} from "./native.js";
 import * as module from "./module.js";
 import { call } from "./module.js";
 import { end, isIdle, notes, options, publish, start, stop, want } from "./loader.js";
@@ -30,12 +32,24 @@ function report() {
   return [`capture-keepalive ${version}`, place, page.navigator.userAgent, ...lines].join("\n");
 }
 
-/** fetch(), with the token for the origins that may have it. */
+/**
+ * fetch(), with the token for the origins that may have it. A request that has
+ * an Authorization of its own keeps it. Who aborts it does not wait for a token.
+ */
 async function fetchWithToken(input, init) {
-  const needed = options && options.apiOrigins.length && !isIdle();
-  if (needed && !module.runtime) await want(false).then(nothing, nothing);
-  if (!needed || !module.runtime) return send(input, init);
-  return module.runtime.fetchWithToken(options.apiOrigins, want, input, init);
+  if (!options || !options.apiOrigins.length || isIdle()) return send(input, init);
+  const request = new natives.Request(input, init);
+  const { signal } = request;
+  if (!has(options.apiOrigins, originOf(request.url)) || request.headers.has("Authorization")) return send(request);
+  const ask = (fresh) =>
+    new Promise((resolve) => {
+      const none = () => resolve();
+      if (signal.aborted) none();
+      addListener(signal, "abort", none);
+      want(fresh).then(resolve, none);
+    });
+  const token = await ask(false);
+  return token ? module.runtime.fetchWithToken(request, token, ask) : send(request);
 }
 
 /** @type {import("../keepalive").CaptureKeepalive} */

@@ -1,8 +1,10 @@
 // What must reach the server although the module is not there, or never comes,
 // or the page is being left: one-time codes and sign-outs. Both are posted with
 // keepalive, which outlives the page.
-import { has, nothing, send, stringify } from "./native.js";
+import { Promise, has, nothing, send, setLimit, stringify } from "./native.js";
 import { writeSignOut } from "./mark.js";
+
+const LIMIT = 10000; // ms, as the module has it
 
 const call = (endpoint, method, body) =>
   send(endpoint + "/session", {
@@ -41,8 +43,11 @@ export async function postCode(endpoint, code, redirectUri) {
   }
 }
 
-/** Ends the server's session. @returns whether the server has answered. */
+/** Ends the server's session. @returns whether the server has answered in time. */
 export function endSession(endpoint) {
   writeSignOut();
-  return call(endpoint, "DELETE").then(() => true, () => false);
+  return new Promise((resolve) => {
+    call(endpoint, "DELETE").then(() => resolve(true), () => resolve(false));
+    setLimit(() => resolve(false), LIMIT); // the call goes on
+  });
 }

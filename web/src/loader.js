@@ -2,7 +2,7 @@
 // to the module, or waits for it, and what the module says goes to the page.
 import {
   FormData, Promise, attempt, document, domain, failure, fetch, find, has, location, now, page, quiet,
-  readyState, rethrow, startsWith, targetOf, whenIdle,
+  readyState, rethrow, setLimit, startsWith, targetOf, whenIdle,
 } from "./native.js";
 import { causeOfEnd } from "./cause.js";
 import { kindOf, needsModule, needsSession } from "./events.js";
@@ -170,6 +170,7 @@ function moduleChanged(failed) {
   if (failed) {
     releaseAll();
     rejectAll("unavailable");
+    if (module.isOff) readyAnyway();
     return;
   }
   if (!module.api) return;
@@ -184,6 +185,12 @@ function moduleChanged(failed) {
 
 /** @throws TypeError that names the option that is wrong. */
 export function start(given = {}) {
+  startWith(given);
+  // Also where the page stops us before it is known.
+  setLimit(readyAnyway, options ? READY_LIMIT : 0);
+}
+
+function startWith(given) {
   if (!/^https?:$/.test(location.protocol) || !domain()) {
     warn("not-http", "Nothing was started: this page is a file, or in a sandbox. Serve it over http or https.");
     return;
@@ -211,7 +218,6 @@ function begin() {
   watchUI({ event: hear, hold, start: startUI, found: () => feed("hooked"), rewritten: restart });
   listen(document, "submit", sawSubmit);
   listen(page, "securitypolicyviolation", sawViolation);
-  later(readyAnyway, READY_LIMIT);
   // Another tab has a session now.
   const wake = () => module.isWanted() || isAnonymous() || load();
   listen(page, "storage", wake);

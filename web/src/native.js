@@ -184,6 +184,8 @@ export const removeItem = stored("removeItem");
 
 /** fetch(). A wrapper of a library's may throw, or return no promise of ours. */
 export const send = async (input, init) => apply(fetch, page, [input, init]);
+/** As the browser writes it; undefined where there is none. */
+export const originOf = (address) => quiet(() => new natives.URL(address).origin);
 /** A library's console may throw. */
 export const say = (level, text) => quiet(() => console[level]("captureKeepalive: " + text));
 /** rethrow lets the page's own error reporting hear of what its code threw. */
