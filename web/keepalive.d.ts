@@ -80,7 +80,10 @@ export interface Options {
    * shown; the session lives in the cookie alone.
    */
   clientSession?: "always" | "onDemand" | undefined;
-  /** Origins, each in full, that captureKeepalive.fetch() gives the token to: "https://api.example.com". Default none. */
+  /**
+   * Origins, each in full, that captureKeepalive.fetch() gives the token to:
+   * "https://api.example.com". Default none.
+   */
   apiOrigins?: readonly string[] | undefined;
   /**
    * Makes the UI's start() wait while a dead token is renewed: at most 5 s, and 1 s for a server that does

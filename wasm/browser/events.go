@@ -20,10 +20,6 @@ const invalidAccessToken = "invalidAccessToken"
 func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	screen := text(get(payload, "screen"))
 	switch name {
-	case "render", "onCaptureScreenShow", "onCaptureAccessDenied":
-		p.asked = address()
-	}
-	switch name {
 	case "onCaptureLoginSuccess", "onCaptureRegistrationSuccess", "onCaptureEmailVerificationSuccess",
 		"onCaptureFederateRefreshedToken":
 		return login(name, screen, payload, info)
@@ -38,8 +34,10 @@ func (p *page) event(name string, payload, info safejs.Value) session.Event {
 	case "onCaptureInvalidToken":
 		return deadToken(session.WhyInvalid, screen, info)
 	case "onCaptureAccessDenied":
+		p.asked = address()
 		return session.ScreenDenied{Screen: screen, Handlers: handlers(info)}
 	case "onCaptureScreenShow":
+		p.asked = address()
 		p.forms.shown()
 		return session.ScreenShown{Screen: screen}
 	case "onCaptureTransactionTimeout", "onCaptureError":
@@ -72,6 +70,7 @@ func login(name, screen string, payload, info safejs.Value) session.Event {
 func (p *page) ownEvent(name, screen string, payload safejs.Value) session.Event {
 	switch name {
 	case "render":
+		p.asked = address()
 		return session.ScreenWanted{Screen: screen}
 	case "submit":
 		return p.forms.submitted(payload)
