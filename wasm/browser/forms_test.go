@@ -616,8 +616,14 @@ func TestRepeatBeforeTheUIListens(t *testing.T) {
 	s.over()
 	s.deaf = true
 	s.draw(html)
+	heard := 0
+	call(t, s.area, "addEventListener", "submit", function(t, func([]safejs.Value) any { heard++; return nil }))
+	s.forms.equalWithin = 20 * lookEvery
 	s.again(id, session.RepeatFailed)
 	s.submitted(1)
+	if heard > leastLooks {
+		t.Errorf("the page's own listeners heard %d attempts in a second", heard)
+	}
 	s.forms.equalWithin = equalWithin
 	s.Repeat(id, session.NewToken(oldToken))
 	<-time.After(2 * lookEvery)

@@ -14,6 +14,9 @@ import (
 const (
 	// lookEvery spaces the looks of a repetition.
 	lookEvery = 50 * time.Millisecond
+	// mostDoublings bound how seldom a form is sent that the UI does not listen
+	// to: the page's own listeners hear each attempt.
+	mostDoublings = 5
 	// leastLooks are taken at a form before it is given up: in a hidden tab, or
 	// on a busy machine, a look comes when the time is nearly over.
 	leastLooks = 5
@@ -27,9 +30,10 @@ type repetition struct {
 	*submission
 	token session.Token
 	// since is when the waiting began: for the screen, then for the form.
-	since time.Time
-	looks int  // at the form
-	asked bool // we asked for the screen
+	since   time.Time
+	looks   int  // at the form
+	unheard int  // how many times the form was sent and the UI did not listen
+	asked   bool // we asked for the screen
 }
 
 // repeat sends a form again, now or when it can be, and reports once.
@@ -44,14 +48,14 @@ func (f *forms) repeat(id uint64, token session.Token) {
 		return
 	}
 	go func() {
-		for wait := lookEvery; ; {
+		for wait := lookEvery << r.unheard; ; {
 			time.Sleep(wait)
 			begun := time.Now()
 			if r.done() {
 				return
 			}
 			// The page's own scripts, which fill its lists, need the thread, too.
-			wait = max(lookEvery, 2*time.Since(begun))
+			wait = max(lookEvery<<min(r.unheard, mostDoublings), 2*time.Since(begun))
 		}
 	}()
 }
@@ -114,6 +118,9 @@ func (r *repetition) lookAt(form safejs.Value) (result session.RepeatResult, don
 	result, listens := r.send(form, button, must)
 	if result == session.RepeatSent {
 		r.resent, r.touched = true, false
+	}
+	if !listens {
+		r.unheard++
 	}
 	// Where it is not known that the UI's listener stops the event, that of now
 	// may have saved the form.
