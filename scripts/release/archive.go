@@ -45,23 +45,39 @@ func (r release) archives(b binaries) error {
 // archiveEntries are the files of a platform's archive, all in one folder.
 func (r release) archiveEntries(p platform, binary string) ([]entry, error) {
 	folder := "capture-keepalive_" + r.version + "_" + p.String()
-	files := []string{"LICENSE", "README.md", "CHANGELOG.md"}
-	if p.os == "linux" {
-		files = append(files, "scripts/deploy/capture-keepalive.service")
+	var entries []entry
+	add := func(name, from string, mode fs.FileMode) error {
+		body, err := os.ReadFile(from)
+		entries = append(entries, entry{name: path.Join(folder, name), mode: mode, body: body})
+		return err
 	}
-	program, err := os.ReadFile(binary)
+	if err := add(filepath.Base(binary), binary, 0o755); err != nil {
+		return nil, err
+	}
+	documents, err := r.documents()
 	if err != nil {
 		return nil, err
 	}
-	entries := []entry{{name: path.Join(folder, filepath.Base(binary)), mode: 0o755, body: program}}
-	for _, name := range files {
-		body, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(name)))
-		if err != nil {
+	for _, name := range documents {
+		if err := add(name, filepath.Join(r.root, filepath.FromSlash(name)), 0o644); err != nil {
 			return nil, err
 		}
-		entries = append(entries, entry{name: path.Join(folder, path.Base(name)), mode: 0o644, body: body})
 	}
-	return entries, nil
+	if p.os != "linux" {
+		return entries, nil
+	}
+	const unit = "capture-keepalive.service"
+	return entries, add(unit, filepath.Join(r.root, "scripts", "deploy", unit), 0o644)
+}
+
+// documents are the license, and the README with all that it links to.
+func (r release) documents() ([]string, error) {
+	names := []string{"LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
+	docs, err := os.ReadDir(filepath.Join(r.root, "docs"))
+	for _, each := range docs {
+		names = append(names, "docs/"+each.Name())
+	}
+	return names, err
 }
 
 // web packs web/dist, for sites that serve the page's files from a CDN. The

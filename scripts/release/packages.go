@@ -103,5 +103,8 @@ func (r release) packageContents(binary, unit string) files.Contents {
 		file(files.TypeFile, source("LICENSE"), doc+"copyright", 0o644),
 		file(files.TypeFile, source("README.md"), doc+"README.md", 0o644),
 		file(files.TypeFile, source("CHANGELOG.md"), doc+"CHANGELOG.md", 0o644),
+		file(files.TypeFile, source("CONTRIBUTING.md"), doc+"CONTRIBUTING.md", 0o644),
+		file(files.TypeFile, source("SECURITY.md"), doc+"SECURITY.md", 0o644),
+		file(files.TypeFile, source("docs/*"), doc+"docs/", 0o644),
 	}
 }

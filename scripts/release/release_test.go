@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -260,6 +261,7 @@ func TestDeb(t *testing.T) {
 		"etc/capture-keepalive/":                           "700",
 		"etc/capture-keepalive/environment":                "600",
 		"usr/share/doc/capture-keepalive/copyright":        "644",
+		"usr/share/doc/capture-keepalive/docs/page.md":     "644",
 	} {
 		header, ok := headers[name]
 		if !ok {
@@ -309,9 +311,16 @@ func TestArchiveRuns(t *testing.T) {
 	for _, file := range files {
 		names = append(names, file.Name())
 	}
-	want := []string{"CHANGELOG.md", "LICENSE", "README.md", "capture-keepalive", "capture-keepalive.service"}
+	want := []string{"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md",
+		"capture-keepalive", "capture-keepalive.service", "docs"}
 	if !slices.Equal(names, want) {
 		t.Errorf("the archive has %q, want %q", names, want)
+	}
+	readme := read(t, filepath.Join(folder, "README.md"))
+	for _, link := range regexp.MustCompile(`\]\(([\w./-]+)`).FindAllSubmatch(readme, -1) {
+		if _, err := os.Stat(filepath.Join(folder, string(link[1]))); err != nil {
+			t.Errorf("the README of the archive links to what it lacks: %v", err)
+		}
 	}
 	checkServing(t, program)
 }
