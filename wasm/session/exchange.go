@@ -128,11 +128,12 @@ func (x *exchange) cancelled(out *effects) {
 	}
 }
 
-// dropped gives up what is under way and planned, other than telling the server
-// of a sign-out: the page's session is not the one it was for.
+// dropped gives up what is planned, and what is under way other than telling the
+// server of a sign-out: the page's session is not the one it was for. A planned
+// sign-out, too: it could end the next session.
 func (x *exchange) dropped(out *effects) {
 	x.retry, x.retryAt = Call{}, Instant{}
-	if !x.signsOut() {
+	if x.wanted().Kind != CallEnd {
 		x.superseded(out)
 	}
 }
