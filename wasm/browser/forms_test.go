@@ -1077,6 +1077,7 @@ func TestNoScreenOverTypedText(t *testing.T) {
 	call(t, s.find("#editProfile"), "remove")
 	s.types("[name=note]", "half a sentence")
 	s.again(id, session.RepeatGone)
+	s.event("render", safejs.Undefined(), safejs.Undefined())
 	s.ShowScreen("editProfile")
 	if len(s.ui.screens) > 0 {
 		t.Fatalf("the UI was asked for %q", s.ui.screens)
