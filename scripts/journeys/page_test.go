@@ -23,6 +23,8 @@ func TestOptions(t *testing.T) {
 		`{endpoint: "ftp://x/"}`:        `"endpoint"`,
 		`{endpoint: "/keepalive?a=b"}`:  `"endpoint"`,
 		`{endpoint: "http://["}`:        `"endpoint"`,
+		`{endpoint: "http://a@x/k"}`:    `"endpoint"`,
+		`{endpoint: "blob:http://x/k"}`: `"endpoint"`,
 		`{margin: "60"}`:                `"margin"`,
 		`{margin: -1}`:                  `"margin"`,
 		`{margin: NaN}`:                 `"margin"`,

@@ -2,7 +2,7 @@
 // the script spells them.
 import {
   TypeError, attribute, attributeNames, first, has, hasOwn, isArray, isObject, keys, location, natives,
-  quiet,
+  quiet, startsWith,
 } from "./native.js";
 
 const { URL } = natives;
@@ -64,8 +64,9 @@ const OPTIONS = {
  */
 export function resolve(endpoint) {
   if (typeof endpoint !== "string" || !/^[^\s?#\\]+$/.test(endpoint)) return "";
-  const { origin, pathname } = new URL(endpoint, location.href);
-  return /^http/.test(origin) ? origin + pathname.replace(/\/+$/, "") : "";
+  const { href, origin, pathname } = new URL(endpoint, location.href);
+  // A name and a password would be lost; ftp and blob have an origin, too.
+  return startsWith(href, origin) && /^http/.test(origin) ? origin + pathname.replace(/\/+$/, "") : "";
 }
 
 /** @throws TypeError, always. */
