@@ -599,7 +599,8 @@ func TestDialogLooks(t *testing.T) {
 				return range.getBoundingClientRect().left;
 			};
 			return {font: parseFloat(fontSize), case: textTransform, inOrder: at(0) < at(1) && at(1) < at(2),
-				hit: document.elementFromPoint(160, 128).localName, wide: d.scrollWidth - d.clientWidth, least: Math.min(...boxes.flatMap(b => [b.width, b.height])),
+				hit: document.elementFromPoint(160, 128).localName, wide: d.scrollWidth - d.clientWidth,
+				least: Math.min(...boxes.flatMap(b => [b.width, b.height])),
 				out: Math.max(-box.left, -box.top, box.right - innerWidth, box.bottom - innerHeight)};
 		})()`, &got)
 		if got.Wide > 0 || got.Out > 0 || got.Least < 44 {

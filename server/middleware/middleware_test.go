@@ -315,7 +315,8 @@ func TestNew(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "127.0.0.1:9090", "unix:/run/x", "http://",
-		"http://user:sentinel@host", "http://host?x=sentinel", "http://host?", "ftp://host", "http://host#sentinel", "http://ho st"} {
+		"http://user:sentinel@host", "http://host?x=sentinel", "http://host?", "ftp://host",
+		"http://host#sentinel", "http://ho st"} {
 		if _, err := middleware.New(middleware.Config{URL: bad}); err == nil ||
 			!strings.HasPrefix(err.Error(), "middleware: URL: ") || strings.Contains(err.Error(), "sentinel") {
 			t.Errorf("%q: %v", bad, err)
