@@ -32,6 +32,9 @@ func NewTable[K comparable](r Rate, size int) *Table[K] {
 // Take reports whether one more event of key may happen now; if not, it also
 // says after how long.
 func (t *Table[K]) Take(key K) (wait time.Duration, ok bool) {
+	if t.rate.Off() {
+		return 0, true
+	}
 	bucket, found := t.buckets.Get(key)
 	if !found {
 		bucket = NewBucket(t.rate)
