@@ -155,7 +155,13 @@ func TestTooManyConnections(t *testing.T) {
 			<-release
 		}
 	}), slog.New(slog.DiscardHandler))
-	server.ConnState = newConnections(4).changed
+	connections, idles := newConnections(4), make(chan struct{}, 16)
+	server.ConnState = func(connection net.Conn, state http.ConnState) {
+		connections.changed(connection, state)
+		if state == http.StateIdle {
+			idles <- struct{}{}
+		}
+	}
 	server.ReadHeaderTimeout, server.ReadTimeout, server.IdleTimeout = time.Hour, time.Hour, time.Hour
 	address := serve(t, server)
 	open := func(sent string) net.Conn {
@@ -181,6 +187,7 @@ func TestTooManyConnections(t *testing.T) {
 	half := open(head)
 	idle := open(head + "\r\n")
 	answered(idle)
+	<-idles // the server has its answer out before it counts it as idle
 	for range 8 {
 		answered(open(head + "\r\n"))
 	}
